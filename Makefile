@@ -1,0 +1,28 @@
+# pgkeel. `make help` lists the targets.
+BUILD ?= build
+CC ?= cc
+VERSION := $(shell sed -n 's/^## \[\{0,1\}\([0-9][0-9.a-z-]*\)\]\{0,1\}.*/\1/p' CHANGELOG.md | head -n 1)
+WARNINGS := -Wall -Wextra -Wconversion -Wshadow -Wvla -Wformat=2 -Wstrict-prototypes \
+    -Wmissing-prototypes -Werror
+CFLAGS_COMMON := -std=gnu11 -D_GNU_SOURCE -Ipkg -Icmd $(WARNINGS) -MMD -MP \
+    -DPGKEEL_VERSION='"$(VERSION)"'
+
+# Rooms that do no I/O: their unit tests link without libcurl and libpq, so that the linker proves it.
+PURE_ROOMS := base api credentials model desired plan status
+IO_ROOMS := kube pg observe apply control instance
+PURE_SRC := $(foreach r,$(PURE_ROOMS),$(wildcard pkg/$(r)/*.c))
+IO_SRC := $(foreach r,$(IO_ROOMS),$(wildcard pkg/$(r)/*.c))
+CMD_SRC := $(wildcard cmd/pgkeel/*.c)
+
+include hack/make/release.mk hack/make/unit.mk hack/make/check.mk hack/make/cluster.mk
+
+.DEFAULT_GOAL := all
+.PHONY: all clean help
+all: $(BUILD)/pgkeel ## build/pgkeel, one static file
+
+clean: ## remove build/ (caches stay)
+	rm -rf $(BUILD)
+
+help: ## this list
+	@grep -hE '^[a-z][a-z-]*:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | sort | \
+	    while IFS="$$(printf '\t')" read -r t h; do printf '  %-16s %s\n' "$$t" "$$h"; done

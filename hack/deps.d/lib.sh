@@ -1,0 +1,75 @@
+# shellcheck shell=bash
+# What hack/deps, hack/image and hack/pgimages share: messages, the cache folder, package checks.
+# Sourced, never run. Progress goes to stderr, because stdout carries the path that was asked for.
+
+# The name before every message; the script that sources this sets it.
+: "${LOG_NAME:=$(basename "$0")}"
+
+say() { printf '%s: [%3ds] %s\n' "$LOG_NAME" "$SECONDS" "$*" >&2; }
+warn() { printf '%s: WARNING: %s\n' "$LOG_NAME" "$*" >&2; }
+die() {
+    printf '%s: %s\n' "$LOG_NAME" "$*" >&2
+    exit 1
+}
+
+# Where everything that may be deleted at any time is kept.
+cache_dir() {
+    local base=${PGKEEL_CACHE:-${XDG_CACHE_HOME:-${HOME:?HOME is not set; set PGKEEL_CACHE}/.cache}/pgkeel}
+    mkdir -p "$base" || die "cannot make the cache folder $base; set PGKEEL_CACHE to a folder that can be written"
+    (cd "$base" && pwd)
+}
+
+# hash_of FILE...: one short name for the contents of files, and of whatever stands on stdin.
+hash_of() {
+    { cat; sha256sum -- "$@" | cut -d' ' -f1; } | sha256sum | cut -c1-16
+}
+
+# read_words FILE: the words of a list file, without comments.
+read_words() { sed 's/#.*//' "$1" | tr -s ' \t\n' '\n' | sed '/^$/d'; }
+
+# missing_packages NAME...: those Debian packages that are not installed.
+missing_packages() {
+    local name
+    for name in "$@"; do
+        dpkg-query -W -f='${db:Status-Status}\n' "$name" 2>/dev/null | grep -qx installed || echo "$name"
+    done
+}
+
+# need_packages NAME...: install what is missing as root, or say what to run.
+need_packages() {
+    local missing
+    missing=$(missing_packages "$@" | paste -sd' ')
+    [ -z "$missing" ] && return
+    [ "$(id -u)" = 0 ] || die "Debian packages are missing; run: sudo apt-get install --no-install-recommends $missing"
+    say "installing $missing"
+    # A fresh container has no package lists at all, an old one has lists that no longer fit.
+    # shellcheck disable=SC2086
+    apt_install $missing >&2 || { apt-get -qq update >&2 && apt_install $missing >&2; } ||
+        die "apt-get install $missing failed; see its message above"
+}
+
+apt_install() {
+    DEBIAN_FRONTEND=noninteractive apt-get -qq -y --no-install-recommends \
+        -o DPkg::Lock::Timeout=900 -o Dpkg::Use-Pty=0 install "$@"
+}
+
+# with_lock FILE COMMAND...: two builds of the same thing wait for each other.
+with_lock() {
+    local file=$1
+    shift
+    mkdir -p "$(dirname "$file")"
+    (
+        flock -n 9 || { say "waiting for another run that holds $file"; flock 9; }
+        "$@"
+    ) 9>"$file"
+}
+
+# run_logged LOG COMMAND...: quiet when it works, the end of its log when it does not.
+run_logged() {
+    local log=$1
+    shift
+    "$@" >>"$log" 2>&1 && return
+    printf '%s: failed: %s\n%s: last lines of %s:\n' "$LOG_NAME" "$*" "$LOG_NAME" "$log" >&2
+    tail -n 30 "$log" | sed 's/^/    /' >&2
+    return 1
+}

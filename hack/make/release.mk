@@ -1,0 +1,29 @@
+# What ships: one static file, linked against the static archives that hack/deps builds once.
+RELEASE_OBJ := $(patsubst %.c,$(BUILD)/release/%.o,$(PURE_SRC) $(IO_SRC) $(CMD_SRC))
+DEPS_MK := $(BUILD)/deps.mk
+
+# hack/deps is a no-op when its cache is warm; it prints the prefix it built.
+$(DEPS_MK): hack/deps $(wildcard hack/deps.d/*)
+	@mkdir -p $(@D)
+	@prefix=$$(hack/deps) && { echo "DEPS_PREFIX := $$prefix"; cat "$$prefix/deps.mk"; } > $@.tmp
+	@mv $@.tmp $@
+
+ifneq ($(filter-out clean help test-unit unit-bins check check-% fuzz,$(or $(MAKECMDGOALS),all)),)
+include $(DEPS_MK)
+endif
+
+RELEASE_CFLAGS := $(CFLAGS_COMMON) -Os -g1 -ffunction-sections -fdata-sections -fno-plt \
+    -fstack-protector-strong -D_FORTIFY_SOURCE=2
+
+$(BUILD)/release/%.o: %.c $(DEPS_MK)
+	@mkdir -p $(@D)
+	$(CC) $(RELEASE_CFLAGS) $(DEPS_CFLAGS) -c $< -o $@
+
+$(BUILD)/pgkeel.debug: $(RELEASE_OBJ)
+	$(CC) -static -Wl,--gc-sections -Wl,-z,relro,-z,now -Wl,--build-id -o $@ $(RELEASE_OBJ) \
+	    $(DEPS_LDLIBS_STATIC)
+
+$(BUILD)/pgkeel: $(BUILD)/pgkeel.debug
+	strip -o $@.tmp $< && mv $@.tmp $@
+
+-include $(RELEASE_OBJ:.o=.d)

@@ -1,0 +1,91 @@
+/*
+ * PostgresCluster: the decoded spec, with defaults filled in. crds/ is the manual of the fields;
+ * api_fields() lists them once more so that a test keeps schema and decoder in step, both ways.
+ * Everything lives in the arena given.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/json.h"
+
+struct key_value {
+    const char *key, *value;
+};
+
+struct volume_spec {
+    int64_t size_bytes;
+    const char *size;          /* as written, e.g. "20Gi" */
+    const char *storage_class; /* NULL: the server's default */
+};
+
+struct cluster_spec {
+    /* metadata */
+    const char *name, *namespace, *uid;
+    int64_t generation;
+    bool deleting;
+    /* spec.instances */
+    int instances;
+    /* spec.postgres */
+    int postgres_version;          /* major, 14..18 */
+    const char *image;             /* never NULL: default from the operator's options */
+    const char *image_pull_policy; /* "IfNotPresent" by default */
+    const char **image_pull_secrets;
+    size_t image_pull_secret_count;
+    struct key_value *parameters; /* sorted by name; user's own only */
+    size_t parameter_count;
+    const char **hba; /* user's lines, before the closing default ones */
+    size_t hba_count;
+    /* spec.storage, spec.walStorage */
+    struct volume_spec storage, wal_storage;
+    bool retain; /* keep volumes and credentials when the cluster object is deleted; default true */
+    /* spec.replication */
+    const char *max_slot_wal_keep_size; /* "4GB" */
+    int64_t max_lag_bytes;              /* ReplicasStreaming bound; default 64 MiB */
+    /* spec.failover.leaseSeconds */
+    int lease_seconds;
+    /* spec.bootstrap.initdb */
+    const char *database, *owner; /* "app", "app" */
+    const char *encoding;         /* "UTF8" */
+    const char *locale;           /* "C.UTF-8" */
+    /* spec.secrets: names of Secrets; defaults <name>-superuser, -app, -replication */
+    const char *superuser_secret, *app_secret, *replication_secret;
+    /* scheduling, copied into the pod template (owned by the arena; NULL when absent) */
+    const cJSON *resources, *node_selector, *tolerations;
+    bool anti_affinity_required; /* spec.scheduling.antiAffinity: preferred | required */
+    const char *topology_key;    /* "kubernetes.io/hostname" */
+    const char *priority_class;
+    int termination_grace_seconds; /* >= 90 */
+    /* spec.maintenance.allowEviction: with one instance, let a drain evict it */
+    bool allow_eviction;
+};
+
+struct api_fault {
+    const char *path;    /* "spec.storage.size" */
+    const char *message; /* what is wrong and what would be right */
+};
+
+struct api_faults {
+    struct api_fault *items;
+    size_t count;
+};
+
+struct api_defaults {
+    /* Image for a PostgreSQL major when spec.postgres.image is absent; "%d" is the major.
+     * NULL: "localhost/postgres:%d". */
+    const char *image_pattern;
+};
+
+/* Decodes and validates one PostgresCluster object. All faults are collected, each with its path,
+ * unknown fields included. Returns ERR_INVALID when there is any (err says the first and how many);
+ * ret_spec is filled as far as possible and usable only on 0. */
+int api_decode(struct arena *arena, const cJSON *object, const struct api_defaults *defaults,
+               struct cluster_spec *ret_spec, struct api_faults *ret_faults, struct error *err);
+
+/* "20Gi" -> bytes; Kubernetes quantity syntax. -1 when it is none or not whole bytes. */
+int64_t api_quantity_bytes(const char *text);
+
+/* Every path that the decoder reads below spec, "[]" for list items, "{}" for maps. */
+const char *const *api_fields(size_t *ret_count);

@@ -1,0 +1,77 @@
+/*
+ * What agents and operator tell each other as JSON in annotations and ConfigMap keys: one codec for
+ * both ends. Unknown members are ignored, missing ones take the zero value, so that two versions of
+ * pgkeel understand each other.
+ */
+#pragma once
+
+#include "base/json.h"
+
+/* Pod annotation ANN_REPORT; written by the agent whenever it changes, never at rest. */
+struct instance_report {
+    const char *instance;          /* "a-1" */
+    const char *role;              /* "primary" | "replica" | "" while unknown */
+    const char *phase;             /* "Starting" "Initializing" "Cloning" "Recovering" "Running"
+                                      "Restarting" "Stopping" "Waiting" "Failed" */
+    const char *reason;            /* CamelCase when Waiting or Failed, else "" */
+    const char *message;           /* what it waits for or what failed, and the remedy */
+    const char *system_identifier; /* "" until known */
+    const char *postgres_version;  /* "17.11" */
+    int timeline;
+    int64_t epoch;
+    const char *config_hash;     /* cluster_config.config_hash that postgres runs with */
+    const char *verifiers_hash;  /* hash of roles.json that was applied (primary) */
+    const char *restart_token;   /* the last token obeyed */
+    bool pending_restart;        /* pg_settings says so */
+    const char *pending_parameters; /* "max_connections, shared_buffers" */
+    bool bootstrapped;           /* primary: roles and database are there */
+};
+
+struct replica_report {
+    const char *name;  /* application_name = instance */
+    const char *state; /* pg_stat_replication.state, "streaming"; "" when not connected */
+    int64_t lag_bytes; /* pg_current_wal_lsn - replay_lsn; -1 unknown */
+    const char *slot_wal_status; /* pg_replication_slots.wal_status */
+};
+
+/* Lease annotation ANN_PRIMARY_STATUS; rides on renewals. */
+struct primary_report {
+    int timeline;
+    const char *lsn;
+    struct replica_report *replicas;
+    size_t replica_count;
+};
+
+struct member_config {
+    const char *name;          /* "a-1" */
+    const char *restart_token; /* restart postgres once when it differs from the last obeyed; "" */
+};
+
+/* ConfigMap key CONFIG_KEY_CLUSTER; written by the operator. */
+struct cluster_config {
+    const char *cluster, *namespace;
+    int postgres_version, lease_seconds;
+    const char *database, *owner, *encoding, *locale;
+    const char *max_slot_wal_keep_size;
+    const char *config_hash; /* hash over postgresql.conf and pg_hba.conf of the same ConfigMap */
+    struct member_config *members;
+    size_t member_count;
+};
+
+struct bootstrap_grant {
+    const char *instance; /* who may take the lease that was never held */
+    bool initdb;          /* may initialise an empty volume; false: only start existing data */
+};
+
+cJSON *report_instance_encode(struct arena *arena, const struct instance_report *report);
+int report_instance_decode(struct arena *arena, const char *json, struct instance_report *ret_report,
+                           struct error *err);
+cJSON *report_primary_encode(struct arena *arena, const struct primary_report *report);
+int report_primary_decode(struct arena *arena, const char *json, struct primary_report *ret_report,
+                          struct error *err);
+cJSON *report_config_encode(struct arena *arena, const struct cluster_config *config);
+int report_config_decode(struct arena *arena, const char *json, struct cluster_config *ret_config,
+                         struct error *err);
+cJSON *report_grant_encode(struct arena *arena, const struct bootstrap_grant *grant);
+int report_grant_decode(struct arena *arena, const char *json, struct bootstrap_grant *ret_grant,
+                        struct error *err);

@@ -1,0 +1,95 @@
+/*
+ * One cluster as it was seen at one moment: what `observe` takes from the watch caches and
+ * everything pure works on. Absent objects have `there == false`; strings are never NULL ("" when
+ * unknown) unless said otherwise.
+ */
+#pragma once
+
+#include "api/cluster.h"
+#include "api/reports.h"
+
+/* Any owned (or colliding) object, for plan to compare intents with. */
+struct seen_object {
+    const char *api_version, *kind, *name;
+    const char *uid, *resource_version;
+    const char *owner_uid; /* controller owner reference; "" when none */
+    const char *cluster;   /* LABEL_CLUSTER */
+    const char *applied;   /* ANN_APPLIED */
+    bool drifted;          /* somebody else wrote to it since our last apply */
+    bool deleting;
+};
+
+struct seen_pvc {
+    bool there, deleting;
+    const char *name, *uid;
+    const char *phase;           /* Pending Bound Lost */
+    const char *storage_class;
+    int64_t requested_bytes, capacity_bytes;
+    const char *resize_message;  /* of a Resizing / FileSystemResizePending / error condition */
+    const char *pending_message; /* last warning event or "" */
+    const char *system_identifier, *last_role;
+    int64_t epoch;
+    const char *owner_cluster; /* LABEL_CLUSTER */
+    int64_t pending_since_ms;  /* creation time (wall) while Pending */
+};
+
+struct seen_pod {
+    bool there, ready, deleting;
+    const char *name, *uid, *node, *ip, *phase, *revision; /* controller-revision-hash */
+    const char *waiting_reason, *waiting_message; /* ImagePullBackOff, CreateContainerConfigError… */
+    const char *unschedulable_message;            /* PodScheduled=False */
+    int restarts;
+    int64_t created_ms;
+};
+
+struct seen_instance {
+    const char *name;
+    int ordinal;
+    /* StatefulSet */
+    bool set_there, set_deleting;
+    const char *set_uid, *template_hash, *agent_image, *update_revision;
+    int64_t set_generation, set_observed_generation;
+    struct seen_pod pod;
+    bool reported;
+    struct instance_report report; /* of the present pod; zero when !reported */
+    struct seen_pvc data, wal;
+};
+
+struct seen_lease {
+    bool there;
+    const char *uid, *resource_version;
+    const char *holder;      /* "a-1/<pod uid>", "" when never held or released */
+    int64_t transitions;     /* the epoch */
+    bool granted;
+    struct bootstrap_grant grant;
+    bool reported;
+    struct primary_report report;
+};
+
+/* What `credentials` found in the Secrets, read by name. No password is in here. */
+struct seen_credentials {
+    bool complete;             /* all Secrets are there and whole */
+    const char *reason;        /* CamelCase when not */
+    const char *message;       /* names the Secret, the key and the remedy */
+    const char *verifiers_json; /* roles.json; "" until complete */
+    const char *verifiers_hash;
+    const char *ca_pem;
+    int64_t certificate_expires_ms, ca_expires_ms;
+};
+
+struct snapshot {
+    struct cluster_spec spec;
+    struct api_faults faults; /* not empty: the spec is invalid, nothing is changed */
+    bool namespace_terminating;
+    struct seen_object *objects; /* all kinds but Pods, this cluster's by label or by name */
+    size_t object_count;
+    struct seen_instance *instances; /* sorted by ordinal: those asked for and those still there */
+    size_t instance_count;
+    struct seen_lease lease;
+    struct seen_credentials credentials;
+    const char *rw_address; /* what the -rw EndpointSlice points at, "" when empty */
+    const cJSON *status;    /* status as it stands in the API; NULL when none */
+    /* Facts of the server that shape the objects */
+    bool image_volumes;        /* the server offers image volumes */
+    const char *agent_image;   /* image of the operator itself */
+};

@@ -1,0 +1,64 @@
+/*
+ * Errors, one way: functions that can fail return 0 or a negative class, and fill the caller's
+ * `struct error`. The value owns nothing: bounded text, nothing to free.
+ *
+ *     if (kube_get(..., err) < 0)
+ *         return err_wrap(err, "read Secret '%s/%s'", ns, name);
+ *
+ * err_set() and err_wrap() return the class, so that a failing path is one line and the text reads
+ * outermost first: "read Secret 'a/b': connection refused". Only `control` and the verbs log a
+ * failure, once. A function that is given err == NULL must not be written: pass a scratch value and
+ * say why the result is ignored.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdarg.h>
+
+/* The closed set of failure classes. Keep err_policy() in error.c in step. */
+enum err_class {
+    ERR_OK = 0,
+    ERR_NOT_FOUND = -1,   /* HTTP 404, no such file */
+    ERR_CONFLICT = -2,    /* HTTP 409: someone else wrote, or already exists */
+    ERR_GONE = -3,        /* HTTP 410: a resourceVersion too old to watch from */
+    ERR_INVALID = -4,     /* HTTP 400/422, bad input: only a change of the input helps */
+    ERR_FORBIDDEN = -5,   /* HTTP 401/403 */
+    ERR_TIMEOUT = -6,     /* a deadline passed; the outcome is unknown */
+    ERR_TRANSPORT = -7,   /* connect, TLS, reset; the outcome may be unknown */
+    ERR_OVERLOADED = -8,  /* HTTP 429/503: come back after retry_after_ms */
+    ERR_DATABASE = -9,    /* PostgreSQL said no: see sqlstate */
+    ERR_IO = -10,         /* a system call on files, pipes or processes failed */
+    ERR_UNREADABLE = -11, /* input that cannot be read or parsed at all (verbs exit 2) */
+    ERR_INTERNAL = -12,   /* a bug of ours or of a peer: unexpected answer */
+};
+
+struct error {
+    int class;          /* enum err_class */
+    int http_status;    /* 0 if none */
+    int retry_after_ms; /* from Retry-After; 0 if none */
+    char sqlstate[6];   /* "" if none */
+    char reason[64];    /* CamelCase: goes unchanged into condition and event; "" if none */
+    char text[960];     /* outermost first, cut with "..." where it does not fit */
+};
+
+/* How each class is treated by the conductor. */
+struct err_policy {
+    const char *name;    /* "conflict" */
+    bool retry;          /* retrying without a change of input can help */
+    int backoff_ms;      /* first pause; doubled to a bound by the queue */
+    const char *log;     /* "debug", "info", "warning", "error" */
+};
+
+int err_set(struct error *err, int class, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+/* The same with a CamelCase reason for conditions and events. */
+int err_set_reason(struct error *err, int class, const char *reason, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+/* Text of errno_value is appended: "open '/x': No such file or directory". ENOENT becomes
+ * ERR_NOT_FOUND, EACCES/EPERM/EROFS ERR_FORBIDDEN, everything else ERR_IO. */
+int err_errno(struct error *err, int errno_value, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+/* Prefixes "<context>: " and returns err->class unchanged. */
+int err_wrap(struct error *err, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+const struct err_policy *err_policy(int class);

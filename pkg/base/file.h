@@ -1,0 +1,20 @@
+/* Whole small files, written so that a crash leaves the old content or the new, never half. */
+#pragma once
+
+#include <sys/types.h>
+
+#include "base/arena.h"
+#include "base/error.h"
+
+/* Reads at most limit bytes; more is ERR_INVALID. The text is NUL-terminated behind ret_length
+ * (which may be NULL). */
+int file_read(struct arena *arena, const char *path, size_t limit, char **ret_text,
+              size_t *ret_length, struct error *err);
+/* Writes path + ".tmp", fsyncs, renames, fsyncs the folder. */
+int file_write_atomic(const char *path, const void *data, size_t length, mode_t mode,
+                      struct error *err);
+/* fsync of a folder, so that a rename in it survives a power cut. */
+int file_sync_dir(const char *path, struct error *err);
+
+void file_closep(int *fd);
+#define AUTO_FD __attribute__((cleanup(file_closep))) int

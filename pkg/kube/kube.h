@@ -1,0 +1,107 @@
+/*
+ * The Kubernetes client: one libevent loop, one libcurl multi handle, HTTP/2, as few connections as
+ * can be. Callbacks run on the loop. Nothing blocks but kube_call_wait(), which is for verbs that
+ * people run and for start-up.
+ *
+ * Errors are the API's own Status message; err->reason is its reason ("NotFound", "Conflict"), and
+ * err->http_status its code. 429 and 503 carry Retry-After in err->retry_after_ms: the client itself
+ * repeats a request only where the server said so before looking at it (429), at most 3 times.
+ */
+#pragma once
+
+#include <event2/event.h>
+
+#include "base/json.h"
+#include "kube/config.h"
+#include "kube/kinds.h"
+
+struct kube;
+struct kube_call;
+struct kube_watch;
+
+/* user_agent e.g. "pgkeel-controller". The config is copied. */
+int kube_new(struct event_base *loop, const struct kube_config *config, const char *user_agent,
+             struct kube **ret_kube, struct error *err);
+/* Cancels everything under way (callbacks are not called). NULL is fine. */
+void kube_free(struct kube *kube);
+
+enum kube_method { KUBE_GET, KUBE_POST, KUBE_PUT, KUBE_PATCH_APPLY, KUBE_PATCH_MERGE, KUBE_DELETE };
+
+struct kube_request {
+    enum kube_method method;
+    const char *path;  /* from kube_path() */
+    const char *query; /* without '?', already encoded; may be NULL */
+    const cJSON *body; /* may be NULL; serialised before the call returns */
+    bool metadata_only; /* GET/LIST: ask for PartialObjectMetadata */
+    int timeout_ms;     /* 0: 30000 */
+};
+
+/* body is NULL on failure (err->class < 0) and valid during the callback only, unless moved with
+ * json_copy(). err is never NULL. */
+typedef void (*kube_done)(void *arg, const cJSON *body, const struct error *err);
+
+/* Starts a request; done is called exactly once, never before this returns, unless cancelled. */
+struct kube_call *kube_call_start(struct kube *kube, const struct kube_request *request,
+                                  kube_done done, void *arg);
+void kube_call_cancel(struct kube_call *call);
+/* Runs the loop until the answer is there. */
+int kube_call_wait(struct kube *kube, struct arena *arena, const struct kube_request *request,
+                   cJSON **ret_body, struct error *err);
+
+/* Query for server-side apply: "fieldManager=...&force=true". */
+char *kube_apply_query(struct arena *arena, const char *manager, bool force);
+/* DeleteOptions with a uid precondition (uid may be NULL) and background propagation. */
+cJSON *kube_delete_options(struct arena *arena, const char *uid, int grace_seconds_or_minus_1);
+
+struct kube_watch_options {
+    const struct kube_kind *kind;
+    const char *namespace;      /* NULL: all */
+    const char *label_selector; /* NULL: none */
+    const char *field_selector; /* NULL: none; "metadata.name=x" watches one object */
+    bool metadata_only;
+};
+
+/*
+ * A watch never ends by itself: it lists (WatchList with sendInitialEvents where offered, else paged
+ * LIST), watches with bookmarks, resumes after a cut from the last resourceVersion, lists again
+ * after 410, backs off with jitter, and gives a silent connection up after a stall deadline.
+ *   begin(): a full list starts: what is not upserted until synced() does not exist any more.
+ *   upsert(): ADDED or MODIFIED (or listed).  remove(): DELETED, with its last state.
+ *   synced(): the list is complete.           trouble(): it failed and will try again by itself.
+ * Objects are valid during the callback only. Any callback may be NULL.
+ */
+struct kube_watch_handlers {
+    void (*begin)(void *arg);
+    void (*upsert)(void *arg, const cJSON *object);
+    void (*remove)(void *arg, const cJSON *object);
+    void (*synced)(void *arg);
+    void (*trouble)(void *arg, const struct error *err);
+};
+struct kube_watch *kube_watch_new(struct kube *kube, const struct kube_watch_options *options,
+                                  const struct kube_watch_handlers *handlers, void *arg);
+void kube_watch_free(struct kube_watch *watch);
+
+/* Leader election on a Lease by compare-and-swap, as client-go does it: lease_seconds, renewed every
+ * third of it; an observed lease expires on our own clock (CLOCK_BOOTTIME) only. */
+struct kube_elect;
+struct kube_elect_options {
+    const char *namespace, *name, *identity;
+    int lease_seconds;
+    void (*started)(void *arg);                      /* we lead */
+    void (*stopped)(void *arg, const char *why);     /* we do not any more: stop writing at once */
+    void *arg;
+};
+struct kube_elect *kube_elect_new(struct kube *kube, const struct kube_elect_options *options);
+bool kube_elect_leads(const struct kube_elect *elect);
+/* Releases the lease (holder emptied) and calls done. */
+void kube_elect_release(struct kube_elect *elect, void (*done)(void *arg), void *arg);
+void kube_elect_free(struct kube_elect *elect);
+
+/* events.k8s.io/v1 Event about an object; a repeated one (same regarding, reason, note) within ten
+ * minutes counts up in a series instead of making a new object. Fire and forget: failures are
+ * logged at debug level. */
+struct kube_event {
+    const char *api_version, *kind, *namespace, *name, *uid; /* regarding */
+    const char *type, *reason, *note, *action, *controller;
+};
+void kube_event_emit(struct kube *kube, const struct kube_event *event);
