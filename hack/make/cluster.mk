@@ -1,0 +1,23 @@
+# Images, the demo, the test levels that need them, benchmarks.
+IMAGE ?= localhost/pgkeel:dev
+
+.PHONY: image image-fast demo demo-down test test-golden test-torture test-instance test-api test-e2e bench prerequisites
+prerequisites: ## install what building and testing needs (Debian, as root)
+	@hack/prerequisites
+
+image: $(BUILD)/pgkeel ## the operator's image, by the Containerfile
+	@hack/image build --tag $(IMAGE)
+
+demo: ## a cluster from nothing: test cluster, operator, primary and replica
+	@hack/demo up
+
+demo-down: ## take the demo away again
+	@hack/demo down
+
+test: ## every level of tests; ends with 'N passed, N failed'
+	@hack/prerequisites
+	@$(MAKE) --no-print-directory $(BUILD)/pgkeel
+	@BUILD=$(BUILD) hack/run-tests
+
+bench: $(BUILD)/pgkeel ## time and memory, a table and build/bench.json
+	@bench/run
