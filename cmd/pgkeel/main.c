@@ -1,11 +1,11 @@
-/* One program with verbs: the table below is what help and docs/cli.md are printed from. */
+/* One program with verbs: the table below is what help, the man page and docs/cli.md come from. */
 #include <stdio.h>
 #include <string.h>
 
 #include <curl/curl.h>
 #include <event2/event.h>
 #include <libpq-fe.h>
-#include <openssl/crypto.h>
+#include <openssl/ssl.h>
 
 #include "pgkeel/verb.h"
 
@@ -19,35 +19,71 @@ static int run_version(const struct verb *verb, int argc, char **argv)
     return EXIT_DONE;
 }
 
-const struct verb verb_version = {
+static const struct verb verb_version = {
     .name = "version",
     .arguments = "",
     .summary = "Print the version of pgkeel and of the libraries inside it.",
     .run = run_version,
 };
 
+static int run_help(const struct verb *verb, int argc, char **argv);
+
+enum { HELP_MARKDOWN, HELP_MAN };
+static const struct verb_option help_options[] = {
+    [HELP_MARKDOWN] = {"markdown", 0, NULL, "all verbs and options as Markdown (docs/cli.md)"},
+    [HELP_MAN] = {"man", 0, NULL, "all verbs and options as a man page"},
+    {NULL, 0, NULL, NULL},
+};
+
+static const struct verb verb_help = {
+    .name = "help",
+    .arguments = "",
+    .summary = "List the verbs, or print the manual of all of them.",
+    .options = help_options,
+    .run = run_help,
+};
+
 static const struct verb *const verbs[] = {
-    &verb_controller, &verb_instance, &verb_install, &verb_render, &verb_version,
+    &verb_controller, &verb_instance, &verb_install, &verb_render, &verb_version, &verb_help,
 };
 enum { VERB_COUNT = sizeof verbs / sizeof verbs[0] };
 
 static void print_overview(FILE *out)
 {
-    fprintf(out, "pgkeel %s: PostgreSQL on Kubernetes, one program for all of it\n\n"
-                 "Usage: pgkeel VERB [OPTIONS] [ARGUMENTS]\n\n",
+    fprintf(out,
+            "pgkeel %s: PostgreSQL on Kubernetes, one program for all of it\n\n"
+            "Usage: pgkeel VERB [OPTIONS] [ARGUMENTS]\n\n",
             PGKEEL_VERSION);
     for (int i = 0; i < VERB_COUNT; i++)
         fprintf(out, "  %-12s %s\n", verbs[i]->name, verbs[i]->summary);
     fprintf(out, "\n'pgkeel VERB --help' tells a verb's options.\n");
 }
 
+static int run_help(const struct verb *verb, int argc, char **argv)
+{
+    const char *values[2];
+    int first, code;
+    if (!verb_parse(verb, argc, argv, values, &first, &code))
+        return code;
+    if (values[HELP_MARKDOWN] || values[HELP_MAN])
+        verb_manual(verbs, VERB_COUNT, values[HELP_MAN] != NULL);
+    else
+        print_overview(stdout);
+    return EXIT_DONE;
+}
+
 int main(int argc, char **argv)
 {
-    if (argc < 2 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "help") == 0) {
-        print_overview(argc < 2 ? stderr : stdout);
-        return argc < 2 ? EXIT_USAGE : EXIT_DONE;
+    /* The static file runs in foreign images: it must not read their openssl.cnf, which may name
+     * providers to load from there. */
+    OPENSSL_init_ssl(OPENSSL_INIT_NO_LOAD_CONFIG, NULL);
+    if (argc < 2) {
+        print_overview(stderr);
+        return EXIT_USAGE;
     }
-    const char *name = strcmp(argv[1], "--version") == 0 ? "version" : argv[1];
+    const char *name = argv[1];
+    if (strcmp(name, "--version") == 0 || strcmp(name, "--help") == 0)
+        name += 2;
     for (int i = 0; i < VERB_COUNT; i++)
         if (strcmp(name, verbs[i]->name) == 0)
             return verbs[i]->run(verbs[i], argc - 1, argv + 1);

@@ -57,8 +57,8 @@ static bool usage_error(const struct verb *verb, const char *what, const char *w
     return false;
 }
 
-bool verb_parse(const struct verb *verb, int argc, char **argv, const char **values,
-                int *ret_first, int *ret_exit)
+bool verb_parse(const struct verb *verb, int argc, char **argv, const char **values, int *ret_first,
+                int *ret_exit)
 {
     for (const struct verb_option *option = verb->options; option && option->name; option++)
         values[option - verb->options] = NULL;
@@ -86,4 +86,36 @@ bool verb_parse(const struct verb *verb, int argc, char **argv, const char **val
     }
     *ret_first = i;
     return true;
+}
+
+static void manual_option(const struct verb_option *option, bool man)
+{
+    char letter[8] = "";
+    if (option->letter)
+        snprintf(letter, sizeof letter, "-%c, ", option->letter);
+    printf(man ? ".TP\n.B %s--%s%s%s\n%s\n" : "| `%s--%s%s%s` | %s |\n", letter, option->name,
+           option->value ? " " : "", option->value ? option->value : "", option->help);
+}
+
+void verb_manual(const struct verb *const *verbs, int count, bool man)
+{
+    if (man)
+        printf(".TH PGKEEL 1 \"\" \"pgkeel %s\"\n.SH NAME\npgkeel \\- PostgreSQL on Kubernetes\n"
+               ".SH SYNOPSIS\n.B pgkeel\nVERB [OPTIONS] [ARGUMENTS]\n",
+               PGKEEL_VERSION);
+    else
+        printf("# The verbs of pgkeel\n\nPrinted by `pgkeel help --markdown`.\n");
+    for (int i = 0; i < count; i++) {
+        const struct verb *verb = verbs[i];
+        const char *gap = verb->arguments[0] ? " " : "";
+        if (man)
+            printf(".SH %s\n.B pgkeel %s\n[OPTIONS]%s%s\n.PP\n%s\n", verb->name, verb->name, gap,
+                   verb->arguments, verb->summary);
+        else
+            printf("\n## pgkeel %s%s%s\n\n%s\n", verb->name, gap, verb->arguments, verb->summary);
+        if (verb->options != NULL && !man)
+            printf("\n| option | meaning |\n|---|---|\n");
+        for (const struct verb_option *o = verb->options; o && o->name; o++)
+            manual_option(o, man);
+    }
 }

@@ -29,7 +29,10 @@ struct verb {
  * switch, NULL when absent; `values` has one place for each option). --help prints help and
  * returns false with *ret_exit = 0; a mistake prints what is wrong and returns false with
  * EXIT_USAGE. *ret_first is the index of the first plain argument. */
-bool verb_parse(const struct verb *verb, int argc, char **argv, const char **values,
-                int *ret_first, int *ret_exit);
+bool verb_parse(const struct verb *verb, int argc, char **argv, const char **values, int *ret_first,
+                int *ret_exit);
 
-extern const struct verb verb_controller, verb_instance, verb_install, verb_render, verb_version;
+/* The manual of all verbs on stdout, as Markdown or as a man page (troff). */
+void verb_manual(const struct verb *const *verbs, int count, bool man);
+
+extern const struct verb verb_controller, verb_instance, verb_install, verb_render;

@@ -20,7 +20,7 @@ $(BUILD)/release/%.o: %.c $(DEPS_MK)
 	$(CC) $(RELEASE_CFLAGS) $(DEPS_CFLAGS) -c $< -o $@
 
 $(BUILD)/pgkeel.debug: $(RELEASE_OBJ)
-	$(CC) -static -Wl,--gc-sections -Wl,-z,relro,-z,now -Wl,--build-id -o $@ $(RELEASE_OBJ) \
+	$(CC) -o $@ $(RELEASE_OBJ) $(DEPS_LDFLAGS_STATIC) -Wl,-z,relro,-z,now -Wl,--build-id \
 	    $(DEPS_LDLIBS_STATIC)
 
 $(BUILD)/pgkeel: $(BUILD)/pgkeel.debug

@@ -83,8 +83,7 @@ int err_errno(struct error *err, int errno_value, const char *format, ...)
     fill(err, class_of_errno(errno_value), format, args);
     va_end(args);
     size_t used = strlen(err->text);
-    int wanted =
-        snprintf(err->text + used, sizeof err->text - used, ": %s", strerror(errno_value));
+    int wanted = snprintf(err->text + used, sizeof err->text - used, ": %s", strerror(errno_value));
     mark_cut(err->text, sizeof err->text, (int)used + wanted);
     return err->class;
 }

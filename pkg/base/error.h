@@ -43,10 +43,10 @@ struct error {
 
 /* How each class is treated by the conductor. */
 struct err_policy {
-    const char *name;    /* "conflict" */
-    bool retry;          /* retrying without a change of input can help */
-    int backoff_ms;      /* first pause; doubled to a bound by the queue */
-    const char *log;     /* "debug", "info", "warning", "error" */
+    const char *name; /* "conflict" */
+    bool retry;       /* retrying without a change of input can help */
+    int backoff_ms;   /* first pause; doubled to a bound by the queue */
+    const char *log;  /* "debug", "info", "warning", "error" */
 };
 
 int err_set(struct error *err, int class, const char *format, ...)

@@ -40,7 +40,7 @@ static void errno_is_classified_and_named(void **state)
 static void every_class_has_a_policy(void **state)
 {
     (void)state;
-    for (int class = 0; class >= ERR_INTERNAL; class--)
+    for (int class = 0; class >= ERR_INTERNAL; class --)
         assert_non_null(err_policy(class)->name);
     assert_string_equal(err_policy(-999)->name, "internal");
 }
