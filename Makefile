@@ -1,6 +1,8 @@
 # pgkeel. `make help` lists the targets.
 BUILD ?= build
 CC ?= cc
+# `make V=1` shows each command.
+Q := $(if $(V),,@)
 VERSION := $(shell sed -n 's/^## \[\{0,1\}\([0-9][0-9.a-z-]*\)\]\{0,1\}.*/\1/p' CHANGELOG.md | head -n 1)
 WARNINGS := -Wall -Wextra -Wconversion -Wshadow -Wvla -Wformat=2 -Wstrict-prototypes \
     -Wmissing-prototypes -Werror

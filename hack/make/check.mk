@@ -15,7 +15,7 @@ FUZZ_REPLAY := $(FUZZ_SRC:tests/fuzz/%.c=$(BUILD)/unit/fuzz/%)
 $(FUZZ_REPLAY): $(BUILD)/unit/fuzz/%: $(BUILD)/unit/tests/fuzz/%.o $(BUILD)/unit/tests/fuzz/replay.o \
     $(UNIT_IO_LIB) $(UNIT_PURE_LIB)
 	@mkdir -p $(@D)
-	$(CC) $(UNIT_CFLAGS) -o $@ $(filter %.o,$^) $(UNIT_IO_LIB) $(UNIT_PURE_LIB) $(IO_LIBS) $(PURE_LIBS)
+	$(Q)$(CC) $(UNIT_CFLAGS) -o $@ $(filter %.o,$^) $(UNIT_IO_LIB) $(UNIT_PURE_LIB) $(IO_LIBS) $(PURE_LIBS)
 test-fuzz: $(FUZZ_REPLAY) ## the fuzzers' corpora as tests
 	@hack/run-fuzz replay $(BUILD)/unit/fuzz
 
@@ -24,7 +24,7 @@ FUZZ_SECONDS ?= 60
 FUZZ_BIN := $(FUZZ_SRC:tests/fuzz/%.c=$(BUILD)/fuzz/%)
 $(FUZZ_BIN): $(BUILD)/fuzz/%: tests/fuzz/%.c $(PURE_SRC) $(IO_SRC)
 	@mkdir -p $(@D)
-	clang $(filter-out -MMD -MP,$(CFLAGS_COMMON)) -Wno-error -O1 -g -fsanitize=fuzzer,address,undefined \
+	$(Q)clang $(filter-out -MMD -MP,$(CFLAGS_COMMON)) -Wno-error -O1 -g -fsanitize=fuzzer,address,undefined \
 	    $(PG_INCLUDE) -o $@ $< $(PURE_SRC) $(IO_SRC) $(IO_LIBS) $(PURE_LIBS)
 fuzz: $(FUZZ_BIN) ## libFuzzer over every parser, FUZZ_SECONDS each
 	@hack/run-fuzz fuzz $(BUILD)/fuzz $(FUZZ_SECONDS)

@@ -17,13 +17,13 @@ RELEASE_CFLAGS := $(CFLAGS_COMMON) -Os -g1 -ffunction-sections -fdata-sections -
 
 $(BUILD)/release/%.o: %.c $(DEPS_MK)
 	@mkdir -p $(@D)
-	$(CC) $(RELEASE_CFLAGS) $(DEPS_CFLAGS) -c $< -o $@
+	$(Q)$(CC) $(RELEASE_CFLAGS) $(DEPS_CFLAGS) -c $< -o $@
 
 $(BUILD)/pgkeel.debug: $(RELEASE_OBJ)
-	$(CC) -o $@ $(RELEASE_OBJ) $(DEPS_LDFLAGS_STATIC) -Wl,-z,relro,-z,now -Wl,--build-id \
+	$(Q)$(CC) -o $@ $(RELEASE_OBJ) $(DEPS_LDFLAGS_STATIC) -Wl,-z,relro,-z,now -Wl,--build-id \
 	    $(DEPS_LDLIBS_STATIC)
 
 $(BUILD)/pgkeel: $(BUILD)/pgkeel.debug
-	strip -o $@.tmp $< && mv $@.tmp $@
+	$(Q)strip -o $@.tmp $< && mv $@.tmp $@
 
 -include $(RELEASE_OBJ:.o=.d)

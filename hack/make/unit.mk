@@ -15,20 +15,20 @@ PG_INCLUDE := -I$(shell pg_config --includedir 2>/dev/null || echo /usr/include/
 
 $(BUILD)/unit/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(UNIT_CFLAGS) $(PG_INCLUDE) -c $< -o $@
+	$(Q)$(CC) $(UNIT_CFLAGS) $(PG_INCLUDE) -c $< -o $@
 
 $(UNIT_PURE_LIB): $(PURE_SRC:%.c=$(BUILD)/unit/%.o)
-	rm -f $@ && ar rcs $@ $^
+	$(Q)rm -f $@ && ar rcs $@ $^
 $(UNIT_IO_LIB): $(IO_SRC:%.c=$(BUILD)/unit/%.o)
 	@mkdir -p $(@D)
-	rm -f $@ && ar rcs $@ $^
+	$(Q)rm -f $@ && ar rcs $@ $^
 
 $(UNIT_PURE_BIN): $(BUILD)/unit/bin/%: $(BUILD)/unit/tests/unit/%.o $(UNIT_PURE_LIB)
 	@mkdir -p $(@D)
-	$(CC) $(UNIT_CFLAGS) -o $@ $< $(UNIT_PURE_LIB) -lcmocka $(PURE_LIBS)
+	$(Q)$(CC) $(UNIT_CFLAGS) -o $@ $< $(UNIT_PURE_LIB) -lcmocka $(PURE_LIBS)
 $(UNIT_IO_BIN): $(BUILD)/unit/bin/%: $(BUILD)/unit/tests/unit/%.o $(UNIT_IO_LIB) $(UNIT_PURE_LIB)
 	@mkdir -p $(@D)
-	$(CC) $(UNIT_CFLAGS) -o $@ $< $(UNIT_IO_LIB) $(UNIT_PURE_LIB) -lcmocka $(IO_LIBS) $(PURE_LIBS)
+	$(Q)$(CC) $(UNIT_CFLAGS) -o $@ $< $(UNIT_IO_LIB) $(UNIT_PURE_LIB) -lcmocka $(IO_LIBS) $(PURE_LIBS)
 
 .PRECIOUS: $(BUILD)/unit/%.o
 .PHONY: test-unit unit-bins
