@@ -10,6 +10,7 @@ APT_MAX_AGE_MIN=720
 # apt reads the files itself (all formats, options, switched-off entries) and knows each archive's
 # origin from its signed Release file, so that a vendor's repository is not taken for Debian's.
 host_archives() {
+    # shellcheck disable=SC2016 # apt expands these
     local list format='$(ORIGIN) $(COMPONENT) $(CREATED_BY) $(REPO_URI) $(CODENAME)'
     list=$(apt-get indextargets --format "$format" | grep '^Debian main Packages ' || true)
     if [ -z "$list" ]; then # A container image comes without lists: fetch them into a folder of our own.

@@ -45,11 +45,11 @@ fetch_pinned_from_cache() {
     local package=$1 version series orig_sum debian_sum store file orig='' debian=-
     read -r version series orig_sum debian_sum <<<"$(table_row "$package")"
     store=$(cache_dir)/src
-    for file in "$store/$package"_"${version%-*}".orig.tar.*; do
+    for file in "$store/${package}_${version%-*}".orig.tar.*; do
         echo "$orig_sum  $file" | sha256sum --check --status 2>/dev/null && orig=$file
     done
     if [ "$debian_sum" != - ]; then
-        debian=$(echo "$store/$package"_"$version".debian.tar.*)
+        debian=$(echo "$store/${package}_$version".debian.tar.*)
         echo "$debian_sum  $debian" | sha256sum --check --status 2>/dev/null || return
     fi
     [ -n "$orig" ] && echo "$orig $debian"
@@ -62,9 +62,9 @@ fetch_source() {
     read -r version series orig_sum debian_sum <<<"$(table_row "$package")"
     [ -n "${debian_sum:-}" ] || die "$SOURCE_TABLE has no complete row for $package"
     fetch_pinned_from_cache "$package" && return
-    conf=$(apt_private "$SOURCE_SUITE")
+    conf=$(apt_private "$SOURCE_SUITE") || return
     fetch_version "$conf" "$package" "$version" "$orig_sum" "$debian_sum" && return
-    conf=$(apt_private "$SOURCE_SUITE" fresh)
+    conf=$(apt_private "$SOURCE_SUITE" fresh) || return
     fetch_version "$conf" "$package" "$version" "$orig_sum" "$debian_sum" && return
     [ "$debian_sum" = - ] || debian_sum=any
     for candidate in $(source_versions "$conf" "$package" "$series"); do
@@ -85,18 +85,15 @@ source_versions() {
         awk -v s="$series" '$1 == "Version:" && index($2, s) == 1 { print $2 }' | sort -rV | uniq
 }
 
-# unpack_source PACKAGE DIR: upstream's source with Debian's patches (security fixes among them).
+# unpack_source ORIG DEBIAN DIR: upstream's source with Debian's patches (security fixes among them).
 unpack_source() {
-    local package=$1 dir=$2 orig debian patch
-    read -r orig debian <<<"$(fetch_source "$package")"
-    [ -n "$orig" ] || return 1
+    local orig=$1 debian=$2 dir=$3 patch
     mkdir -p "$dir"
-    tar -xf "$orig" -C "$dir" --strip-components=1 --no-same-owner
+    tar -xf "$orig" -C "$dir" --strip-components=1 --no-same-owner || return
     [ "$debian" = - ] && return
-    tar -xf "$debian" -C "$dir" --no-same-owner
-    sed 's/#.*//; s/[[:space:]].*//; /^$/d' "$dir/debian/patches/series" | while read -r patch; do
-        patch -d "$dir" -p1 --quiet --forward <"$dir/debian/patches/$patch" ||
-            die "Debian's patch $patch does not apply to $package"
+    tar -xf "$debian" -C "$dir" --no-same-owner || return
+    for patch in $(sed 's/#.*//; s/[[:space:]].*//; /^$/d' "$dir/debian/patches/series"); do
+        patch -d "$dir" -p1 --quiet --forward <"$dir/debian/patches/$patch" || return
     done
     # Patches to autotools inputs concern Debian's packaging; aged inputs keep make from wanting autoconf.
     find "$dir" \( -name '*.am' -o -name '*.ac' -o -name '*.m4' -o -name '*.in' \) -exec touch -d '2000-01-01' {} +
