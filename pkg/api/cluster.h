@@ -86,6 +86,10 @@ int api_decode(struct arena *arena, const cJSON *object, const struct api_defaul
 
 /* "20Gi" -> bytes; Kubernetes quantity syntax. -1 when it is none or not whole bytes. */
 int64_t api_quantity_bytes(const char *text);
+/* Any quantity that is not negative: "500m", "1.5", "2Gi". */
+bool api_quantity_valid(const char *text);
+/* -1, 0, 1; a text that is no quantity counts as zero. */
+int api_quantity_compare(const char *a, const char *b);
 
 /* Every path that the decoder reads below spec, "[]" for list items, "{}" for maps. */
 const char *const *api_fields(size_t *ret_count);

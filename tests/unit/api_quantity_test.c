@@ -1,0 +1,83 @@
+#include "test.h"
+
+#include "api/cluster.h"
+
+static void quantities_become_bytes(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        int64_t bytes;
+    } cases[] = {
+        {"0", 0},
+        {"1", 1},
+        {"1Ki", 1024},
+        {"20Gi", 21474836480},
+        {"1.5Gi", 1610612736},
+        {"1e3", 1000},
+        {"1E3", 1000},
+        {"1k", 1000},
+        {"500M", 500000000},
+        {"1E", 1000000000000000000},
+        {"7Ei", 8070450532247928832},
+        {"2000m", 2},
+        {"+1", 1},
+        {".5Ki", 512},
+        {"5.", 5},
+        {"10e-1", 1},
+        {"0Ei", 0},
+        {"9223372036854775807", INT64_MAX},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+        assert_int_equal(api_quantity_bytes(cases[i].text), cases[i].bytes);
+}
+
+static void what_is_no_whole_number_of_bytes_is_refused(void **state)
+{
+    (void)state;
+    static const char *const texts[] = {
+        "",
+        "Gi",
+        "1GB",
+        "1gi",
+        "1K",
+        "-1",
+        "1 Gi",
+        "1.2.3",
+        "500m",
+        "0.1",
+        "1e",
+        "1e+",
+        "1e333",
+        "8Ei",
+        "9223372036854775808",
+        "99999999999999999999999999",
+        "1Gi ",
+        "+",
+        ".",
+        "1eGi",
+    };
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
+        assert_int_equal(api_quantity_bytes(texts[i]), -1);
+}
+
+static void quantities_compare_by_value(void **state)
+{
+    (void)state;
+    assert_int_equal(api_quantity_compare("1", "1000m"), 0);
+    assert_int_equal(api_quantity_compare("1Gi", "1G"), 1);
+    assert_int_equal(api_quantity_compare("500m", "0.6"), -1);
+    assert_int_equal(api_quantity_compare("none", "1n"), -1);
+    assert_true(api_quantity_valid("500m"));
+    assert_false(api_quantity_valid("half"));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(quantities_become_bytes),
+        cmocka_unit_test(what_is_no_whole_number_of_bytes_is_refused),
+        cmocka_unit_test(quantities_compare_by_value),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
