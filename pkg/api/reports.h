@@ -54,6 +54,9 @@ struct cluster_config {
     const char *database, *owner, *encoding, *locale;
     const char *max_slot_wal_keep_size;
     const char *config_hash; /* hash over postgresql.conf and pg_hba.conf of the same ConfigMap */
+    const char *verifiers_hash; /* hash_hex16 of roles.json: when it differs from what was applied,
+                                   the agent GETs Secret <cluster>-verifiers (it holds no watch on
+                                   Secrets, so that the operator needs none to grant it) */
     struct member_config *members;
     size_t member_count;
 };
