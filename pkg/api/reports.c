@@ -84,6 +84,7 @@ static const struct field config_fields[] = {
     TEXT(cluster_config, "locale", locale),
     TEXT(cluster_config, "maxSlotWalKeepSize", max_slot_wal_keep_size),
     TEXT(cluster_config, "configHash", config_hash),
+    TEXT(cluster_config, "verifiersHash", verifiers_hash),
     END,
 };
 

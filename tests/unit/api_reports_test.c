@@ -112,6 +112,7 @@ static void the_cluster_config_carries_its_members(void **state)
                                   .locale = "C.UTF-8",
                                   .max_slot_wal_keep_size = "4GB",
                                   .config_hash = "00ff",
+                                  .verifiers_hash = "11ee",
                                   .members = members,
                                   .member_count = 2,
                               },
@@ -122,6 +123,7 @@ static void the_cluster_config_carries_its_members(void **state)
     assert_int_equal(got.postgres_version, 17);
     assert_int_equal(got.lease_seconds, 8);
     assert_string_equal(got.max_slot_wal_keep_size, "4GB");
+    assert_string_equal(got.verifiers_hash, "11ee");
     assert_int_equal(got.member_count, 2);
     assert_string_equal(got.members[0].restart_token, "");
     assert_string_equal(got.members[1].restart_token, "00ff");
