@@ -9,12 +9,21 @@
 #include "base/arena.h"
 #include "base/error.h"
 
+enum kube_interactive {
+    KUBE_INTERACTIVE_NEVER,
+    KUBE_INTERACTIVE_IF_AVAILABLE,
+    KUBE_INTERACTIVE_ALWAYS,
+};
+
 struct kube_exec { /* client.authentication.k8s.io exec credential plugin */
-    const char *api_version, *command;
-    const char **args;      /* NULL-ended */
-    const char **env;       /* NULL-ended "NAME=value" */
+    const char *api_version; /* "client.authentication.k8s.io/v1" or ".../v1beta1" */
+    const char *command;     /* absolute, or a plain name that is looked up in PATH */
+    const char **args;       /* NULL-ended */
+    const char **env;        /* NULL-ended "NAME=value" */
     const char *install_hint;
     bool provide_cluster_info;
+    enum kube_interactive interactive; /* interactiveMode */
+    const char *cluster_info; /* JSON for spec.cluster; NULL unless provide_cluster_info */
 };
 
 struct kube_config {
@@ -23,10 +32,11 @@ struct kube_config {
     const char *ca_pem;             /* NULL: the system's CAs */
     const char *client_cert_pem, *client_key_pem; /* NULL when none */
     const char *token;              /* NULL when none */
-    const char *token_file;         /* reread: it rotates */
+    const char *token_file;         /* reread: it rotates; goes before token */
     const char *username, *password;/* basic auth; NULL when none */
     const char *proxy_url;
     const struct kube_exec *exec;   /* NULL when none */
+    const char **impersonate;       /* NULL-ended "Impersonate-User: x" lines; NULL when none */
     const char *namespace;          /* default namespace of the context, or of the pod */
     bool insecure;                  /* insecure-skip-tls-verify: only when options allow it */
 };
@@ -38,6 +48,11 @@ struct kube_config_options {
     bool allow_insecure;    /* --insecure-skip-tls-verify: without it such a cluster is refused */
 };
 
+/* Copies the config with everything it points to; secrets in the copy are wiped with the arena. */
+void kube_config_copy(struct arena *arena, const struct kube_config *config,
+                      struct kube_config *ret_copy);
+/* Keeps text until the arena is freed and overwrites it then. Returns text; NULL is fine. */
+char *kube_secret(struct arena *arena, char *text);
 /* Errors name the file and the field ("kubeconfig '/x': users[2].user.client-key-data: not base64"). */
 int kube_config_load(struct arena *arena, const struct kube_config_options *options,
                      struct kube_config *ret_config, struct error *err);

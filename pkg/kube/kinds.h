@@ -19,3 +19,5 @@ const struct kube_kind *kube_kind_find(const char *api_version, const char *kind
  * NULL. Segments are percent-encoded. */
 char *kube_path(struct arena *arena, const struct kube_kind *kind, const char *namespace,
                 const char *name, const char *subresource);
+/* Percent-encodes a value for a query, e.g. a selector. */
+char *kube_escape(struct arena *arena, const char *text);
