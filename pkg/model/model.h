@@ -1,50 +1,85 @@
 /*
  * From what is asked for and what was seen to what each instance is and what is due. Pure: no I/O,
- * no clock; `now` comes in.
+ * no clock; `now` comes in. Strings live in the arena or in the snapshot and are never NULL.
+ *
+ * Every cause that keeps the cluster from being what the spec asks for becomes one `model_wait`:
+ * status is built from these alone, so that no condition can claim what another one denies.
  */
 #pragma once
 
+#include "api/reasons.h"
 #include "api/snapshot.h"
 
+/* Which conditions a wait holds back, besides Ready. */
+enum model_concern {
+    CONCERN_PRIMARY = 1 << 0,
+    CONCERN_REPLICAS = 1 << 1,
+    CONCERN_CREDENTIALS = 1 << 2,
+    CONCERN_BOOTSTRAP = 1 << 3,
+    CONCERN_STORAGE = 1 << 4,
+};
+
 struct model_wait {
-    const char *what;    /* "replica a-2 streams" */
-    const char *reason;  /* CamelCase */
+    const char *what;    /* what is to become true: "replica a-2 streams"; stable while it waits */
+    const char *reason;  /* CamelCase, see api/reasons.h; an agent's own is passed on */
+    const char *message; /* why it is not so yet, in the words of whoever said no */
     const char *unblock; /* what a person can do, "" when only time is needed */
-    int64_t since_ms;    /* wall; 0 when unknown */
+    int64_t since_ms;    /* wall; kept from status while what and reason stay the same */
     int64_t next_ms;     /* when it is looked at again without an event; 0: at the next event */
+    unsigned concerns;   /* enum model_concern */
+    bool stalled;        /* no progress without a person */
+    bool fault;          /* something is wrong, not merely under way */
 };
 
 struct model_instance {
     const struct seen_instance *seen;
     const char *name;
-    bool wanted;            /* ordinal <= spec.instances */
-    bool primary;           /* holds the lease */
-    bool streaming;         /* replica that streams within the lag bound */
-    bool healthy;           /* does what its role should */
-    bool outdated;          /* its pod runs an older template than the StatefulSet */
-    bool needs_restart;     /* parameters wait for a restart */
-    bool delete_pod;        /* due now: let the StatefulSet make the pod anew */
+    bool wanted;  /* asked for, or still needed: a primary above spec.instances, and a replica to be
+                     removed that may not go yet. What is not wanted is not desired either. */
+    bool surplus; /* ordinal > spec.instances */
+    bool primary; /* holds the lease, by instance name */
+    bool streaming;     /* replica that streams within the lag bound */
+    bool healthy;       /* does what its role should, with the present pod */
+    bool outdated;      /* its pod runs, or will run once the set is written, another template */
+    bool needs_restart; /* parameters of the present configuration wait for a restart */
+    bool delete_pod;    /* due now: let the StatefulSet make the pod anew */
+    const char *delete_reason; /* for people; "" when not due */
     const char *restart_token; /* to write into cluster.json; keeps the last one when none is due */
     const char *agent_image;   /* the image its template names: kept unless the template changes */
+    /* What lives on its data volume, from report and PVC together: `desired` stamps it on the PVC. */
+    const char *system_identifier, *last_role; /* "" while unknown or empty */
+    int64_t epoch;
 };
 
 struct model {
     const struct snapshot *snapshot;
+    int64_t now_ms;
+    const char *config_hash;
     struct model_instance *instances; /* same order as snapshot->instances */
     size_t instance_count;
     const struct model_instance *primary; /* NULL while there is none */
-    /* Who may take the never-held lease. Decided from the volumes: data beats emptiness, the highest
-     * epoch beats a lower one, and an empty volume is initialised only when no volume holds data. */
+    bool ever_held; /* the lease has had a holder: who is primary is the agents' business now */
+    /* Who may take the never-held lease; instance "" when nobody (yet). Decided from the volumes:
+     * data beats emptiness, the highest epoch beats a lower one, and an empty volume is initialised
+     * only when no volume holds data. Once data is known anywhere a grant never says initdb again,
+     * held or not: a holder whose volume vanished must not start an empty cluster. */
     struct bootstrap_grant grant;
     bool grant_blocked; /* only replica volumes are left: nobody may decide that alone */
     const char *phase;  /* Creating Healthy Updating Degraded Failed Deleting */
-    struct model_wait *waits;
+    struct model_wait *waits; /* the one to show first comes first */
     size_t wait_count;
     int64_t next_ms; /* wall time of the earliest due work that no event announces; 0 none */
 };
 
-/* `desired` compares templates; model asks it through this function pointer would be a circle, so
- * the hash of the wanted template of each instance is an argument: hashes[i] for
- * snapshot->instances[i], "" for those not wanted. */
+/* What `desired` wants is an argument, for asking it from here would be a circle:
+ * template_hashes[i] is desired_template_hash() for snapshot->instances[i], config_hash is
+ * desired_config_hash(). With an invalid spec both may be NULL: then nothing is due, and the
+ * instances are only looked at. */
 struct model *model_build(struct arena *arena, const struct snapshot *snapshot,
-                          const char *const *template_hashes, int64_t now_ms);
+                          const char *const *template_hashes, const char *config_hash,
+                          int64_t now_ms);
+
+/* Adds a wait and returns it for the caller to fill; since_ms comes from snapshot->status where the
+ * same (what, reason) waited before, else `now`. For `status`, which adds what plan and apply met. */
+struct model_wait *model_wait_add(struct arena *arena, struct model *model, const char *what,
+                                  const char *reason);

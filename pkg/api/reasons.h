@@ -1,0 +1,109 @@
+/*
+ * Every reason that a condition, a wait or an event may carry, besides those of the API server
+ * itself. docs/status.md explains each one; a test keeps the two in step, both ways.
+ */
+#pragma once
+
+/* All is well */
+#define REASON_HEALTHY          "Healthy"
+#define REASON_SERVING          "Serving"
+#define REASON_STREAMING        "Streaming"
+#define REASON_NO_REPLICAS      "NoReplicas"
+#define REASON_IN_SYNC          "InSync"
+#define REASON_COMPLETE         "Complete"
+#define REASON_PROVISIONED      "Provisioned"
+#define REASON_EVICTION_ALLOWED "EvictionAllowed"
+
+/* What holds a drain back */
+#define REASON_SINGLE_INSTANCE      "SingleInstance"
+#define REASON_INSTANCE_UNAVAILABLE "InstanceUnavailable"
+
+/* The spec, the cluster object, the namespace */
+#define REASON_INVALID_SPEC          "InvalidSpec"
+#define REASON_DELETING              "Deleting"
+#define REASON_NAMESPACE_TERMINATING "NamespaceTerminating"
+
+/* Writing the objects */
+#define REASON_APPLY_PENDING   "ApplyPending"
+#define REASON_APPLY_FAILED    "ApplyFailed"
+#define REASON_APPLY_REFUSED   "ApplyRefused"
+#define REASON_FORBIDDEN       "Forbidden"
+#define REASON_QUOTA_EXCEEDED  "QuotaExceeded"
+#define REASON_NAME_COLLISION  "NameCollision"
+#define REASON_OBJECT_DELETING "ObjectDeleting"
+
+/* Credentials */
+#define REASON_CREDENTIALS_INCOMPLETE "CredentialsIncomplete"
+#define REASON_CREDENTIALS_PENDING    "CredentialsPending"
+#define REASON_CERTIFICATE_EXPIRED    "CertificateExpired"
+#define REASON_PRIMARY_NOT_READY      "PrimaryNotReady"
+
+/* Volumes */
+#define REASON_VOLUME_MISSING          "VolumeMissing"
+#define REASON_VOLUME_PENDING          "VolumePending"
+#define REASON_STORAGE_CLASS_MISSING   "StorageClassMissing"
+#define REASON_VOLUME_LOST             "VolumeLost"
+#define REASON_VOLUME_DELETING         "VolumeDeleting"
+#define REASON_VOLUME_RESIZING         "VolumeResizing"
+#define REASON_EXPANSION_REFUSED       "ExpansionRefused"
+#define REASON_SHRINK_REFUSED          "ShrinkRefused"
+#define REASON_STORAGE_CLASS_IMMUTABLE "StorageClassImmutable"
+
+/* Who is primary, and from which data */
+#define REASON_BOOTSTRAP_BLOCKED       "BootstrapBlocked"
+#define REASON_VOLUME_UNKNOWN          "VolumeUnknown"
+#define REASON_DATA_VOLUME_EMPTY       "DataVolumeEmpty"
+#define REASON_LEASE_NOT_HELD          "LeaseNotHeld"
+#define REASON_LEASE_RELEASED          "LeaseReleased"
+#define REASON_LEASE_HOLDER_GONE       "LeaseHolderGone"
+#define REASON_ENDPOINT_PENDING        "EndpointPending"
+#define REASON_BOOTSTRAPPING           "Bootstrapping"
+#define REASON_UNEXPECTED_PRIMARY      "UnexpectedPrimary"
+#define REASON_PRIMARY_ABOVE_INSTANCES "PrimaryAboveInstances"
+
+/* One instance's pod */
+#define REASON_INSTANCE_MISSING         "InstanceMissing"
+#define REASON_POD_MISSING              "PodMissing"
+#define REASON_POD_CREATE_FAILED        "PodCreateFailed"
+#define REASON_POD_TERMINATING          "PodTerminating"
+#define REASON_POD_FAILED               "PodFailed"
+#define REASON_POD_STARTING             "PodStarting"
+#define REASON_NODE_UNREACHABLE         "NodeUnreachable"
+#define REASON_UNSCHEDULABLE            "Unschedulable"
+#define REASON_IMAGE_PULL_FAILED        "ImagePullFailed"
+#define REASON_INVALID_IMAGE_NAME       "InvalidImageName"
+#define REASON_CONTAINER_CONFIG_INVALID "ContainerConfigInvalid"
+#define REASON_CONTAINER_FAILED         "ContainerFailed"
+#define REASON_CRASH_LOOPING            "CrashLooping"
+
+/* One instance's agent and server */
+#define REASON_AGENT_STARTING   "AgentStarting"
+#define REASON_INSTANCE_WAITING "InstanceWaiting"
+#define REASON_INSTANCE_FAILED  "InstanceFailed"
+#define REASON_STARTING         "Starting"
+#define REASON_INITIALIZING     "Initializing"
+#define REASON_CLONING          "Cloning"
+#define REASON_RECOVERING       "Recovering"
+#define REASON_RESTARTING       "Restarting"
+#define REASON_STOPPING         "Stopping"
+#define REASON_ROLE_CHANGING    "RoleChanging"
+#define REASON_NOT_ACCEPTING    "NotAccepting"
+#define REASON_NOT_STREAMING    "NotStreaming"
+#define REASON_SLOT_LOST        "SlotLost"
+#define REASON_REPLICA_LAGGING  "ReplicaLagging"
+
+/* Changes under way */
+#define REASON_CONFIGURATION_PENDING "ConfigurationPending"
+#define REASON_ROLLOUT_PENDING       "RolloutPending"
+#define REASON_RESTART_PENDING       "RestartPending"
+#define REASON_RESTART_INEFFECTIVE   "RestartIneffective"
+#define REASON_SCALING_DOWN          "ScalingDown"
+
+/* Events only */
+#define REASON_PHASE_CHANGED     "PhaseChanged"
+#define REASON_BOOTSTRAP_GRANTED "BootstrapGranted"
+#define REASON_INSTANCE_CREATED  "InstanceCreated"
+#define REASON_ROLLING_POD       "RollingPod"
+#define REASON_RESTART_ORDERED   "RestartOrdered"
+#define REASON_VOLUME_GROWING    "VolumeGrowing"
+#define REASON_DRIFT_REPAIRED    "DriftRepaired"
