@@ -6,19 +6,17 @@ import (
 	"github.com/coredns/coredns/core/dnsserver"
 	"github.com/coredns/coredns/coremain"
 
-	_ "github.com/coredns/coredns/plugin/cache"
+	_ "github.com/coredns/coredns/plugin/bind"
 	_ "github.com/coredns/coredns/plugin/errors"
-	_ "github.com/coredns/coredns/plugin/health"
 	_ "github.com/coredns/coredns/plugin/kubernetes"
 	_ "github.com/coredns/coredns/plugin/ready"
 	_ "github.com/coredns/coredns/plugin/template"
-	_ "github.com/coredns/coredns/plugin/whoami"
 )
 
 // The order in which plugins see a query.
 func init() {
 	dnsserver.Directives = []string{
-		"bind", "health", "ready", "errors", "cache", "template", "kubernetes", "whoami",
+		"bind", "ready", "errors", "kubernetes", "template",
 	}
 }
 
