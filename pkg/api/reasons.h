@@ -36,6 +36,11 @@
 #define REASON_CREDENTIALS_INCOMPLETE "CredentialsIncomplete"
 #define REASON_CREDENTIALS_PENDING    "CredentialsPending"
 #define REASON_CERTIFICATE_EXPIRED    "CertificateExpired"
+#define REASON_CERTIFICATE_INVALID    "CertificateInvalid"
+#define REASON_SECRET_MISSING         "SecretMissing"
+#define REASON_SECRET_KEY_MISSING     "SecretKeyMissing"
+#define REASON_SECRET_USERNAME_MISMATCH "SecretUsernameMismatch"
+#define REASON_PASSWORD_INVALID       "PasswordInvalid"
 #define REASON_PRIMARY_NOT_READY      "PrimaryNotReady"
 
 /* Volumes */
