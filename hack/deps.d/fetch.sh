@@ -92,9 +92,9 @@ unpack_source() {
     tar -xf "$orig" -C "$dir" --strip-components=1 --no-same-owner || return
     [ "$debian" = - ] && return
     tar -xf "$debian" -C "$dir" --no-same-owner || return
-    for patch in $(sed 's/#.*//; s/[[:space:]].*//; /^$/d' "$dir/debian/patches/series"); do
+    while read -r patch; do
         patch -d "$dir" -p1 --quiet --forward <"$dir/debian/patches/$patch" || return
-    done
+    done < <(sed 's/#.*//; s/[[:space:]].*//; /^$/d' "$dir/debian/patches/series")
     # Patches to autotools inputs concern Debian's packaging; aged inputs keep make from wanting autoconf.
     find "$dir" \( -name '*.am' -o -name '*.ac' -o -name '*.m4' -o -name '*.in' \) -exec touch -d '2000-01-01' {} +
 }
