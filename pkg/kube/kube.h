@@ -5,7 +5,9 @@
  *
  * Errors are the API's own Status message; err->reason is its reason ("NotFound", "Conflict"), and
  * err->http_status its code. 429 and 503 carry Retry-After in err->retry_after_ms: the client itself
- * repeats a request only where the server said so before looking at it (429), at most 3 times.
+ * repeats a request only where the server refused it before looking at it: 429 with a short
+ * Retry-After, at most 3 times, and once after 401 when a rotated token or the credential plugin can
+ * give other credentials.
  */
 #pragma once
 
@@ -22,7 +24,8 @@ struct kube_watch;
 /* user_agent e.g. "pgkeel-controller". The config is copied. */
 int kube_new(struct event_base *loop, const struct kube_config *config, const char *user_agent,
              struct kube **ret_kube, struct error *err);
-/* Cancels everything under way (callbacks are not called). NULL is fine. */
+/* Cancels the requests under way (callbacks are not called); free watches and elections before. Not
+ * from a callback. NULL is fine. */
 void kube_free(struct kube *kube);
 
 enum kube_method { KUBE_GET, KUBE_POST, KUBE_PUT, KUBE_PATCH_APPLY, KUBE_PATCH_MERGE, KUBE_DELETE };
@@ -82,7 +85,9 @@ struct kube_watch *kube_watch_new(struct kube *kube, const struct kube_watch_opt
 void kube_watch_free(struct kube_watch *watch);
 
 /* Leader election on a Lease by compare-and-swap, as client-go does it: lease_seconds, renewed every
- * third of it; an observed lease expires on our own clock (CLOCK_BOOTTIME) only. */
+ * third of it, given up after two thirds without a renewal; an observed lease expires on our own
+ * clock (CLOCK_BOOTTIME) only. After stopped() we are a candidate again. identity must be another for
+ * each process: a lease under our own name is taken at once. Not to be freed in its callbacks. */
 struct kube_elect;
 struct kube_elect_options {
     const char *namespace, *name, *identity;

@@ -1,0 +1,223 @@
+#include "kube/events.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/hash.h"
+#include "base/log.h"
+
+enum {
+    REMEMBERED = 128,
+    SERIES_SECONDS = 600,
+    NOTE_MAX_BYTES = 1024, /* of the API */
+    NAME_MAX_BYTES = 230,  /* leaves room for ".<hash>" in 253 */
+    WORD_MAX_BYTES = 128,  /* reason and action */
+};
+
+/* One Event that exists, or is being made. */
+struct entry {
+    TAILQ_ENTRY(entry) link;
+    struct kube_events *events;
+    char key[17];
+    char *namespace, *name;
+    int count;
+    int64_t last_boot_ms, last_wall_ms;
+    bool made, again; /* it exists; it happened again while a request was under way */
+    struct kube_call *call;
+};
+
+TAILQ_HEAD(entries, entry);
+
+struct kube_events {
+    struct kube *kube;
+    struct entries entries; /* the latest first */
+    int count;
+    char instance[WORD_MAX_BYTES];
+};
+
+struct kube_events *kube_events_new(struct kube *kube)
+{
+    struct kube_events *events = xcalloc(1, sizeof *events);
+    events->kube = kube;
+    TAILQ_INIT(&events->entries);
+    if (gethostname(events->instance, sizeof events->instance - 1) != 0 || !events->instance[0])
+        strcpy(events->instance, "unknown");
+    return events;
+}
+
+static void forget(struct entry *entry)
+{
+    TAILQ_REMOVE(&entry->events->entries, entry, link);
+    entry->events->count--;
+    kube_call_cancel(entry->call);
+    free(entry->namespace);
+    free(entry->name);
+    free(entry);
+}
+
+void kube_events_free(struct kube_events *events)
+{
+    struct entry *entry;
+    if (events == NULL)
+        return;
+    while ((entry = TAILQ_FIRST(&events->entries)) != NULL)
+        forget(entry);
+    free(events);
+}
+
+static const char *or_empty(const char *text)
+{
+    return text ? text : "";
+}
+
+static void make_key(const struct kube_event *event, char key[17])
+{
+    AUTO_ARENA arena = arena_new();
+    char *text = arena_printf(arena, "%s\n%s\n%s\n%s\n%s\n%s\n%s\n%s", or_empty(event->api_version),
+                              or_empty(event->kind), or_empty(event->namespace),
+                              or_empty(event->name), or_empty(event->uid), or_empty(event->type),
+                              or_empty(event->reason), or_empty(event->note));
+    strcpy(key, hash_hex16(arena, text, strlen(text)));
+}
+
+static struct entry *find(struct kube_events *events, const char *key)
+{
+    struct entry *entry;
+    int64_t oldest = clock_boot_ms() - (int64_t)SERIES_SECONDS * events->kube->timing.second_ms;
+    TAILQ_FOREACH(entry, &events->entries, link)
+    if (strcmp(entry->key, key) == 0)
+        return entry->last_boot_ms >= oldest ? entry : (forget(entry), NULL);
+    return NULL;
+}
+
+/* Cuts at a character's border: half a UTF-8 sequence would be refused. */
+static char *cut(struct arena *arena, const char *text, size_t limit)
+{
+    size_t length = strlen(or_empty(text));
+    if (length > limit) {
+        length = limit;
+        while (length > 0 && ((unsigned char)text[length] & 0xc0) == 0x80)
+            length--;
+    }
+    return arena_strndup(arena, or_empty(text), length);
+}
+
+static void put_regarding(cJSON *body, const struct kube_event *event)
+{
+    cJSON *regarding = json_add_object(body, "regarding");
+    json_set_str(regarding, "apiVersion", event->api_version);
+    json_set_str(regarding, "kind", event->kind);
+    json_set_str(regarding, "namespace", event->namespace);
+    json_set_str(regarding, "name", event->name);
+    json_set_str(regarding, "uid", event->uid);
+}
+
+static cJSON *event_body(struct arena *arena, const struct entry *entry,
+                         const struct kube_event *event)
+{
+    cJSON *body = json_object(arena);
+    json_set_str(body, "apiVersion", "events.k8s.io/v1");
+    json_set_str(body, "kind", "Event");
+    cJSON *metadata = json_add_object(body, "metadata");
+    json_set_str(metadata, "name", entry->name);
+    json_set_str(metadata, "namespace", entry->namespace);
+    put_regarding(body, event);
+    json_set_str(body, "eventTime", clock_rfc3339_micro(arena, entry->last_wall_ms));
+    json_set_str(body, "type", event->type);
+    json_set_str(body, "reason", cut(arena, event->reason, WORD_MAX_BYTES));
+    json_set_str(body, "action", cut(arena, event->action, WORD_MAX_BYTES));
+    json_set_str(body, "note", cut(arena, event->note, NOTE_MAX_BYTES));
+    json_set_str(body, "reportingController", event->controller);
+    json_set_str(body, "reportingInstance", entry->events->instance);
+    return body;
+}
+
+static void send_series(struct entry *entry);
+
+static void on_sent(void *arg, const cJSON *body, const struct error *err)
+{
+    (void)body;
+    struct entry *entry = arg;
+    entry->call = NULL;
+    if (err->class < 0) {
+        log_debug("an Event was not recorded", "event", entry->name, "namespace", entry->namespace,
+                  "error", err->text, NULL);
+        forget(entry);
+        return;
+    }
+    entry->made = true;
+    if (entry->again)
+        send_series(entry);
+}
+
+static const struct kube_kind *event_kind(void)
+{
+    return kube_kind_find("events.k8s.io/v1", "Event");
+}
+
+static void send_series(struct entry *entry)
+{
+    AUTO_ARENA arena = arena_new();
+    cJSON *body = json_object(arena), *series = json_add_object(body, "series");
+    json_set_int(series, "count", entry->count);
+    json_set_str(series, "lastObservedTime", clock_rfc3339_micro(arena, entry->last_wall_ms));
+    struct kube_request request = {
+        .method = KUBE_PATCH_MERGE,
+        .path = kube_path(arena, event_kind(), entry->namespace, entry->name, NULL),
+        .body = body,
+        .metadata_only = true,
+    };
+    entry->again = false;
+    entry->call = kube_call_start(entry->events->kube, &request, on_sent, entry);
+}
+
+static void send_new(struct entry *entry, const struct kube_event *event)
+{
+    AUTO_ARENA arena = arena_new();
+    struct kube_request request = {
+        .method = KUBE_POST,
+        .path = kube_path(arena, event_kind(), entry->namespace, NULL, NULL),
+        .body = event_body(arena, entry, event),
+        .metadata_only = true,
+    };
+    entry->call = kube_call_start(entry->events->kube, &request, on_sent, entry);
+}
+
+static struct entry *add(struct kube_events *events, const struct kube_event *event,
+                         const char *key)
+{
+    struct entry *entry = xcalloc(1, sizeof *entry);
+    char name[NAME_MAX_BYTES + 20];
+    snprintf(name, sizeof name, "%.*s.%08x%08x", NAME_MAX_BYTES, event->name, arc4random(),
+             arc4random());
+    entry->events = events;
+    strcpy(entry->key, key);
+    entry->namespace = xstrdup(event->namespace ? event->namespace : "default");
+    entry->name = xstrdup(name);
+    if (++events->count > REMEMBERED)
+        forget(TAILQ_LAST(&events->entries, entries));
+    TAILQ_INSERT_HEAD(&events->entries, entry, link);
+    return entry;
+}
+
+void kube_event_emit(struct kube *kube, const struct kube_event *event)
+{
+    char key[17];
+    make_key(event, key);
+    struct entry *entry = find(kube->events, key);
+    bool known = entry != NULL;
+    if (!known)
+        entry = add(kube->events, event, key);
+    entry->count++;
+    entry->last_boot_ms = clock_boot_ms();
+    entry->last_wall_ms = clock_wall_ms();
+    if (!known)
+        send_new(entry, event);
+    else if (entry->call != NULL)
+        entry->again = true;
+    else
+        send_series(entry);
+}

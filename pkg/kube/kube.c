@@ -1,0 +1,181 @@
+#include "kube/kube.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "kube/auth.h"
+#include "kube/call.h"
+#include "kube/events.h"
+#include "kube/transfer.h"
+
+const struct kube_timing kube_timing_default = {
+    .second_ms = 1000,
+    .connect_ms = 10000,
+    .call_ms = 30000,
+    .stall_ms = 90000,
+    .backoff_first_ms = 800,
+    .backoff_max_ms = 30000,
+    .watch_min_s = 300,
+    .watch_max_s = 600,
+    .retry_after_max_ms = 10000,
+    .exec_ms = 60000,
+};
+
+void kube_set_timing(struct kube *kube, const struct kube_timing *timing)
+{
+    kube->timing = *timing;
+}
+
+int kube_random(int low, int high)
+{
+    return low + (int)arc4random_uniform((uint32_t)(high - low) + 1);
+}
+
+int kube_backoff_ms(const struct kube_timing *timing, int attempt)
+{
+    int64_t pause_ms = timing->backoff_first_ms;
+    for (int i = 0; i < attempt && pause_ms < timing->backoff_max_ms; i++)
+        pause_ms *= 2;
+    if (pause_ms > timing->backoff_max_ms)
+        pause_ms = timing->backoff_max_ms;
+    return kube_random((int)pause_ms / 2, (int)pause_ms);
+}
+
+void kube_timer_set(struct event *timer, int64_t ms)
+{
+    struct timeval after = {ms / 1000, ms % 1000 * 1000};
+    if (ms < 0)
+        event_del(timer);
+    else
+        event_add(timer, &after);
+}
+
+/* scheme://host[:port][/path] */
+struct place {
+    bool tls;
+    char *host; /* IPv6 in brackets */
+    int port;
+    const char *rest; /* "/path" without a slash at its end, or "" */
+};
+
+static int split_server(struct arena *arena, const char *server, struct place *ret_place,
+                        struct error *err)
+{
+    struct place place = {.tls = strncasecmp(server, "https://", 8) == 0};
+    if (!place.tls && strncasecmp(server, "http://", 7) != 0)
+        return err_set(err, ERR_INVALID, "server '%s' is not https://host:port", server);
+    char *host = arena_strdup(arena, server + (place.tls ? 8 : 7));
+    size_t length = strcspn(host, "/");
+    char *rest = arena_strdup(arena, host + length);
+    host[length] = '\0';
+    while (rest[0] != '\0' && rest[strlen(rest) - 1] == '/')
+        rest[strlen(rest) - 1] = '\0';
+    char *bracket = strrchr(host, ']'), *colon = strrchr(host, ':');
+    place.port = place.tls ? 443 : 80;
+    if (colon != NULL && (bracket == NULL || colon > bracket)) {
+        place.port = atoi(colon + 1);
+        *colon = '\0';
+    }
+    if (host[0] == '\0' || place.port < 1 || place.port > 65535)
+        return err_set(err, ERR_INVALID, "server '%s' is not https://host:port", server);
+    place.host = host;
+    place.rest = rest;
+    *ret_place = place;
+    return 0;
+}
+
+static bool is_loopback(const char *host)
+{
+    return strncmp(host, "127.", 4) == 0 || strcmp(host, "[::1]") == 0 ||
+           strcasecmp(host, "localhost") == 0;
+}
+
+/* libcurl verifies the name in the URL: with tls-server-name the URL bears that name, and the
+ * connection goes to the real place. */
+static void place_origin(struct kube *kube, const struct place *place)
+{
+    const char *name = kube->config.tls_server_name;
+    const char *scheme = place->tls ? "https" : "http";
+    kube->origin = arena_printf(kube->arena, "%s://%s:%d%s", scheme,
+                                name && place->tls ? name : place->host, place->port, place->rest);
+    if (name == NULL || !place->tls)
+        return;
+    char *redirect =
+        arena_printf(kube->arena, "%s:%d:%s:%d", name, place->port, place->host, place->port);
+    kube->connect_to = curl_slist_append(NULL, redirect);
+    kube->host_header = arena_printf(kube->arena, "Host: %s:%d", place->host, place->port);
+}
+
+static int set_place(struct kube *kube, struct error *err)
+{
+    const struct kube_config *config = &kube->config;
+    struct place place = {0};
+    if (config->server == NULL)
+        return err_set(err, ERR_INVALID, "no API server is configured");
+    if (split_server(kube->arena, config->server, &place, err) < 0)
+        return err->class;
+    bool secret = config->token || config->token_file || config->username || config->exec;
+    if (!place.tls && secret && !is_loopback(place.host))
+        return err_set(err, ERR_INVALID,
+                       "server '%s' is not https://, and credentials are never sent in clear text",
+                       config->server);
+    place_origin(kube, &place);
+    return 0;
+}
+
+static const char *machine(void)
+{
+#if defined __x86_64__
+    return "amd64";
+#elif defined __aarch64__
+    return "arm64";
+#else
+    return "unknown";
+#endif
+}
+
+int kube_new(struct event_base *loop, const struct kube_config *config, const char *user_agent,
+             struct kube **ret_kube, struct error *err)
+{
+    static bool started;
+    if (!started && curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
+        return err_set(err, ERR_INTERNAL, "libcurl cannot start");
+    started = true;
+    struct kube *kube = xcalloc(1, sizeof *kube);
+    kube->loop = loop;
+    kube->arena = arena_new();
+    kube->timing = kube_timing_default;
+    TAILQ_INIT(&kube->transfers);
+    TAILQ_INIT(&kube->calls);
+    TAILQ_INIT(&kube->sockets);
+    kube_config_copy(kube->arena, config, &kube->config);
+    kube->user_agent =
+        arena_printf(kube->arena, "%s/%s (linux/%s)", user_agent, PGKEEL_VERSION, machine());
+    kube->auth = kube_auth_new(kube);
+    kube->events = kube_events_new(kube);
+    if (set_place(kube, err) < 0 || kube_loop_open(kube, err) < 0) {
+        kube_free(kube);
+        return err->class;
+    }
+    *ret_kube = kube;
+    return 0;
+}
+
+void kube_free(struct kube *kube)
+{
+    struct kube_transfer *transfer;
+    if (kube == NULL)
+        return;
+    kube_events_free(kube->events);
+    kube_calls_free(kube);
+    while ((transfer = TAILQ_FIRST(&kube->transfers)) != NULL)
+        kube_transfer_cancel(transfer);
+    kube_auth_free(kube->auth);
+    while (kube->idle_count > 0)
+        curl_easy_cleanup(kube->idle[--kube->idle_count]);
+    kube_loop_close(kube);
+    curl_slist_free_all(kube->connect_to);
+    arena_free(kube->arena);
+    free(kube);
+}

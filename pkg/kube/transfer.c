@@ -1,0 +1,383 @@
+#include "kube/transfer.h"
+
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include <openssl/ssl.h>
+
+#include "base/clock.h"
+#include "kube/auth.h"
+#include "kube/reply.h"
+
+enum state { WAITING_FOR_CREDENTIALS, RUNNING, FAILED };
+
+/* A silent peer is found by the kernel in about a minute, under the stall deadline of a watch. */
+enum { KEEPALIVE_S = 30, KEEPALIVE_INTERVAL_S = 10, USER_TIMEOUT_MS = 30000 };
+
+struct kube_transfer {
+    TAILQ_ENTRY(kube_transfer) link;
+    struct kube *kube;
+    struct kube_transfer_request request;
+    char *url;
+    CURL *easy;
+    struct curl_slist *headers;
+    struct buffer in;
+    enum state state;
+    bool fresh;         /* bytes came that were not handed out yet */
+    bool too_large;     /* the answer went over its limit */
+    bool renewed;       /* credentials were renewed after a 401 once */
+    int64_t started_ms; /* CLOCK_BOOTTIME */
+    struct error failure;
+    char detail[CURL_ERROR_SIZE];
+};
+
+static const char *const verbs[] = {
+    [KUBE_GET] = "GET",           [KUBE_POST] = "POST",         [KUBE_PUT] = "PUT",
+    [KUBE_PATCH_APPLY] = "PATCH", [KUBE_PATCH_MERGE] = "PATCH", [KUBE_DELETE] = "DELETE",
+};
+
+static const char *content_type(enum kube_method method)
+{
+    switch (method) {
+    case KUBE_PATCH_APPLY:
+        return "Content-Type: application/apply-patch+yaml";
+    case KUBE_PATCH_MERGE:
+        return "Content-Type: application/merge-patch+json";
+    default:
+        return "Content-Type: application/json";
+    }
+}
+
+static bool refused(const struct kube_transfer *t)
+{
+    long status = 0;
+    curl_easy_getinfo(t->easy, CURLINFO_RESPONSE_CODE, &status);
+    return status >= 300;
+}
+
+static size_t on_bytes(char *bytes, size_t one, size_t count, void *arg)
+{
+    struct kube_transfer *t = arg;
+    bool streamed = t->request.data != NULL && !refused(t);
+    size_t length = one * count;
+    size_t limit = refused(t) ? KUBE_REFUSAL_MAX_BYTES : KUBE_ANSWER_MAX_BYTES;
+    if (t->in.length + length > limit) {
+        t->too_large = true;
+        return CURL_WRITEFUNC_ERROR;
+    }
+    buffer_append(&t->in, bytes, length);
+    t->fresh = t->fresh || streamed;
+    return length;
+}
+
+/* Buffers of idle TLS connections go back to the heap: most connections here are idle. */
+static CURLcode on_tls_context(CURL *easy, void *context, void *arg)
+{
+    (void)easy, (void)arg;
+    SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS);
+    return CURLE_OK;
+}
+
+static int on_new_socket(void *arg, curl_socket_t fd, curlsocktype purpose)
+{
+    (void)arg, (void)purpose;
+    int timeout = USER_TIMEOUT_MS;
+    /* A kernel that does not know it leaves us the slower ways to notice. */
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout, sizeof timeout);
+    return CURL_SOCKOPT_OK;
+}
+
+static struct curl_blob blob_of(const char *pem)
+{
+    return (struct curl_blob){(char *)pem, strlen(pem), CURL_BLOB_NOCOPY};
+}
+
+static void set_tls(struct kube_transfer *t)
+{
+    const struct kube_config *config = &t->kube->config;
+    const char *cert = kube_auth_certificate(t->kube->auth), *key = kube_auth_key(t->kube->auth);
+    curl_easy_setopt(t->easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+    curl_easy_setopt(t->easy, CURLOPT_SSL_VERIFYPEER, config->insecure ? 0L : 1L);
+    curl_easy_setopt(t->easy, CURLOPT_SSL_VERIFYHOST, config->insecure ? 0L : 2L);
+    curl_easy_setopt(t->easy, CURLOPT_SSL_CTX_FUNCTION, on_tls_context);
+    if (config->ca_pem != NULL) {
+        struct curl_blob ca = blob_of(config->ca_pem);
+        curl_easy_setopt(t->easy, CURLOPT_CAINFO_BLOB, &ca);
+        curl_easy_setopt(t->easy, CURLOPT_CAPATH, NULL); /* else the system's CAs count as well */
+    }
+    if (cert != NULL && key != NULL) {
+        struct curl_blob cert_blob = blob_of(cert), key_blob = blob_of(key);
+        curl_easy_setopt(t->easy, CURLOPT_SSLCERT_BLOB, &cert_blob);
+        curl_easy_setopt(t->easy, CURLOPT_SSLKEY_BLOB, &key_blob);
+    }
+}
+
+static void set_connection(struct kube_transfer *t)
+{
+    const struct kube *kube = t->kube;
+    curl_easy_setopt(t->easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS);
+    curl_easy_setopt(t->easy, CURLOPT_PIPEWAIT, 1L);
+    curl_easy_setopt(t->easy, CURLOPT_NOSIGNAL, 1L);
+    curl_easy_setopt(t->easy, CURLOPT_BUFFERSIZE, 16384L);
+    curl_easy_setopt(t->easy, CURLOPT_CONNECTTIMEOUT_MS, (long)kube->timing.connect_ms);
+    curl_easy_setopt(t->easy, CURLOPT_TCP_KEEPALIVE, 1L);
+    curl_easy_setopt(t->easy, CURLOPT_TCP_KEEPIDLE, (long)KEEPALIVE_S);
+    curl_easy_setopt(t->easy, CURLOPT_TCP_KEEPINTVL, (long)KEEPALIVE_INTERVAL_S);
+    curl_easy_setopt(t->easy, CURLOPT_SOCKOPTFUNCTION, on_new_socket);
+    curl_easy_setopt(t->easy, CURLOPT_PROTOCOLS_STR, "http,https");
+    curl_easy_setopt(t->easy, CURLOPT_CONNECT_TO, kube->connect_to);
+    if (kube->config.proxy_url != NULL)
+        curl_easy_setopt(t->easy, CURLOPT_PROXY, kube->config.proxy_url);
+}
+
+static void add_header(struct kube_transfer *t, const char *line)
+{
+    if (line != NULL)
+        t->headers = curl_slist_append(t->headers, line);
+}
+
+static void set_headers(struct kube_transfer *t)
+{
+    const char **impersonate = t->kube->config.impersonate;
+    add_header(t, t->request.accept);
+    add_header(t, t->kube->host_header);
+    add_header(t, kube_auth_line(t->kube->auth));
+    for (; impersonate != NULL && *impersonate != NULL; impersonate++)
+        add_header(t, *impersonate);
+    if (t->request.body != NULL) {
+        add_header(t, content_type(t->request.method));
+        add_header(t, "Expect:"); /* no round trip before a large body */
+    }
+    curl_easy_setopt(t->easy, CURLOPT_HTTPHEADER, t->headers);
+    curl_easy_setopt(t->easy, CURLOPT_USERAGENT, t->kube->user_agent);
+}
+
+static void set_request(struct kube_transfer *t)
+{
+    curl_easy_setopt(t->easy, CURLOPT_URL, t->url);
+    curl_easy_setopt(t->easy, CURLOPT_PRIVATE, t);
+    curl_easy_setopt(t->easy, CURLOPT_ERRORBUFFER, t->detail);
+    curl_easy_setopt(t->easy, CURLOPT_WRITEFUNCTION, on_bytes);
+    curl_easy_setopt(t->easy, CURLOPT_WRITEDATA, t);
+    curl_easy_setopt(t->easy, CURLOPT_TIMEOUT_MS, (long)t->request.timeout_ms);
+    if (t->request.body != NULL) {
+        curl_easy_setopt(t->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)strlen(t->request.body));
+        curl_easy_setopt(t->easy, CURLOPT_POSTFIELDS, t->request.body);
+    }
+    if (t->request.method != KUBE_GET)
+        curl_easy_setopt(t->easy, CURLOPT_CUSTOMREQUEST, verbs[t->request.method]);
+}
+
+static void fail_soon(struct kube_transfer *t, const struct error *err)
+{
+    t->state = FAILED;
+    t->failure = *err;
+    event_active(t->kube->soon, 0, 0);
+}
+
+static void attach(struct kube_transfer *t)
+{
+    struct kube *kube = t->kube;
+    struct error err;
+    t->easy = kube->idle_count > 0 ? kube->idle[--kube->idle_count] : curl_easy_init();
+    t->state = RUNNING;
+    t->started_ms = clock_boot_ms();
+    CURLMcode code = CURLM_OUT_OF_MEMORY;
+    if (t->easy != NULL) {
+        set_request(t);
+        set_connection(t);
+        set_tls(t);
+        set_headers(t);
+        code = curl_multi_add_handle(kube->multi, t->easy);
+    }
+    if (code != CURLM_OK) {
+        err_set(&err, ERR_INTERNAL, "libcurl cannot start a request: %s",
+                curl_multi_strerror(code));
+        fail_soon(t, &err);
+    }
+}
+
+/* Gives libcurl's part back; wipes the header that holds the credentials. */
+static void detach(struct kube_transfer *t)
+{
+    struct kube *kube = t->kube;
+    for (struct curl_slist *line = t->headers; line != NULL; line = line->next)
+        explicit_bzero(line->data, strlen(line->data));
+    if (t->easy != NULL) {
+        curl_multi_remove_handle(kube->multi, t->easy);
+        curl_easy_reset(t->easy);
+        if (kube->idle_count < KUBE_IDLE_HANDLES)
+            kube->idle[kube->idle_count++] = t->easy;
+        else
+            curl_easy_cleanup(t->easy);
+    }
+    curl_slist_free_all(t->headers);
+    t->easy = NULL;
+    t->headers = NULL;
+}
+
+static void begin(struct kube_transfer *t)
+{
+    struct error err;
+    int ready = kube_auth_prepare(t->kube->auth, &err);
+    t->state = WAITING_FOR_CREDENTIALS;
+    if (ready < 0)
+        fail_soon(t, &err);
+    else if (ready == KUBE_AUTH_READY)
+        attach(t);
+}
+
+struct kube_transfer *kube_transfer_start(struct kube *kube,
+                                          const struct kube_transfer_request *request)
+{
+    struct kube_transfer *t = xcalloc(1, sizeof *t);
+    struct buffer url = {0};
+    buffer_printf(&url, "%s%s%s%s", kube->origin, request->path, request->query ? "?" : "",
+                  request->query ? request->query : "");
+    t->kube = kube;
+    t->request = *request;
+    t->url = url.data;
+    TAILQ_INSERT_TAIL(&kube->transfers, t, link);
+    begin(t);
+    return t;
+}
+
+static void discard(struct kube_transfer *t)
+{
+    TAILQ_REMOVE(&t->kube->transfers, t, link);
+    detach(t);
+    buffer_free(&t->in);
+    free(t->url);
+    free(t);
+}
+
+void kube_transfer_cancel(struct kube_transfer *transfer)
+{
+    if (transfer != NULL)
+        discard(transfer);
+}
+
+void kube_transfer_abandon(struct kube_transfer *transfer, int64_t since_ms)
+{
+    if (transfer != NULL && transfer->easy != NULL)
+        kube_loop_cut_silent(transfer->kube, transfer->easy, since_ms);
+    kube_transfer_cancel(transfer);
+}
+
+static int transport_error(struct kube_transfer *t, CURLcode code, struct error *err)
+{
+    const char *server = t->kube->config.server;
+    const char *detail = t->detail[0] ? t->detail : curl_easy_strerror(code);
+    if (t->too_large)
+        return err_set(err, ERR_INTERNAL, "the answer of %s to %s is over the limit of %d bytes",
+                       server, t->request.path, KUBE_ANSWER_MAX_BYTES);
+    switch (code) {
+    case CURLE_OPERATION_TIMEDOUT:
+        return err_set_reason(err, ERR_TIMEOUT, "APIServerTimeout", "%s: %s", server, detail);
+    case CURLE_PEER_FAILED_VERIFICATION:
+        return err_set_reason(err, ERR_TRANSPORT, "CertificateNotTrusted",
+                              "%s: %s; is its CA the one in certificate-authority-data, and its "
+                              "name in the certificate (else set tls-server-name)?",
+                              server, detail);
+    case CURLE_SSL_CERTPROBLEM:
+        return err_set_reason(err, ERR_INVALID, "ClientCertificateInvalid",
+                              "%s: %s; do client-certificate and client-key belong together?",
+                              server, detail);
+    default:
+        return err_set_reason(err, ERR_TRANSPORT, "APIServerUnreachable", "%s: %s", server, detail);
+    }
+}
+
+static void finish(struct kube_transfer *t, int status, const struct error *err)
+{
+    struct kube_transfer_request request = t->request;
+    struct buffer body = t->in;
+    t->in = (struct buffer){0};
+    discard(t);
+    request.done(request.arg, status, &body, err);
+    buffer_free(&body);
+}
+
+static void ended(struct kube_transfer *t, CURLcode code)
+{
+    struct error err = {0};
+    long status = 0;
+    curl_off_t retry_after_s = 0;
+    if (code != CURLE_OK) {
+        transport_error(t, code, &err);
+        if (code == CURLE_OPERATION_TIMEDOUT)
+            kube_loop_cut_silent(t->kube, t->easy, t->started_ms);
+        finish(t, 0, &err);
+        return;
+    }
+    curl_easy_getinfo(t->easy, CURLINFO_RESPONSE_CODE, &status);
+    curl_easy_getinfo(t->easy, CURLINFO_RETRY_AFTER, &retry_after_s);
+    if (status == 401 && !t->renewed && kube_auth_renew(t->kube->auth)) {
+        t->renewed = true;
+        t->in.length = 0;
+        detach(t);
+        begin(t);
+        return;
+    }
+    if (status >= 300)
+        kube_reply_error((int)status, (int)retry_after_s * t->kube->timing.second_ms, t->in.data,
+                         t->in.length, &err);
+    finish(t, (int)status, &err);
+}
+
+static void hand_out(struct kube_transfer *t)
+{
+    t->fresh = false;
+    t->request.data(t->request.arg, &t->in);
+}
+
+/* A callback may cancel any transfer, so each round looks at the list anew. */
+static bool pump_one(struct kube *kube)
+{
+    struct kube_transfer *t;
+    TAILQ_FOREACH(t, &kube->transfers, link)
+    {
+        if (t->fresh) {
+            hand_out(t);
+            return true;
+        }
+        if (t->state == FAILED) {
+            struct error err = t->failure;
+            finish(t, 0, &err);
+            return true;
+        }
+    }
+    return false;
+}
+
+void kube_transfer_pump(struct kube *kube)
+{
+    CURLMsg *message;
+    int left;
+    do {
+        while (pump_one(kube))
+            ;
+        message = curl_multi_info_read(kube->multi, &left);
+        if (message != NULL && message->msg == CURLMSG_DONE) {
+            struct kube_transfer *t = NULL;
+            curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, (char **)&t);
+            ended(t, message->data.result);
+        }
+    } while (message != NULL);
+}
+
+void kube_transfer_settled(struct kube *kube, const struct error *err)
+{
+    struct kube_transfer *t;
+    TAILQ_FOREACH(t, &kube->transfers, link)
+    {
+        if (t->state != WAITING_FOR_CREDENTIALS)
+            continue;
+        if (err->class < 0)
+            fail_soon(t, err);
+        else
+            attach(t);
+    }
+}

@@ -1,0 +1,38 @@
+/*
+ * One HTTP exchange: credentials, headers, body, answer. Calls and watches stand on it. Callbacks
+ * run on the loop, never inside libcurl and never before kube_transfer_start() returns, so that
+ * they may start and cancel transfers freely.
+ */
+#pragma once
+
+#include "base/buffer.h"
+#include "kube/internal.h"
+
+enum { KUBE_ANSWER_MAX_BYTES = 64 * 1024 * 1024, KUBE_REFUSAL_MAX_BYTES = 256 * 1024 };
+
+struct kube_transfer_request {
+    enum kube_method method;
+    const char *path, *query; /* copied */
+    const char *accept;       /* must live on */
+    const char *body;         /* must live until done; NULL: none */
+    int timeout_ms;           /* 0: none (the owner watches it) */
+    /* The bytes of a 2xx answer as they come, to be consumed from `in`; what is left is kept for
+     * the next time. NULL: the whole answer is handed to done. */
+    void (*data)(void *arg, struct buffer *in);
+    void (*done)(void *arg, int status, const struct buffer *body, const struct error *err);
+    void *arg;
+};
+
+/* done gets a status and the (rest of the) body, or status 0 and why there was no answer; for a
+ * status of 400 and more err says what the server said. The transfer is gone afterwards. */
+struct kube_transfer *kube_transfer_start(struct kube *kube,
+                                          const struct kube_transfer_request *request);
+/* No callback comes any more. NULL is fine. */
+void kube_transfer_cancel(struct kube_transfer *transfer);
+/* Cancels, and closes the connection if it was silent since since_ms. */
+void kube_transfer_abandon(struct kube_transfer *transfer, int64_t since_ms);
+
+/* For loop.c: hands new bytes out, and what ended. */
+void kube_transfer_pump(struct kube *kube);
+/* For auth.c: credentials are there (err->class == 0) or could not be had. */
+void kube_transfer_settled(struct kube *kube, const struct error *err);

@@ -1,0 +1,536 @@
+/*
+ * One watch: list, follow, resume. The states and what leaves them:
+ *
+ *   PAUSED    a timer → begin()
+ *   STREAMING WatchList: the list and the changes in one stream; the bookmark with
+ *             k8s.io/initial-events-end ends the list
+ *   LISTING   pages of a LIST, where the server refuses WatchList → FOLLOWING
+ *   FOLLOWING a watch from the last resourceVersion
+ *
+ * A stream that ends resumes from `version` once the list is complete, and lists again before.
+ */
+#include <malloc.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "kube/frame.h"
+#include "kube/transfer.h"
+
+enum state { PAUSED, STREAMING, LISTING, FOLLOWING };
+
+/* A WatchList that ends this often before its list did: the server ignores what it does not know.
+ */
+enum { WATCHLIST_TRIES = 2, PAGE_ITEMS = 500, RELISTS_AT_ONCE = 3, QUICK_END_MS = 1000 };
+
+struct kube_watch {
+    struct kube *kube;
+    struct arena *arena; /* owns the texts of options */
+    struct kube_watch_options options;
+    struct kube_watch_handlers handlers;
+    void *arg;
+    char *path;
+    enum state state;
+    char version[64]; /* resourceVersion to resume from; "" when a list is needed */
+    char *next_page;  /* continue token */
+    bool begun;       /* begin() was called for the list under way */
+    bool progress;    /* something useful came since the transfer started */
+    int attempts;     /* failures in a row */
+    int watchlist_failures, relists;
+    struct kube_transfer *transfer;
+    struct kube_lines lines;
+    struct kube_items items;
+    struct event *pause, *stall;
+    int64_t started_ms, heard_ms;
+    int busy;  /* handlers are running: */
+    bool dead; /* kube_watch_free() was called by one of them */
+};
+
+static void begin(struct kube_watch *w);
+
+static void stop_transfer(struct kube_watch *w)
+{
+    kube_transfer_cancel(w->transfer);
+    w->transfer = NULL;
+    event_del(w->stall);
+}
+
+static void discard(struct kube_watch *w)
+{
+    stop_transfer(w);
+    event_free(w->pause);
+    event_free(w->stall);
+    buffer_free(&w->items.envelope);
+    free(w->next_page);
+    arena_free(w->arena);
+    free(w);
+}
+
+static void enter(struct kube_watch *w)
+{
+    w->busy++;
+}
+
+/* False when a handler freed the watch: nothing of it may be touched any more. */
+static bool leave(struct kube_watch *w)
+{
+    bool dead = w->dead;
+    if (--w->busy == 0 && dead)
+        discard(w);
+    return !dead;
+}
+
+static void report(struct kube_watch *w, const struct error *err)
+{
+    struct error copy = *err;
+    err_wrap(&copy, "watch %s", w->options.kind->plural);
+    if (w->handlers.trouble != NULL && !w->dead)
+        w->handlers.trouble(w->arg, &copy);
+}
+
+static void go_on_after(struct kube_watch *w, int64_t ms)
+{
+    stop_transfer(w);
+    w->state = PAUSED;
+    kube_timer_set(w->pause, ms);
+}
+
+/* Tells about a failure and tries again after a pause that the server's wish can lengthen. */
+static void fail(struct kube_watch *w, const struct error *err)
+{
+    int pause_ms = kube_backoff_ms(&w->kube->timing, w->attempts);
+    if (err->retry_after_ms > pause_ms)
+        pause_ms = err->retry_after_ms;
+    w->attempts++;
+    go_on_after(w, pause_ms);
+    report(w, err);
+}
+
+static void forget_page(struct kube_watch *w)
+{
+    free(w->next_page);
+    w->next_page = NULL;
+}
+
+static void forget_position(struct kube_watch *w)
+{
+    w->version[0] = '\0';
+    forget_page(w);
+}
+
+/* The position is too old, or newer than a restored etcd: list again, at once unless that repeats.
+ */
+static void relist(struct kube_watch *w, const struct error *err)
+{
+    forget_position(w);
+    if (++w->relists > RELISTS_AT_ONCE)
+        fail(w, err);
+    else
+        go_on_after(w, 0);
+}
+
+static bool position_is_lost(const struct error *err, const char *body)
+{
+    if (err->class == ERR_GONE)
+        return true;
+    return err->http_status == 504 && body != NULL &&
+           (strstr(body, "ResourceVersionTooLarge") || strstr(body, "Too large resource version"));
+}
+
+static void ensure_begun(struct kube_watch *w)
+{
+    if (!w->begun && w->handlers.begin != NULL && !w->dead)
+        w->handlers.begin(w->arg);
+    w->begun = true;
+}
+
+static void list_is_complete(struct kube_watch *w)
+{
+    ensure_begun(w);
+    w->watchlist_failures = 0;
+    forget_page(w);
+    w->begun = false;
+    if (w->handlers.synced != NULL && !w->dead)
+        w->handlers.synced(w->arg);
+    malloc_trim(0); /* a list is the largest thing a process sees: give its memory back */
+}
+
+/* Only a change or bookmark after the list proves that its position was good. */
+static void made_progress(struct kube_watch *w)
+{
+    if (w->state == FOLLOWING)
+        w->relists = 0;
+    w->progress = true;
+    w->attempts = 0;
+}
+
+static void take_version(struct kube_watch *w, const cJSON *object)
+{
+    const char *version = json_str(object, "metadata.resourceVersion", "");
+    if (version[0] != '\0' && strlen(version) < sizeof w->version)
+        strcpy(w->version, version);
+}
+
+static void on_bookmark(struct kube_watch *w, const cJSON *object)
+{
+    const char *end = json_str(object, "metadata.annotations[\"k8s.io/initial-events-end\"]", "");
+    made_progress(w);
+    if (w->state == STREAMING) {
+        if (strcmp(end, "true") != 0)
+            return;
+        w->state = FOLLOWING;
+        take_version(w, object);
+        list_is_complete(w);
+        return;
+    }
+    take_version(w, object);
+}
+
+static void on_error_event(struct kube_watch *w, const cJSON *object)
+{
+    struct error err;
+    char *text = cJSON_PrintUnformatted(object);
+    int code = (int)json_int(object, "code", 500);
+    err_set_reason(&err, code == 410 ? ERR_GONE : ERR_INTERNAL, json_str(object, "reason", ""),
+                   "%s", json_str(object, "message", "an ERROR event without a message"));
+    err.http_status = code;
+    if (position_is_lost(&err, text))
+        relist(w, &err);
+    else
+        fail(w, &err);
+    cJSON_free(text);
+}
+
+static void on_change(struct kube_watch *w, const cJSON *object,
+                      void (*handler)(void *arg, const cJSON *object))
+{
+    made_progress(w);
+    if (w->state == STREAMING)
+        ensure_begun(w);
+    else
+        take_version(w, object);
+    if (handler != NULL && !w->dead)
+        handler(w->arg, object);
+}
+
+static void on_event(struct kube_watch *w, const cJSON *event)
+{
+    const char *type = json_str(event, "type", "");
+    const cJSON *object = json_get(event, "object");
+    struct error err;
+    if (strcmp(type, "ADDED") == 0 || strcmp(type, "MODIFIED") == 0) {
+        on_change(w, object, w->handlers.upsert);
+    } else if (strcmp(type, "DELETED") == 0) {
+        on_change(w, object, w->handlers.remove);
+    } else if (strcmp(type, "BOOKMARK") == 0) {
+        on_bookmark(w, object);
+    } else if (strcmp(type, "ERROR") == 0) {
+        on_error_event(w, object);
+    } else {
+        err_set(&err, ERR_INTERNAL, "the server sent an event of unknown type '%.20s'", type);
+        fail(w, &err);
+    }
+}
+
+static void on_line(struct kube_watch *w, const char *text, size_t length)
+{
+    cJSON *event = cJSON_ParseWithLength(text, length);
+    if (event == NULL) {
+        struct error err;
+        err_set(&err, ERR_INTERNAL, "the server sent a line that is no JSON: %.60s", text);
+        fail(w, &err);
+    } else {
+        on_event(w, event);
+    }
+    cJSON_Delete(event);
+}
+
+static void heard(struct kube_watch *w)
+{
+    w->heard_ms = clock_boot_ms();
+}
+
+static void on_stream_bytes(void *arg, struct buffer *in)
+{
+    struct kube_watch *w = arg;
+    struct kube_transfer *transfer = w->transfer;
+    const char *text;
+    size_t length;
+    struct error err;
+    int found = KUBE_FRAME_FOUND;
+    heard(w);
+    enter(w);
+    /* A handler or an ERROR event may end this transfer, and its buffer with it. */
+    while (!w->dead && w->transfer == transfer && found != KUBE_FRAME_MORE) {
+        found = kube_lines_next(&w->lines, in, &text, &length, &err);
+        if (found == KUBE_FRAME_FOUND)
+            on_line(w, text, length);
+        else if (found < 0)
+            report(w, &err);
+    }
+    (void)leave(w);
+}
+
+static bool on_item(struct kube_watch *w, const char *text, size_t length)
+{
+    cJSON *object = cJSON_ParseWithLength(text, length);
+    struct error err;
+    if (object == NULL) {
+        err_set(&err, ERR_INTERNAL, "the server sent a list with an item that is no JSON");
+        fail(w, &err);
+        return false;
+    }
+    /* Items of built-in kinds come without what their list already says. */
+    if (json_str(object, "kind", NULL) == NULL) {
+        json_set_str(object, "apiVersion", w->options.kind->api_version);
+        json_set_str(object, "kind", w->options.kind->kind);
+    }
+    ensure_begun(w);
+    if (w->handlers.upsert != NULL && !w->dead)
+        w->handlers.upsert(w->arg, object);
+    cJSON_Delete(object);
+    return true;
+}
+
+static void on_list_bytes(void *arg, struct buffer *in)
+{
+    struct kube_watch *w = arg;
+    struct kube_transfer *transfer = w->transfer;
+    const char *text;
+    size_t length;
+    struct error err;
+    int found = KUBE_FRAME_FOUND;
+    heard(w);
+    enter(w);
+    while (!w->dead && w->transfer == transfer && found == KUBE_FRAME_FOUND) {
+        found = kube_items_next(&w->items, in, &text, &length, &err);
+        if (found == KUBE_FRAME_FOUND)
+            on_item(w, text, length);
+        else if (found < 0)
+            fail(w, &err);
+    }
+    (void)leave(w);
+}
+
+static void on_page_end(struct kube_watch *w)
+{
+    const struct buffer *text = &w->items.envelope;
+    cJSON *list = cJSON_ParseWithLength(buffer_text(text), text->length);
+    const char *next = json_str(list, "metadata.continue", "");
+    struct error err;
+    if (list == NULL || !w->items.complete) {
+        err_set(&err, ERR_INTERNAL, "the server's list is cut off or no JSON");
+        fail(w, &err);
+    } else if (next[0] != '\0') {
+        free(w->next_page);
+        w->next_page = xstrdup(next);
+        go_on_after(w, 0);
+    } else {
+        take_version(w, list);
+        if (w->version[0] == '\0') {
+            err_set(&err, ERR_INTERNAL, "the server's list has no metadata.resourceVersion");
+            fail(w, &err);
+        } else {
+            w->attempts = 0;
+            go_on_after(w, 0);
+            list_is_complete(w);
+        }
+    }
+    cJSON_Delete(list);
+}
+
+/* The server ended a stream: it does so when timeoutSeconds are over, and when it shuts down. */
+static void on_stream_end(struct kube_watch *w)
+{
+    struct error err;
+    bool quick = !w->progress && clock_boot_ms() - w->started_ms < QUICK_END_MS;
+    if (w->state == STREAMING) {
+        w->watchlist_failures++;
+        err_set(&err, ERR_TRANSPORT, "the stream ended before the list was complete");
+        fail(w, &err);
+    } else if (quick) {
+        err_set(&err, ERR_TRANSPORT, "the server ended the stream at once");
+        fail(w, &err);
+    } else {
+        w->attempts = 0;
+        go_on_after(w, 0);
+    }
+}
+
+/* Servers before 1.32 do not offer WatchList, or only behind a feature gate. */
+static bool refuses_watchlist(const struct kube_watch *w, int status)
+{
+    return w->state == STREAMING && (status == 400 || status == 422 || status == 501);
+}
+
+static void on_refusal(struct kube_watch *w, int status, const struct buffer *body,
+                       const struct error *err)
+{
+    if (refuses_watchlist(w, status)) {
+        w->kube->watchlist_refused = true;
+        go_on_after(w, 0);
+    } else if (position_is_lost(err, buffer_text(body))) {
+        relist(w, err);
+    } else {
+        fail(w, err);
+    }
+}
+
+static void on_end(void *arg, int status, const struct buffer *body, const struct error *err)
+{
+    struct kube_watch *w = arg;
+    w->transfer = NULL;
+    enter(w);
+    if (status >= 300)
+        on_refusal(w, status, body, err);
+    else if (err->class < 0) {
+        if (w->state == STREAMING && w->progress)
+            w->watchlist_failures++;
+        fail(w, err);
+    } else if (w->state == LISTING)
+        on_page_end(w);
+    else
+        on_stream_end(w);
+    (void)leave(w);
+}
+
+static void arm_stall(struct kube_watch *w)
+{
+    kube_timer_set(w->stall, w->heard_ms + w->kube->timing.stall_ms - clock_boot_ms());
+}
+
+/* One timer looks whether anything came lately; it is not moved for each byte. */
+static void on_stall(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd, (void)what;
+    struct kube_watch *w = arg;
+    struct error err;
+    int64_t silent_ms = clock_boot_ms() - w->heard_ms;
+    if (silent_ms < w->kube->timing.stall_ms) {
+        arm_stall(w);
+        return;
+    }
+    if (w->state == STREAMING)
+        w->watchlist_failures++;
+    kube_transfer_abandon(w->transfer, w->heard_ms + 1);
+    w->transfer = NULL;
+    err_set(&err, ERR_TIMEOUT, "nothing came for %lld ms", (long long)silent_ms);
+    enter(w);
+    fail(w, &err);
+    (void)leave(w);
+}
+
+static void put_selectors(struct kube_watch *w, struct buffer *query)
+{
+    AUTO_ARENA arena = arena_new();
+    if (w->options.label_selector != NULL)
+        buffer_printf(query, "&labelSelector=%s", kube_escape(arena, w->options.label_selector));
+    if (w->options.field_selector != NULL)
+        buffer_printf(query, "&fieldSelector=%s", kube_escape(arena, w->options.field_selector));
+}
+
+static void put_query(struct kube_watch *w, struct buffer *query)
+{
+    AUTO_ARENA arena = arena_new();
+    const struct kube_timing *timing = &w->kube->timing;
+    if (w->state == LISTING) {
+        buffer_printf(query, "limit=%d", PAGE_ITEMS);
+        if (w->next_page != NULL)
+            buffer_printf(query, "&continue=%s", kube_escape(arena, w->next_page));
+    } else {
+        buffer_printf(query, "watch=true&allowWatchBookmarks=true&timeoutSeconds=%d",
+                      kube_random(timing->watch_min_s, timing->watch_max_s));
+    }
+    if (w->state == STREAMING)
+        buffer_puts(query, "&sendInitialEvents=true&resourceVersionMatch=NotOlderThan");
+    if (w->state == FOLLOWING)
+        buffer_printf(query, "&resourceVersion=%s", kube_escape(arena, w->version));
+    put_selectors(w, query);
+}
+
+static const char *accept_of(const struct kube_watch *w)
+{
+    if (!w->options.metadata_only)
+        return "Accept: application/json";
+    return w->state == LISTING ? "Accept: application/json;as=PartialObjectMetadataList;"
+                                 "g=meta.k8s.io;v=v1,application/json"
+                               : "Accept: application/json;as=PartialObjectMetadata;"
+                                 "g=meta.k8s.io;v=v1,application/json";
+}
+
+static enum state next_state(const struct kube_watch *w)
+{
+    if (w->version[0] != '\0')
+        return FOLLOWING;
+    return w->kube->watchlist_refused || w->watchlist_failures >= WATCHLIST_TRIES ? LISTING
+                                                                                  : STREAMING;
+}
+
+static void begin(struct kube_watch *w)
+{
+    struct buffer query = {0};
+    w->state = next_state(w);
+    w->lines = (struct kube_lines){0};
+    buffer_free(&w->items.envelope);
+    w->items = (struct kube_items){0};
+    w->progress = false;
+    /* A list that starts over is told so; the next page of one goes on. */
+    if (w->state != FOLLOWING && w->next_page == NULL)
+        w->begun = false;
+    put_query(w, &query);
+    w->started_ms = w->heard_ms = clock_boot_ms();
+    w->transfer = kube_transfer_start(
+        w->kube, &(struct kube_transfer_request){
+                     .method = KUBE_GET,
+                     .path = w->path,
+                     .query = query.data,
+                     .accept = accept_of(w),
+                     .data = w->state == LISTING ? on_list_bytes : on_stream_bytes,
+                     .done = on_end,
+                     .arg = w,
+                 });
+    arm_stall(w);
+    buffer_free(&query);
+}
+
+static void on_pause_over(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd, (void)what;
+    begin(arg);
+}
+
+static const char *keep(struct kube_watch *w, const char *text)
+{
+    return text ? arena_strdup(w->arena, text) : NULL;
+}
+
+struct kube_watch *kube_watch_new(struct kube *kube, const struct kube_watch_options *options,
+                                  const struct kube_watch_handlers *handlers, void *arg)
+{
+    struct kube_watch *w = xcalloc(1, sizeof *w);
+    w->kube = kube;
+    w->arena = arena_new();
+    w->options = *options;
+    w->options.namespace = keep(w, options->namespace);
+    w->options.label_selector = keep(w, options->label_selector);
+    w->options.field_selector = keep(w, options->field_selector);
+    w->handlers = *handlers;
+    w->arg = arg;
+    w->path = kube_path(w->arena, options->kind, options->namespace, NULL, NULL);
+    w->pause = evtimer_new(kube->loop, on_pause_over, w);
+    w->stall = evtimer_new(kube->loop, on_stall, w);
+    begin(w);
+    return w;
+}
+
+void kube_watch_free(struct kube_watch *watch)
+{
+    if (watch == NULL)
+        return;
+    watch->dead = true;
+    stop_transfer(watch);
+    event_del(watch->pause);
+    if (watch->busy == 0)
+        discard(watch);
+}
