@@ -90,6 +90,10 @@ int64_t api_quantity_bytes(const char *text);
 bool api_quantity_valid(const char *text);
 /* -1, 0, 1; a text that is no quantity counts as zero. */
 int api_quantity_compare(const char *a, const char *b);
+/* PostgreSQL's own sizes: "64MB", "16384" in units of `unit` bytes. -1 when it is none. */
+int64_t api_postgres_bytes(const char *text, int64_t unit);
+/* The smallest max_wal_senders and max_replication_slots for that many instances. */
+int api_least_senders(int instances);
 
 /* Every path that the decoder reads below spec, "[]" for list items, "{}" for maps. */
 const char *const *api_fields(size_t *ret_count);

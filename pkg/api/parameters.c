@@ -1,0 +1,242 @@
+/*
+ * What spec.postgres.parameters may say. PostgreSQL does not start with a file it cannot read, and
+ * some parameters belong to pgkeel: both are found here, before a server sees them.
+ */
+#include "api/shape.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define FILES    "pgkeel decides where files live"
+#define ADDRESS  "Services, probes and replicas rely on the address and port that pgkeel sets"
+#define SOCKET   "the Unix socket belongs to the agent"
+#define TLS      "certificates come from the cluster's own authority and are renewed by pgkeel"
+#define ROLES    "the agent decides which instance is primary and whom a replica follows"
+#define RECOVERY "recovery and restore are run by the agent"
+#define ARCHIVE  "WAL archiving is not offered by this version"
+#define LOGS     "the agent writes PostgreSQL's log lines to the container's log"
+#define NODE     "it differs from instance to instance, so that one value for all would be wrong"
+#define SYNC     "synchronous replication is not offered by this version"
+#define INCLUDE  "other files are not read: list every parameter here"
+#define DURABLE  "switching it off loses or corrupts data when a server crashes"
+
+struct refused {
+    const char *name; /* with a trailing '*': all that begin so */
+    const char *reason;
+};
+
+static const struct refused refused[] = {
+    {"allow_alter_system", "ALTER SYSTEM would make instances differ from this spec"},
+    {"archive_*", ARCHIVE},
+    {"bonjour*", ADDRESS},
+    {"cluster_name", NODE},
+    {"config_file", FILES},
+    {"data_directory", FILES},
+    {"data_sync_retry", DURABLE},
+    {"default_transaction_read_only",
+     "the primary would refuse writes, pgkeel's own too: use ALTER ROLE or ALTER DATABASE ... SET"},
+    {"event_source", LOGS},
+    {"external_pid_file", FILES},
+    {"hba_file", FILES},
+    {"hot_standby*", "replicas serve reads and report their oldest query to the primary"},
+    {"ident_file", FILES},
+    {"include*", INCLUDE},
+    {"listen_addresses", ADDRESS},
+    {"log_destination", LOGS},
+    {"log_directory", LOGS},
+    {"log_file*", LOGS},
+    {"log_line_prefix", LOGS},
+    {"log_rotation*", LOGS},
+    {"log_timezone", "times in the log are UTC"},
+    {"log_truncate_on_rotation", LOGS},
+    {"logging_collector", LOGS},
+    {"max_slot_wal_keep_size", "say it in spec.replication.maxSlotWalKeepSize"},
+    {"password_encryption", "it is always scram-sha-256"},
+    {"port", ADDRESS},
+    {"primary_conninfo", ROLES},
+    {"primary_slot_name", ROLES},
+    {"promote_trigger_file", ROLES},
+    {"recovery_end_command", RECOVERY},
+    {"recovery_min_apply_delay", "a delayed replica would never be ready"},
+    {"recovery_target*", RECOVERY},
+    {"restart_after_crash", "the agent decides what follows a crash"},
+    {"restore_command", RECOVERY},
+    {"ssl", TLS},
+    {"ssl_ca_file", TLS},
+    {"ssl_cert_file", TLS},
+    {"ssl_crl*", TLS},
+    {"ssl_key_file", TLS},
+    {"ssl_passphrase*", TLS},
+    {"sync_replication_slots", "slots that survive a failover are not offered by this version"},
+    {"synchronous_standby_names", SYNC},
+    {"synchronized_standby_slots", SYNC},
+    {"syslog_*", LOGS},
+    {"unix_socket_*", SOCKET},
+    {"wal_log_hints", "it is always on, so that an old primary can return"},
+};
+
+static bool matches(const char *pattern, const char *name)
+{
+    size_t length = strlen(pattern);
+    if (pattern[length - 1] == '*')
+        return strncmp(pattern, name, length - 1) == 0;
+    return strcmp(pattern, name) == 0;
+}
+
+static const char *refusal(const char *name)
+{
+    for (size_t i = 0; i < sizeof refused / sizeof refused[0]; i++)
+        if (matches(refused[i].name, name))
+            return refused[i].reason;
+    return NULL;
+}
+
+/* name or extension.name, in lower case. */
+static bool is_name(const char *text)
+{
+    static const char first[] = "abcdefghijklmnopqrstuvwxyz_";
+    static const char others[] = "abcdefghijklmnopqrstuvwxyz_0123456789$";
+    for (int parts = 0;; parts++) {
+        if (*text == '\0' || strchr(first, *text) == NULL)
+            return false;
+        text += strspn(text, others);
+        if (*text == '\0')
+            return true;
+        if (*text++ != '.' || parts > 0)
+            return false;
+    }
+}
+
+static void check_name(struct shape_faults *faults, const char *path, const char *name)
+{
+    if (strlen(name) > 63 || !is_name(name)) {
+        shape_fault(faults, path,
+                    "is no name of a parameter: lower-case letters, digits and '_', "
+                    "for extensions with one '.'");
+        return;
+    }
+    const char *reason = refusal(name);
+    if (reason)
+        shape_fault(faults, path, "is set by pgkeel: %s", reason);
+}
+
+static bool is_off(const char *value)
+{
+    static const char *const words[] = {"off", "false", "no", "0",   "f",
+                                        "n",   "of",    "fa", "fal", "fals"};
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
+        if (strcasecmp(value, words[i]) == 0)
+            return true;
+    return false;
+}
+
+static void check_durable(struct shape_faults *faults, const char *path, const char *value,
+                          const cJSON *spec)
+{
+    (void)spec;
+    if (is_off(value))
+        shape_fault(faults, path, "must stay on: " DURABLE);
+}
+
+static void check_wal_level(struct shape_faults *faults, const char *path, const char *value,
+                            const cJSON *spec)
+{
+    (void)spec;
+    if (strcmp(value, "replica") != 0 && strcmp(value, "logical") != 0)
+        shape_fault(faults, path,
+                    "must be replica or logical, not \"%.80s\": replicas need the WAL", value);
+}
+
+static void check_at_least(struct shape_faults *faults, const char *path, const char *value,
+                           int least, const char *why)
+{
+    char *end;
+    long number = strtol(value, &end, 10);
+    if (*value == '\0' || *end != '\0' || number < least)
+        shape_fault(faults, path, "must be a number from %d on, not \"%.80s\": %s", least, value,
+                    why);
+}
+
+static void check_senders(struct shape_faults *faults, const char *path, const char *value,
+                          const cJSON *spec)
+{
+    check_at_least(faults, path, value, api_least_senders((int)json_int(spec, "instances", 1)),
+                   "one for each instance and 4 for clones and backups");
+}
+
+static void check_connections(struct shape_faults *faults, const char *path, const char *value,
+                              const cJSON *spec)
+{
+    (void)spec;
+    check_at_least(faults, path, value, 10, "PostgreSQL reserves 3 and pgkeel uses some");
+}
+
+static void check_buffers(struct shape_faults *faults, const char *path, const char *value,
+                          const cJSON *spec)
+{
+    int64_t bytes = api_postgres_bytes(value, 8192);
+    const char *limit = json_str(spec, "resources.limits.memory", NULL);
+    if (bytes < 128 * 1024)
+        shape_fault(faults, path, "must be a size from 128kB on, such as 512MB, not \"%.80s\"",
+                    value);
+    else if (limit && api_quantity_bytes(limit) > 0 && bytes >= api_quantity_bytes(limit))
+        shape_fault(faults, path,
+                    "%s leaves nothing of spec.resources.limits.memory, %s: take a "
+                    "quarter of it",
+                    value, limit);
+}
+
+static void check_max_wal(struct shape_faults *faults, const char *path, const char *value,
+                          const cJSON *spec)
+{
+    const char *field = json_get(spec, "walStorage.size") ? "walStorage.size" : "storage.size";
+    const char *size = json_str(spec, field, NULL);
+    int64_t bytes = api_postgres_bytes(value, 1024 * 1024);
+    if (bytes < 0)
+        shape_fault(faults, path, "must be a size such as 1GB, not \"%.80s\"", value);
+    else if (size && api_quantity_bytes(size) > 0 && bytes >= api_quantity_bytes(size))
+        shape_fault(faults, path, "%s would fill the volume: spec.%s is %s", value, field, size);
+}
+
+static const struct {
+    const char *name;
+    void (*check)(struct shape_faults *faults, const char *path, const char *value,
+                  const cJSON *spec);
+} value_rules[] = {
+    {"fsync", check_durable},
+    {"full_page_writes", check_durable},
+    {"max_connections", check_connections},
+    {"max_replication_slots", check_senders},
+    {"max_wal_senders", check_senders},
+    {"max_wal_size", check_max_wal},
+    {"shared_buffers", check_buffers},
+    {"wal_level", check_wal_level},
+};
+
+static void check_value(struct shape_faults *faults, const char *path, const char *name,
+                        const char *value, const cJSON *spec)
+{
+    for (const unsigned char *p = (const unsigned char *)value; *p; p++)
+        if (*p < 0x20 || *p == 0x7f) {
+            shape_fault(faults, path, "must be one line without control characters");
+            return;
+        }
+    for (size_t i = 0; i < sizeof value_rules / sizeof value_rules[0]; i++)
+        if (strcmp(value_rules[i].name, name) == 0)
+            value_rules[i].check(faults, path, value, spec);
+}
+
+void parameters_check(struct shape_faults *faults, const cJSON *spec)
+{
+    const cJSON *parameters = json_get(spec, "postgres.parameters"), *item;
+    if (!cJSON_IsObject(parameters))
+        return;
+    cJSON_ArrayForEach(item, parameters)
+    {
+        char *path = shape_key(faults->arena, "spec.postgres.parameters", item->string);
+        size_t before = faults->faults->count;
+        check_name(faults, path, item->string);
+        if (faults->faults->count == before && cJSON_IsString(item))
+            check_value(faults, path, item->string, item->valuestring, spec);
+    }
+}

@@ -1,0 +1,155 @@
+#include "test.h"
+
+#include "api/shape.h"
+
+/* Checks one parameter of a cluster with two instances; gives the faults as text. */
+static const char *check(struct arena *arena, const char *name, const char *value)
+{
+    struct api_faults faults = {0};
+    struct shape_faults list = {.arena = arena, .faults = &faults};
+    cJSON *spec = json_object(arena);
+    json_set_int(spec, "instances", 2);
+    json_set_str(json_add_object(spec, "storage"), "size", "1Gi");
+    cJSON *resources = json_add_object(spec, "resources");
+    json_set_str(json_add_object(resources, "limits"), "memory", "1Gi");
+    cJSON *postgres = json_add_object(spec, "postgres");
+    json_set_str(json_add_object(postgres, "parameters"), name, value);
+    parameters_check(&list, spec);
+    assert_in_range(faults.count, 0, 1);
+    if (faults.count == 0)
+        return "";
+    return arena_printf(arena, "%s: %s", faults.items[0].path, faults.items[0].message);
+}
+
+static void ordinary_parameters_pass(void **state)
+{
+    (void)state;
+    AUTO_ARENA arena = arena_new();
+    static const char *const good[][2] = {
+        {"work_mem", "8MB"},
+        {"max_connections", "200"},
+        {"pg_stat_statements.track", "all"},
+        {"shared_preload_libraries", "pg_stat_statements, auto_explain"},
+        {"log_min_duration_statement", "250ms"},
+        {"search_path", "\"$user\", public"},
+        {"wal_level", "logical"},
+        {"fsync", "on"},
+        {"shared_buffers", "256MB"},
+        {"shared_buffers", "16384"},
+        {"max_wal_senders", "6"},
+        {"ssl_min_protocol_version", "TLSv1.3"},
+        {"recovery_prefetch", "off"},
+        {"wal_retrieve_retry_interval", "1s"},
+        {"unix", ""},
+    };
+    for (size_t i = 0; i < sizeof good / sizeof good[0]; i++)
+        assert_string_equal(check(arena, good[i][0], good[i][1]), "");
+}
+
+static void what_pgkeel_manages_is_refused_with_the_reason(void **state)
+{
+    (void)state;
+    AUTO_ARENA arena = arena_new();
+    static const char *const managed[] = {
+        "data_directory",
+        "config_file",
+        "hba_file",
+        "ident_file",
+        "include_dir",
+        "unix_socket_directories",
+        "unix_socket_permissions",
+        "listen_addresses",
+        "port",
+        "ssl",
+        "ssl_cert_file",
+        "ssl_crl_dir",
+        "primary_conninfo",
+        "primary_slot_name",
+        "archive_mode",
+        "archive_command",
+        "log_destination",
+        "logging_collector",
+        "log_line_prefix",
+        "hot_standby",
+        "hot_standby_feedback",
+        "password_encryption",
+        "synchronous_standby_names",
+        "recovery_target_time",
+        "restore_command",
+        "cluster_name",
+        "max_slot_wal_keep_size",
+        "allow_alter_system",
+        "default_transaction_read_only",
+        "log_filename",
+    };
+    for (size_t i = 0; i < sizeof managed / sizeof managed[0]; i++) {
+        const char *text = check(arena, managed[i], "x");
+        char *begin =
+            arena_printf(arena, "spec.postgres.parameters.%s: is set by pgkeel: ", managed[i]);
+        assert_true(strncmp(text, begin, strlen(begin)) == 0 && text[strlen(begin)] != '\0');
+    }
+    assert_string_equal(check(arena, "port", "1"),
+                        "spec.postgres.parameters.port: is set by pgkeel: Services, probes and "
+                        "replicas rely on the address and port that pgkeel sets");
+}
+
+static void names_that_the_server_could_not_read_are_refused(void **state)
+{
+    (void)state;
+    AUTO_ARENA arena = arena_new();
+    static const char *const bad[] = {"Work_Mem", "work-mem", "1x",  "a.b.c",
+                                      "a.",       "a b",      "x=1", ""};
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+        assert_non_null(strstr(check(arena, bad[i], "1"), ": is no name of a parameter: "));
+    assert_string_equal(check(arena, "a.b.c", "1"),
+                        "spec.postgres.parameters[\"a.b.c\"]: is no name of a parameter: "
+                        "lower-case letters, digits and '_', for extensions with one '.'");
+}
+
+static void values_that_would_break_the_cluster_are_refused(void **state)
+{
+    (void)state;
+    AUTO_ARENA arena = arena_new();
+    static const char *const bad[][3] = {
+        {"fsync", "off",
+         "must stay on: switching it off loses or corrupts data when a server "
+         "crashes"},
+        {"full_page_writes", "FALSE",
+         "must stay on: switching it off loses or corrupts data when "
+         "a server crashes"},
+        {"wal_level", "minimal",
+         "must be replica or logical, not \"minimal\": replicas need the "
+         "WAL"},
+        {"max_wal_senders", "5",
+         "must be a number from 6 on, not \"5\": one for each instance and "
+         "4 for clones and backups"},
+        {"max_replication_slots", "x",
+         "must be a number from 6 on, not \"x\": one for each "
+         "instance and 4 for clones and backups"},
+        {"max_connections", "3",
+         "must be a number from 10 on, not \"3\": PostgreSQL reserves 3 "
+         "and pgkeel uses some"},
+        {"shared_buffers", "1GB",
+         "1GB leaves nothing of spec.resources.limits.memory, 1Gi: take a "
+         "quarter of it"},
+        {"shared_buffers", "1Gi", "must be a size from 128kB on, such as 512MB, not \"1Gi\""},
+        {"max_wal_size", "1024", "1024 would fill the volume: spec.storage.size is 1Gi"},
+        {"max_wal_size", "big", "must be a size such as 1GB, not \"big\""},
+        {"work_mem", "8MB\nport = 1", "must be one line without control characters"},
+    };
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+        assert_string_equal(
+            check(arena, bad[i][0], bad[i][1]),
+            arena_printf(arena, "spec.postgres.parameters.%s: %s", bad[i][0], bad[i][2]));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(ordinary_parameters_pass),
+        cmocka_unit_test(what_pgkeel_manages_is_refused_with_the_reason),
+        cmocka_unit_test(names_that_the_server_could_not_read_are_refused),
+        cmocka_unit_test(values_that_would_break_the_cluster_are_refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
