@@ -213,12 +213,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
         with store.lock:
             # A killed client's requests, still on their way, must not land: they were not sent
             # by a process that is alive.
-            if self.server.faults.killed.is_set() and self.server.dead_connections(
-                    self.connection):
+            if self.connection in self.server.buried:
                 raise Dropped()
             code, obj = self._store(method, target, query, body, agent)
             if self.server.faults.after_write(verb, path, agent):
-                self.server.bury(self.connection)
+                self.server.buried |= self.server.connections
                 raise Dropped()
             self.server.note_write(verb, target, agent, obj)
         if rule is not None and rule.do == "drop-after":
@@ -393,7 +392,7 @@ class Server(socketserver.ThreadingMixIn, http.server.HTTPServer):
         self.minor, self.watch_list = minor, watch_list
         self.bookmark_seconds, self.expire_with_status = 60.0, False
         self.stopping = threading.Event()
-        self.connections, self._buried = set(), set()
+        self.connections, self.buried = set(), set()
         self.requests, self.writes = [], []
         self._thread = None
 
@@ -437,12 +436,6 @@ class Server(socketserver.ThreadingMixIn, http.server.HTTPServer):
         self.writes.append({"verb": verb, "kind": target.kind.kind, "sub": target.sub,
                             "namespace": target.namespace, "name": obj["metadata"]["name"],
                             "agent": agent, "version": obj["metadata"]["resourceVersion"]})
-
-    def bury(self, connection):
-        self._buried = set(self.connections)
-
-    def dead_connections(self, connection):
-        return connection in self._buried
 
     # -- what is not an object -------------------------------------------------------------------
     def special(self, method, path, raw):

@@ -49,6 +49,7 @@ class Simulation:
 
     # -- life ------------------------------------------------------------------------------------
     def start(self):
+        self._stop.clear()
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
         return self

@@ -97,16 +97,17 @@ class Store:
     def find(self, kind, namespace, name):
         return self.records.get((kind, namespace or "", name))
 
+    # Stored objects are never changed in place, only replaced: readers may keep them, not edit.
     def get(self, kind_name, namespace, name):
-        """A copy by kind name, or None. For tests and the simulation."""
+        """By kind name, or None. For tests and the simulation."""
         with self.lock:
             record = self.find(kinds.BY_KIND[kind_name], namespace, name)
-            return copy.deepcopy(record.obj) if record else None
+            return record.obj if record else None
 
     def all(self, kind_name, namespace=None):
         kind = kinds.BY_KIND[kind_name]
         with self.lock:
-            return [copy.deepcopy(r.obj) for (k, ns, _), r in sorted(
+            return [r.obj for (k, ns, _), r in sorted(
                 self.records.items(), key=lambda kv: kv[0][1:]) if k is kind
                 and namespace in (None, ns)]
 

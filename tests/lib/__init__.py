@@ -1,0 +1,1 @@
+"""What all suites share. Python 3's standard library only."""

@@ -1,0 +1,99 @@
+"""Programs under test: started with their output in a file, always ended by their own pid."""
+import os
+import signal
+import subprocess
+import threading
+import time
+
+from . import runner
+
+_running = []
+_lock = threading.Lock()
+
+
+class Process:
+    def __init__(self, arguments, log, env=None):
+        self.log_path = log
+        os.makedirs(os.path.dirname(log), exist_ok=True)
+        self._log = open(log, "ab")
+        self.started = time.monotonic()
+        self.process = subprocess.Popen(arguments, stdout=self._log, stderr=subprocess.STDOUT,
+                                        stdin=subprocess.DEVNULL,
+                                        env={**os.environ, **(env or {})})
+        self.pid = self.process.pid
+        with _lock:
+            _running.append(self)
+
+    def alive(self):
+        return self.process.poll() is None
+
+    def signal(self, number):
+        if self.alive():
+            os.kill(self.pid, number)
+
+    def kill(self):
+        self.signal(signal.SIGKILL)
+        return self._ended(10)
+
+    def terminate(self, seconds=15):
+        """SIGTERM; returns the exit code, fails when it stays."""
+        self.signal(signal.SIGTERM)
+        return self._ended(seconds)
+
+    def wait(self, seconds):
+        return self._ended(seconds)
+
+    def _ended(self, seconds):
+        try:
+            code = self.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+            raise runner.Failed("pid %d did not end within %g s; its log: %s"
+                                % (self.pid, seconds, self.log_path)) from None
+        finally:
+            with _lock:
+                if self in _running:
+                    _running.remove(self)
+        self._log.close()
+        return code
+
+    def log(self, tail=60):
+        with open(self.log_path, errors="replace") as source:
+            return "\n".join(source.read().splitlines()[-tail:])
+
+    def memory(self):
+        """Bytes: {'rss', 'private', 'pss'}."""
+        return memory(self.pid)
+
+    def cpu_seconds(self):
+        return cpu_seconds(self.pid)
+
+
+def memory(pid):
+    found = {}
+    with open("/proc/%d/smaps_rollup" % pid) as source:
+        for line in source:
+            name, _, rest = line.partition(":")
+            if rest.strip().endswith("kB"):
+                found[name] = int(rest.split()[0]) * 1024
+    return {"rss": found["Rss"], "pss": found["Pss"],
+            "private": found["Private_Clean"] + found["Private_Dirty"],
+            "private_dirty": found["Private_Dirty"]}
+
+
+def cpu_seconds(pid):
+    with open("/proc/%d/stat" % pid) as source:
+        fields = source.read().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def end_all():
+    for each in list(_running):
+        try:
+            each.kill()
+        except runner.Failed:
+            pass
+
+
+runner.suite.cleanup.append(end_all)

@@ -1,0 +1,167 @@
+"""
+A test is a function with a sentence for a title. A suite's `run` imports its modules and calls
+main(); the last line is 'N passed, N failed', and the exit code is 1 when one failed.
+"""
+import argparse
+import os
+import re
+import sys
+import threading
+import time
+import traceback
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+BUILD = os.path.join(ROOT, os.environ.get("BUILD", "build"))
+PGKEEL = os.environ.get("PGKEEL", os.path.join(BUILD, "pgkeel"))
+
+
+class Failed(AssertionError):
+    """A test's own verdict."""
+
+
+class Skipped(Exception):
+    """This machine cannot run it; says why."""
+
+
+class _Suite:
+    def __init__(self):
+        self.tests = []      # (title, function)
+        self.evidence = []   # functions(log) that write what helps to understand a failure
+        self.cleanup = []    # functions that run at the very end, last first
+
+
+suite = _Suite()
+
+
+def test(title):
+    """Registers the function below under a sentence."""
+    def register(function):
+        suite.tests.append((title, function))
+        return function
+    return register
+
+
+def check(truth, message, *details):
+    if not truth:
+        raise Failed(message % details if details else message)
+
+
+def equal(got, wanted, what):
+    if got != wanted:
+        raise Failed("%s: got %r, wanted %r" % (what, got, wanted))
+
+
+def wait_for(probe, seconds, what, every=0.05):
+    """
+    Returns probe()'s first true answer. An exception in the probe counts as 'not yet' and is told
+    when the deadline passes.
+    """
+    end = time.monotonic() + seconds
+    last = None
+    while True:
+        try:
+            last = probe()
+            if last:
+                return last
+        except (OSError, Failed, LookupError, TypeError, ValueError, AttributeError) as error:
+            last = error
+        if time.monotonic() >= end:
+            raise Failed("%s did not come about within %g s; last seen: %.2000s"
+                         % (what, seconds, last))
+        time.sleep(every)
+
+
+def never(probe, seconds, what, every=0.1):
+    """The opposite: fails as soon as probe() is true."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        found = probe()
+        if found:
+            raise Failed("%s happened: %.2000s" % (what, found))
+        time.sleep(every)
+
+
+class _Log:
+    """One file per failed test; its end is printed."""
+
+    def __init__(self, where, title):
+        slug = re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-")[:80]
+        self.path = os.path.join(where, slug + ".log")
+        self.file = None
+
+    def __call__(self, text):
+        if self.file is None:
+            os.makedirs(os.path.dirname(self.path), exist_ok=True)
+            self.file = open(self.path, "w", errors="replace")
+        self.file.write(text if text.endswith("\n") else text + "\n")
+        self.file.flush()
+
+    def section(self, name, text):
+        self("\n==== %s\n%s" % (name, text))
+
+
+def _run_one(title, function, where):
+    log = _Log(where, title)
+    started = time.monotonic()
+    try:
+        function()
+        verdict = "ok"
+    except Skipped as why:
+        verdict = "skipped: %s" % why
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # a test that exits is a failed test
+        verdict = "FAILED"
+        log(traceback.format_exc())
+        message = str(error) or type(error).__name__
+        for gather in suite.evidence:
+            try:
+                gather(log)
+            except Exception as trouble:
+                log("evidence: %r" % trouble)
+    took = time.monotonic() - started
+    print("%-7s %6.2f s  %s" % (verdict.split(":")[0], took, title), flush=True)
+    if verdict.startswith("skipped"):
+        print("        %s" % verdict, flush=True)
+    if verdict == "FAILED":
+        print("        %s\n        more: %s" % (message.replace("\n", "\n        "),
+                                               os.path.relpath(log.path, ROOT)), flush=True)
+        with open(log.path, errors="replace") as source:
+            for line in source.read().splitlines()[-25:]:
+                print("        | %s" % line[:300], flush=True)
+    return verdict.split(":")[0]
+
+
+def main(name):
+    parser = argparse.ArgumentParser(description="the %s suite" % name)
+    parser.add_argument("-k", metavar="PATTERN", default="",
+                        help="only tests whose title matches (regular expression)")
+    parser.add_argument("-l", "--list", action="store_true", help="print the titles")
+    parser.add_argument("-x", "--stop", action="store_true", help="stop at the first failure")
+    options = parser.parse_args()
+    chosen = [t for t in suite.tests if re.search(options.k, t[0], re.I)]
+    if options.list:
+        for title, _ in chosen:
+            print(title)
+        return 0
+    where = os.path.join(BUILD, "test-logs", name)
+    verdicts = []
+    try:
+        for title, function in chosen:
+            verdicts.append(_run_one(title, function, where))
+            if options.stop and verdicts[-1] == "FAILED":
+                break
+    finally:
+        for undo in reversed(suite.cleanup):
+            try:
+                undo()
+            except Exception as trouble:
+                print("cleanup: %r" % trouble, flush=True)
+    failed, skipped = verdicts.count("FAILED"), verdicts.count("skipped")
+    print("%d passed, %d failed%s" % (verdicts.count("ok"), failed,
+                                      ", %d skipped" % skipped if skipped else ""), flush=True)
+    # Suites keep daemon threads; nothing of theirs matters any more.
+    sys.stdout.flush()
+    if threading.active_count() > 1:
+        os._exit(1 if failed else 0)
+    return 1 if failed else 0

@@ -1,0 +1,231 @@
+"""What an operator does not do: write at rest, fight, take what is not its own, act twice."""
+import json
+import signal
+import time
+
+from harness import NAMESPACE, SYSTEM, Rig
+from kills import ready_state
+from lib import names
+from lib.runner import check, equal, never, test
+
+
+@test("At rest nothing is written, and a restarted operator writes nothing either")
+def _rest():
+    with Rig(ready_state(2)) as rig:
+        operator = rig.operator()
+        rig.until(lambda: len(rig.server.requests) > 8, 5, "the operator to look around")
+        rig.quiet(1.0)
+        equal(rig.writes(), [], "writes at rest")
+        equal(operator.terminate(), 0, "exit code after SIGTERM")
+
+
+@test("SIGTERM releases the leader's lease, so that the next one starts at once")
+def _release():
+    with Rig(ready_state(2)) as rig:
+        operator = rig.operator("pgkeel-0")
+        lease = lambda: [x for x in rig.store.all("Lease", SYSTEM)]
+        rig.until(lambda: lease() and lease()[0]["spec"].get("holderIdentity"), 5, "a leader")
+        equal(operator.terminate(), 0, "exit code")
+        check(not lease()[0]["spec"].get("holderIdentity"), "the lease is still held: %s", lease())
+
+
+@test("Of two operators one leads and writes; when it dies the other takes over")
+def _two():
+    with Rig() as rig:
+        first = rig.operator("pgkeel-0")
+        held = lambda: [x["spec"].get("holderIdentity") or "" for x in rig.store.all("Lease", SYSTEM)]
+        rig.until(lambda: any(held()), 5, "a leader")
+        second = rig.operator("pgkeel-1")
+        rig.apply(names.cluster("a", NAMESPACE))
+        rig.ready()
+        rig.quiet()
+        rig.minted_once()
+        leader, other = (first, second) if held()[0].startswith("pgkeel-0") else (second, first)
+        leader.kill()
+        check(other.alive(), "the second operator is gone too")
+        rig.edit("PostgresCluster", "a", {"spec": {"instances": 3}})
+        rig.until(lambda: rig.get("StatefulSet", "a-3"), 45, "the second operator to take over")
+        rig.ready()
+
+
+@test("A frozen leader that wakes up after another took over writes nothing any more")
+def _woken():
+    with Rig(ready_state(2)) as rig:
+        first = rig.operator("pgkeel-0")
+        held = lambda: [x["spec"].get("holderIdentity") or "" for x in rig.store.all("Lease", SYSTEM)]
+        rig.until(lambda: any(held()), 5, "a leader")
+        first.signal(signal.SIGSTOP)
+        second = rig.operator("pgkeel-1")
+        rig.until(lambda: held()[0].startswith("pgkeel-1"), 45, "the second operator to take over")
+        rig.edit("PostgresCluster", "a", {"spec": {"instances": 3}})
+        rig.ready()
+        rig.quiet()
+        count = len(rig.writes())
+        first.signal(signal.SIGCONT)
+        never(lambda: len(rig.writes()) != count, 2, "a write by the deposed leader")
+        check(second.alive(), "the second operator is gone")
+
+
+@test("A child edited by hand is put right, once, and what others add to it stays")
+def _drift():
+    with Rig(ready_state(2)) as rig:
+        rig.operator()
+        rig.quiet()
+        port = rig.get("Service", "a-rw")["spec"]["ports"]
+        wrong = [{**port[0], "port": port[0]["port"], "targetPort": 9999}]
+        rig.edit("Service", "a-rw", {"spec": {"ports": wrong}})
+        rig.edit("Service", "a-rw", {"metadata": {"annotations": {"example.com/note": "mine"}}})
+        rig.until(lambda: rig.get("Service", "a-rw")["spec"]["ports"] == port, 5,
+                  "the port to be put right")
+        rig.quiet()
+        equal(rig.get("Service", "a-rw")["metadata"]["annotations"].get("example.com/note"), "mine",
+              "the stranger's annotation")
+        check(len(rig.writes()) <= 4, "it fights: %s", rig.writes())
+
+
+@test("A manager that writes the same field for ever is not fought in a tight loop")
+def _fight():
+    with Rig(ready_state(2)) as rig:
+        rig.operator()
+        rig.quiet()
+        end, rounds = time.monotonic() + 2, 0
+        while time.monotonic() < end:
+            rig.edit("ConfigMap", "a-config", {"data": {"pg_hba.conf": "# no %d\n" % rounds}})
+            rounds += 1
+            with rig.store.changed:
+                rig.store.changed.wait(0.02)
+        rig.quiet()
+        check("# no" not in rig.get("ConfigMap", "a-config")["data"]["pg_hba.conf"],
+              "the edit stayed")
+        check(len(rig.writes()) <= rounds + 5, "%d writes against %d edits", len(rig.writes()),
+              rounds)
+
+
+@test("Every kind of child that is deleted by hand comes back")
+def _deleted():
+    with Rig(ready_state(2)) as rig:
+        rig.operator()
+        rig.quiet()
+        for kind, name in names.children("a"):
+            if kind in ("PersistentVolumeClaim", "Lease", "StatefulSet") or \
+                    (kind == "Secret" and not name.endswith(("-server", "-verifiers"))):
+                continue
+            uid = rig.get(kind, name)["metadata"]["uid"]
+            rig.delete(kind, name)
+            rig.until(lambda: (rig.get(kind, name) or {"metadata": {"uid": uid}})["metadata"]["uid"]
+                      != uid, 15, "%s '%s' to come back" % (kind, name))
+        rig.ready()
+
+
+@test("A StatefulSet deleted by hand comes back on the same volume")
+def _set_deleted():
+    with Rig(ready_state(2)) as rig:
+        rig.operator()
+        rig.quiet()
+        claim = rig.get("PersistentVolumeClaim", "a-2-data")["metadata"]["uid"]
+        rig.delete("StatefulSet", "a-2")
+        rig.until(lambda: (rig.get("Pod", "a-2-0") or {}).get("status", {}).get("podIP"), 10,
+                  "the pod to come back")
+        rig.ready()
+        equal(rig.get("PersistentVolumeClaim", "a-2-data")["metadata"]["uid"], claim, "volume")
+
+
+@test("A lease deleted by hand comes back without a licence to initialise anything")
+def _lease_deleted():
+    with Rig(ready_state(2)) as rig:
+        rig.operator()
+        rig.quiet()
+        before = dict(rig.simulation.disks)
+        rig.delete("Lease", "a-primary")
+        lease = rig.until(lambda: rig.get("Lease", "a-primary"), 5, "the lease")
+        grant = json.loads((lease["metadata"].get("annotations") or {}).get(
+            "pgkeel.dev/bootstrap", '{"mode":"existing"}'))
+        equal(grant["mode"], "existing", "mode of the grant")
+        rig.ready()
+        equal(rig.get("Lease", "a-primary")["spec"]["holderIdentity"].split("/")[0], "a-1",
+              "holder")
+        equal({d["systemIdentifier"] for d in rig.simulation.disks.values()},
+              {d["systemIdentifier"] for d in before.values()}, "data on the volumes")
+
+
+@test("A foreign object under a child's name is left alone, named, and waited out")
+def _collision():
+    with Rig() as rig:
+        rig.make("Service", NAMESPACE, "a-rw", spec={"ports": [{"port": 80}], "selector": {"x": "y"}})
+        uid = rig.get("Service", "a-rw")["metadata"]["uid"]
+        rig.apply(names.cluster("a", NAMESPACE))
+        rig.operator()
+        told = lambda: [c for c in (rig.cluster().get("status") or {}).get("conditions", [])
+                        if c["type"] == "Ready" and c["status"] == "False" and "a-rw" in c["message"]]
+        rig.until(told, 10, "Ready=False to name Service 'a-rw'")
+        rig.quiet()
+        theirs = rig.get("Service", "a-rw")
+        equal((theirs["metadata"]["uid"], theirs["spec"]["ports"][0]["port"],
+               theirs["metadata"].get("labels")), (uid, 80, None), "the foreign Service")
+        rig.delete("Service", "a-rw")
+        rig.ready(seconds=20)
+
+
+@test("Two clusters whose names collide share nothing: the second one says so")
+def _names_collide():
+    with Rig(ready_state(2)) as rig:
+        rig.operator()
+        rig.quiet()
+        before = rig.get("StatefulSet", "a-1")
+        # Cluster 'a-1' wants ServiceAccount 'a-1', Role 'a-1' and so on: only its own names.
+        # A clash needs the same child: instance 'a-1' of 'a' and nothing of cluster 'a-1' but ...
+        rig.apply(names.cluster("a-1", NAMESPACE, 1))
+        rig.quiet()
+        check(rig.get("StatefulSet", "a-1") == before or
+              rig.get("StatefulSet", "a-1")["metadata"]["uid"] == before["metadata"]["uid"],
+              "the second cluster touched the first one's StatefulSet")
+        rig.ready("a")
+        rig.ready("a-1")
+
+
+@test("A spec that is newer than what runs is never Ready")
+def _truthful():
+    with Rig(ready_state(2)) as rig:
+        rig.operator()
+        rig.quiet()
+        changed = rig.edit("PostgresCluster", "a", {"spec": {"instances": 3}})
+        generation = changed["metadata"]["generation"]
+        rig.ready()
+        for _, kind, _, obj, _ in rig.store.history:
+            if kind.kind == "PostgresCluster" and obj["metadata"]["generation"] == generation and \
+                    names.is_true(obj, "Ready"):
+                rows = obj["status"]["instances"]
+                check(len(rows) == 3 and all(r.get("ready") for r in rows),
+                      "Ready=True for generation %d with %s", generation, rows)
+                break
+
+
+@test("A namespace that is being deleted gets no new objects and no storm of refused writes")
+def _terminating():
+    with Rig(ready_state(2)) as rig:
+        rig.operator()
+        rig.quiet()
+        rig.simulation.stop()
+        rig.delete("Namespace", NAMESPACE, None)
+        rig.delete("Service", "a-ro")
+        rig.server.requests.clear()
+        never(lambda: rig.get("Service", "a-ro"), 2, "a Service made in a dying namespace")
+        tried = [r for r in rig.server.requests if r["verb"] in ("apply", "create")
+                 and "/events" not in r["path"] and "/leases" not in r["path"]]
+        check(len(tried) <= 5, "%d refused writes in two seconds", len(tried))
+        rig.simulation.start()
+        rig.until(lambda: rig.store.get("Namespace", None, NAMESPACE) is None, 10,
+                  "the namespace to go")
+
+
+@test("A cluster deleted in the middle of its creation leaves nothing but volumes and passwords")
+def _deleted_early():
+    with Rig() as rig:
+        rig.apply(names.cluster("a", NAMESPACE))
+        rig.operator()
+        rig.until(lambda: len(rig.writes()) >= 12, 10, "twelve writes")
+        rig.delete("PostgresCluster", "a")
+        rig.quiet()
+        left = sorted(k for k in rig.end())
+        strange = [k for k in left if not k.startswith(("PersistentVolumeClaim/", "Secret/"))]
+        equal(strange, [], "left behind")
