@@ -1,0 +1,293 @@
+#include "credentials/x509.h"
+
+#include <string.h>
+#include <time.h>
+
+#include <openssl/bio.h>
+#include <openssl/crypto.h>
+#include <openssl/ec.h>
+#include <openssl/err.h>
+#include <openssl/evp.h>
+#include <openssl/pem.h>
+#include <openssl/x509v3.h>
+
+#define DAY_MS         (24 * 3600 * INT64_C(1000))
+#define CA_LIFE_MS     (3653 * DAY_MS)
+#define SERVER_LIFE_MS (90 * DAY_MS)
+/* Clocks of nodes differ a little: a certificate that begins now is refused by one that is behind.
+ */
+#define BACKDATE_MS (5 * 60 * INT64_C(1000))
+
+static void free_cert(X509 **cert)
+{
+    X509_free(*cert);
+}
+
+static void free_key(EVP_PKEY **key)
+{
+    EVP_PKEY_free(*key);
+}
+
+static void free_bio(BIO **bio)
+{
+    BIO_free_all(*bio);
+}
+
+#define AUTO_X509 __attribute__((cleanup(free_cert))) X509 *
+#define AUTO_PKEY __attribute__((cleanup(free_key))) EVP_PKEY *
+#define AUTO_BIO  __attribute__((cleanup(free_bio))) BIO *
+
+static int openssl_failed(struct error *err, const char *what)
+{
+    char text[256];
+    ERR_error_string_n(ERR_get_error(), text, sizeof text);
+    ERR_clear_error();
+    return err_set(err, ERR_INTERNAL, "%s: %s", what, text);
+}
+
+/* Nobody may be asked for a passphrase: an encrypted key is one that cannot be used. */
+static int no_passphrase(char *buffer, int size, int writing, void *arg)
+{
+    (void)buffer, (void)size, (void)writing, (void)arg;
+    return -1;
+}
+
+static X509 *cert_of(const char *pem)
+{
+    AUTO_BIO bio = BIO_new_mem_buf(pem, -1);
+    X509 *cert = bio ? PEM_read_bio_X509(bio, NULL, no_passphrase, NULL) : NULL;
+    ERR_clear_error();
+    return cert;
+}
+
+static EVP_PKEY *key_of(const char *pem)
+{
+    AUTO_BIO bio = BIO_new_mem_buf(pem, -1);
+    EVP_PKEY *key = bio ? PEM_read_bio_PrivateKey(bio, NULL, no_passphrase, NULL) : NULL;
+    ERR_clear_error();
+    return key;
+}
+
+static const char *text_of_bio(struct arena *arena, BIO *bio)
+{
+    char *data = NULL;
+    long length = BIO_get_mem_data(bio, &data);
+    return arena_strndup(arena, data, (size_t)length);
+}
+
+static const char *pem_of_cert(struct arena *arena, X509 *cert)
+{
+    AUTO_BIO bio = BIO_new(BIO_s_mem());
+    return bio && PEM_write_bio_X509(bio, cert) == 1 ? text_of_bio(arena, bio) : NULL;
+}
+
+struct wiped {
+    char *data;
+    size_t length;
+};
+
+static void wipe(void *arg)
+{
+    struct wiped *wiped = arg;
+    OPENSSL_cleanse(wiped->data, wiped->length);
+}
+
+static const char *pem_of_key(struct arena *arena, EVP_PKEY *key)
+{
+    AUTO_BIO bio = BIO_new(BIO_s_secmem());
+    if (!bio || PEM_write_bio_PKCS8PrivateKey(bio, key, NULL, NULL, 0, NULL, NULL) != 1)
+        return NULL;
+    struct wiped *wiped = arena_alloc(arena, sizeof *wiped);
+    wiped->data = (char *)text_of_bio(arena, bio);
+    wiped->length = strlen(wiped->data);
+    arena_defer(arena, wipe, wiped);
+    return wiped->data;
+}
+
+static int64_t ms_of(const ASN1_TIME *when)
+{
+    struct tm tm;
+    return ASN1_TIME_to_tm(when, &tm) == 1 ? (int64_t)timegm(&tm) * 1000 : 0;
+}
+
+static void read_life(X509 *cert, struct x509_pair *ret_pair)
+{
+    ret_pair->not_before_ms = ms_of(X509_get0_notBefore(cert));
+    ret_pair->not_after_ms = ms_of(X509_get0_notAfter(cert));
+}
+
+/* 127 random bits: positive, and within the 20 octets that RFC 5280 allows. */
+static bool set_serial(X509 *cert, struct x509_random random)
+{
+    unsigned char bytes[16];
+    random.fill(random.arg, bytes, sizeof bytes);
+    bytes[0] = (unsigned char)((bytes[0] & 0x7f) | 0x40);
+    BIGNUM *number = BN_bin2bn(bytes, sizeof bytes, NULL);
+    bool done = number && BN_to_ASN1_INTEGER(number, X509_get_serialNumber(cert)) != NULL;
+    BN_free(number);
+    return done;
+}
+
+static bool set_life(X509 *cert, int64_t now_ms, int64_t life_ms)
+{
+    return ASN1_TIME_set(X509_getm_notBefore(cert), (time_t)((now_ms - BACKDATE_MS) / 1000)) &&
+           ASN1_TIME_set(X509_getm_notAfter(cert), (time_t)((now_ms + life_ms) / 1000));
+}
+
+static bool set_subject(X509 *cert, const struct x509_subject *subject)
+{
+    X509_NAME *name = X509_get_subject_name(cert);
+    const unsigned char *organisation = (const unsigned char *)subject->organisation;
+    const unsigned char *common_name = (const unsigned char *)subject->common_name;
+    return X509_NAME_add_entry_by_txt(name, "O", MBSTRING_UTF8, organisation, -1, -1, 0) == 1 &&
+           X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_UTF8, common_name, -1, -1, 0) == 1;
+}
+
+static bool add_extension(X509 *cert, X509 *issuer, int nid, const char *value)
+{
+    X509V3_CTX context;
+    X509V3_set_ctx(&context, issuer, cert, NULL, NULL, 0);
+    X509_EXTENSION *extension = X509V3_EXT_conf_nid(NULL, &context, nid, value);
+    bool done = extension && X509_add_ext(cert, extension, -1) == 1;
+    X509_EXTENSION_free(extension);
+    return done;
+}
+
+/* Everything that CA and server certificates have in common; the caller adds extensions and signs.
+ */
+static X509 *begin_cert(const struct x509_subject *subject, EVP_PKEY *key, int64_t now_ms,
+                        int64_t life_ms, struct x509_random random)
+{
+    X509 *cert = X509_new();
+    if (cert && X509_set_version(cert, X509_VERSION_3) == 1 && set_serial(cert, random) &&
+        set_life(cert, now_ms, life_ms) && set_subject(cert, subject) &&
+        X509_set_pubkey(cert, key) == 1)
+        return cert;
+    X509_free(cert);
+    return NULL;
+}
+
+int x509_make_ca(struct arena *arena, const struct x509_subject *subject, const char *key_pem,
+                 int64_t now_ms, struct x509_random random, struct x509_pair *ret_pair,
+                 struct error *err)
+{
+    AUTO_PKEY key = key_pem ? key_of(key_pem) : EVP_EC_gen("P-256");
+    AUTO_X509 cert = key ? begin_cert(subject, key, now_ms, CA_LIFE_MS, random) : NULL;
+    if (!cert || X509_set_issuer_name(cert, X509_get_subject_name(cert)) != 1 ||
+        !add_extension(cert, cert, NID_basic_constraints, "critical,CA:TRUE,pathlen:0") ||
+        !add_extension(cert, cert, NID_key_usage, "critical,keyCertSign,cRLSign") ||
+        !add_extension(cert, cert, NID_subject_key_identifier, "hash") ||
+        X509_sign(cert, key, EVP_sha256()) == 0)
+        return openssl_failed(err, "make the cluster's CA");
+    struct x509_pair pair = {.cert_pem = pem_of_cert(arena, cert),
+                             .key_pem = pem_of_key(arena, key)};
+    if (!pair.cert_pem || !pair.key_pem)
+        return openssl_failed(err, "write the cluster's CA as PEM");
+    read_life(cert, &pair);
+    *ret_pair = pair;
+    return 0;
+}
+
+static bool add_names(X509 *cert, const char *const *names, size_t count)
+{
+    GENERAL_NAMES *list = sk_GENERAL_NAME_new_null();
+    bool done = list != NULL;
+    for (size_t i = 0; done && i < count; i++) {
+        GENERAL_NAME *name = GENERAL_NAME_new();
+        ASN1_IA5STRING *text = ASN1_IA5STRING_new();
+        done = name && text && ASN1_STRING_set(text, names[i], -1) == 1 &&
+               sk_GENERAL_NAME_push(list, name) > 0;
+        if (done) {
+            GENERAL_NAME_set0_value(name, GEN_DNS, text);
+        } else {
+            GENERAL_NAME_free(name);
+            ASN1_IA5STRING_free(text);
+        }
+    }
+    done = done && X509_add1_ext_i2d(cert, NID_subject_alt_name, list, 0, 0) == 1;
+    GENERAL_NAMES_free(list);
+    return done;
+}
+
+int x509_issue(struct arena *arena, const struct x509_pair *ca, const struct x509_subject *subject,
+               const char *const *names, size_t name_count, int64_t now_ms,
+               struct x509_random random, struct x509_pair *ret_pair, struct error *err)
+{
+    AUTO_X509 ca_cert = cert_of(ca->cert_pem);
+    AUTO_PKEY ca_key = key_of(ca->key_pem);
+    AUTO_PKEY key = EVP_EC_gen("P-256");
+    AUTO_X509 cert =
+        ca_cert && ca_key && key ? begin_cert(subject, key, now_ms, SERVER_LIFE_MS, random) : NULL;
+    if (!cert || X509_set_issuer_name(cert, X509_get_subject_name(ca_cert)) != 1 ||
+        !add_extension(cert, ca_cert, NID_basic_constraints, "critical,CA:FALSE") ||
+        !add_extension(cert, ca_cert, NID_key_usage, "critical,digitalSignature") ||
+        !add_extension(cert, ca_cert, NID_ext_key_usage, "serverAuth") ||
+        !add_extension(cert, ca_cert, NID_subject_key_identifier, "hash") ||
+        !add_extension(cert, ca_cert, NID_authority_key_identifier, "keyid") ||
+        !add_names(cert, names, name_count) || X509_sign(cert, ca_key, EVP_sha256()) == 0)
+        return openssl_failed(err, "issue the server certificate");
+    struct x509_pair pair = {.cert_pem = pem_of_cert(arena, cert),
+                             .key_pem = pem_of_key(arena, key)};
+    if (!pair.cert_pem || !pair.key_pem)
+        return openssl_failed(err, "write the server certificate as PEM");
+    read_life(cert, &pair);
+    *ret_pair = pair;
+    return 0;
+}
+
+int x509_read(const char *cert_pem, const char *key_pem, struct x509_pair *ret_pair,
+              struct error *err)
+{
+    AUTO_X509 cert = cert_of(cert_pem);
+    if (!cert)
+        return err_set(err, ERR_INVALID, "the certificate is not PEM");
+    AUTO_PKEY key = key_of(key_pem);
+    if (!key)
+        return err_set(err, ERR_INVALID, "the private key is not PEM without a passphrase");
+    if (X509_check_private_key(cert, key) != 1) {
+        ERR_clear_error();
+        return err_set(err, ERR_INVALID, "the private key does not belong to the certificate");
+    }
+    struct x509_pair pair = {.cert_pem = cert_pem, .key_pem = key_pem};
+    read_life(cert, &pair);
+    *ret_pair = pair;
+    return 0;
+}
+
+int64_t x509_renew_ms(const struct x509_pair *pair)
+{
+    return pair->not_before_ms + (pair->not_after_ms - pair->not_before_ms) / 3 * 2;
+}
+
+bool x509_signed_by(const char *cert_pem, const char *ca_pem)
+{
+    AUTO_X509 cert = cert_of(cert_pem);
+    AUTO_X509 ca = cert_of(ca_pem);
+    bool is = cert && ca && X509_verify(cert, X509_get0_pubkey(ca)) == 1 &&
+              X509_NAME_cmp(X509_get_issuer_name(cert), X509_get_subject_name(ca)) == 0;
+    ERR_clear_error();
+    return is;
+}
+
+static bool holds(const GENERAL_NAMES *list, const char *name)
+{
+    for (int i = 0; i < sk_GENERAL_NAME_num(list); i++) {
+        int type;
+        const ASN1_STRING *text = GENERAL_NAME_get0_value(sk_GENERAL_NAME_value(list, i), &type);
+        if (type == GEN_DNS && (size_t)ASN1_STRING_length(text) == strlen(name) &&
+            memcmp(ASN1_STRING_get0_data(text), name, strlen(name)) == 0)
+            return true;
+    }
+    return false;
+}
+
+bool x509_names_are(const char *cert_pem, const char *const *names, size_t name_count)
+{
+    AUTO_X509 cert = cert_of(cert_pem);
+    GENERAL_NAMES *list = cert ? X509_get_ext_d2i(cert, NID_subject_alt_name, NULL, NULL) : NULL;
+    bool same = list && (size_t)sk_GENERAL_NAME_num(list) == name_count;
+    for (size_t i = 0; same && i < name_count; i++)
+        same = holds(list, names[i]);
+    GENERAL_NAMES_free(list);
+    return same;
+}
