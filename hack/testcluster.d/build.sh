@@ -15,7 +15,7 @@ BIN=$(setting bin) || BIN=$CACHE/$(tools_hash)/bin
 tools_up() {
     [[ -e /etc/debian_version ]] || die "needs Debian 12 or newer: packages come from apt-get"
     need_packages curl iproute2 nftables openssl util-linux
-    (($1 == 0)) || need_packages containernetworking-plugins e2fsprogs iptables libseccomp2
+    (($1 == 0)) || need_packages containernetworking-plugins iptables libseccomp2 xfsprogs
     [[ ! -e $BIN/done ]] || return 0
     lock build 7
     [[ -e $BIN/done ]] || tools_build
@@ -60,12 +60,16 @@ go_build() {
         exec nice "$GO" build -v -tags "$4" -ldflags "-s -w $5" -o "$BIN/" "$6" >>"$log" 2>&1
     ) &
     pid=$!
+    # Ctrl-C does not reach what runs in the background.
+    # shellcheck disable=SC2064 # this pid
+    trap "kill $pid 2>/dev/null; exit 130" INT TERM
     say "build $1 ($2)"
     while ! wait_until 15 process_over "$pid"; do
-        total=$(cat "$log.total" 2>/dev/null || echo '?')
-        say "build $1: $(wc -l <"$log") of at most $total packages, $(since "$began") s"
+        total=$(cat "$log.total" 2>/dev/null) || total='?'
+        say "build $1: $(since "$began") s, $(wc -l <"$log") of at most $total packages compiled"
     done
     wait "$pid" || die_with_log "build of $1 failed" "$log"
+    trap - INT TERM
     say "built $1 in $(since "$began") s"
 }
 

@@ -158,9 +158,8 @@ cluster_clean() {
     if command -v losetup >/dev/null && losetup --list --noheadings --output BACK-FILE |
         grep -F "$STATE/" >&2; then left=1; fi
     [[ ! -e $STATE ]] || { left=1 && echo "folder $STATE" >&2; }
-    found=$(find /sys/class/net/ -name 'pgkeel-*' -printf '%f\n' | while read -r link; do
-        grep -qsx "${link#pgkeel-}" "$STATE_ROOT"/*/settings/block || echo "$link"
-    done)
-    [[ -z $found ]] || { left=1 && echo "network interface $found" >&2; }
+    for found in $(host_links); do
+        left=1 && echo "network interface $found" >&2
+    done
     ((left == 0))
 }

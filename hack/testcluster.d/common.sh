@@ -55,12 +55,19 @@ check_cluster_name() {
 # lock NAME FD: one command at a time per cluster (or for all, when addresses are given out).
 # Daemons must not inherit the descriptor, or the lock would outlive the command: run_in closes it.
 lock() {
-    mkdir -p "$LOCK_ROOT"
-    eval "exec $2>\"\$LOCK_ROOT/\$1\""
-    flock -n "$2" || {
-        say "waiting for another testcluster command on '$1'"
-        flock "$2"
-    }
+    local said=
+    while :; do
+        mkdir -p "$LOCK_ROOT"
+        eval "exec $2>\"\$LOCK_ROOT/\$1\""
+        if flock -n "$2"; then
+            # 'down' removes the file; a lock on one that is gone keeps nobody out.
+            [[ $LOCK_ROOT/$1 -ef /dev/fd/$2 ]] && return
+        else
+            [[ -n $said ]] || say "waiting for another testcluster command on '$1'"
+            said=1
+            flock "$2"
+        fi
+    done
 }
 
 setting() {
@@ -86,7 +93,7 @@ machine_names() {
 }
 
 check_node_name() {
-    node_names | grep -qxF -- "$1" ||
+    [[ -n $1 && " $(node_names | paste -sd ' ') " == *" $1 "* ]] ||
         die "no node '$1' in cluster '$CLUSTER'; nodes: $(node_names | paste -sd ' ')"
 }
 

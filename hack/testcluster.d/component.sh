@@ -58,6 +58,7 @@ component_pid() {
 component_state() {
     local pid stat
     pid=$(component_pid "$1" "$2") || { echo stopped && return; }
+    ! cgroup_frozen "$MACHINE_CGROUP/$2" || { echo frozen && return; }
     stat=$(sed 's/.*) //' "/proc/$pid/stat" 2>/dev/null) || true
     case $stat in
     T* | t*) echo frozen ;;

@@ -21,7 +21,7 @@ cgroup_mounts() {
         sort | awk '{ print $2 }'
 }
 
-CGROUP_TRACK=$(cgroup_mounts | head -n 1)
+CGROUP_TRACK=$(cgroup_mounts | sed -n 1p)
 
 # cgroup_create PATH: in every hierarchy.
 cgroup_create() {
@@ -121,7 +121,7 @@ machine_init() {
     for pid in $(cat "$CGROUP_TRACK/$MACHINE_CGROUP/$1/system/cgroup.procs" 2>/dev/null); do
         awk -v pid="$pid" '/^NSpid:/ && NF > 2 && $NF == 1 { print pid }' "/proc/$pid/status" \
             2>/dev/null
-    done | head -n 1
+    done | sed -n 1p
 }
 
 machine_up() {

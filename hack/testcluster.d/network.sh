@@ -7,8 +7,21 @@ netns_name() {
     echo "pgkeel-$CLUSTER-$1"
 }
 
+# The name is too short for the cluster's; the interface's alias tells whose it is.
 host_link() {
     echo "pgkeel-$(setting block)"
+}
+
+host_alias() {
+    echo "pgkeel-testcluster $CLUSTER"
+}
+
+# host_links: of this cluster, whether or not its state is still there.
+host_links() {
+    local link
+    for link in /sys/class/net/pgkeel-*; do
+        [[ $(cat "$link/ifalias" 2>/dev/null) != "$(host_alias)" ]] || echo "${link##*/}"
+    done
 }
 
 # network_block: the first 10.X.0.0/16 that no other cluster and no route of the host uses.
@@ -17,7 +30,7 @@ network_block() {
     used=$(cat "$STATE_ROOT"/*/settings/block 2>/dev/null || true)
     for block in 96 {100..199}; do
         grep -qx "$block" <<<"$used" && continue
-        ip -o route show root "10.$block.0.0/16" | grep -q . && continue
+        [[ -z $(ip -o route show root "10.$block.0.0/16") ]] || continue
         echo "$block"
         return
     done
@@ -41,7 +54,7 @@ network_up() {
         ip link add "$link" type veth peer name host netns "$switch"
         ip -n "$switch" link set host master br0 up
         ip address add "$(machine_address host)/24" dev "$link"
-        ip link set "$link" up
+        ip link set "$link" up alias "$(host_alias)"
     }
     local machine
     for machine in $(machine_names); do
@@ -86,8 +99,9 @@ network_routes() {
 
 network_down() {
     local link name
-    link=$(host_link)
-    [[ ! -e /sys/class/net/$link ]] || ip link delete "$link"
+    for link in $(host_links); do
+        ip link delete "$link"
+    done
     for name in /run/netns/pgkeel-"$CLUSTER"-*; do
         [[ -e $name ]] && cluster_netns "${name##*/}" && ip netns delete "${name##*/}"
     done

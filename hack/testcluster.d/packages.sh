@@ -1,5 +1,6 @@
 # shellcheck shell=bash
 # Debian packages, and a Go that is new enough.
+# shellcheck disable=SC2034 # GO is for build.sh
 
 GO_NEEDED=1.21 # from here on Go fetches by itself the newer one that the modules ask for
 
@@ -59,8 +60,8 @@ install_go_from_backports() {
     local site codename lists=$STATE/backports
     codename=$(sed -n 's/^VERSION_CODENAME=//p' /etc/os-release)
     # shellcheck disable=SC2016 # apt-get fills these in
-    site=$(apt-get indextargets --format '$(SITE) $(RELEASE)' 'Created-By: Packages' |
-        awk -v suite="$codename" '$2 == suite { print $1; exit }')
+    site=$(apt-get indextargets --format '$(ORIGIN) $(CODENAME) $(REPO_URI)' 'Created-By: Packages' |
+        awk -v suite="$codename" '$1 == "Debian" && $2 == suite && !n++ { print $3 }')
     [[ -n $site ]] || die "no apt source for '$codename'; put a Go >= $GO_NEEDED on PATH"
     say "install Go from $codename-backports (about 60 s)"
     mkdir -p "$lists"

@@ -1,5 +1,6 @@
 # shellcheck shell=bash
 # The verbs that look at a running cluster or hurt it.
+# shellcheck disable=SC2153 # STATE is of common.sh
 
 need_cluster() {
     [[ -n $(setting block) && -x $BIN/kubectl ]] ||
@@ -38,7 +39,7 @@ verb_logs() {
         machine=${2:-control}
     else
         program_of "$component" >/dev/null
-        machine=$(machines_for "$component" "${2-}" | head -n 1)
+        machine=$(machines_for "$component" "${2-}" | sed -n 1p)
     fi
     [[ -e $(log_file "$machine" "$component") ]] || die "$component on $machine has no log yet"
     tail -n +1 "${follow[@]}" "$(log_file "$machine" "$component")"

@@ -21,6 +21,12 @@ import (
 // loop device over a file, so that a full disk can be tested. The others share the machine's disk.
 const limitedParameter = "limited"
 
+// XFS, since growing a mounted ext4 takes CAP_SYS_RESOURCE, which root in a container often lacks.
+const limitedFSType = "xfs"
+
+// mkfs.xfs refuses anything smaller.
+var limitedMinimum = resource.MustParse("300Mi")
+
 // fileAnnotation, on a limited volume, names the file behind its loop device.
 const fileAnnotation = provisionerName + "-file"
 
@@ -44,13 +50,18 @@ func (d *disks) Provision(ctx context.Context, o controller.ProvisionOptions) (
 	size := o.PVC.Spec.Resources.Requests[v1.ResourceStorage]
 	limited := o.StorageClass.Parameters[limitedParameter] == "true"
 	dir := filepath.Join(d.root, node.Name, "volumes", o.PVName)
+	if limited && size.Cmp(limitedMinimum) < 0 {
+		return nil, controller.ProvisioningFinished, fmt.Errorf(
+			"StorageClass %s: %s asked for, at least %s needed",
+			o.StorageClass.Name, size.String(), limitedMinimum.String())
+	}
 	path, file, err := makeDisk(dir, size, limited)
 	if err != nil {
 		return nil, controller.ProvisioningFinished, err
 	}
 	pv := describe(o, node, path, size)
 	if limited {
-		fsType := "ext4"
+		fsType := limitedFSType
 		pv.Spec.Local.FSType = &fsType
 		pv.Annotations = map[string]string{fileAnnotation: file}
 	}
