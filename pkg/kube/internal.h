@@ -47,6 +47,7 @@ struct kube {
     const char *user_agent;
     const char *origin;      /* what URLs begin with; its host is the name that TLS verifies */
     const char *host_header; /* "Host: ..." when origin's host is tls-server-name; else NULL */
+    bool tls;                /* https:// */
     struct curl_slist *connect_to;
     struct kube_auth *auth;
     struct kube_events *events;
@@ -57,6 +58,7 @@ struct kube {
     struct kube_calls calls;
     CURL *idle[KUBE_IDLE_HANDLES];
     int idle_count;
+    int ended_since_trim;   /* requests; see transfer.c */
     bool watchlist_refused; /* the server does not know sendInitialEvents */
 };
 

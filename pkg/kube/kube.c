@@ -97,6 +97,7 @@ static void place_origin(struct kube *kube, const struct place *place)
 {
     const char *name = kube->config.tls_server_name;
     const char *scheme = place->tls ? "https" : "http";
+    kube->tls = place->tls;
     kube->origin = arena_printf(kube->arena, "%s://%s:%d%s", scheme,
                                 name && place->tls ? name : place->host, place->port, place->rest);
     if (name == NULL || !place->tls)

@@ -1,5 +1,6 @@
 #include "kube/transfer.h"
 
+#include <malloc.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <string.h>
@@ -12,6 +13,8 @@
 #include "kube/reply.h"
 
 enum state { WAITING_FOR_CREDENTIALS, RUNNING, FAILED };
+
+enum { TRIM_AFTER = 16 };
 
 /* A silent peer is found by the kernel in about a minute, under the stall deadline of a watch. */
 enum { KEEPALIVE_S = 30, KEEPALIVE_INTERVAL_S = 10, USER_TIMEOUT_MS = 30000 };
@@ -117,10 +120,14 @@ static void set_tls(struct kube_transfer *t)
 static void set_connection(struct kube_transfer *t)
 {
     const struct kube *kube = t->kube;
-    curl_easy_setopt(t->easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS);
-    curl_easy_setopt(t->easy, CURLOPT_PIPEWAIT, 1L);
+    curl_easy_setopt(t->easy, CURLOPT_HTTP_VERSION,
+                     kube->tls ? (long)CURL_HTTP_VERSION_2TLS : (long)CURL_HTTP_VERSION_1_1);
+    /* Waiting for a connection to share is right while TLS finds out whether it can be shared; in
+     * clear text only an answer tells, and a watch may be long in giving one. */
+    curl_easy_setopt(t->easy, CURLOPT_PIPEWAIT, kube->tls ? 1L : 0L);
     curl_easy_setopt(t->easy, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(t->easy, CURLOPT_BUFFERSIZE, 16384L);
+    curl_easy_setopt(t->easy, CURLOPT_UPLOAD_BUFFERSIZE, 16384L);
     curl_easy_setopt(t->easy, CURLOPT_CONNECTTIMEOUT_MS, (long)kube->timing.connect_ms);
     curl_easy_setopt(t->easy, CURLOPT_TCP_KEEPALIVE, 1L);
     curl_easy_setopt(t->easy, CURLOPT_TCP_KEEPIDLE, (long)KEEPALIVE_S);
@@ -292,10 +299,13 @@ static int transport_error(struct kube_transfer *t, CURLcode code, struct error 
 
 static void finish(struct kube_transfer *t, int status, const struct error *err)
 {
+    struct kube *kube = t->kube;
     struct kube_transfer_request request = t->request;
     struct buffer body = t->in;
     t->in = (struct buffer){0};
     discard(t);
+    t = NULL;
+    kube->ended_since_trim++;
     request.done(request.arg, status, &body, err);
     buffer_free(&body);
 }
@@ -352,6 +362,19 @@ static bool pump_one(struct kube *kube)
     return false;
 }
 
+/* After a burst of requests the heap is full of holes that the next hours do not need. */
+static void trim(struct kube *kube)
+{
+    struct kube_transfer *t;
+    if (kube->ended_since_trim < TRIM_AFTER)
+        return;
+    TAILQ_FOREACH(t, &kube->transfers, link)
+    if (t->request.data == NULL)
+        return;
+    kube->ended_since_trim = 0;
+    malloc_trim(0);
+}
+
 void kube_transfer_pump(struct kube *kube)
 {
     CURLMsg *message;
@@ -366,6 +389,7 @@ void kube_transfer_pump(struct kube *kube)
             ended(t, message->data.result);
         }
     } while (message != NULL);
+    trim(kube);
 }
 
 void kube_transfer_settled(struct kube *kube, const struct error *err)

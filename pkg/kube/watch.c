@@ -84,6 +84,12 @@ static bool leave(struct kube_watch *w)
 static void report(struct kube_watch *w, const struct error *err)
 {
     struct error copy = *err;
+    /* A path that no API serves is answered by the router, not with a Status. */
+    if (err->class == ERR_NOT_FOUND && err->reason[0] == '\0')
+        err_set_reason(&copy, ERR_NOT_FOUND, "KindNotServed",
+                       "the API server does not serve %s of %s; is its CustomResourceDefinition "
+                       "applied?",
+                       w->options.kind->kind, w->options.kind->api_version);
     err_wrap(&copy, "watch %s", w->options.kind->plural);
     if (w->handlers.trouble != NULL && !w->dead)
         w->handlers.trouble(w->arg, &copy);
