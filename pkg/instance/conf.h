@@ -1,0 +1,44 @@
+/*
+ * The configuration files of one instance, as text. Pure. The shared part comes from the cluster's
+ * ConfigMap; behind it stands the instance's own part, which wins, because the last setting of a
+ * name counts.
+ */
+#pragma once
+
+#include "base/arena.h"
+#include "base/error.h"
+#include "instance/controldata.h"
+
+struct conf_input {
+    const char *shared;   /* ConfigMap key postgresql.conf */
+    const char *instance; /* "a-2": cluster_name, application_name */
+    const char *run_dir;  /* socket; pg_hba.conf and tls/ are below it */
+    const char *listen;   /* "*" */
+    int port;
+    bool tls; /* certificate and key are there */
+    const char *primary_host;
+    int primary_port;
+    const char *slot; /* primary_slot_name */
+    /* What the standby's data needs at least; NULL on a primary. */
+    const struct controldata *standby_floor;
+};
+
+/* Log lines begin with this and hold the fields that logs.c takes apart. Separators are control
+ * characters, which PostgreSQL replaces in names that come from clients. */
+#define CONF_LOG_LINE_PREFIX "\\036%m\\037%p\\037%b\\037%u\\037%d\\037%a\\037%e\\037"
+
+char *conf_render(struct arena *arena, const struct conf_input *input);
+
+/* Keyword string for libpq: how this instance reaches the primary as a replica. */
+char *conf_primary_conninfo(struct arena *arena, const struct conf_input *input);
+
+/* The value a setting has in postgresql.conf text (the last one counts), or NULL. */
+char *conf_setting(struct arena *arena, const char *text, const char *name);
+
+/* libpq passfile: one user, any host. ':' and '\' in the password are escaped; a line break in it
+ * cannot be, and gives ERR_INVALID. */
+int conf_passfile(struct arena *arena, const char *user, const char *password, char **ret_text,
+                  struct error *err);
+
+/* 'text' with quotes doubled, as postgresql.conf and SQL want it. */
+char *conf_quote(struct arena *arena, const char *text);

@@ -1,0 +1,263 @@
+#include "instance/machine.h"
+
+static const char *const step_names[] = {
+    [STEP_WAIT] = "wait",
+    [STEP_LOCK] = "lock",
+    [STEP_FIND_BINARIES] = "find-binaries",
+    [STEP_INSPECT] = "inspect",
+    [STEP_DISCARD] = "discard",
+    [STEP_INITDB] = "initdb",
+    [STEP_CLONE] = "clone",
+    [STEP_TAKE_LEASE] = "take-lease",
+    [STEP_READ_CONTROL] = "read-control",
+    [STEP_RECORD] = "record",
+    [STEP_MAKE_STANDBY] = "make-standby",
+    [STEP_CONFIGURE] = "configure",
+    [STEP_START] = "start",
+    [STEP_RELOAD] = "reload",
+    [STEP_PROMOTE] = "promote",
+    [STEP_STOP] = "stop",
+    [STEP_STOP_NOW] = "stop-now",
+    [STEP_CANCEL_JOB] = "cancel-job",
+    [STEP_FAREWELL] = "farewell",
+    [STEP_EXIT] = "exit",
+};
+
+const char *machine_step_name(enum step step)
+{
+    return step_names[step];
+}
+
+static struct decision act(enum step step, const char *phase)
+{
+    return (struct decision){.step = step, .phase = phase, .reason = "", .message = ""};
+}
+
+static struct decision stay(const char *phase, const char *reason, const char *message)
+{
+    return (struct decision){.step = STEP_WAIT, .phase = phase, .reason = reason,
+                             .message = message};
+}
+
+/* May the lease be taken by compare-and-swap? Never from another instance: promotion without proof
+ * that the other has stopped belongs to failover. */
+static bool may_take(const struct facts *f)
+{
+    switch (f->lease) {
+    case LEASE_MINE:
+        return true;
+    case LEASE_FREE:
+        return f->granted;
+    case LEASE_RELEASED: /* only by the one who held it last */
+        return f->record.role == ROLE_PRIMARY && f->record.epoch >= f->lease_epoch;
+    default:
+        return false;
+    }
+}
+
+static bool api_is_away(const struct facts *f)
+{
+    return f->lease == LEASE_UNKNOWN || f->lease == LEASE_ABSENT;
+}
+
+enum volume_role machine_role(const struct facts *f)
+{
+    if (f->lease == LEASE_HELD || may_take(f))
+        return ROLE_PRIMARY;
+    if (f->lease == LEASE_OTHER)
+        return ROLE_REPLICA;
+    /* A lease that was made anew, or no API: a primary stays what it was, since nobody but the holder
+     * may take a lease; it only must not decide that before it has looked. */
+    if (f->server != SERVER_DOWN)
+        return f->running;
+    if (api_is_away(f))
+        return f->api_wait_over ? f->record.role : ROLE_NONE;
+    return f->record.role == ROLE_REPLICA ? ROLE_REPLICA : ROLE_NONE;
+}
+
+static struct decision stop(const struct facts *f)
+{
+    if (f->job_running)
+        return act(STEP_CANCEL_JOB, "Stopping");
+    if (f->server == SERVER_STARTING || f->server == SERVER_UP)
+        return act(STEP_STOP, "Stopping");
+    if (f->server == SERVER_STOPPING)
+        return stay("Stopping", "", "");
+    return act(f->farewell_done ? STEP_EXIT : STEP_FAREWELL, "Stopping");
+}
+
+/* What must be known before anything else; STEP_WAIT with a NULL phase when all of it is. */
+static struct decision prepare(const struct facts *f)
+{
+    if (!f->locked)
+        return f->lock_error[0] ? stay("Starting", f->lock_reason, f->lock_error)
+                                : act(STEP_LOCK, "Starting");
+    if (f->settings != KNOWN_GOOD)
+        return f->settings == KNOWN_BAD ? stay("Failed", "ConfigInvalid", f->settings_error)
+                                        : stay("Starting", "", "");
+    if (f->job_running)
+        return stay(f->job_phase, "", f->job_message);
+    if (f->binaries == KNOWN_NOT_YET)
+        return act(STEP_FIND_BINARIES, "Starting");
+    if (f->binaries == KNOWN_BAD)
+        return stay("Failed", f->binaries_reason, f->binaries_error);
+    if (f->volume == VOLUME_UNKNOWN)
+        return f->volume_error[0] ? stay("Failed", f->volume_reason, f->volume_error)
+                                  : act(STEP_INSPECT, "Starting");
+    if (f->volume == VOLUME_FOREIGN)
+        return stay("Failed", f->volume_reason, f->volume_error);
+    if (f->volume == VOLUME_UNFINISHED)
+        return act(STEP_DISCARD, "Starting");
+    if (f->volume == VOLUME_DATA && !f->control_known && f->server == SERVER_DOWN)
+        return f->control_error[0] ? stay("Failed", "DataInvalid", f->control_error)
+                                   : act(STEP_READ_CONTROL, "Starting");
+    return (struct decision){.step = STEP_WAIT};
+}
+
+static struct decision retry_or_wait(bool waits, const struct facts *f, enum step step,
+                                     const char *phase)
+{
+    if (waits)
+        return stay("Failed", f->trouble_reason, f->trouble);
+    struct decision decision = act(step, phase);
+    decision.reason = f->trouble_reason;
+    decision.message = f->trouble;
+    return decision;
+}
+
+/* The operator spends the grant as soon as data is known anywhere, so that a volume that vanished is
+ * never initialised over. */
+static struct decision fill_as_primary(const struct facts *f)
+{
+    if (f->granted && f->grant_initdb)
+        return retry_or_wait(f->restart_waits, f, STEP_INITDB, "Initializing");
+    return stay("Waiting", "DataVolumeEmpty",
+                "this instance is to start the data it had as primary, but its volume is empty: "
+                "bring the volume back, or restore a backup into a new cluster; deleting the lease "
+                "lets the operator choose among the volumes that hold data");
+}
+
+static struct decision fill_volume(const struct facts *f)
+{
+    switch (f->lease) {
+    case LEASE_UNKNOWN:
+        return stay("Waiting", "ApiUnreachable",
+                    "the volume is empty, and only the API server can tell whether to initialise it "
+                    "or to clone the primary");
+    case LEASE_ABSENT:
+        return stay("Waiting", "WaitingForLease", "the operator has not made the lease yet");
+    case LEASE_FREE:
+        return f->granted ? fill_as_primary(f)
+                          : stay("Waiting", "WaitingForPrimary", "the primary has not started yet");
+    case LEASE_MINE:
+    case LEASE_HELD:
+        return fill_as_primary(f);
+    case LEASE_RELEASED:
+        return stay("Waiting", "WaitingForPrimary", "no instance holds the lease");
+    case LEASE_OTHER:
+        return retry_or_wait(f->clone_waits, f, STEP_CLONE, "Cloning");
+    }
+    return stay("Failed", "Internal", "unknown state of the lease");
+}
+
+static struct decision take_lease(const struct facts *f, const char *phase)
+{
+    return f->lease_writing ? stay(phase, "", "") : act(STEP_TAKE_LEASE, phase);
+}
+
+static struct decision record(const struct facts *f, enum volume_role role, const char *phase)
+{
+    struct decision decision = act(STEP_RECORD, phase);
+    decision.record = (struct volume_record){role, f->record.epoch};
+    if (f->lease == LEASE_HELD && f->lease_epoch > f->record.epoch)
+        decision.record.epoch = f->lease_epoch;
+    return decision;
+}
+
+/* The record must be on disk before postgres may accept a write in the role. */
+static bool recorded(const struct facts *f, enum volume_role role)
+{
+    return f->record.role == role &&
+           (f->lease != LEASE_HELD || f->record.epoch >= f->lease_epoch);
+}
+
+static struct decision no_role(const struct facts *f)
+{
+    if (f->lease == LEASE_UNKNOWN)
+        return stay("Waiting", "ApiUnreachable", "asking the API server for the lease");
+    if (f->lease == LEASE_ABSENT)
+        return stay("Waiting", "WaitingForLease", "the operator has not made the lease yet");
+    return stay("Waiting", "WaitingForGrant",
+                "the lease has no holder, and the operator has not said who may take it");
+}
+
+static struct decision start(const struct facts *f)
+{
+    if (f->volume == VOLUME_EMPTY)
+        return fill_volume(f);
+    enum volume_role role = machine_role(f);
+    if (role == ROLE_NONE)
+        return no_role(f);
+    if (role == ROLE_PRIMARY && may_take(f))
+        return take_lease(f, "Starting");
+    if (f->restart_waits)
+        return stay("Failed", f->trouble_reason, f->trouble);
+    if (!recorded(f, role))
+        return record(f, role, "Starting");
+    /* What was a standby comes up as one and is promoted then: that alone gives it a timeline of its
+     * own. */
+    if (role == ROLE_REPLICA && !f->standby_signal)
+        return act(STEP_MAKE_STANDBY, "Starting");
+    if (f->config == KNOWN_BAD && !f->config_stale)
+        return stay("Failed", "ConfigInvalid", f->config_error);
+    if (f->config == KNOWN_NOT_YET || f->config_stale)
+        return act(STEP_CONFIGURE, "Starting");
+    struct decision decision = retry_or_wait(false, f, STEP_START, "Starting");
+    decision.record.role = role;
+    return decision;
+}
+
+static struct decision tend(const struct facts *f)
+{
+    enum volume_role role = machine_role(f);
+    bool primary = f->running == ROLE_PRIMARY || (f->server == SERVER_UP && !f->in_recovery);
+    if (f->server == SERVER_STARTING) {
+        if (primary && f->lease == LEASE_OTHER)
+            return act(STEP_STOP_NOW, "Stopping");
+        return stay("Recovering", f->trouble_reason, f->trouble);
+    }
+    if (primary && role == ROLE_REPLICA)
+        return act(STEP_STOP_NOW, "Stopping");
+    if (role == ROLE_PRIMARY && may_take(f))
+        return take_lease(f, "Running");
+    if (role == ROLE_PRIMARY && !recorded(f, role))
+        return record(f, role, "Running");
+    if (f->restart_due)
+        return act(STEP_STOP, "Restarting");
+    if (role == ROLE_PRIMARY && f->running == ROLE_REPLICA && f->in_recovery)
+        return act(STEP_PROMOTE, "Running");
+    if (f->config_stale)
+        return act(STEP_RELOAD, "Running");
+    if (f->config == KNOWN_BAD)
+        return stay("Running", "ConfigInvalid", f->config_error);
+    return stay("Running", "", "");
+}
+
+struct decision machine_next(const struct facts *f)
+{
+    if (f->stopping)
+        return stop(f);
+    struct decision decision = prepare(f);
+    if (decision.step != STEP_WAIT || decision.phase != NULL)
+        return decision;
+    switch (f->server) {
+    case SERVER_DOWN:
+        return start(f);
+    case SERVER_STOPPING:
+        return stay("Restarting", f->trouble_reason, f->trouble);
+    case SERVER_STARTING:
+    case SERVER_UP:
+        return tend(f);
+    }
+    return stay("Failed", "Internal", "unknown state of the server");
+}

@@ -1,0 +1,86 @@
+/*
+ * The two volumes of an instance and what makes a half-done bootstrap harmless.
+ *
+ *     <data>/lock           held open while anything of ours may touch the volume
+ *     <data>/pgdata         PGDATA; its appearing (one rename) is the commit of a bootstrap
+ *     <data>/pgdata.new     PGDATA in the making
+ *     <data>/unfinished     an attempt's random id, durable before the attempt makes anything
+ *     <data>/instance.json  role and epoch, durable before postgres starts in that role
+ *     <data>/accepted.json  the last configuration that postgres ran with
+ *     <wal>/pg_wal          pg_wal, a symbolic link leads there
+ *     <wal>/unfinished      the same id: both must agree before <wal>/pg_wal may be removed
+ *
+ * Functions marked (task) fsync or remove trees: they run in a forked copy (child.h), never on the
+ * loop.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/error.h"
+
+enum { VOLUME_PATH_MAX = 512 };
+
+struct volume {
+    char data_dir[VOLUME_PATH_MAX], wal_dir[VOLUME_PATH_MAX];
+    char pgdata[VOLUME_PATH_MAX + 16], pgdata_new[VOLUME_PATH_MAX + 16];
+    char pg_wal[VOLUME_PATH_MAX + 16];
+};
+
+enum volume_state {
+    VOLUME_UNKNOWN,
+    VOLUME_EMPTY,      /* nothing of PostgreSQL's is there */
+    VOLUME_UNFINISHED, /* what an attempt of ours left behind, and nothing else */
+    VOLUME_DATA,       /* a complete PGDATA with its WAL */
+    VOLUME_FOREIGN,    /* anything else: never touched; the error says what and what to do */
+};
+
+enum volume_role { ROLE_NONE, ROLE_PRIMARY, ROLE_REPLICA };
+
+struct volume_record {
+    enum volume_role role;
+    int64_t epoch;
+};
+
+int volume_init(struct volume *volume, const char *data_dir, const char *wal_dir,
+                struct error *err);
+
+/* ERR_CONFLICT with reason VolumeInUse while another process holds it. The descriptor is to be
+ * inherited by everything that touches the volume: the lock lasts until the last of them is gone. */
+int volume_lock(const struct volume *volume, int *ret_fd, struct error *err);
+
+/* VOLUME_FOREIGN fills err (with a reason) and still returns 0. */
+int volume_inspect(const struct volume *volume, enum volume_state *ret_state, struct error *err);
+
+/* (task) Writes the two marks. Only for VOLUME_EMPTY. */
+int volume_begin(const struct volume *volume, struct error *err);
+/* (task) Makes pgdata.new durable and renames it to pgdata; a standby gets its standby.signal first,
+ * so that a clone can never be started read-write by mistake. */
+int volume_commit(const struct volume *volume, bool standby, struct error *err);
+/* (task) Removes what an unfinished attempt left. Refuses anything else. */
+int volume_discard(const struct volume *volume, struct error *err);
+
+bool volume_is_standby(const struct volume *volume);
+/* (task) */
+int volume_make_standby(const struct volume *volume, struct error *err);
+/* Before a start, under the lock: PGDATA back to mode 0700 (a volume's fsGroup widens it) and no
+ * postmaster.pid, whose pid may be anybody's in a new container. */
+int volume_prepare_start(const struct volume *volume, struct error *err);
+
+/* Nothing recorded yet gives role NONE and epoch 0. */
+int volume_record_read(const struct volume *volume, struct volume_record *ret_record,
+                       struct error *err);
+/* (task) */
+int volume_record_write(const struct volume *volume, const struct volume_record *record,
+                        struct error *err);
+
+/* Both NULL when nothing was accepted yet. */
+int volume_accepted_read(struct arena *arena, const struct volume *volume, const char **ret_conf,
+                         const char **ret_hba, struct error *err);
+/* (task) */
+int volume_accepted_write(const struct volume *volume, const char *conf, const char *hba,
+                          struct error *err);
+
+const char *volume_role_name(enum volume_role role); /* "primary", "replica", "" */
