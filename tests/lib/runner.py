@@ -158,8 +158,9 @@ def main(name):
             except Exception as trouble:
                 print("cleanup: %r" % trouble, flush=True)
     failed, skipped = verdicts.count("FAILED"), verdicts.count("skipped")
-    print("%d passed, %d failed%s" % (verdicts.count("ok"), failed,
-                                      ", %d skipped" % skipped if skipped else ""), flush=True)
+    if skipped:
+        print("%d skipped" % skipped, flush=True)
+    print("%d passed, %d failed" % (verdicts.count("ok"), failed), flush=True)
     # Suites keep daemon threads; nothing of theirs matters any more.
     sys.stdout.flush()
     if threading.active_count() > 1:

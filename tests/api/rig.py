@@ -1,0 +1,129 @@
+"""One API server without nodes for the whole suite, and one operator on the host."""
+import contextlib
+import os
+import sys
+
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+from lib import deploy, names, runner  # noqa: E402
+from lib.testcluster import TestCluster  # noqa: E402
+
+NAME = os.environ.get("PGKEEL_TESTCLUSTER_API", "api")
+WHERE = os.path.join(runner.BUILD, "api")
+_parts = {}
+
+
+def testcluster():
+    """Brought up by the first test that needs it, taken down at the end if it was not there."""
+    if "testcluster" not in _parts:
+        cluster = TestCluster(NAME)
+        if not cluster.is_up():
+            if not os.environ.get("PGKEEL_KEEP"):
+                runner.suite.cleanup.insert(0, cluster.down)
+            cluster.up("--nodes", "0")
+        _parts["testcluster"] = cluster
+    return _parts["testcluster"]
+
+
+def kube():
+    if "kube" not in _parts:
+        connected = testcluster().connect()
+        deploy.install(connected)
+        _parts["kube"] = connected
+        _parts["namespaces"] = deploy.Namespaces(connected, "t")
+        # No node: the Deployment cannot run, and must not once there is one either.
+        connected.kubectl("scale", "-n", deploy.NAMESPACE, "deployment/" + deploy.DEPLOYMENT,
+                          "--replicas=0")
+        for lease in connected.list("Lease", deploy.NAMESPACE):
+            connected.delete("Lease", deploy.NAMESPACE, lease["metadata"]["name"])
+    return _parts["kube"]
+
+
+def namespace():
+    kube()
+    return _parts["namespaces"]()
+
+
+def operator():
+    """Running, and the leader."""
+    here = kube()
+    if "operator" not in _parts:
+        _parts["operator"] = deploy.HostOperator(here, WHERE)
+    if not _parts["operator"].alive():
+        _parts["operator"].start()
+    return _parts["operator"]
+
+
+def another_operator(identity):
+    kube()
+    return deploy.HostOperator(_parts["kube"], WHERE, identity)
+
+
+@contextlib.contextmanager
+def no_operator():
+    """Nobody reconciles inside; whoever needs the operator afterwards starts it again."""
+    if "operator" in _parts:
+        _parts["operator"].stop()
+    yield
+
+
+def missing(namespace_name, cluster, instances=2):
+    """Children that are not there (yet)."""
+    here, absent = kube(), []
+    for kind in sorted({k for k, _ in names.children(cluster, instances)}):
+        found = {o["metadata"]["name"] for o in here.list(kind, namespace_name)}
+        absent += [(k, n) for k, n in names.children(cluster, instances)
+                   if k == kind and n not in found]
+    return absent
+
+
+def created(namespace_name, cluster, instances=2, seconds=20):
+    runner.wait_for(lambda: not missing(namespace_name, cluster, instances), seconds,
+                    "all children of cluster '%s'" % cluster, every=0.2)
+
+
+def children(namespace_name, cluster, instances=2):
+    here = kube()
+    return {"%s/%s" % (k, n): here.get(k, namespace_name, n)
+            for k, n in names.children(cluster, instances)}
+
+
+def settled(namespace_name, cluster, seconds=30):
+    """Every child there, status at the present generation, and no write for two seconds."""
+    import time
+    created(namespace_name, cluster, _instances(namespace_name, cluster), seconds)
+    end, seen, since = time.monotonic() + seconds, None, time.monotonic()
+    while time.monotonic() - since < 2:
+        now = versions(namespace_name)
+        if now != seen:
+            seen, since = now, time.monotonic()
+        runner.check(time.monotonic() < end, "namespace '%s' never comes to rest", namespace_name)
+        time.sleep(0.2)
+    return seen
+
+
+def _instances(namespace_name, cluster):
+    return kube().get("PostgresCluster", namespace_name, cluster)["spec"]["instances"]
+
+
+def versions(namespace_name):
+    """{kind/name: resourceVersion} of everything but Events."""
+    return {"%s/%s" % (kind, o["metadata"]["name"]): o["metadata"]["resourceVersion"]
+            for kind in ("PostgresCluster", "Secret", "Service", "ConfigMap", "ServiceAccount",
+                         "Role", "RoleBinding", "EndpointSlice", "Lease", "PodDisruptionBudget",
+                         "PersistentVolumeClaim", "StatefulSet", "Pod")
+            for o in kube().list(kind, namespace_name)}
+
+
+def _evidence(log):
+    namespaces = _parts.get("namespaces")
+    if namespaces is not None and getattr(namespaces, "evidence", None):
+        log.section("the namespace", namespaces.evidence)
+        namespaces.evidence = None
+    if "operator" in _parts and os.path.exists(_parts["operator"].log_path):
+        with open(_parts["operator"].log_path, errors="replace") as source:
+            log.section("the operator's log", "".join(source.readlines()[-80:]))
+
+
+runner.suite.evidence.append(_evidence)
+runner.suite.cleanup.append(lambda: "operator" in _parts and _parts["operator"].stop())

@@ -1,0 +1,96 @@
+"""What the operator and the agents may do, as the API server itself decides it."""
+import rig
+from lib import deploy, names
+from lib.kube import Kube
+from lib.runner import check, equal, test
+
+
+def may(user, verb, resource, group="", namespace=None, name=None, sub=None):
+    """SubjectAccessReview; resource by its plural."""
+    attributes = {"verb": verb, "resource": resource, "group": group}
+    for key, value in (("namespace", namespace), ("name", name), ("subresource", sub)):
+        if value:
+            attributes[key] = value
+    answer = rig.kube().ask("POST", "/apis/authorization.k8s.io/v1/subjectaccessreviews", {
+        "apiVersion": "authorization.k8s.io/v1", "kind": "SubjectAccessReview",
+        "spec": {"user": user, "groups": ["system:serviceaccounts", "system:authenticated"],
+                 "resourceAttributes": attributes}})
+    return answer["status"].get("allowed", False)
+
+
+OPERATOR = "system:serviceaccount:%s:%s" % (deploy.NAMESPACE, deploy.ACCOUNT)
+
+
+@test("The operator can neither list nor watch nor delete Secrets, anywhere")
+def _secrets():
+    for verb in ("list", "watch", "delete", "deletecollection"):
+        check(not may(OPERATOR, verb, "secrets"), "it may %s secrets", verb)
+        check(not may(OPERATOR, verb, "secrets", namespace="kube-system"), "%s in kube-system", verb)
+    check(may(OPERATOR, "get", "secrets", namespace="default", name="a-app"), "it cannot get one")
+
+
+@test("The operator cannot touch nodes, exec into pods, bind cluster roles or impersonate")
+def _operator():
+    for verb, resource, group, sub in (
+            ("create", "pods", "", "exec"), ("create", "pods", "", None), ("update", "nodes", "", None),
+            ("delete", "nodes", "", None), ("create", "serviceaccounts", "", "token"),
+            ("create", "clusterroles", "rbac.authorization.k8s.io", None),
+            ("create", "clusterrolebindings", "rbac.authorization.k8s.io", None),
+            ("escalate", "roles", "rbac.authorization.k8s.io", None),
+            ("bind", "clusterroles", "rbac.authorization.k8s.io", None),
+            ("impersonate", "users", "", None), ("delete", "namespaces", "", None),
+            ("delete", "persistentvolumes", "", None), ("update", "postgresclusters", "pgkeel.dev", None),
+            ("patch", "postgresclusters", "pgkeel.dev", None),
+            ("delete", "postgresclusters", "pgkeel.dev", None),
+            ("*", "*", "*", None)):
+        check(not may(OPERATOR, verb, resource, group, sub=sub), "it may %s %s/%s", verb, resource,
+              sub or "")
+
+
+@test("An agent's ServiceAccount can do exactly its few things, on exactly its own objects")
+def _agent():
+    kube = rig.kube()
+    with rig.namespace() as where:
+        rig.operator()
+        kube.apply(names.cluster("a", where))
+        rig.created(where, "a")
+        token = kube.kubectl("create", "token", "a", "-n", where, "--duration=10m").strip()
+        agent = Kube(kube.kubeconfig, kube.kubectl_words, token=token)
+        answer = agent.ask("POST", "/apis/authorization.k8s.io/v1/selfsubjectrulesreviews", {
+            "apiVersion": "authorization.k8s.io/v1", "kind": "SelfSubjectRulesReview",
+            "spec": {"namespace": where}})
+        basic = ("authorization.k8s.io", "authentication.k8s.io")
+        found = sorted((group + "/" + resource, verb, name or "(any)")
+                       for rule in answer["status"]["resourceRules"]
+                       for group in rule["apiGroups"] if group not in basic
+                       for resource in rule["resources"] for verb in rule["verbs"]
+                       for name in rule.get("resourceNames") or [""])
+        wanted = {("coordination.k8s.io/leases", v, "a-primary")
+                  for v in ("get", "list", "watch", "update", "patch")}
+        wanted |= {("discovery.k8s.io/endpointslices", v, "a-rw")
+                   for v in ("get", "list", "watch", "update", "patch")}
+        wanted |= {("/configmaps", v, "a-config") for v in ("get", "list", "watch")}
+        wanted |= {("/secrets", "get", "a-verifiers")}
+        wanted |= {("/pods/status", v, pod) for v in ("get", "patch") for pod in ("a-1-0", "a-2-0")}
+        wanted |= {("/pods", "get", pod) for pod in ("a-1-0", "a-2-0")}
+        beyond = [f for f in found if f not in wanted]
+        equal(beyond, [], "rights beyond its own objects")
+        for needed in (("coordination.k8s.io/leases", "get", "a-primary"),
+                       ("/configmaps", "get", "a-config"), ("/pods/status", "patch", "a-1-0")):
+            check(needed in found, "it lacks %s", needed)
+        equal(agent.raw("GET", "/api/v1/namespaces/%s/secrets/a-superuser" % where)[0], 403,
+              "reading the superuser's Secret")
+        equal(agent.raw("GET", "/api/v1/namespaces/%s/secrets" % where)[0], 403, "listing Secrets")
+        equal(agent.raw("GET", "/api/v1/namespaces/%s/configmaps/kube-root-ca.crt" % where)[0], 403,
+              "reading another ConfigMap")
+
+
+@test("Everything that the operator does it does with the rights that the manifests give")
+def _enough():
+    with rig.namespace() as where:
+        operator = rig.operator()
+        rig.kube().apply(names.cluster("a", where))
+        rig.settled(where, "a")
+        with open(operator.log_path) as log:
+            refused = [line for line in log if "forbidden" in line.lower() and where in line]
+        equal(refused[:3], [], "refusals in the log")

@@ -1,0 +1,72 @@
+"""hack/testcluster, called by its verbs."""
+import os
+import subprocess
+import time
+
+from . import kube, runner
+
+_SCRIPT = os.path.join(runner.ROOT, "hack", "testcluster")
+
+
+class TestCluster:
+    def __init__(self, name):
+        self.name = name
+
+    def run(self, *arguments, check=True, timeout=1800, quiet=True):
+        done = subprocess.run([_SCRIPT, *arguments], text=True, timeout=timeout,
+                              env={**os.environ, "PGKEEL_TESTCLUSTER": self.name},
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE if quiet else None)
+        if check and done.returncode != 0:
+            raise runner.Failed("hack/testcluster %s: %s" % (" ".join(arguments),
+                                                             (done.stderr or "").strip()[-2000:]))
+        return done
+
+    def is_up(self):
+        return self.run("status", check=False).returncode == 0
+
+    def up(self, *options):
+        started = time.monotonic()
+        self.run("up", *options, quiet=False)
+        return time.monotonic() - started
+
+    def down(self):
+        self.run("down")
+
+    def kubeconfig(self):
+        return self.run("kubeconfig").stdout.strip()
+
+    def connect(self):
+        os.environ["PGKEEL_TESTCLUSTER"] = self.name
+        return kube.Kube(self.kubeconfig(), [_SCRIPT, "kubectl"])
+
+    # Faults are undone by the one who makes them: use these as context managers.
+    def fault(self, *words, undo):
+        return _Fault(self, words, undo)
+
+    def frozen(self, *what):
+        return _Fault(self, ("freeze",) + what, ("thaw",) + what)
+
+    def stopped(self, *what):
+        return _Fault(self, ("stop",) + what, ("start",) + what)
+
+    def cut(self, node, how="all"):
+        return _Fault(self, ("cut", node, how), ("heal", node))
+
+
+class _Fault:
+    def __init__(self, cluster, do, undo):
+        self.cluster, self.do, self.undo = cluster, do, undo
+        self.active = False
+
+    def __enter__(self):
+        self.cluster.run(*self.do)
+        self.active = True
+        return self
+
+    def end(self):
+        if self.active:
+            self.active = False
+            self.cluster.run(*self.undo)
+
+    def __exit__(self, *_):
+        self.end()
