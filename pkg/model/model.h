@@ -46,7 +46,8 @@ struct model_instance {
     const char *delete_reason; /* for people; "" when not due */
     const char *restart_token; /* to write into cluster.json; keeps the last one when none is due */
     const char *agent_image;   /* the image its template names: kept unless the template changes */
-    /* What lives on its data volume, from report and PVC together: `desired` stamps it on the PVC. */
+    /* What lives on its data volume, from report and PVC together: `desired` stamps it on the PVC.
+     */
     const char *system_identifier, *last_role; /* "" while unknown or empty */
     int64_t epoch;
 };
@@ -64,8 +65,8 @@ struct model {
      * only when no volume holds data. Once data is known anywhere a grant never says initdb again,
      * held or not: a holder whose volume vanished must not start an empty cluster. */
     struct bootstrap_grant grant;
-    bool grant_blocked; /* only replica volumes are left: nobody may decide that alone */
-    const char *phase;  /* Creating Healthy Updating Degraded Failed Deleting */
+    bool grant_blocked;       /* only replica volumes are left: nobody may decide that alone */
+    const char *phase;        /* Creating Healthy Updating Degraded Failed Deleting */
     struct model_wait *waits; /* the one to show first comes first */
     size_t wait_count;
     int64_t next_ms; /* wall time of the earliest due work that no event announces; 0 none */
@@ -79,7 +80,15 @@ struct model *model_build(struct arena *arena, const struct snapshot *snapshot,
                           const char *const *template_hashes, const char *config_hash,
                           int64_t now_ms);
 
+/* The phase that the model's waits amount to; model->phase holds it already, `status` asks again
+ * after it has added waits of its own. */
+const char *model_phase(const struct model *model);
+
 /* Adds a wait and returns it for the caller to fill; since_ms comes from snapshot->status where the
- * same (what, reason) waited before, else `now`. For `status`, which adds what plan and apply met. */
+ * same (what, reason) waited before, else `now`. The pointer is good until the next call. For
+ * `status`, which adds what plan and apply met. */
 struct model_wait *model_wait_add(struct arena *arena, struct model *model, const char *what,
                                   const char *reason);
+/* Puts the waits to show first at the front: those that need a person, then faults, then the rest,
+ * each in the order they were added. */
+void model_waits_sort(struct model *model);

@@ -1,4 +1,14 @@
-/* Model, plan and outcomes -> the status subresource and the events to emit. Pure. */
+/*
+ * Model, plan and outcomes -> the status subresource and the events to emit. Pure.
+ *
+ * Conditions are computed from waits alone: the model's, and what plan and outcomes add. Ready is
+ * True when there is none. An action of the plan without an outcome counts as not done, so that a
+ * call before the first write says Ready=False for a generation that is not running yet.
+ *
+ * Called twice in a pass (before and after the writes), give the second call a snapshot whose
+ * status is what the first one returned, or its events are told twice. Emit events only once the
+ * status they compare with has been written (or when it did not change).
+ */
 #pragma once
 
 #include "plan/plan.h"
@@ -16,7 +26,8 @@ struct status_event {
 
 struct status_result {
     cJSON *status; /* complete; transition times kept from the old status where nothing changed */
-    bool changed;  /* differs from snapshot->status */
+    bool changed;  /* differs from snapshot->status in more than times: is to be written */
+    bool ready;    /* what condition Ready says */
     struct status_event *events; /* one per decision: phase changes, faults, rollout steps */
     size_t event_count;
 };

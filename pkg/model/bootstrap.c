@@ -1,0 +1,221 @@
+/*
+ * Who may take the lease that was never held. Asked once in a cluster's life, and once more when
+ * its volumes are adopted by a new cluster object of the same name: then the wrong answer loses
+ * everything written since, so that what cannot be decided safely is left to a person.
+ */
+#include "model/internal.h"
+
+#include "api/names.h"
+
+const struct seen_lease *bootstrap_lease(struct arena *arena, const struct snapshot *snapshot)
+{
+    static const struct seen_lease absent = {.holder = ""};
+    const char *name = name_child(arena, or_empty(snapshot->spec.name), "primary");
+    for (size_t i = 0; i < snapshot->object_count; i++) {
+        const struct seen_object *object = &snapshot->objects[i];
+        if (same(object->kind, "Lease") && same(object->name, name))
+            return (given(object->owner_uid) && !same(object->owner_uid, snapshot->spec.uid)) ||
+                           !same(object->cluster, snapshot->spec.name)
+                       ? &absent
+                       : &snapshot->lease;
+    }
+    return &snapshot->lease;
+}
+
+struct survey {
+    bool any_data;
+    size_t winners; /* volumes last used by the primary of the highest epoch */
+    const struct model_instance *winner, *unknown, *leaving, *first_wanted;
+    const struct model_instance *best; /* highest epoch whatever its role */
+};
+
+static void survey_data(struct survey *survey, const struct model_instance *instance)
+{
+    survey->any_data = true;
+    if (survey->best == NULL || instance->epoch > survey->best->epoch) {
+        survey->best = instance;
+        survey->winners = 0;
+        survey->winner = NULL;
+    }
+    if (instance->epoch == survey->best->epoch && same(instance->last_role, "primary")) {
+        survey->winners++;
+        survey->winner = instance;
+    }
+}
+
+static struct survey survey_volumes(const struct work *work)
+{
+    struct survey survey = {0};
+    for (size_t i = 0; i < work->model->instance_count; i++) {
+        const struct model_instance *instance = &work->model->instances[i];
+        if (instance->wanted && survey.first_wanted == NULL)
+            survey.first_wanted = instance;
+        enum volume_content content = instance_volume(instance);
+        if (content == VOLUME_DATA)
+            survey_data(&survey, instance);
+        else if (content == VOLUME_UNKNOWN && survey.unknown == NULL)
+            survey.unknown = instance;
+        else if (content == VOLUME_LEAVING && instance->wanted)
+            survey.leaving = instance;
+    }
+    return survey;
+}
+
+static const struct model_instance *find(const struct work *work, const char *name)
+{
+    for (size_t i = 0; i < work->model->instance_count; i++)
+        if (same(work->model->instances[i].name, name))
+            return &work->model->instances[i];
+    return NULL;
+}
+
+static void decide_by_data(struct work *work, const struct survey *survey)
+{
+    struct model *model = work->model;
+    if (survey->winners != 1 || !survey->winner->wanted) {
+        model->grant_blocked = true;
+        return;
+    }
+    model->grant = (struct bootstrap_grant){survey->winner->name, false};
+}
+
+/* A grant to initialise, once given, stays with its instance: initdb may be running. It ends when
+ * data is seen anywhere. Without one, volumes that nobody has looked into are waited for. */
+static void decide_by_emptiness(struct work *work, const struct survey *survey)
+{
+    const struct seen_lease *lease = work->lease;
+    if (lease->there && lease->granted && lease->grant.initdb) {
+        const struct model_instance *holder = find(work, lease->grant.instance);
+        if (holder != NULL && holder->wanted) {
+            work->model->grant = lease->grant;
+            return;
+        }
+    }
+    if (survey->unknown == NULL && survey->first_wanted != NULL)
+        work->model->grant = (struct bootstrap_grant){survey->first_wanted->name, true};
+}
+
+void bootstrap_decide(struct work *work)
+{
+    struct model *model = work->model;
+    const struct seen_lease *lease = work->lease;
+    struct survey survey = survey_volumes(work);
+    model->grant = (struct bootstrap_grant){"", false};
+    if (model->ever_held) {
+        if (lease->granted)
+            model->grant = (struct bootstrap_grant){or_empty(lease->grant.instance),
+                                                    lease->grant.initdb && !survey.any_data};
+        return;
+    }
+    if (work->frozen) {
+        if (lease->there && lease->granted)
+            model->grant = lease->grant;
+        return;
+    }
+    if (survey.leaving != NULL)
+        return; /* it may hold what decides: nothing is granted until it is gone */
+    if (survey.any_data)
+        decide_by_data(work, &survey);
+    else
+        decide_by_emptiness(work, &survey);
+}
+
+const char *bootstrap_manual_way(const struct work *work)
+{
+    struct survey survey = survey_volumes(work);
+    if (survey.best == NULL)
+        return "restore the cluster from a backup";
+    return arena_printf(work->arena,
+                        "bring the last primary's volume back; or, to go on with the data of %s "
+                        "(what its primary had not sent to it is lost): kubectl -n %s annotate pvc "
+                        "%s-data --overwrite " ANN_LAST_ROLE "=primary",
+                        survey.best->name, or_empty(work->snapshot->spec.namespace),
+                        survey.best->name);
+}
+
+static void blocked_wait(struct work *work, const struct survey *survey)
+{
+    struct model_wait *wait =
+        wait_add(work, CONCERN_PRIMARY | CONCERN_BOOTSTRAP, REASON_BOOTSTRAP_BLOCKED,
+                 "it is clear whose data is newest");
+    wait_fault(wait, true);
+    if (survey->winners == 1) {
+        wait_say(work, wait, "volume %s-data is that of the last primary, but spec.instances is %d",
+                 survey->winner->name, work->snapshot->spec.instances);
+        wait_unblock(work, wait, "set spec.instances to at least %d",
+                     survey->winner->seen->ordinal);
+    } else if (survey->winners > 1) {
+        wait_say(work, wait, "%zu volumes say that they were the primary's at epoch %lld",
+                 survey->winners, (long long)survey->best->epoch);
+        wait_unblock(work, wait,
+                     "mark all but one as replica: kubectl -n %s annotate pvc NAME "
+                     "--overwrite " ANN_LAST_ROLE "=replica",
+                     or_empty(work->snapshot->spec.namespace));
+    } else {
+        wait_say(work, wait,
+                 "only volumes of replicas are left (the newest is %s-data, epoch %lld); the "
+                 "primary's is gone and may have held more",
+                 survey->best->name, (long long)survey->best->epoch);
+        wait->unblock = bootstrap_manual_way(work);
+    }
+}
+
+static void not_held_wait(struct work *work, const struct survey *survey)
+{
+    const struct bootstrap_grant *grant = &work->model->grant;
+    if (given(grant->instance)) {
+        struct model_wait *wait = wait_add(work, CONCERN_PRIMARY | CONCERN_BOOTSTRAP,
+                                           REASON_LEASE_NOT_HELD, "a primary holds the lease");
+        wait_say(work, wait, "%s may take it and %s", grant->instance,
+                 grant->initdb ? "initialise its empty volume" : "start the data on its volume");
+    } else if (survey->unknown != NULL && survey->leaving == NULL) {
+        const char *name = survey->unknown->name;
+        struct model_wait *wait =
+            wait_add(work, CONCERN_PRIMARY | CONCERN_BOOTSTRAP, REASON_VOLUME_UNKNOWN,
+                     "it is known whether volume %s-data holds data", name);
+        wait_say(work, wait, "the volume is older than this cluster object; %s",
+                 survey->unknown->wanted ? "its agent looks into it once its pod runs"
+                                         : "no instance uses it");
+        if (!survey->unknown->wanted)
+            wait_unblock(work, wait, "set spec.instances to at least %d, or delete PVC '%s-data'",
+                         survey->unknown->seen->ordinal, name);
+        wait_fault(wait, !survey->unknown->wanted);
+        wait->fault = !survey->unknown->wanted;
+    }
+}
+
+static void holder_wait(struct work *work)
+{
+    const struct seen_lease *lease = work->lease;
+    const char *ns = or_empty(work->snapshot->spec.namespace);
+    const char *name = name_child(work->arena, or_empty(work->snapshot->spec.name), "primary");
+    bool held = given(lease->holder);
+    struct model_wait *wait =
+        wait_add(work, CONCERN_PRIMARY, held ? REASON_LEASE_HOLDER_GONE : REASON_LEASE_RELEASED,
+                 "a primary holds the lease");
+    wait_fault(wait, held);
+    if (!held) {
+        wait_say(work, wait,
+                 "the last primary gave Lease '%s' back; it takes it again when it runs", name);
+        return;
+    }
+    wait_say(work, wait, "Lease '%s' is held by '%s', which is no instance of this cluster", name,
+             lease->holder);
+    wait_unblock(work, wait,
+                 "bring that instance's volume back; or, when it is gone for good: kubectl -n %s "
+                 "delete lease %s, and the volumes left decide anew",
+                 ns, name);
+}
+
+void bootstrap_waits(struct work *work)
+{
+    struct survey survey = survey_volumes(work);
+    if (work->model->primary != NULL)
+        return;
+    if (work->model->ever_held)
+        holder_wait(work);
+    else if (work->model->grant_blocked)
+        blocked_wait(work, &survey);
+    else
+        not_held_wait(work, &survey);
+}

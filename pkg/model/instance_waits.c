@@ -1,0 +1,210 @@
+/* Why an instance does not do what its role should, as its agent and the primary tell it. */
+#include "model/internal.h"
+
+#include <ctype.h>
+
+#include "api/names.h"
+
+unsigned instance_concern(const struct work *work, const struct model_instance *instance)
+{
+    const struct model *model = work->model;
+    bool to_be_primary = !model->ever_held && same(model->grant.instance, instance->name);
+    return instance->primary || to_be_primary ? CONCERN_PRIMARY : CONCERN_REPLICAS;
+}
+
+/* Reasons go into conditions, whose grammar the API checks: an agent's own is passed on only when
+ * it is one. */
+static const char *agent_reason(const char *reason, const char *fallback)
+{
+    if (!given(reason) || !isalpha((unsigned char)*reason) || strlen(reason) > 128)
+        return fallback;
+    for (const char *c = reason; *c; c++)
+        if (!isalnum((unsigned char)*c))
+            return fallback;
+    return reason;
+}
+
+static const struct {
+    const char *phase, *reason, *text;
+} phases[] = {
+    {"Starting", REASON_STARTING, "postgres is starting"},
+    {"Initializing", REASON_INITIALIZING, "a new database cluster is being made"},
+    {"Cloning", REASON_CLONING, "the primary's data is being copied"},
+    {"Recovering", REASON_RECOVERING, "postgres is recovering; it is left to finish"},
+    {"Restarting", REASON_RESTARTING, "postgres is restarting"},
+    {"Stopping", REASON_STOPPING, "postgres is stopping"},
+};
+
+static void failed_wait(struct work *work, const struct model_instance *instance,
+                        struct model_wait *wait)
+{
+    if (same(wait->reason, REASON_DATA_VOLUME_EMPTY) && instance->primary) {
+        const char *ns = or_empty(work->snapshot->spec.namespace);
+        const char *cluster = or_empty(work->snapshot->spec.name);
+        wait_unblock(work, wait, "kubectl -n %s delete lease %s-primary, then %s", ns, cluster,
+                     bootstrap_manual_way(work));
+        wait_fault(wait, true);
+        return;
+    }
+    wait_unblock(work, wait, "kubectl -n %s logs %s", or_empty(work->snapshot->spec.namespace),
+                 name_pod(work->arena, instance->name));
+    wait_fault(wait, false);
+}
+
+/* What the agent does instead of running postgres. */
+static void phase_wait(struct work *work, const struct model_instance *instance, unsigned concern,
+                       const char *what)
+{
+    const struct instance_report *report = &instance->seen->report;
+    const char *reason = REASON_INSTANCE_WAITING, *text = "its agent waits";
+    bool failed = same(report->phase, "Failed");
+    if (failed)
+        reason = REASON_INSTANCE_FAILED, text = "its agent has failed";
+    for (size_t i = 0; i < sizeof phases / sizeof *phases; i++)
+        if (same(report->phase, phases[i].phase))
+            reason = phases[i].reason, text = phases[i].text;
+    if (failed || same(report->phase, "Waiting"))
+        reason = agent_reason(report->reason, reason);
+    struct model_wait *wait = wait_add(work, concern, reason, "%s", what);
+    wait_say(work, wait, "%s", given(report->message) ? report->message : text);
+    if (failed || (same(reason, REASON_DATA_VOLUME_EMPTY) && instance->primary))
+        failed_wait(work, instance, wait);
+}
+
+static void role_wait(struct work *work, const struct model_instance *instance, unsigned concern,
+                      const char *what)
+{
+    bool unexpected = !instance->primary && same(instance->seen->report.role, "primary");
+    struct model_wait *wait =
+        wait_add(work, unexpected ? CONCERN_PRIMARY | CONCERN_REPLICAS : concern,
+                 unexpected ? REASON_UNEXPECTED_PRIMARY : REASON_ROLE_CHANGING, "%s", what);
+    if (!unexpected) {
+        if (same(instance->seen->report.role, "primary"))
+            wait_say(work, wait, "its new pod has not taken the lease over yet");
+        else
+            wait_say(work, wait, "postgres runs as %s",
+                     given(instance->seen->report.role) ? instance->seen->report.role : "neither");
+        return;
+    }
+    wait_say(work, wait, "%s runs as primary without holding Lease '%s-primary'", instance->name,
+             or_empty(work->snapshot->spec.name));
+    wait_unblock(work, wait, "kubectl -n %s delete pod %s",
+                 or_empty(work->snapshot->spec.namespace), name_pod(work->arena, instance->name));
+    wait_fault(wait, false);
+}
+
+static void slot_lost_wait(struct work *work, const struct model_instance *instance,
+                           const char *what)
+{
+    const char *ns = or_empty(work->snapshot->spec.namespace);
+    struct model_wait *wait = wait_add(work, CONCERN_REPLICAS, REASON_SLOT_LOST, "%s", what);
+    wait_say(work, wait,
+             "it was away for more than spec.replication.maxSlotWalKeepSize (%s); the primary has "
+             "let go of the WAL that it needs",
+             or_empty(work->snapshot->spec.max_slot_wal_keep_size));
+    wait_unblock(work, wait,
+                 "kubectl -n %s delete pvc %s --wait=false; kubectl -n %s delete pod %s; the "
+                 "replica is then cloned anew",
+                 ns, name_data_pvc(work->arena, instance->name), ns,
+                 name_pod(work->arena, instance->name));
+    wait_fault(wait, true);
+}
+
+static void replication_wait(struct work *work, const struct model_instance *instance,
+                             const char *what)
+{
+    const struct replica_report *replica = instance_replication(work, instance->name);
+    struct model_wait *wait;
+    if (replica != NULL && same(replica->slot_wal_status, "lost")) {
+        slot_lost_wait(work, instance, what);
+    } else if (replica != NULL && same(replica->state, "streaming") && work->model->primary &&
+               work->model->primary->healthy) {
+        wait = wait_add(work, CONCERN_REPLICAS, REASON_REPLICA_LAGGING, "%s", what);
+        wait_say(work, wait, "it streams, but is more than %lld MiB behind",
+                 (long long)(work->snapshot->spec.max_lag_bytes >> 20));
+        wait_fault(wait, false);
+    } else {
+        wait = wait_add(work, CONCERN_REPLICAS, REASON_NOT_STREAMING, "%s", what);
+        if (work->model->primary == NULL || !work->model->primary->healthy)
+            wait_say(work, wait, "there is no healthy primary to stream from");
+        else
+            wait_say(work, wait, "%s does not see it streaming%s%s%s", work->model->primary->name,
+                     replica && given(replica->state) ? " (state " : "",
+                     replica ? or_empty(replica->state) : "",
+                     replica && given(replica->state) ? ")" : "");
+    }
+}
+
+static void server_wait(struct work *work, const struct model_instance *instance, unsigned concern,
+                        const char *what)
+{
+    const struct seen_instance *seen = instance->seen;
+    const char *role = instance->primary ? "primary" : "replica";
+    if (!same(seen->report.phase, "Running")) {
+        phase_wait(work, instance, concern, what);
+    } else if (!same(seen->report.role, role) ||
+               (instance->primary && !instance_holds_with_present_pod(work, instance))) {
+        role_wait(work, instance, concern, what);
+    } else if (!seen->pod.ready) {
+        struct model_wait *wait = wait_add(work, concern, REASON_NOT_ACCEPTING, "%s", what);
+        wait_say(work, wait, "postgres runs but does not accept connections");
+    } else {
+        replication_wait(work, instance, what);
+    }
+}
+
+/* The server does its work; is it set up as the spec says, and can it be reached? */
+static void setup_waits(struct work *work, const struct model_instance *instance)
+{
+    const struct instance_report *report = &instance->seen->report;
+    if (given(report->reason)) {
+        struct model_wait *wait =
+            wait_add(work, 0, agent_reason(report->reason, REASON_INSTANCE_FAILED),
+                     "%s runs without complaint", instance->name);
+        wait_say(work, wait, "%s", or_empty(report->message));
+        wait_fault(wait, false);
+    }
+    if (!work->frozen && !same(report->config_hash, work->model->config_hash)) {
+        struct model_wait *wait = wait_add(work, 0, REASON_CONFIGURATION_PENDING,
+                                           "%s has the present configuration", instance->name);
+        wait_say(work, wait, "its agent has not loaded ConfigMap '%s-config' as it is now",
+                 or_empty(work->snapshot->spec.name));
+    }
+}
+
+static void primary_waits(struct work *work, const struct model_instance *primary)
+{
+    const char *name = or_empty(work->snapshot->spec.name);
+    if (!same(work->snapshot->rw_address, primary->seen->pod.ip)) {
+        struct model_wait *wait = wait_add(work, CONCERN_PRIMARY, REASON_ENDPOINT_PENDING,
+                                           "Service '%s-rw' leads to %s", name, primary->name);
+        wait_say(work, wait, "its EndpointSlice names '%s', the pod's address is '%s'",
+                 or_empty(work->snapshot->rw_address), or_empty(primary->seen->pod.ip));
+    }
+    if (!primary->seen->report.bootstrapped) {
+        struct model_wait *wait =
+            wait_add(work, CONCERN_BOOTSTRAP, REASON_BOOTSTRAPPING, "roles and database are made");
+        wait_say(work, wait, "%s makes role '%s' and database '%s'", primary->name,
+                 or_empty(work->snapshot->spec.owner), or_empty(work->snapshot->spec.database));
+    }
+}
+
+void instance_waits(struct work *work)
+{
+    for (size_t i = 0; i < work->model->instance_count; i++) {
+        const struct model_instance *instance = &work->model->instances[i];
+        if (!instance->wanted)
+            continue;
+        unsigned concern = instance_concern(work, instance);
+        const char *what = arena_printf(
+            work->arena, concern == CONCERN_PRIMARY ? "primary %s serves" : "replica %s streams",
+            instance->name);
+        if (instance->healthy) {
+            setup_waits(work, instance);
+            if (instance->primary)
+                primary_waits(work, instance);
+        } else if (!pod_wait(work, instance, concern, what)) {
+            server_wait(work, instance, concern, what);
+        }
+    }
+}

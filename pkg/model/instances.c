@@ -1,0 +1,157 @@
+#include "model/internal.h"
+
+#include "api/names.h"
+
+bool instance_phase_is(const struct model_instance *instance, const char *phase)
+{
+    return instance->seen->reported && same(instance->seen->report.phase, phase);
+}
+
+bool instance_pod_broken(const struct model_instance *instance)
+{
+    const struct seen_pod *pod = &instance->seen->pod;
+    if (!pod->there || pod->deleting)
+        return false;
+    if (same(pod->phase, "Failed") || same(pod->phase, "Succeeded") ||
+        given(pod->unschedulable_message) || instance_phase_is(instance, "Failed"))
+        return true;
+    return given(pod->waiting_reason) && !same(pod->waiting_reason, "ContainerCreating") &&
+           !same(pod->waiting_reason, "PodInitializing");
+}
+
+/* The stamp on the PVC outlives pods and clusters; the report is newer but may not know yet. A role
+ * is believed only once there is a lease to have it from: an agent that waits for its first role
+ * must not wipe out the memory of who was primary. */
+static void merge_volume(const struct work *work, struct model_instance *instance)
+{
+    const struct seen_instance *seen = instance->seen;
+    const struct instance_report *report = &seen->report;
+    instance->system_identifier = seen->data.there ? or_empty(seen->data.system_identifier) : "";
+    instance->last_role = seen->data.there ? or_empty(seen->data.last_role) : "";
+    instance->epoch = seen->data.there ? seen->data.epoch : 0;
+    if (!seen->reported)
+        return;
+    if (given(report->system_identifier)) {
+        if (!same(report->system_identifier, instance->system_identifier))
+            instance->epoch = 0;
+        instance->system_identifier = report->system_identifier;
+    }
+    if (report->epoch > instance->epoch)
+        instance->epoch = report->epoch;
+    bool role_is_known = work->model->ever_held || !given(instance->last_role);
+    if (role_is_known && given(report->role) && given(instance->system_identifier))
+        instance->last_role = report->role;
+}
+
+void instances_volumes(struct work *work)
+{
+    for (size_t i = 0; i < work->model->instance_count; i++)
+        merge_volume(work, &work->model->instances[i]);
+}
+
+enum volume_content instance_volume(const struct model_instance *instance)
+{
+    const struct seen_instance *seen = instance->seen;
+    if (seen->data.there && seen->data.deleting)
+        return VOLUME_LEAVING;
+    if (seen->data.there && same(seen->data.phase, "Lost"))
+        return VOLUME_GONE;
+    if (given(instance->system_identifier) || given(instance->last_role))
+        return VOLUME_DATA;
+    if (!seen->data.there || !same(seen->data.phase, "Bound"))
+        return VOLUME_EMPTY;
+    return instance_phase_is(instance, "Waiting") ? VOLUME_EMPTY : VOLUME_UNKNOWN;
+}
+
+/* "a-1/<pod uid>" belongs to instance "a-1". */
+static bool holds(const char *holder, const char *instance)
+{
+    size_t length = strlen(instance);
+    return strncmp(or_empty(holder), instance, length) == 0 &&
+           (holder[length] == '/' || holder[length] == '\0');
+}
+
+bool instance_holds_with_present_pod(const struct work *work, const struct model_instance *instance)
+{
+    const char *slash = strchr(or_empty(work->lease->holder), '/');
+    return instance->primary && instance->seen->pod.there && slash != NULL &&
+           same(slash + 1, instance->seen->pod.uid);
+}
+
+void instances_roles(struct work *work)
+{
+    struct model *model = work->model;
+    const struct seen_lease *lease = work->lease;
+    model->ever_held =
+        lease->there && (given(lease->holder) || lease->transitions > 0 || lease->reported);
+    for (size_t i = 0; i < model->instance_count; i++) {
+        struct model_instance *instance = &model->instances[i];
+        instance->primary = lease->there && holds(lease->holder, instance->name);
+        if (instance->primary)
+            model->primary = instance;
+    }
+}
+
+const struct replica_report *instance_replication(const struct work *work, const char *name)
+{
+    const struct seen_lease *lease = work->lease;
+    for (size_t i = 0; lease->reported && i < lease->report.replica_count; i++)
+        if (same(lease->report.replicas[i].name, name))
+            return &lease->report.replicas[i];
+    return NULL;
+}
+
+static bool serves_as(const struct model_instance *instance, const char *role)
+{
+    const struct seen_pod *pod = &instance->seen->pod;
+    return pod->there && !pod->deleting && pod->ready && instance_phase_is(instance, "Running") &&
+           same(instance->seen->report.role, role);
+}
+
+/* The primary's word counts only while it is there to give it: what a vanished pod last wrote on
+ * the lease says nothing about now. A lag of -1 is not known yet and no reason to distrust. */
+static bool streams(const struct work *work, const struct model_instance *instance)
+{
+    const struct model_instance *primary = work->model->primary;
+    const struct replica_report *replica = instance_replication(work, instance->name);
+    return primary != NULL && primary != instance && replica != NULL &&
+           instance_holds_with_present_pod(work, primary) && !primary->seen->pod.deleting &&
+           instance->seen->pod.there && !instance->seen->pod.deleting &&
+           same(replica->state, "streaming") &&
+           replica->lag_bytes <= work->snapshot->spec.max_lag_bytes;
+}
+
+void instances_health(struct work *work)
+{
+    for (size_t i = 0; i < work->model->instance_count; i++) {
+        struct model_instance *instance = &work->model->instances[i];
+        instance->streaming = streams(work, instance);
+        if (instance->primary)
+            instance->healthy =
+                serves_as(instance, "primary") && instance_holds_with_present_pod(work, instance);
+        else
+            instance->healthy = serves_as(instance, "replica") && instance->streaming;
+    }
+}
+
+/* A replica above spec.instances may go when nothing can be lost with it: its volume is kept or
+ * holds nothing, or a healthy primary has everything. */
+static bool may_be_removed(const struct work *work, const struct model_instance *instance)
+{
+    return work->snapshot->spec.retain || instance_volume(instance) != VOLUME_DATA ||
+           (work->model->primary != NULL && work->model->primary->healthy);
+}
+
+void instances_wanted(struct work *work)
+{
+    for (size_t i = 0; i < work->model->instance_count; i++) {
+        struct model_instance *instance = &work->model->instances[i];
+        if (work->snapshot->faults.count > 0) { /* spec.instances means nothing */
+            instance->wanted = instance->seen->set_there || instance->primary;
+            continue;
+        }
+        instance->surplus = instance->seen->ordinal > work->snapshot->spec.instances;
+        instance->wanted = !instance->surplus || instance->primary ||
+                           (instance->seen->set_there && !may_be_removed(work, instance));
+    }
+}

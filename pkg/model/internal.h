@@ -1,0 +1,88 @@
+/* What the files of this room share while a model is being built. */
+#pragma once
+
+#include <string.h>
+
+#include "model/model.h"
+
+struct work {
+    struct arena *arena;
+    struct model *model;
+    const struct snapshot *snapshot;
+    const struct seen_lease *lease; /* see bootstrap_lease() */
+    const char *const *hashes;      /* NULL when the spec is invalid */
+    bool frozen; /* invalid spec, deleting, or a namespace that goes: nothing is due */
+};
+
+/* An agent that has said nothing for so long after its pod was made is not starting any more. */
+enum { AGENT_SILENCE_MS = 120 * 1000 };
+
+/* What is on an instance's data volume, as far as anybody can tell. */
+enum volume_content {
+    VOLUME_EMPTY,   /* not made yet, never bound, or its agent looked and found nothing */
+    VOLUME_DATA,    /* a system identifier or a last role is known */
+    VOLUME_UNKNOWN, /* bound, unstamped, and no agent has looked yet */
+    VOLUME_LEAVING, /* being deleted */
+    VOLUME_GONE,    /* its PersistentVolume is lost */
+};
+
+/* Reports that were never made leave NULLs behind. */
+static inline const char *or_empty(const char *text)
+{
+    return text ? text : "";
+}
+
+static inline bool same(const char *a, const char *b)
+{
+    return strcmp(or_empty(a), or_empty(b)) == 0;
+}
+
+static inline bool given(const char *text)
+{
+    return text && *text;
+}
+
+/* instances.c: facts about each instance, and who is primary. */
+void instances_volumes(struct work *work);
+void instances_roles(struct work *work);
+void instances_health(struct work *work);
+void instances_wanted(struct work *work);
+bool instance_phase_is(const struct model_instance *instance, const char *phase);
+/* The pod cannot run as it is: an image that cannot be pulled, no node, a container that fails. */
+bool instance_pod_broken(const struct model_instance *instance);
+/* The holder's pod uid of the lease is that of the instance's present pod. */
+bool instance_holds_with_present_pod(const struct work *work,
+                                     const struct model_instance *instance);
+/* What the primary says of this replica; NULL when it says nothing. */
+const struct replica_report *instance_replication(const struct work *work, const char *name);
+enum volume_content instance_volume(const struct model_instance *instance);
+
+/* bootstrap.c */
+/* The lease as far as it is this cluster's: one left by an earlier cluster of the same name, not
+ * yet collected, says nothing. */
+const struct seen_lease *bootstrap_lease(struct arena *arena, const struct snapshot *snapshot);
+void bootstrap_decide(struct work *work);
+void bootstrap_waits(struct work *work);
+/* What a person can do when only replica volumes hold data. */
+const char *bootstrap_manual_way(const struct work *work);
+
+/* rollout.c */
+void rollout_decide(struct work *work);
+void rollout_waits(struct work *work);
+
+/* waits.c, volume_waits.c, instance_waits.c, pod_waits.c */
+struct model_wait *wait_add(struct work *work, unsigned concerns, const char *reason,
+                            const char *what_format, ...) __attribute__((format(printf, 4, 5)));
+void wait_say(struct work *work, struct model_wait *wait, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+void wait_unblock(struct work *work, struct model_wait *wait, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+/* Marks it as wrong, and as needing a person where `stalled`. */
+void wait_fault(struct model_wait *wait, bool stalled);
+void cluster_waits(struct work *work);
+void volume_waits(struct work *work);
+void instance_waits(struct work *work);
+/* Adds the wait for a pod that does not run as it should; false when its agent may be asked. */
+bool pod_wait(struct work *work, const struct model_instance *instance, unsigned concern,
+              const char *what);
+unsigned instance_concern(const struct work *work, const struct model_instance *instance);

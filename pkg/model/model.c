@@ -1,0 +1,121 @@
+#include "model/internal.h"
+
+static bool any_wait(const struct model *model, bool stalled)
+{
+    for (size_t i = 0; i < model->wait_count; i++)
+        if (stalled ? model->waits[i].stalled : model->waits[i].fault)
+            return true;
+    return false;
+}
+
+static bool any_concern(const struct model *model, unsigned concerns)
+{
+    for (size_t i = 0; i < model->wait_count; i++)
+        if (model->waits[i].concerns & concerns)
+            return true;
+    return false;
+}
+
+/* Once complete, always complete: what a primary that is away now said before is in the status. */
+static bool was_bootstrapped(const struct model *model)
+{
+    const cJSON *condition;
+    if (model->primary != NULL && model->primary->seen->report.bootstrapped)
+        return true;
+    cJSON_ArrayForEach(
+        condition,
+        json_get(model->snapshot->status,
+                 "conditions")) if (same(json_str(condition, "type", ""),
+                                         "BootstrapComplete")) return same(json_str(condition,
+                                                                                    "status", ""),
+                                                                           "True");
+    return false;
+}
+
+/* Something that worked at this generation has stopped working, rather than being changed. */
+static bool fell_back(const struct model *model)
+{
+    const cJSON *status = model->snapshot->status;
+    const char *phase = json_str(status, "phase", "");
+    return (same(phase, "Healthy") || same(phase, "Degraded")) &&
+           json_int(status, "observedGeneration", 0) == model->snapshot->spec.generation &&
+           any_concern(model, CONCERN_PRIMARY | CONCERN_REPLICAS | CONCERN_STORAGE);
+}
+
+static bool change_is_under_way(const struct model *model)
+{
+    for (size_t i = 0; i < model->instance_count; i++) {
+        const struct model_instance *instance = &model->instances[i];
+        if (instance->outdated || instance->needs_restart || instance->delete_pod)
+            return true;
+    }
+    return false;
+}
+
+const char *model_phase(const struct model *model)
+{
+    bool serving = model->primary != NULL && model->primary->healthy;
+    if (model->snapshot->spec.deleting || model->snapshot->namespace_terminating)
+        return "Deleting";
+    if (model->wait_count == 0)
+        return "Healthy";
+    if (any_wait(model, true) && !serving)
+        return "Failed";
+    if (!model->ever_held || !was_bootstrapped(model))
+        return "Creating";
+    if (any_wait(model, false) || (fell_back(model) && !change_is_under_way(model)))
+        return "Degraded";
+    return "Updating";
+}
+
+static int64_t earliest_due(const struct model *model)
+{
+    int64_t next = 0;
+    for (size_t i = 0; i < model->wait_count; i++)
+        if (model->waits[i].next_ms > 0 && (next == 0 || model->waits[i].next_ms < next))
+            next = model->waits[i].next_ms;
+    return next;
+}
+
+static void build(struct work *work)
+{
+    instances_roles(work);
+    instances_volumes(work);
+    instances_health(work);
+    instances_wanted(work);
+    bootstrap_decide(work);
+    rollout_decide(work);
+    cluster_waits(work);
+    bootstrap_waits(work);
+    volume_waits(work);
+    instance_waits(work);
+    rollout_waits(work);
+    model_waits_sort(work->model);
+}
+
+struct model *model_build(struct arena *arena, const struct snapshot *snapshot,
+                          const char *const *template_hashes, const char *config_hash,
+                          int64_t now_ms)
+{
+    struct model *model = arena_alloc(arena, sizeof *model);
+    model->snapshot = snapshot;
+    model->now_ms = now_ms;
+    model->config_hash = or_empty(config_hash);
+    model->instance_count = snapshot->instance_count;
+    model->instances = arena_alloc(arena, snapshot->instance_count * sizeof *model->instances);
+    for (size_t i = 0; i < snapshot->instance_count; i++) {
+        model->instances[i].seen = &snapshot->instances[i];
+        model->instances[i].name = snapshot->instances[i].name;
+    }
+    struct work work = {arena,
+                        model,
+                        snapshot,
+                        bootstrap_lease(arena, snapshot),
+                        template_hashes,
+                        snapshot->faults.count > 0 || snapshot->spec.deleting ||
+                            snapshot->namespace_terminating || template_hashes == NULL};
+    build(&work);
+    model->phase = model_phase(model);
+    model->next_ms = earliest_due(model);
+    return model;
+}

@@ -1,0 +1,176 @@
+/* Why a pod does not run, in the words of scheduler and kubelet, and what helps. */
+#include "model/internal.h"
+
+#include "api/names.h"
+#include "base/clock.h"
+
+#define PULL_ADVICE                                                                                \
+    "correct spec.postgres.image, or name credentials for its registry in "                        \
+    "spec.postgres.imagePullSecrets"
+
+/* What the kubelet says of a container that it cannot start; prefixes, for the kubelet invents new
+ * ones. The first line that fits counts. */
+static const struct cause {
+    const char *kubelet, *reason;
+    bool stalled;
+    const char *advice; /* "" when there is none but looking */
+    const char *look;   /* kubectl's words before the pod's name; "" */
+} causes[] = {
+    {"InvalidImageName", REASON_INVALID_IMAGE_NAME, true, "correct spec.postgres.image", ""},
+    {"ErrImage", REASON_IMAGE_PULL_FAILED, true, PULL_ADVICE, ""},
+    {"ImagePull", REASON_IMAGE_PULL_FAILED, true, PULL_ADVICE, ""},
+    {"ImageInspectError", REASON_IMAGE_PULL_FAILED, true, PULL_ADVICE, ""},
+    {"RegistryUnavailable", REASON_IMAGE_PULL_FAILED, false, "", "describe pod"},
+    {"CreateContainerConfigError", REASON_CONTAINER_CONFIG_INVALID, true,
+     "make what the message names", "describe pod"},
+    {"CrashLoopBackOff", REASON_CRASH_LOOPING, false, "", "logs --all-containers --previous"},
+    {"", REASON_CONTAINER_FAILED, false, "", "describe pod"},
+};
+
+struct looked_at {
+    struct work *work;
+    const struct model_instance *instance;
+    unsigned concern;
+    const char *what;
+    const char *ns, *pod; /* names for commands */
+};
+
+static struct model_wait *pod_wait_add(const struct looked_at *at, const char *reason)
+{
+    return wait_add(at->work, at->concern, reason, "%s", at->what);
+}
+
+static void container_wait(const struct looked_at *at)
+{
+    const struct seen_pod *pod = &at->instance->seen->pod;
+    const struct cause *cause = causes;
+    while (strncmp(pod->waiting_reason, cause->kubelet, strlen(cause->kubelet)) != 0)
+        cause++;
+    struct model_wait *wait = pod_wait_add(at, cause->reason);
+    bool image = same(cause->reason, REASON_IMAGE_PULL_FAILED) ||
+                 same(cause->reason, REASON_INVALID_IMAGE_NAME);
+    wait_say(at->work, wait, "pod '%s': %s%s%s%s%s", at->pod, pod->waiting_reason,
+             image ? " for image " : "", image ? or_empty(at->work->snapshot->spec.image) : "",
+             given(pod->waiting_message) ? ": " : "", or_empty(pod->waiting_message));
+    wait_fault(wait, cause->stalled);
+    if (given(cause->look))
+        wait_unblock(at->work, wait, "%s%skubectl -n %s %s %s", cause->advice,
+                     given(cause->advice) ? "; " : "", at->ns, cause->look, at->pod);
+    else
+        wait->unblock = cause->advice;
+}
+
+static void unscheduled_wait(const struct looked_at *at)
+{
+    const struct cluster_spec *spec = &at->work->snapshot->spec;
+    struct model_wait *wait = pod_wait_add(at, REASON_UNSCHEDULABLE);
+    wait_say(at->work, wait, "pod '%s' fits on no node: %s", at->pod,
+             at->instance->seen->pod.unschedulable_message);
+    wait_unblock(at->work, wait, "add a node or room on one, or relax %s",
+                 spec->anti_affinity_required
+                     ? "spec.scheduling.antiAffinity, spec.scheduling or spec.resources"
+                     : "spec.scheduling or spec.resources");
+    wait_fault(wait, true);
+}
+
+/* A pod on a node that is gone stays "terminating" until somebody says that the node is off: only
+ * a person can know that, and Kubernetes must not start a second postgres meanwhile. */
+static void terminating_wait(const struct looked_at *at)
+{
+    struct model_wait *wait = pod_wait_add(at, REASON_POD_TERMINATING);
+    const struct seen_pod *pod = &at->instance->seen->pod;
+    int64_t grace_ms = (at->work->snapshot->spec.termination_grace_seconds + 60) * 1000LL;
+    wait_say(at->work, wait, "pod '%s' is stopping", at->pod);
+    if (at->work->model->now_ms < wait->since_ms + grace_ms) {
+        wait->next_ms = wait->since_ms + grace_ms;
+        return;
+    }
+    wait_say(at->work, wait, "pod '%s' should have stopped by now; node '%s' does not answer",
+             at->pod, or_empty(pod->node));
+    wait_unblock(at->work, wait,
+                 "make sure that node '%s' is switched off, then: kubectl taint node %s "
+                 "node.kubernetes.io/out-of-service=nodeshutdown:NoExecute",
+                 or_empty(pod->node), or_empty(pod->node));
+    wait_fault(wait, false);
+}
+
+static void missing_pod_wait(const struct looked_at *at)
+{
+    const struct seen_instance *seen = at->instance->seen;
+    bool refused = given(seen->set_message);
+    struct model_wait *wait =
+        pod_wait_add(at, refused ? REASON_POD_CREATE_FAILED : REASON_POD_MISSING);
+    if (!refused) {
+        wait_say(at->work, wait, "StatefulSet '%s' makes pod '%s'", seen->name, at->pod);
+        return;
+    }
+    wait_say(at->work, wait, "StatefulSet '%s' cannot make pod '%s': %s", seen->name, at->pod,
+             seen->set_message);
+    wait_unblock(at->work, wait, "%s",
+                 strstr(seen->set_message, "quota")
+                     ? "raise the namespace's ResourceQuota or lower spec.resources"
+                     : "allow what the message names in the namespace");
+    wait_fault(wait, false);
+}
+
+static void starting_wait(const struct looked_at *at, const char *reason, const char *doing)
+{
+    const struct seen_pod *pod = &at->instance->seen->pod;
+    struct model_wait *wait = pod_wait_add(at, reason);
+    wait_say(at->work, wait, "pod '%s' %s%s%s", at->pod, doing,
+             given(pod->waiting_message) ? ": " : "", or_empty(pod->waiting_message));
+    int64_t patience_ends = pod->created_ms + AGENT_SILENCE_MS;
+    if (pod->created_ms <= 0)
+        return;
+    wait->since_ms = pod->created_ms;
+    if (at->work->model->now_ms < patience_ends) {
+        wait->next_ms = patience_ends;
+        return;
+    }
+    wait_unblock(at->work, wait, "kubectl -n %s describe pod %s; kubectl -n %s logs %s", at->ns,
+                 at->pod, at->ns, at->pod);
+    wait_fault(wait, false);
+}
+
+static void missing_set_wait(const struct looked_at *at)
+{
+    bool deleting = at->instance->seen->set_there;
+    struct model_wait *wait =
+        pod_wait_add(at, deleting ? REASON_OBJECT_DELETING : REASON_INSTANCE_MISSING);
+    wait_say(at->work, wait,
+             deleting ? "StatefulSet '%s' is being deleted; it is made anew once it is gone"
+                      : "StatefulSet '%s' is made",
+             at->instance->name);
+}
+
+bool pod_wait(struct work *work, const struct model_instance *instance, unsigned concern,
+              const char *what)
+{
+    const struct seen_instance *seen = instance->seen;
+    const struct looked_at at = {work,
+                                 instance,
+                                 concern,
+                                 what,
+                                 or_empty(work->snapshot->spec.namespace),
+                                 name_pod(work->arena, instance->name)};
+    if (seen->pod.there && seen->pod.deleting)
+        terminating_wait(&at);
+    else if (!seen->set_there || seen->set_deleting)
+        missing_set_wait(&at);
+    else if (!seen->pod.there)
+        missing_pod_wait(&at);
+    else if (given(seen->pod.unschedulable_message))
+        unscheduled_wait(&at);
+    else if (same(seen->pod.phase, "Failed") || same(seen->pod.phase, "Succeeded"))
+        starting_wait(&at, REASON_POD_FAILED, "has ended and is made anew");
+    else if (given(seen->pod.waiting_reason) && instance_pod_broken(instance) &&
+             !instance_phase_is(instance, "Failed"))
+        container_wait(&at);
+    else if (same(seen->pod.phase, "Pending"))
+        starting_wait(&at, REASON_POD_STARTING, "is being started by its node");
+    else if (!seen->reported)
+        starting_wait(&at, REASON_AGENT_STARTING, "runs; its agent has not reported yet");
+    else
+        return false;
+    return true;
+}

@@ -1,0 +1,268 @@
+/*
+ * Which pod may be replaced and which postgres restarted now: replicas first, one at a time, each
+ * serving again before the next; the primary last, and never while any replica does not stream.
+ */
+#include "model/internal.h"
+
+#include "api/names.h"
+
+static const char *wanted_hash(const struct work *work, const struct model_instance *instance)
+{
+    return or_empty(work->hashes[instance - work->model->instances]);
+}
+
+/* The StatefulSet carries the wanted template and its controller has seen it, so that the pod's
+ * revision can be compared. */
+static bool set_is_settled(const struct work *work, const struct model_instance *instance)
+{
+    const struct seen_instance *seen = instance->seen;
+    return seen->set_there && !seen->set_deleting &&
+           seen->set_observed_generation >= seen->set_generation &&
+           same(seen->template_hash, wanted_hash(work, instance));
+}
+
+static bool pod_is_old(const struct model_instance *instance)
+{
+    const struct seen_instance *seen = instance->seen;
+    return seen->pod.there && !seen->pod.deleting && given(seen->pod.revision) &&
+           given(seen->update_revision) && !same(seen->pod.revision, seen->update_revision);
+}
+
+/* postgres runs with the present configuration and says that parts of it wait for a restart. A
+ * token already obeyed would not be obeyed again. */
+static bool restart_is_needed(const struct work *work, const struct seen_instance *seen)
+{
+    return seen->reported && seen->report.pending_restart &&
+           same(seen->report.config_hash, work->model->config_hash) &&
+           !same(seen->report.restart_token, work->model->config_hash);
+}
+
+static bool restart_is_ordered(const struct work *work, const struct model_instance *instance)
+{
+    return instance->needs_restart && same(instance->seen->restart_token, work->model->config_hash);
+}
+
+static const char *kept_token(const struct seen_instance *seen)
+{
+    if (seen->restart_token != NULL && *seen->restart_token)
+        return seen->restart_token;
+    return seen->reported ? or_empty(seen->report.restart_token) : "";
+}
+
+static void find_outdated(struct work *work, struct model_instance *instance)
+{
+    const struct seen_instance *seen = instance->seen;
+    bool same_template = seen->set_there && same(seen->template_hash, wanted_hash(work, instance));
+    instance->outdated =
+        instance->wanted && seen->pod.there && (!same_template || pod_is_old(instance));
+    instance->needs_restart = instance->wanted && restart_is_needed(work, seen);
+    if (same_template && given(seen->agent_image))
+        instance->agent_image = seen->agent_image;
+}
+
+static bool agent_is_silent(const struct work *work, const struct model_instance *instance)
+{
+    const struct seen_pod *pod = &instance->seen->pod;
+    return pod->there && !pod->deleting && !instance->seen->reported && pod->created_ms > 0 &&
+           work->model->now_ms - pod->created_ms >= AGENT_SILENCE_MS;
+}
+
+/* Something is on its way there that ends by itself: nobody else is touched meanwhile. */
+static bool in_motion(const struct work *work, const struct model_instance *instance)
+{
+    const struct seen_instance *seen = instance->seen;
+    if (instance_pod_broken(instance) && !instance->delete_pod)
+        return false;
+    if (!instance->delete_pod && agent_is_silent(work, instance))
+        return false;
+    return instance->delete_pod || !seen->pod.there || seen->pod.deleting || !seen->reported ||
+           restart_is_ordered(work, instance) ||
+           !(instance_phase_is(instance, "Running") || instance_phase_is(instance, "Waiting"));
+}
+
+static bool others_are(const struct work *work, const struct model_instance *me,
+                       bool (*holds)(const struct work *, const struct model_instance *))
+{
+    for (size_t i = 0; i < work->model->instance_count; i++) {
+        const struct model_instance *other = &work->model->instances[i];
+        if (other != me && other->wanted && !holds(work, other))
+            return false;
+    }
+    return true;
+}
+
+static bool is_still(const struct work *work, const struct model_instance *instance)
+{
+    return !in_motion(work, instance);
+}
+
+static bool serves(const struct work *work, const struct model_instance *instance)
+{
+    return instance->healthy && !in_motion(work, instance);
+}
+
+static bool is_done(const struct work *work, const struct model_instance *instance)
+{
+    return serves(work, instance) && !instance->outdated && !instance->needs_restart &&
+           set_is_settled(work, instance) &&
+           same(instance->seen->report.config_hash, work->model->config_hash);
+}
+
+/* May this replica be taken down? A healthy one only while everybody else serves; one that does
+ * not serve anyway, as soon as nothing else is in motion and the fault is not the primary's. */
+static bool replica_may_go(const struct work *work, const struct model_instance *instance)
+{
+    if (instance->healthy)
+        return others_are(work, instance, serves);
+    return !in_motion(work, instance) && work->model->primary != NULL &&
+           work->model->primary->healthy && others_are(work, instance, is_still);
+}
+
+static bool primary_may_go(const struct work *work, const struct model_instance *instance)
+{
+    return instance->healthy && others_are(work, instance, is_done);
+}
+
+/* Before there is a primary nothing serves, so that an idle agent may be replaced at once. */
+static bool may_go(const struct work *work, const struct model_instance *instance)
+{
+    if (!work->model->ever_held)
+        return instance_phase_is(instance, "Waiting");
+    if (restart_is_ordered(work, instance))
+        return false;
+    return instance->primary ? primary_may_go(work, instance) : replica_may_go(work, instance);
+}
+
+static void take_down(struct work *work, struct model_instance *instance)
+{
+    if (pod_is_old(instance)) {
+        instance->delete_pod = true;
+        instance->delete_reason =
+            instance->primary
+                ? "the pod template changed; every replica streams, so that the primary goes last"
+                : "the pod template changed; replicas go first, one at a time";
+    } else {
+        instance->restart_token = work->model->config_hash;
+    }
+}
+
+static bool is_due(const struct work *work, const struct model_instance *instance)
+{
+    return instance->wanted && !instance->delete_pod && set_is_settled(work, instance) &&
+           (pod_is_old(instance) || instance->needs_restart) && !instance_pod_broken(instance);
+}
+
+/* Nothing runs in this pod, so that nothing is lost by replacing it: it cannot start, has not
+ * started, or its agent has been silent for so long that it will not report any more. */
+static bool pod_is_idle(const struct work *work, const struct model_instance *instance)
+{
+    return instance_pod_broken(instance) || same(instance->seen->pod.phase, "Pending") ||
+           (!instance->primary && !instance->seen->pod.ready && agent_is_silent(work, instance));
+}
+
+/* An idle pod may go whoever it belongs to: a corrected image name must not wait for a pod that
+ * the wrong one keeps from ever becoming ready. */
+static void replace_idle(struct work *work)
+{
+    for (size_t i = 0; i < work->model->instance_count; i++) {
+        struct model_instance *instance = &work->model->instances[i];
+        if (!instance->wanted || !pod_is_old(instance) || !set_is_settled(work, instance) ||
+            !pod_is_idle(work, instance))
+            continue;
+        const struct seen_pod *pod = &instance->seen->pod;
+        instance->delete_pod = true;
+        instance->delete_reason =
+            arena_printf(work->arena, "the pod template changed, and nothing runs in this pod (%s)",
+                         given(pod->waiting_reason)          ? pod->waiting_reason
+                         : given(pod->unschedulable_message) ? REASON_UNSCHEDULABLE
+                                                             : or_empty(pod->phase));
+    }
+}
+
+/* Replicas from the highest ordinal down, then the primary; the first that may go is the one. */
+static void choose_one(struct work *work)
+{
+    struct model *model = work->model;
+    for (int turn = 0; turn < 2; turn++)
+        for (size_t i = model->instance_count; i-- > 0;) {
+            struct model_instance *instance = &model->instances[i];
+            if (instance->primary == (turn == 1) && is_due(work, instance) &&
+                may_go(work, instance)) {
+                take_down(work, instance);
+                if (model->ever_held)
+                    return;
+            }
+        }
+}
+
+void rollout_decide(struct work *work)
+{
+    struct model *model = work->model;
+    for (size_t i = 0; i < model->instance_count; i++) {
+        struct model_instance *instance = &model->instances[i];
+        instance->delete_reason = "";
+        instance->restart_token = kept_token(instance->seen);
+        instance->agent_image = or_empty(work->snapshot->agent_image);
+        if (work->frozen)
+            instance->agent_image = given(instance->seen->agent_image) ? instance->seen->agent_image
+                                                                       : instance->agent_image;
+        else
+            find_outdated(work, instance);
+    }
+    if (work->frozen)
+        return;
+    replace_idle(work);
+    choose_one(work);
+}
+
+static void outdated_wait(struct work *work, const struct model_instance *instance)
+{
+    struct model_wait *wait = wait_add(work, 0, REASON_ROLLOUT_PENDING,
+                                       "%s runs the present pod template", instance->name);
+    if (instance->delete_pod || instance->seen->pod.deleting)
+        wait_say(work, wait, "its pod is being replaced");
+    else if (!set_is_settled(work, instance))
+        wait_say(work, wait, "StatefulSet '%s' is being updated", instance->name);
+    else
+        wait_say(work, wait, "%s",
+                 instance->primary ? "the primary goes last, once every replica streams"
+                                   : "replicas go one at a time, each once all others serve");
+}
+
+static void restart_wait(struct work *work, const struct model_instance *instance)
+{
+    struct model_wait *wait = wait_add(work, 0, REASON_RESTART_PENDING,
+                                       "%s is restarted for its parameters", instance->name);
+    wait_say(work, wait, "%s: %s", or_empty(instance->seen->report.pending_parameters),
+             same(instance->restart_token, work->model->config_hash) ? "the restart is ordered"
+             : instance->primary ? "the primary goes last, once every replica streams"
+                                 : "replicas go one at a time, each once all others serve");
+}
+
+/* postgres restarted for this very configuration and still says that something waits. */
+static void ineffective_wait(struct work *work, const struct model_instance *instance)
+{
+    const char *pod = name_pod(work->arena, instance->name);
+    struct model_wait *wait = wait_add(work, 0, REASON_RESTART_INEFFECTIVE,
+                                       "%s runs with the present parameters", instance->name);
+    wait_say(work, wait, "%s still wait for a restart after one was made",
+             or_empty(instance->seen->report.pending_parameters));
+    wait_unblock(work, wait, "kubectl -n %s delete pod %s",
+                 or_empty(work->snapshot->spec.namespace), pod);
+    wait_fault(wait, true);
+}
+
+void rollout_waits(struct work *work)
+{
+    for (size_t i = 0; !work->frozen && i < work->model->instance_count; i++) {
+        const struct model_instance *instance = &work->model->instances[i];
+        const struct instance_report *report = &instance->seen->report;
+        if (instance->outdated)
+            outdated_wait(work, instance);
+        else if (instance->needs_restart)
+            restart_wait(work, instance);
+        else if (instance->wanted && instance_phase_is(instance, "Running") &&
+                 report->pending_restart && same(report->config_hash, work->model->config_hash))
+            ineffective_wait(work, instance);
+    }
+}

@@ -1,0 +1,187 @@
+/* What keeps the volumes from being what the spec asks for. */
+#include "model/internal.h"
+
+#include "api/names.h"
+
+struct volume {
+    struct work *work;
+    const struct model_instance *instance;
+    const struct seen_pvc *pvc;
+    const struct volume_spec *spec;
+    const char *field, *name; /* "spec.storage", "a-1-data" */
+};
+
+static const char *namespace_of(const struct volume *volume)
+{
+    return or_empty(volume->work->snapshot->spec.namespace);
+}
+
+static struct model_wait *volume_wait(const struct volume *volume, const char *reason,
+                                      const char *state)
+{
+    unsigned role =
+        volume->instance->healthy ? 0 : instance_concern(volume->work, volume->instance);
+    return wait_add(volume->work, CONCERN_STORAGE | role, reason, "volume %s %s", volume->name,
+                    state);
+}
+
+/* How to get a new volume where the old one goes: a replica is cloned again, a primary's data is
+ * the only copy that is known to be whole. */
+static void say_how_to_replace(const struct volume *volume, struct model_wait *wait)
+{
+    const char *pod = name_pod(volume->work->arena, volume->instance->name);
+    if (!volume->instance->primary)
+        wait_unblock(volume->work, wait,
+                     "kubectl -n %s delete pvc %s --wait=false; kubectl -n %s delete pod %s; the "
+                     "replica is then cloned anew",
+                     namespace_of(volume), volume->name, namespace_of(volume), pod);
+    else if (volume->pvc->deleting)
+        wait_unblock(volume->work, wait,
+                     "this is the primary's data: dump it before pod '%s' stops, for then the "
+                     "volume is gone",
+                     pod);
+    else
+        wait->unblock = bootstrap_manual_way(volume->work);
+}
+
+static void pending_wait(const struct volume *volume)
+{
+    const char *said = or_empty(volume->pvc->pending_message);
+    const char *class = given(volume->spec->storage_class) ? volume->spec->storage_class
+                                                           : or_empty(volume->pvc->storage_class);
+    bool no_class = strstr(said, "storageclass") && strstr(said, "not found");
+    bool no_default = strstr(said, "no storage class is set") != NULL;
+    struct model_wait *wait = volume_wait(
+        volume, no_class ? REASON_STORAGE_CLASS_MISSING : REASON_VOLUME_PENDING, "is bound");
+    if (volume->pvc->pending_since_ms > 0)
+        wait->since_ms = volume->pvc->pending_since_ms;
+    wait_say(volume->work, wait, "%s",
+             given(said) ? said : "it is bound once its pod is scheduled and the volume is made");
+    if (given(said))
+        wait_fault(wait, no_class || no_default);
+    if (no_class)
+        wait_unblock(
+            volume->work, wait,
+            "make StorageClass '%s', or delete the cluster and PVC '%s' and apply it again "
+            "with another %s.storageClass",
+            class, volume->name, volume->field);
+    else if (no_default)
+        wait_unblock(volume->work, wait,
+                     "mark a StorageClass as default, or set %s.storageClass in a new cluster",
+                     volume->field);
+    else if (given(said))
+        wait_unblock(volume->work, wait, "kubectl -n %s describe pvc %s", namespace_of(volume),
+                     volume->name);
+}
+
+static const char *bytes_text(struct arena *arena, int64_t bytes)
+{
+    const int64_t gib = 1024LL * 1024 * 1024, mib = 1024LL * 1024;
+    if (bytes > 0 && bytes % gib == 0)
+        return arena_printf(arena, "%lldGi", (long long)(bytes / gib));
+    if (bytes > 0 && bytes % mib == 0)
+        return arena_printf(arena, "%lldMi", (long long)(bytes / mib));
+    return arena_printf(arena, "%lld", (long long)bytes);
+}
+
+static void shrink_wait(const struct volume *volume)
+{
+    struct model_wait *wait = volume_wait(volume, REASON_SHRINK_REFUSED, "has the size asked for");
+    wait->concerns = CONCERN_STORAGE;
+    const char *size = bytes_text(volume->work->arena, volume->pvc->requested_bytes);
+    wait_say(volume->work, wait, "it has %s and %s.size asks for %s; a volume never shrinks", size,
+             volume->field, or_empty(volume->spec->size));
+    wait_unblock(volume->work, wait, "set %s.size to %s", volume->field, size);
+    wait_fault(wait, true);
+}
+
+static void growing_wait(const struct volume *volume)
+{
+    const struct seen_pvc *pvc = volume->pvc;
+    struct model_wait *wait = volume_wait(volume, REASON_VOLUME_RESIZING, "has the size asked for");
+    wait->concerns = CONCERN_STORAGE; /* the server goes on meanwhile */
+    wait_say(volume->work, wait, "it grows from %s to %s%s%s",
+             bytes_text(volume->work->arena, pvc->capacity_bytes), or_empty(volume->spec->size),
+             given(pvc->resize_message) ? ": " : "", or_empty(pvc->resize_message));
+}
+
+static void class_wait(const struct volume *volume)
+{
+    struct model_wait *wait =
+        volume_wait(volume, REASON_STORAGE_CLASS_IMMUTABLE, "is of the class asked for");
+    wait->concerns = CONCERN_STORAGE;
+    wait_say(volume->work, wait,
+             "it is of StorageClass '%s' and %s.storageClass says '%s'; the "
+             "class of a volume cannot be changed",
+             volume->pvc->storage_class, volume->field, volume->spec->storage_class);
+    wait_unblock(volume->work, wait, "set %s.storageClass to '%s'", volume->field,
+                 volume->pvc->storage_class);
+    wait_fault(wait, true);
+}
+
+/* Size and class, which an invalid spec cannot be asked about. */
+static void bound_waits(const struct volume *volume)
+{
+    const struct seen_pvc *pvc = volume->pvc;
+    if (given(volume->spec->storage_class) && given(pvc->storage_class) &&
+        !same(volume->spec->storage_class, pvc->storage_class))
+        class_wait(volume);
+    if (pvc->requested_bytes > volume->spec->size_bytes)
+        shrink_wait(volume);
+    else if (pvc->requested_bytes < volume->spec->size_bytes ||
+             (same(pvc->phase, "Bound") && pvc->capacity_bytes < pvc->requested_bytes))
+        growing_wait(volume);
+}
+
+static void one_volume(const struct volume *volume)
+{
+    const struct seen_pvc *pvc = volume->pvc;
+    struct model_wait *wait;
+    if (!pvc->there) {
+        wait = volume_wait(volume, REASON_VOLUME_MISSING, "is there");
+        wait_say(volume->work, wait, "PersistentVolumeClaim '%s' is made", volume->name);
+    } else if (pvc->deleting) {
+        wait = volume_wait(volume, REASON_VOLUME_DELETING, "is kept");
+        wait_say(volume->work, wait,
+                 "PersistentVolumeClaim '%s' is being deleted; it goes as soon as no pod uses it, "
+                 "and is then made anew, empty",
+                 volume->name);
+        say_how_to_replace(volume, wait);
+        wait_fault(wait, volume->instance->primary);
+    } else if (same(pvc->phase, "Lost")) {
+        wait = volume_wait(volume, REASON_VOLUME_LOST, "is there");
+        wait_say(volume->work, wait,
+                 "the PersistentVolume behind PersistentVolumeClaim '%s' does not exist any more",
+                 volume->name);
+        say_how_to_replace(volume, wait);
+        wait_fault(wait, true);
+    } else {
+        if (!same(pvc->phase, "Bound"))
+            pending_wait(volume);
+        if (volume->work->snapshot->faults.count == 0)
+            bound_waits(volume);
+    }
+}
+
+void volume_waits(struct work *work)
+{
+    const struct cluster_spec *spec = &work->snapshot->spec;
+    for (size_t i = 0; i < work->model->instance_count; i++) {
+        const struct model_instance *instance = &work->model->instances[i];
+        if (!instance->wanted)
+            continue;
+        struct volume data = {
+            work,           instance,       &instance->seen->data,
+            &spec->storage, "spec.storage", name_data_pvc(work->arena, instance->name)};
+        struct volume wal = {work,
+                             instance,
+                             &instance->seen->wal,
+                             &spec->wal_storage,
+                             "spec.walStorage",
+                             name_wal_pvc(work->arena, instance->name)};
+        one_volume(&data);
+        bool has_wal = spec->wal_storage.size_bytes > 0 || work->snapshot->faults.count > 0;
+        if (has_wal && (instance->seen->wal.there || work->snapshot->faults.count == 0))
+            one_volume(&wal);
+    }
+}

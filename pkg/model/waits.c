@@ -1,0 +1,180 @@
+#include "model/internal.h"
+
+#include <stdarg.h>
+
+#include "base/clock.h"
+
+/* The time since which the same thing has been waited for, from the status as it stands. */
+static int64_t waiting_since(const cJSON *status, const char *what, const char *reason,
+                             int64_t now_ms)
+{
+    const cJSON *wait;
+    cJSON_ArrayForEach(wait, json_get(status, "waitingFor"))
+    {
+        if (!same(json_str(wait, "what", ""), what) || !same(json_str(wait, "reason", ""), reason))
+            continue;
+        int64_t since = clock_parse_rfc3339(json_str(wait, "since", ""));
+        return since >= 0 ? since : now_ms;
+    }
+    return now_ms;
+}
+
+struct model_wait *model_wait_add(struct arena *arena, struct model *model, const char *what,
+                                  const char *reason)
+{
+    const size_t size = sizeof *model->waits;
+    model->waits =
+        arena_grow(arena, model->waits, model->wait_count * size, (model->wait_count + 1) * size);
+    struct model_wait *wait = &model->waits[model->wait_count++];
+    *wait = (struct model_wait){.what = what, .reason = reason, .message = "", .unblock = ""};
+    wait->since_ms = waiting_since(model->snapshot->status, what, reason, model->now_ms);
+    return wait;
+}
+
+struct model_wait *wait_add(struct work *work, unsigned concerns, const char *reason,
+                            const char *what_format, ...)
+{
+    va_list args;
+    va_start(args, what_format);
+    const char *what = arena_vprintf(work->arena, what_format, args);
+    va_end(args);
+    struct model_wait *wait = model_wait_add(work->arena, work->model, what, reason);
+    wait->concerns = concerns;
+    return wait;
+}
+
+void wait_say(struct work *work, struct model_wait *wait, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    wait->message = arena_vprintf(work->arena, format, args);
+    va_end(args);
+}
+
+void wait_unblock(struct work *work, struct model_wait *wait, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    wait->unblock = arena_vprintf(work->arena, format, args);
+    va_end(args);
+}
+
+void wait_fault(struct model_wait *wait, bool stalled)
+{
+    wait->fault = true;
+    wait->stalled = stalled;
+}
+
+static int rank(const struct model_wait *wait)
+{
+    return wait->stalled ? 0 : wait->fault ? 1 : 2;
+}
+
+void model_waits_sort(struct model *model)
+{
+    for (size_t i = 1; i < model->wait_count; i++)
+        for (size_t j = i; j > 0 && rank(&model->waits[j]) < rank(&model->waits[j - 1]); j--) {
+            struct model_wait moved = model->waits[j];
+            model->waits[j] = model->waits[j - 1];
+            model->waits[j - 1] = moved;
+        }
+}
+
+static void invalid_wait(struct work *work)
+{
+    enum { SHOWN = 20 };
+    const struct api_faults *faults = &work->snapshot->faults;
+    struct model_wait *wait = wait_add(work, 0, REASON_INVALID_SPEC, "the spec is valid");
+    wait_fault(wait, true);
+    const char *text = "";
+    for (size_t i = 0; i < faults->count && i < SHOWN; i++)
+        text = arena_printf(work->arena, "%s%s%s: %s", text, i ? "; " : "", faults->items[i].path,
+                            faults->items[i].message);
+    if (faults->count > SHOWN)
+        text = arena_printf(work->arena, "%s; and %zu more", text, faults->count - SHOWN);
+    wait_say(work, wait, "%s", text);
+    wait_unblock(work, wait, "correct %s; until then nothing of the cluster is changed",
+                 faults->count == 1 ? faults->items[0].path : "these fields");
+}
+
+static void credentials_waits(struct work *work)
+{
+    const struct seen_credentials *credentials = &work->snapshot->credentials;
+    const struct model_instance *primary = work->model->primary;
+    if (!credentials->complete) {
+        struct model_wait *wait = wait_add(
+            work, CONCERN_CREDENTIALS,
+            given(credentials->reason) ? credentials->reason : REASON_CREDENTIALS_INCOMPLETE,
+            "every Secret of the cluster is whole");
+        wait_say(work, wait, "%s", or_empty(credentials->message));
+        if (given(credentials->reason)) /* without one they are only being made */
+            wait_fault(wait, true);
+        return;
+    }
+    if (credentials->certificate_expires_ms > 0 &&
+        credentials->certificate_expires_ms <= work->model->now_ms) {
+        struct model_wait *wait = wait_add(work, CONCERN_CREDENTIALS, REASON_CERTIFICATE_EXPIRED,
+                                           "the server certificate is valid");
+        const char *name = or_empty(work->snapshot->spec.name);
+        wait_say(work, wait, "the certificate in Secret '%s-server' ran out at %s", name,
+                 clock_rfc3339(work->arena, credentials->certificate_expires_ms));
+        wait_unblock(work, wait, "kubectl -n %s delete secret %s-server, and it is made anew",
+                     or_empty(work->snapshot->spec.namespace), name);
+        wait_fault(wait, false);
+    }
+    if (primary != NULL && primary->healthy &&
+        !same(primary->seen->report.verifiers_hash, credentials->verifiers_hash)) {
+        struct model_wait *wait = wait_add(work, CONCERN_CREDENTIALS, REASON_CREDENTIALS_PENDING,
+                                           "%s has the present passwords", primary->name);
+        wait_say(work, wait, "its agent has not applied Secret '%s-verifiers' yet",
+                 or_empty(work->snapshot->spec.name));
+    }
+}
+
+static void surplus_wait(struct work *work, const struct model_instance *instance)
+{
+    const struct cluster_spec *spec = &work->snapshot->spec;
+    const struct seen_instance *seen = instance->seen;
+    if (instance->primary) {
+        struct model_wait *wait = wait_add(work, 0, REASON_PRIMARY_ABOVE_INSTANCES,
+                                           "the primary is one of %d instances", spec->instances);
+        wait_say(work, wait, "%s is the primary, but spec.instances is %d; it is never removed",
+                 instance->name, spec->instances);
+        wait_unblock(work, wait, "set spec.instances to at least %d", seen->ordinal);
+        wait_fault(wait, true);
+    } else if (seen->set_there || seen->pod.there) {
+        struct model_wait *wait =
+            wait_add(work, 0, REASON_SCALING_DOWN, "%s is removed", instance->name);
+        if (instance->wanted)
+            wait_say(work, wait,
+                     "its volume would go with it (spec.storage.retain is false); it "
+                     "stays until the primary is healthy");
+        else
+            wait_say(work, wait, "spec.instances is %d", spec->instances);
+    }
+}
+
+void cluster_waits(struct work *work)
+{
+    const struct cluster_spec *spec = &work->snapshot->spec;
+    if (spec->deleting) {
+        struct model_wait *wait = wait_add(work, 0, REASON_DELETING, "the cluster is deleted");
+        wait_say(work, wait,
+                 spec->retain ? "its volumes and credentials stay (spec.storage.retain)"
+                              : "its volumes go with it (spec.storage.retain is false)");
+    }
+    if (work->snapshot->namespace_terminating) {
+        struct model_wait *wait =
+            wait_add(work, 0, REASON_NAMESPACE_TERMINATING, "the namespace is kept");
+        wait_say(work, wait, "namespace '%s' is being deleted with everything in it",
+                 or_empty(spec->namespace));
+        wait_fault(wait, false);
+    }
+    if (work->snapshot->faults.count > 0)
+        invalid_wait(work);
+    credentials_waits(work);
+    if (work->snapshot->faults.count == 0)
+        for (size_t i = work->model->instance_count; i-- > 0;)
+            if (work->model->instances[i].surplus)
+                surplus_wait(work, &work->model->instances[i]);
+}

@@ -1,0 +1,123 @@
+/* What goes: pods to be made anew, and objects that are ours and not wanted any more. */
+#include "plan/internal.h"
+
+#include "api/names.h"
+
+static bool is_desired(const struct desired *desired, const struct seen_object *object)
+{
+    for (size_t i = 0; i < desired->count; i++)
+        if (same(json_str(desired->objects[i], "kind", ""), object->kind) &&
+            same(json_str(desired->objects[i], "metadata.name", ""), object->name))
+            return true;
+    return false;
+}
+
+/* Secrets belong to `credentials`, the lease to the agents; what controllers made for our objects
+ * (pods, revisions, slices) goes with these. */
+static bool is_deletable_kind(const char *kind)
+{
+    static const char *const kinds[] = {
+        "StatefulSet",
+        "PersistentVolumeClaim",
+        "Service",
+        "EndpointSlice",
+        "ConfigMap",
+        "Role",
+        "RoleBinding",
+        "ServiceAccount",
+        "PodDisruptionBudget",
+    };
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
+        if (same(kind, kinds[i]))
+            return true;
+    return false;
+}
+
+static int highest_ordinal(const struct model *model)
+{
+    int highest = 0;
+    for (size_t i = 0; i < model->instance_count; i++)
+        if (model->instances[i].seen->ordinal > highest)
+            highest = model->instances[i].seen->ordinal;
+    return highest;
+}
+
+/* An instance goes only when the model says so; a set of ours that belongs to no instance is left
+ * over from something else and may go. */
+static bool set_may_go(const struct model *model, struct plan_action *action)
+{
+    const struct model_instance *instance = plan_find_instance(model, action->name);
+    if (instance == NULL)
+        return name_ordinal(model->snapshot->spec.name, action->name) == 0;
+    action->wave += highest_ordinal(model) - instance->seen->ordinal;
+    action->reason = "spec.instances went down";
+    return !instance->wanted && !instance->primary;
+}
+
+/* A volume goes only behind its instance, and only when it was never to be kept: it has an owner.
+ */
+static bool volume_may_go(struct arena *arena, const struct model *model,
+                          struct plan_action *action)
+{
+    const struct model_instance *instance;
+    if (plan_find_pvc(arena, model, action->name, &instance) == NULL)
+        return false;
+    action->effect = "irreversible";
+    action->reason = "its instance was removed and spec.storage.retain is false";
+    return !model->snapshot->spec.retain && !instance->wanted && !instance->primary &&
+           !instance->seen->set_there && !instance->seen->pod.there;
+}
+
+static void delete_object(struct arena *arena, const struct model *model,
+                          const struct seen_object *object, struct plan *plan)
+{
+    struct plan_action action = {
+        .verb = PLAN_DELETE,
+        .api_version = object->api_version,
+        .kind = object->kind,
+        .name = object->name,
+        .uid = object->uid,
+        .effect = "",
+        .reason = "the cluster does not need it any more",
+        .wave = PLAN_WAVE_DELETE,
+    };
+    if (same(object->kind, "StatefulSet") && !set_may_go(model, &action))
+        return;
+    if (same(object->kind, "PersistentVolumeClaim") && !volume_may_go(arena, model, &action))
+        return;
+    plan->actions[plan->count++] = action;
+}
+
+static void delete_pods(const struct model *model, struct plan *plan)
+{
+    for (size_t i = 0; i < model->instance_count; i++) {
+        const struct model_instance *instance = &model->instances[i];
+        if (!instance->delete_pod || !given(instance->seen->pod.uid))
+            continue;
+        plan->actions[plan->count++] = (struct plan_action){
+            .verb = PLAN_DELETE,
+            .api_version = "v1",
+            .kind = "Pod",
+            .name = instance->seen->pod.name,
+            .uid = instance->seen->pod.uid,
+            .effect = "recreate pod",
+            .reason = instance->delete_reason,
+            .wave = PLAN_WAVE_PODS,
+        };
+    }
+}
+
+void plan_deletes(struct arena *arena, const struct model *model, const struct desired *desired,
+                  struct plan *plan)
+{
+    const struct snapshot *snapshot = model->snapshot;
+    delete_pods(model, plan);
+    for (size_t i = 0; i < snapshot->object_count; i++) {
+        const struct seen_object *object = &snapshot->objects[i];
+        if (!object->deleting && given(object->uid) && given(object->owner_uid) &&
+            same(object->owner_uid, snapshot->spec.uid) &&
+            same(object->cluster, snapshot->spec.name) && is_deletable_kind(object->kind) &&
+            !is_desired(desired, object))
+            delete_object(arena, model, object, plan);
+    }
+}

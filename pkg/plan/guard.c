@@ -1,0 +1,50 @@
+#include "plan/internal.h"
+
+#include "api/cluster.h"
+#include "api/names.h"
+
+const struct model_instance *plan_find_instance(const struct model *model, const char *name)
+{
+    for (size_t i = 0; i < model->instance_count; i++)
+        if (same(model->instances[i].name, name))
+            return &model->instances[i];
+    return NULL;
+}
+
+const struct seen_pvc *plan_find_pvc(struct arena *arena, const struct model *model,
+                                     const char *name, const struct model_instance **ret_instance)
+{
+    for (size_t i = 0; i < model->instance_count; i++) {
+        const struct model_instance *instance = &model->instances[i];
+        bool data = same(name, name_data_pvc(arena, instance->name));
+        if (!data && !same(name, name_wal_pvc(arena, instance->name)))
+            continue;
+        *ret_instance = instance;
+        return data ? &instance->seen->data : &instance->seen->wal;
+    }
+    return NULL;
+}
+
+/* The API refuses both a smaller request and another class, and with them everything else in the
+ * same object: the stamps that say whose data this is must not fail for that. */
+const cJSON *plan_guard_pvc(struct arena *arena, const struct model *model, const cJSON *object)
+{
+    const struct model_instance *instance;
+    const struct seen_pvc *seen =
+        plan_find_pvc(arena, model, json_str(object, "metadata.name", ""), &instance);
+    if (seen == NULL || !seen->there)
+        return object;
+    const char *asked = json_str(object, "spec.resources.requests.storage", "");
+    const char *class = json_str(object, "spec.storageClassName", "");
+    bool shrinks = given(asked) && api_quantity_bytes(asked) < seen->requested_bytes;
+    bool moves = given(class) && given(seen->storage_class) && !same(class, seen->storage_class);
+    if (!shrinks && !moves)
+        return object;
+    cJSON *copy = json_copy(arena, object);
+    if (shrinks)
+        json_set_str(json_get(copy, "spec.resources.requests"), "storage",
+                     arena_printf(arena, "%lld", (long long)seen->requested_bytes));
+    if (moves)
+        json_set_str(json_get(copy, "spec"), "storageClassName", seen->storage_class);
+    return copy;
+}

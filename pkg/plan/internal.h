@@ -1,0 +1,39 @@
+/* What the files of this room share. */
+#pragma once
+
+#include <string.h>
+
+#include "plan/plan.h"
+
+static inline bool same(const char *a, const char *b)
+{
+    return strcmp(a ? a : "", b ? b : "") == 0;
+}
+
+static inline bool given(const char *text)
+{
+    return text && *text;
+}
+
+static inline const char *or_empty(const char *text)
+{
+    return text ? text : "";
+}
+
+/* The seen_pvc of that name, with its instance; NULL when no instance has it. */
+const struct seen_pvc *plan_find_pvc(struct arena *arena, const struct model *model,
+                                     const char *name, const struct model_instance **ret_instance);
+const struct model_instance *plan_find_instance(const struct model *model, const char *name);
+
+/* guard.c: a volume's size and class as the API would accept them. Returns the object itself when
+ * nothing is to be held back, else a corrected copy. */
+const cJSON *plan_guard_pvc(struct arena *arena, const struct model *model, const cJSON *object);
+
+/* reasons.c: fills effect and reason of an action on an object that is there, and moves a growing
+ * volume to the first wave. */
+void plan_explain(struct arena *arena, const struct model *model, const struct seen_object *seen,
+                  bool intent_changed, struct plan_action *action);
+
+/* deletes.c: appends the pods that are due and the objects that are not wanted any more. */
+void plan_deletes(struct arena *arena, const struct model *model, const struct desired *desired,
+                  struct plan *plan);

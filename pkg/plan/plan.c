@@ -1,0 +1,120 @@
+#include "plan/internal.h"
+
+#include "api/names.h"
+
+static const struct seen_object *find_seen(const struct snapshot *snapshot, const char *kind,
+                                           const char *name)
+{
+    for (size_t i = 0; i < snapshot->object_count; i++)
+        if (same(snapshot->objects[i].kind, kind) && same(snapshot->objects[i].name, name))
+            return &snapshot->objects[i];
+    return NULL;
+}
+
+/* Whose it is, for people, when it is not ours; NULL when it is. Without a controller the label
+ * decides: what outlived an earlier cluster of this name is adopted. */
+static const char *foreign_owner(struct arena *arena, const struct snapshot *snapshot,
+                                 const struct seen_object *seen)
+{
+    bool labelled = same(seen->cluster, snapshot->spec.name);
+    bool owned = given(seen->owner_uid);
+    if (labelled && (!owned || same(seen->owner_uid, snapshot->spec.uid)))
+        return NULL;
+    if (labelled)
+        return arena_printf(arena,
+                            "the owner with uid %s, perhaps an earlier PostgresCluster '%s' whose "
+                            "objects are still being removed",
+                            seen->owner_uid, snapshot->spec.name);
+    if (given(seen->cluster))
+        return arena_printf(arena, "PostgresCluster '%s'", seen->cluster);
+    if (owned)
+        return arena_printf(arena, "the owner with uid %s", seen->owner_uid);
+    return "somebody else (it carries no label " LABEL_CLUSTER ")";
+}
+
+static int wave_of(const char *kind)
+{
+    if (same(kind, "PersistentVolumeClaim"))
+        return PLAN_WAVE_VOLUMES;
+    return same(kind, "StatefulSet") ? PLAN_WAVE_INSTANCES : PLAN_WAVE_SUPPORT;
+}
+
+static const cJSON *marked(struct arena *arena, const cJSON *object, const char *hash)
+{
+    cJSON *copy = json_copy(arena, object);
+    json_set_str(json_add_object(json_add_object(copy, "metadata"), "annotations"), ANN_APPLIED,
+                 hash);
+    return copy;
+}
+
+static void write_object(struct arena *arena, const struct model *model, struct plan *plan,
+                         const cJSON *wanted, const struct seen_object *seen)
+{
+    const char *kind = json_str(wanted, "kind", "");
+    const cJSON *object =
+        same(kind, "PersistentVolumeClaim") ? plan_guard_pvc(arena, model, wanted) : wanted;
+    const char *hash = json_hash(arena, object);
+    bool intent_changed = seen == NULL || !same(seen->applied, hash);
+    if (!intent_changed && !seen->drifted)
+        return;
+    struct plan_action *action = &plan->actions[plan->count++];
+    *action = (struct plan_action){
+        .verb = seen ? PLAN_APPLY : PLAN_CREATE,
+        .api_version = json_str(object, "apiVersion", ""),
+        .kind = kind,
+        .name = json_str(object, "metadata.name", ""),
+        .uid = seen ? seen->uid : "",
+        .object = marked(arena, object, hash),
+        .effect = "",
+        .reason = "it is not there",
+        .drift = !intent_changed,
+        .wave = wave_of(kind),
+    };
+    if (seen != NULL)
+        plan_explain(arena, model, seen, intent_changed, action);
+}
+
+static void one_object(struct arena *arena, const struct model *model, struct plan *plan,
+                       const cJSON *wanted)
+{
+    const struct snapshot *snapshot = model->snapshot;
+    const char *kind = json_str(wanted, "kind", ""), *name = json_str(wanted, "metadata.name", "");
+    const struct seen_object *seen = find_seen(snapshot, kind, name);
+    const char *owner = seen ? foreign_owner(arena, snapshot, seen) : NULL;
+    if (owner != NULL)
+        plan->collisions[plan->collision_count++] = (struct plan_collision){
+            kind, name, owner, same(seen->cluster, snapshot->spec.name) || seen->deleting};
+    else if (seen != NULL && seen->deleting)
+        plan->held[plan->held_count++] = seen;
+    else
+        write_object(arena, model, plan, wanted, seen);
+}
+
+/* Stable, for `desired` has an order of its own. */
+static void sort_by_wave(struct plan *plan)
+{
+    for (size_t i = 1; i < plan->count; i++)
+        for (size_t j = i; j > 0 && plan->actions[j].wave < plan->actions[j - 1].wave; j--) {
+            struct plan_action moved = plan->actions[j];
+            plan->actions[j] = plan->actions[j - 1];
+            plan->actions[j - 1] = moved;
+        }
+}
+
+struct plan *plan_diff(struct arena *arena, const struct model *model,
+                       const struct desired *desired)
+{
+    const struct snapshot *snapshot = model->snapshot;
+    struct plan *plan = arena_alloc(arena, sizeof *plan);
+    if (snapshot->faults.count > 0 || snapshot->spec.deleting || snapshot->namespace_terminating)
+        return plan;
+    size_t most = desired->count + snapshot->object_count + model->instance_count;
+    plan->actions = arena_alloc(arena, most * sizeof *plan->actions);
+    plan->collisions = arena_alloc(arena, desired->count * sizeof *plan->collisions);
+    plan->held = arena_alloc(arena, desired->count * sizeof *plan->held);
+    for (size_t i = 0; i < desired->count; i++)
+        one_object(arena, model, plan, desired->objects[i]);
+    plan_deletes(arena, model, desired, plan);
+    sort_by_wave(plan);
+    return plan;
+}

@@ -1,0 +1,107 @@
+/* What an action changes, for people: the field that differs where it is known. */
+#include "plan/internal.h"
+
+#include "api/cluster.h"
+#include "api/names.h"
+
+struct change {
+    struct arena *arena;
+    const struct model *model;
+    const struct seen_object *seen;
+    struct plan_action *action;
+};
+
+static void explain_pvc(const struct change *change)
+{
+    const struct model_instance *instance;
+    struct plan_action *action = change->action;
+    const struct seen_pvc *pvc =
+        plan_find_pvc(change->arena, change->model, action->name, &instance);
+    const char *asked = json_str(action->object, "spec.resources.requests.storage", "");
+    if (pvc == NULL || api_quantity_bytes(asked) <= pvc->requested_bytes) {
+        action->reason = "what is on the volume is noted on it, or its labels changed";
+        return;
+    }
+    action->wave = PLAN_WAVE_GROW;
+    action->effect = "resize";
+    action->reason = arena_printf(change->arena, "%s.size grew from %lld to %s bytes",
+                                  pvc == &instance->seen->data ? "spec.storage" : "spec.walStorage",
+                                  (long long)pvc->requested_bytes, asked);
+}
+
+static void explain_set(const struct change *change)
+{
+    const struct model_instance *instance = plan_find_instance(change->model, change->action->name);
+    const char *wanted =
+        json_str(change->action->object, "metadata.annotations[\"" ANN_TEMPLATE "\"]", "");
+    if (instance == NULL || same(instance->seen->template_hash, wanted)) {
+        change->action->reason = "its metadata changed; its pod template did not";
+        return;
+    }
+    change->action->effect = "recreate pod";
+    change->action->reason =
+        "the pod template changed (image, resources, scheduling or names of Secrets)";
+}
+
+static void explain_config(const struct change *change)
+{
+    bool reload = false;
+    change->action->reason = "the members or their facts in cluster.json changed";
+    for (size_t i = 0; i < change->model->instance_count; i++) {
+        const struct model_instance *instance = &change->model->instances[i];
+        const struct seen_instance *seen = instance->seen;
+        if (instance->needs_restart && same(instance->restart_token, change->model->config_hash) &&
+            !same(seen->restart_token, instance->restart_token)) {
+            change->action->effect = "restart";
+            change->action->reason =
+                arena_printf(change->arena, "%s is to restart postgres for: %s", instance->name,
+                             or_empty(seen->report.pending_parameters));
+            return;
+        }
+        reload = reload || (seen->reported && given(seen->report.config_hash) &&
+                            !same(seen->report.config_hash, change->model->config_hash));
+    }
+    if (reload) {
+        change->action->effect = "reload";
+        change->action->reason = "postgresql.conf or pg_hba.conf changed";
+    }
+}
+
+static void explain_lease(const struct change *change)
+{
+    const struct bootstrap_grant *grant = &change->model->grant;
+    if (!given(grant->instance))
+        change->action->reason = "nobody may take the lease for now";
+    else if (change->model->ever_held)
+        change->action->reason = "data exists: nobody may initialise an empty volume any more";
+    else
+        change->action->reason =
+            arena_printf(change->arena, "%s may take the lease and %s", grant->instance,
+                         grant->initdb ? "initialise an empty volume" : "start existing data");
+}
+
+void plan_explain(struct arena *arena, const struct model *model, const struct seen_object *seen,
+                  bool intent_changed, struct plan_action *action)
+{
+    static const struct {
+        const char *kind;
+        void (*explain)(const struct change *change);
+    } table[] = {
+        {"PersistentVolumeClaim", explain_pvc},
+        {"StatefulSet", explain_set},
+        {"ConfigMap", explain_config},
+        {"Lease", explain_lease},
+    };
+    const struct change change = {arena, model, seen, action};
+    if (!intent_changed) {
+        action->reason = "somebody changed it";
+        return;
+    }
+    action->reason = arena_printf(arena, "what is wanted of it changed (generation %lld)",
+                                  (long long)model->snapshot->spec.generation);
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++)
+        if (same(action->kind, table[i].kind))
+            table[i].explain(&change);
+    if (!given(seen->applied) && !given(action->effect))
+        action->reason = "it is there already and is adopted";
+}

@@ -1,0 +1,201 @@
+#include "status/internal.h"
+
+#include "base/clock.h"
+
+/* One condition: `yes` is "True", "False" or "Unknown". */
+struct condition {
+    const char *type, *yes, *reason, *message;
+};
+
+static const cJSON *old_condition(const cJSON *status, const char *type)
+{
+    const cJSON *condition;
+    cJSON_ArrayForEach(condition, json_get(status, "conditions"))
+    {
+        if (same(json_str(condition, "type", ""), type))
+            return condition;
+    }
+    return NULL;
+}
+
+static void write_condition(struct making *making, const struct condition *condition)
+{
+    const cJSON *old = old_condition(making->old, condition->type);
+    const char *since = json_str(old, "lastTransitionTime", "");
+    if (!same(json_str(old, "status", ""), condition->yes) || !given(since))
+        since = clock_rfc3339(making->arena, making->model->now_ms);
+    cJSON *node = json_push_object(json_add_array(making->result.status, "conditions"));
+    json_set_str(node, "type", condition->type);
+    json_set_str(node, "status", condition->yes);
+    json_set_int(node, "observedGeneration", making->model->snapshot->spec.generation);
+    json_set_str(node, "reason", condition->reason);
+    json_set_str(node, "message", condition->message);
+    json_set_str(node, "lastTransitionTime", since);
+}
+
+char *status_wait_text(struct arena *arena, const struct model_wait *wait)
+{
+    return arena_printf(arena, "waits until %s%s%s%s%s", wait->what,
+                        given(wait->message) ? ": " : "", wait->message,
+                        given(wait->unblock) ? "; to unblock: " : "", wait->unblock);
+}
+
+/* The first wait with any of these concerns (0: any at all), and how many there are. */
+static const struct model_wait *first_wait(const struct model *model, unsigned concerns,
+                                           size_t *ret_count)
+{
+    const struct model_wait *first = NULL;
+    *ret_count = 0;
+    for (size_t i = 0; i < model->wait_count; i++) {
+        if (concerns && !(model->waits[i].concerns & concerns))
+            continue;
+        first = first ? first : &model->waits[i];
+        (*ret_count)++;
+    }
+    return first;
+}
+
+/* False with the first wait's reason, or `otherwise`. */
+static void write_by_waits(struct making *making, unsigned concerns,
+                           const struct condition *otherwise)
+{
+    size_t count;
+    const struct model_wait *wait = first_wait(making->model, concerns, &count);
+    struct condition condition = *otherwise;
+    if (wait != NULL) {
+        condition.yes = "False";
+        condition.reason = wait->reason;
+        condition.message = status_wait_text(making->arena, wait);
+        if (count > 1)
+            condition.message =
+                arena_printf(making->arena, "%s (and %zu more in status.waitingFor)",
+                             condition.message, count - 1);
+    }
+    write_condition(making, &condition);
+}
+
+static size_t count_wanted(const struct model *model)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < model->instance_count; i++)
+        count += model->instances[i].wanted;
+    return count;
+}
+
+static void primary_ready(struct making *making)
+{
+    const struct model_instance *primary = making->model->primary;
+    struct condition condition = {"PrimaryReady", "False", REASON_LEASE_NOT_HELD,
+                                  "no instance holds the lease"};
+    if (primary != NULL && primary->healthy)
+        condition = (struct condition){
+            "PrimaryReady", "True", REASON_SERVING,
+            arena_printf(making->arena, "%s holds the lease and accepts writes", primary->name)};
+    write_by_waits(making, CONCERN_PRIMARY, &condition);
+}
+
+static void replicas_streaming(struct making *making)
+{
+    size_t wanted = count_wanted(making->model);
+    struct condition condition = {"ReplicasStreaming", "True", REASON_NO_REPLICAS,
+                                  "there is one instance: no replica is asked for"};
+    if (wanted > 1) {
+        condition.reason = REASON_STREAMING;
+        condition.message = arena_printf(
+            making->arena, "%zu of %zu replicas stream within %lld MiB of the primary", wanted - 1,
+            wanted - 1, (long long)(making->model->snapshot->spec.max_lag_bytes >> 20));
+    }
+    write_by_waits(making, CONCERN_REPLICAS, &condition);
+}
+
+static void credentials_in_sync(struct making *making)
+{
+    const struct model_instance *primary = making->model->primary;
+    struct condition condition = {"CredentialsInSync", "Unknown", REASON_PRIMARY_NOT_READY,
+                                  "the Secrets are whole; what the server knows is seen once the "
+                                  "primary serves"};
+    if (primary != NULL && primary->healthy)
+        condition = (struct condition){"CredentialsInSync", "True", REASON_IN_SYNC,
+                                       "the server knows the passwords that the Secrets hold"};
+    write_by_waits(making, CONCERN_CREDENTIALS, &condition);
+}
+
+/* Roles and database do not vanish with a primary that is away: what was said stays said. */
+static void bootstrap_complete(struct making *making)
+{
+    const struct model_instance *primary = making->model->primary;
+    bool complete =
+        (primary != NULL && primary->seen->reported && primary->seen->report.bootstrapped) ||
+        same(json_str(old_condition(making->old, "BootstrapComplete"), "status", ""), "True");
+    struct condition condition = {"BootstrapComplete", "False", REASON_BOOTSTRAPPING,
+                                  "the primary makes roles and database once it serves"};
+    if (complete)
+        condition = (struct condition){"BootstrapComplete", "True", REASON_COMPLETE,
+                                       "every role and database asked for is there"};
+    write_by_waits(making, CONCERN_BOOTSTRAP, &condition);
+}
+
+static void storage_healthy(struct making *making)
+{
+    const struct condition condition = {"StorageHealthy", "True", REASON_PROVISIONED,
+                                        "every volume is bound and has the size asked for"};
+    write_by_waits(making, CONCERN_STORAGE, &condition);
+}
+
+/* Does the PodDisruptionBudget let a pod be evicted now? Never part of Ready: a single instance
+ * that holds up a drain is what the spec asks for. */
+static void drain_allowed(struct making *making)
+{
+    const struct model *model = making->model;
+    struct condition condition = {"DrainAllowed", "True", REASON_EVICTION_ALLOWED,
+                                  "one instance at a time may be evicted"};
+    const char *away = NULL;
+    for (size_t i = 0; i < model->instance_count; i++)
+        if (model->instances[i].wanted && !model->instances[i].seen->pod.ready)
+            away = away ? away : model->instances[i].name;
+    if (count_wanted(model) <= 1 && model->snapshot->spec.allow_eviction) {
+        condition.message =
+            "spec.maintenance.allowEviction is true: an eviction is an outage until "
+            "the pod runs elsewhere";
+    } else if (count_wanted(model) <= 1) {
+        condition.yes = "False";
+        condition.reason = REASON_SINGLE_INSTANCE;
+        condition.message =
+            "with one instance an eviction is an outage, so that a node drain waits for it; to let "
+            "it through set spec.maintenance.allowEviction to true, or spec.instances to 2";
+    } else if (away != NULL) {
+        condition.yes = "False";
+        condition.reason = REASON_INSTANCE_UNAVAILABLE;
+        condition.message = arena_printf(
+            making->arena, "%s is not ready: no other instance may be evicted meanwhile", away);
+    }
+    write_condition(making, &condition);
+}
+
+/* kstatus: Reconciling means in progress, Stalled means failed; both only while true, never both.
+ */
+static void progress(struct making *making)
+{
+    size_t count;
+    const struct model_wait *wait = first_wait(making->model, 0, &count);
+    if (wait == NULL)
+        return;
+    struct condition condition = {wait->stalled ? "Stalled" : "Reconciling", "True", wait->reason,
+                                  status_wait_text(making->arena, wait)};
+    write_condition(making, &condition);
+}
+
+void status_conditions(struct making *making)
+{
+    const struct condition ready = {"Ready", "True", REASON_HEALTHY,
+                                    "everything the spec asks for is there and works"};
+    write_by_waits(making, 0, &ready);
+    making->result.ready = making->model->wait_count == 0;
+    primary_ready(making);
+    replicas_streaming(making);
+    credentials_in_sync(making);
+    bootstrap_complete(making);
+    storage_healthy(making);
+    drain_allowed(making);
+    progress(making);
+}

@@ -1,0 +1,96 @@
+/* One event per decision: what changed its phase, what went wrong, what was done about it. */
+#include "status/internal.h"
+
+static void emit(struct making *making, const char *type, const char *reason, const char *message)
+{
+    struct status_result *result = &making->result;
+    const size_t size = sizeof *result->events;
+    result->events = arena_grow(making->arena, result->events, result->event_count * size,
+                                (result->event_count + 1) * size);
+    result->events[result->event_count++] = (struct status_event){type, reason, message};
+}
+
+static void phase_event(struct making *making)
+{
+    const char *before = json_str(making->old, "phase", "");
+    const char *phase = making->model->phase;
+    if (same(before, phase))
+        return;
+    bool bad = same(phase, "Degraded") || same(phase, "Failed");
+    const char *cause = making->model->wait_count
+                            ? status_wait_text(making->arena, &making->model->waits[0])
+                            : "everything the spec asks for is there and works";
+    emit(making, bad ? "Warning" : "Normal", REASON_PHASE_CHANGED,
+         arena_printf(making->arena, "%s%s%s: %s", before, given(before) ? " -> " : "", phase,
+                      cause));
+}
+
+static bool waited_before(const cJSON *status, const struct model_wait *wait)
+{
+    const cJSON *node;
+    cJSON_ArrayForEach(node, json_get(status, "waitingFor"))
+    {
+        if (same(json_str(node, "what", ""), wait->what) &&
+            same(json_str(node, "reason", ""), wait->reason))
+            return true;
+    }
+    return false;
+}
+
+static void fault_events(struct making *making)
+{
+    for (size_t i = 0; i < making->model->wait_count; i++) {
+        const struct model_wait *wait = &making->model->waits[i];
+        if (wait->fault && !waited_before(making->old, wait))
+            emit(making, "Warning", wait->reason, status_wait_text(making->arena, wait));
+    }
+}
+
+/* Which done action is a decision worth telling; NULL for the others. */
+static const char *decision(const struct making *making, const struct plan_action *action)
+{
+    if (action->drift)
+        return REASON_DRIFT_REPAIRED;
+    if (action->verb == PLAN_DELETE)
+        return same(action->kind, "Pod") ? REASON_ROLLING_POD : REASON_SCALING_DOWN;
+    if (same(action->kind, "StatefulSet") && action->verb == PLAN_CREATE)
+        return REASON_INSTANCE_CREATED;
+    if (same(action->effect, "resize"))
+        return REASON_VOLUME_GROWING;
+    if (same(action->effect, "restart"))
+        return REASON_RESTART_ORDERED;
+    const struct snapshot *snapshot = making->model->snapshot;
+    const struct bootstrap_grant *grant = &making->model->grant;
+    bool grants =
+        same(action->kind, "Lease") && given(grant->instance) &&
+        (!snapshot->lease.granted || !same(snapshot->lease.grant.instance, grant->instance) ||
+         snapshot->lease.grant.initdb != grant->initdb);
+    return grants && !making->model->ever_held ? REASON_BOOTSTRAP_GRANTED : NULL;
+}
+
+static void decision_events(struct making *making)
+{
+    for (size_t i = 0; i < making->outcome_count; i++) {
+        const struct plan_action *action = making->outcomes[i].action;
+        if (action == NULL || making->outcomes[i].err.class != 0)
+            continue;
+        const char *reason = decision(making, action);
+        const struct bootstrap_grant *grant = &making->model->grant;
+        if (same(reason, REASON_BOOTSTRAP_GRANTED))
+            emit(making, "Normal", reason,
+                 arena_printf(making->arena, "%s may take the lease and %s", grant->instance,
+                              grant->initdb ? "initialise an empty volume"
+                                            : "start the data on its volume"));
+        else if (reason != NULL)
+            emit(making, "Normal", reason,
+                 arena_printf(making->arena, "%s '%s': %s", action->kind, action->name,
+                              action->reason));
+    }
+}
+
+void status_events(struct making *making)
+{
+    phase_event(making);
+    fault_events(making);
+    decision_events(making);
+}

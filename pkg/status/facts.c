@@ -1,0 +1,113 @@
+/* What is, for people and for the scale subresource: instances, endpoints, counts. */
+#include "status/internal.h"
+
+#include "api/names.h"
+
+static const char *phase_of(const struct seen_instance *seen)
+{
+    if (!seen->pod.there)
+        return "Absent";
+    if (seen->pod.deleting)
+        return "Terminating";
+    return seen->reported && given(seen->report.phase) ? seen->report.phase
+                                                       : or_empty(seen->pod.phase);
+}
+
+static const char *role_of(const struct model_instance *instance)
+{
+    if (instance->primary)
+        return "primary";
+    return instance->seen->reported && given(instance->seen->report.role)
+               ? instance->seen->report.role
+               : NULL;
+}
+
+/* Coarse on purpose: figures that change with every write would make status be written for ever. */
+static const char *lag_of(struct making *making, const struct model_instance *instance)
+{
+    const struct seen_lease *lease = &making->model->snapshot->lease;
+    int64_t bound = making->model->snapshot->spec.max_lag_bytes;
+    for (size_t i = 0; lease->reported && i < lease->report.replica_count; i++) {
+        const struct replica_report *replica = &lease->report.replicas[i];
+        if (same(replica->name, instance->name) && same(replica->state, "streaming"))
+            return arena_printf(making->arena, "%s %lld MiB",
+                                replica->lag_bytes <= bound ? "within" : "over",
+                                (long long)(bound >> 20));
+    }
+    return NULL;
+}
+
+static void write_instance(struct making *making, const struct model_instance *instance)
+{
+    const struct seen_instance *seen = instance->seen;
+    cJSON *node = json_push_object(json_add_array(making->result.status, "instances"));
+    json_set_str(node, "name", instance->name);
+    json_set_str(node, "role", role_of(instance));
+    json_set_str(node, "phase", phase_of(seen));
+    json_set_bool(node, "ready", instance->healthy);
+    if (given(seen->pod.node))
+        json_set_str(node, "node", seen->pod.node);
+    if (seen->reported && seen->report.timeline > 0)
+        json_set_int(node, "timeline", seen->report.timeline);
+    if (!instance->primary) {
+        json_set_bool(node, "streaming", instance->streaming);
+        json_set_str(node, "lag", lag_of(making, instance));
+    }
+    if (seen->reported && seen->report.pending_restart)
+        json_set_bool(node, "pendingRestart", true);
+    if (instance->outdated)
+        json_set_bool(node, "outdated", true);
+    if (seen->reported && given(seen->report.message))
+        json_set_str(node, "message", seen->report.message);
+}
+
+static void write_instances(struct making *making)
+{
+    const struct model *model = making->model;
+    int64_t ready = 0, wanted = 0, there = 0;
+    for (size_t i = 0; i < model->instance_count; i++) {
+        const struct model_instance *instance = &model->instances[i];
+        bool shown = instance->wanted || instance->seen->set_there || instance->seen->pod.there;
+        wanted += instance->wanted;
+        there += instance->seen->set_there;
+        ready += instance->wanted && instance->healthy;
+        if (shown)
+            write_instance(making, instance);
+    }
+    json_set_int(making->result.status, "instanceCount", there);
+    json_set_int(making->result.status, "readyInstances", ready);
+    json_set_str(making->result.status, "instancesReady",
+                 arena_printf(making->arena, "%lld/%lld", (long long)ready, (long long)wanted));
+}
+
+static void write_endpoint(struct making *making, const char *key, const char *suffix)
+{
+    const struct cluster_spec *spec = &making->model->snapshot->spec;
+    json_set_str(json_add_object(making->result.status, "endpoints"), key,
+                 arena_printf(making->arena, "%s.%s.svc:%d",
+                              name_child(making->arena, or_empty(spec->name), suffix),
+                              or_empty(spec->namespace), PORT_POSTGRES));
+}
+
+void status_facts(struct making *making)
+{
+    const struct model *model = making->model;
+    const struct model_instance *primary = model->primary;
+    cJSON *status = making->result.status;
+    json_set_int(status, "observedGeneration", model->snapshot->spec.generation);
+    json_set_str(status, "phase", model->phase);
+    if (primary != NULL) {
+        json_set_str(status, "primary", primary->name);
+        if (primary->seen->reported && given(primary->seen->report.postgres_version))
+            json_set_str(status, "version", primary->seen->report.postgres_version);
+    }
+    if (json_get(status, "version") == NULL) /* the last one known */
+        json_set_str(status, "version", json_str(making->old, "version", NULL));
+    json_set_str(
+        status, "selector",
+        arena_printf(making->arena, LABEL_CLUSTER "=%s", or_empty(model->snapshot->spec.name)));
+    write_endpoint(making, "readWrite", "rw");
+    write_endpoint(making, "readOnly", "ro");
+    write_endpoint(making, "any", "r");
+    write_instances(making);
+}

@@ -1,0 +1,42 @@
+/* What the files of this room share while a status is being built. */
+#pragma once
+
+#include <string.h>
+
+#include "status/status.h"
+
+struct making {
+    struct arena *arena;
+    struct model *model; /* a copy: its waits are added to */
+    const struct plan *plan;
+    const struct status_outcome *outcomes;
+    size_t outcome_count;
+    const cJSON *old; /* may be NULL */
+    struct status_result result;
+};
+
+static inline bool same(const char *a, const char *b)
+{
+    return strcmp(a ? a : "", b ? b : "") == 0;
+}
+
+static inline bool given(const char *text)
+{
+    return text && *text;
+}
+
+static inline const char *or_empty(const char *text)
+{
+    return text ? text : "";
+}
+
+/* outcomes.c: waits for collisions, objects being deleted, refusals, and what is not done yet. */
+void status_outcome_waits(struct making *making);
+/* conditions.c */
+void status_conditions(struct making *making);
+/* "waits until primary a-1 serves: ...; to unblock: ..." */
+char *status_wait_text(struct arena *arena, const struct model_wait *wait);
+/* facts.c: everything of the status but conditions and waits. */
+void status_facts(struct making *making);
+/* events.c */
+void status_events(struct making *making);

@@ -1,0 +1,152 @@
+/* What plan and apply met, as waits: who stands in the way, and what helps. */
+#include "status/internal.h"
+
+static struct model_wait *add(struct making *making, unsigned concerns, const char *reason,
+                              const char *what)
+{
+    struct model_wait *wait = model_wait_add(making->arena, making->model, what, reason);
+    wait->concerns = concerns;
+    return wait;
+}
+
+static unsigned concern_of(const char *kind)
+{
+    if (same(kind, "PersistentVolumeClaim"))
+        return CONCERN_STORAGE;
+    return same(kind, "Secret") ? CONCERN_CREDENTIALS : 0;
+}
+
+static void collision_waits(struct making *making)
+{
+    for (size_t i = 0; i < making->plan->collision_count; i++) {
+        const struct plan_collision *collision = &making->plan->collisions[i];
+        struct model_wait *wait = add(making, concern_of(collision->kind), REASON_NAME_COLLISION,
+                                      arena_printf(making->arena, "%s '%s' belongs to this cluster",
+                                                   collision->kind, collision->name));
+        wait->message = arena_printf(making->arena, "the name is taken by %s", collision->owner);
+        wait->unblock = "delete or rename that object, or give this cluster another name; it is "
+                        "never touched";
+        wait->fault = true;
+        wait->stalled = !collision->passing;
+    }
+}
+
+/* Volumes and instances that are being deleted have a wait of the model's. */
+static void held_waits(struct making *making)
+{
+    for (size_t i = 0; i < making->plan->held_count; i++) {
+        const struct seen_object *object = making->plan->held[i];
+        if (same(object->kind, "PersistentVolumeClaim") || same(object->kind, "StatefulSet"))
+            continue;
+        struct model_wait *wait =
+            add(making, 0, REASON_OBJECT_DELETING,
+                arena_printf(making->arena, "%s '%s' is there", object->kind, object->name));
+        wait->message = "it is being deleted, and is made anew once it is gone";
+    }
+}
+
+/* What a refusal means. The first line that fits counts; NULL texts and class 0 fit everything. */
+static const struct refusal {
+    int class;
+    const char *kind, *text;
+    const char *reason;
+    bool fault, stalled;
+    const char *unblock;
+} refusals[] = {
+    {ERR_FORBIDDEN, NULL, "exceeded quota", REASON_QUOTA_EXCEEDED, true, true,
+     "raise the namespace's ResourceQuota, or ask for less (spec.instances, spec.storage.size, "
+     "spec.resources)"},
+    {ERR_FORBIDDEN, NULL, "being terminated", REASON_NAMESPACE_TERMINATING, true, false, ""},
+    {0, "PersistentVolumeClaim", "resize", REASON_EXPANSION_REFUSED, true, true,
+     "set allowVolumeExpansion: true on the volume's StorageClass, if its provisioner can grow "
+     "volumes; else restore into a cluster with larger volumes"},
+    {0, "PersistentVolumeClaim", "expansion", REASON_EXPANSION_REFUSED, true, true,
+     "set allowVolumeExpansion: true on the volume's StorageClass, if its provisioner can grow "
+     "volumes; else restore into a cluster with larger volumes"},
+    {ERR_FORBIDDEN, NULL, NULL, REASON_FORBIDDEN, true, true,
+     "grant the operator what the message names (its ClusterRole comes with the manifests of its "
+     "version)"},
+    {ERR_INVALID, NULL, NULL, REASON_APPLY_REFUSED, true, true,
+     "correct in the spec what the message names"},
+    {ERR_INTERNAL, NULL, NULL, REASON_APPLY_FAILED, true, false, ""},
+    {0, NULL, NULL, REASON_APPLY_FAILED, false, false, ""},
+};
+
+static const struct refusal *classify(const struct error *err, const char *kind)
+{
+    const struct refusal *refusal = refusals;
+    while ((refusal->class && refusal->class != err->class) ||
+           (refusal->kind && !same(refusal->kind, kind)) ||
+           (refusal->text && !strstr(err->text, refusal->text)))
+        refusal++;
+    return refusal;
+}
+
+/* A reason of our own rooms is passed on; the API's words ("Invalid") are less than we know. */
+static bool has_own_reason(const struct error *err)
+{
+    return err->reason[0] != '\0' &&
+           (err->http_status == 0 || same(err->reason, REASON_NAME_COLLISION));
+}
+
+static void failure_wait(struct making *making, const struct status_outcome *outcome)
+{
+    const struct plan_action *action = outcome->action;
+    const char *kind = action ? action->kind : "Secret";
+    const struct refusal *refusal = classify(&outcome->err, kind);
+    bool own = has_own_reason(&outcome->err);
+    const char *what = action ? arena_printf(making->arena, "%s '%s' is %s", kind, action->name,
+                                             action->verb == PLAN_DELETE ? "removed" : "as wanted")
+                              : "the cluster's Secrets are as wanted";
+    struct model_wait *wait =
+        add(making, concern_of(kind),
+            own ? arena_strdup(making->arena, outcome->err.reason) : refusal->reason, what);
+    wait->message = arena_strdup(making->arena, outcome->err.text);
+    wait->unblock = refusal->unblock;
+    wait->fault = own || refusal->fault;
+    wait->stalled = own ? !err_policy(outcome->err.class)->retry : refusal->stalled;
+    if (same(wait->reason, REASON_NAME_COLLISION)) {
+        wait->unblock = "delete or rename that object, or give this cluster another name; it is "
+                        "never touched";
+        wait->stalled = true;
+    }
+}
+
+static bool is_tried(const struct making *making, const struct plan_action *action)
+{
+    for (size_t i = 0; i < making->outcome_count; i++)
+        if (making->outcomes[i].action == action)
+            return true;
+    return false;
+}
+
+static void pending_wait(struct making *making)
+{
+    const struct plan *plan = making->plan;
+    const struct plan_action *first = NULL;
+    size_t count = 0;
+    for (size_t i = 0; i < plan->count; i++)
+        if (!is_tried(making, &plan->actions[i])) {
+            first = first ? first : &plan->actions[i];
+            count++;
+        }
+    if (first == NULL)
+        return;
+    struct model_wait *wait =
+        add(making, 0, REASON_APPLY_PENDING,
+            arena_printf(making->arena, "the objects of generation %lld are written",
+                         (long long)making->model->snapshot->spec.generation));
+    wait->message = arena_printf(making->arena, "%s '%s'", first->kind, first->name);
+    if (count > 1)
+        wait->message = arena_printf(making->arena, "%s and %zu more", wait->message, count - 1);
+}
+
+void status_outcome_waits(struct making *making)
+{
+    collision_waits(making);
+    held_waits(making);
+    for (size_t i = 0; i < making->outcome_count; i++)
+        if (making->outcomes[i].err.class != 0)
+            failure_wait(making, &making->outcomes[i]);
+    pending_wait(making);
+}

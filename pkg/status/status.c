@@ -1,0 +1,78 @@
+#include "status/internal.h"
+
+#include "base/clock.h"
+
+enum { WAITS_SHOWN = 32 };
+
+static void write_waits(struct making *making)
+{
+    const struct model *model = making->model;
+    for (size_t i = 0; i < model->wait_count && i < WAITS_SHOWN; i++) {
+        const struct model_wait *wait = &model->waits[i];
+        cJSON *node = json_push_object(json_add_array(making->result.status, "waitingFor"));
+        json_set_str(node, "what", wait->what);
+        json_set_str(node, "reason", wait->reason);
+        json_set_str(node, "message", wait->message);
+        json_set_str(node, "since", clock_rfc3339(making->arena, wait->since_ms));
+        if (wait->next_ms > 0)
+            json_set_str(node, "next", clock_rfc3339(making->arena, wait->next_ms));
+        if (given(wait->unblock))
+            json_set_str(node, "unblock", wait->unblock);
+    }
+}
+
+/* Times alone are no reason to write. */
+static cJSON *without_times(struct arena *arena, const cJSON *status)
+{
+    cJSON *copy = json_copy(arena, status), *node;
+    cJSON_ArrayForEach(node, json_get(copy, "conditions"))
+        cJSON_DeleteItemFromObjectCaseSensitive(node, "lastTransitionTime");
+    cJSON_ArrayForEach(node, json_get(copy, "waitingFor"))
+    {
+        cJSON_DeleteItemFromObjectCaseSensitive(node, "since");
+        cJSON_DeleteItemFromObjectCaseSensitive(node, "next");
+    }
+    return copy;
+}
+
+static bool differs(const struct making *making)
+{
+    return making->old == NULL || !json_equal(without_times(making->arena, making->old),
+                                              without_times(making->arena, making->result.status));
+}
+
+/* The model is shared with others of the pass: waits are added to a copy. */
+static struct model *copy_model(struct arena *arena, const struct model *model, int64_t now_ms)
+{
+    struct model *copy = arena_alloc(arena, sizeof *copy);
+    *copy = *model;
+    copy->now_ms = now_ms;
+    copy->waits = arena_alloc(arena, model->wait_count * sizeof *model->waits);
+    if (model->wait_count > 0)
+        memcpy(copy->waits, model->waits, model->wait_count * sizeof *model->waits);
+    return copy;
+}
+
+struct status_result status_build(struct arena *arena, const struct model *model,
+                                  const struct plan *plan, const struct status_outcome *outcomes,
+                                  size_t outcome_count, int64_t now_ms)
+{
+    struct making making = {
+        .arena = arena,
+        .model = copy_model(arena, model, now_ms),
+        .plan = plan,
+        .outcomes = outcomes,
+        .outcome_count = outcome_count,
+        .old = model->snapshot->status,
+    };
+    making.result.status = json_object(arena);
+    status_outcome_waits(&making);
+    model_waits_sort(making.model);
+    making.model->phase = model_phase(making.model);
+    status_facts(&making);
+    write_waits(&making);
+    status_conditions(&making);
+    status_events(&making);
+    making.result.changed = differs(&making);
+    return making.result;
+}

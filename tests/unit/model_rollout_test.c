@@ -1,0 +1,248 @@
+#include "world.h"
+
+static void a_healthy_cluster_has_nothing_due(void **state)
+{
+    WORLD(3);
+    struct model *model = world_model(&world);
+    assert_int_equal(model->wait_count, 0);
+    assert_string_equal(model->phase, "Healthy");
+    assert_int_equal(world_deleted(model), 0);
+    assert_int_equal(world_restarted(model), 0);
+    assert_int_equal(model->next_ms, 0);
+}
+
+static void a_template_change_replaces_the_highest_replica_first(void **state)
+{
+    WORLD(3);
+    world_new_template(&world);
+    struct model *model = world_model(&world);
+    assert_int_equal(world_deleted(model), 3);
+    assert_string_equal(model->phase, "Updating");
+    assert_non_null(world_wait(model, REASON_ROLLOUT_PENDING));
+}
+
+static void nothing_is_replaced_before_the_set_carries_the_template(void **state)
+{
+    WORLD(2);
+    world.hashes[0] = world.hashes[1] = "template-2";
+    assert_int_equal(world_deleted(world_model(&world)), 0);
+    world_new_template(&world);
+    world.instances[1].set_observed_generation = 1;
+    assert_int_equal(world_deleted(world_model(&world)), 0);
+}
+
+static void the_next_replica_waits_until_the_last_one_streams(void **state)
+{
+    WORLD(3);
+    world_new_template(&world);
+    world_rolled(&world, 3);
+    world.replicas[1].state = "catchup";
+    assert_int_equal(world_deleted(world_model(&world)), 0);
+    world.replicas[1].state = "streaming";
+    assert_int_equal(world_deleted(world_model(&world)), 2);
+}
+
+static void the_primary_goes_last_and_only_while_all_replicas_stream(void **state)
+{
+    WORLD(2);
+    world_new_template(&world);
+    world_rolled(&world, 2);
+    world.replicas[0].lag_bytes = 65LL << 20;
+    assert_int_equal(world_deleted(world_model(&world)), 0);
+    world.replicas[0].lag_bytes = 0;
+    assert_int_equal(world_deleted(world_model(&world)), 1);
+}
+
+static void a_single_instance_is_replaced_at_once(void **state)
+{
+    WORLD(1);
+    world_new_template(&world);
+    assert_int_equal(world_deleted(world_model(&world)), 1);
+}
+
+static void a_replica_stuck_on_the_new_template_keeps_the_primary_untouched(void **state)
+{
+    WORLD(2);
+    world_new_template(&world);
+    world_rolled(&world, 2);
+    struct seen_instance *replica = &world.instances[1];
+    replica->pod.ready = replica->reported = false;
+    replica->pod.phase = "Pending";
+    replica->pod.waiting_reason = "ImagePullBackOff";
+    replica->pod.waiting_message = "manifest unknown";
+    world.snapshot.lease.report.replica_count = 0;
+    struct model *model = world_model(&world);
+    assert_int_equal(world_deleted(model), 0);
+    const struct model_wait *wait = world_wait(model, REASON_IMAGE_PULL_FAILED);
+    assert_true(wait->stalled);
+    assert_contains(wait->message, "postgres:17");
+    assert_contains(wait->message, "manifest unknown");
+    assert_string_equal(model->phase, "Degraded");
+}
+
+static void a_broken_outdated_pod_is_replaced_whatever_the_others_do(void **state)
+{
+    WORLD(3);
+    world_new_template(&world);
+    world.instances[0].pod.waiting_reason = "CrashLoopBackOff";
+    world.instances[0].pod.ready = false;
+    world.instances[1].pod.ready = false;
+    struct model *model = world_model(&world);
+    assert_true(model->instances[0].delete_pod);
+    assert_contains(model->instances[0].delete_reason, "CrashLoopBackOff");
+}
+
+static void a_pending_outdated_pod_is_replaced_before_there_is_a_primary(void **state)
+{
+    EMPTY_WORLD(1);
+    world_run(&world, 1, "");
+    struct seen_instance *seen = &world.instances[0];
+    seen->data = world_no_pvc("a-1-data");
+    seen->reported = seen->pod.ready = false;
+    seen->pod.phase = "Pending";
+    world_new_template(&world);
+    assert_int_equal(world_deleted(world_model(&world)), 1);
+}
+
+static void a_crash_recovery_is_never_disturbed(void **state)
+{
+    WORLD(1);
+    world_new_template(&world);
+    world.instances[0].pod.ready = false;
+    world.instances[0].report.phase = "Recovering";
+    struct model *model = world_model(&world);
+    assert_int_equal(world_deleted(model), 0);
+    assert_non_null(world_wait(model, REASON_RECOVERING));
+}
+
+static void a_replica_that_does_not_stream_may_go_though_another_is_stuck(void **state)
+{
+    WORLD(3);
+    world_new_template(&world);
+    world.replicas[0].state = "";
+    world.instances[2].reported = world.instances[2].pod.ready = false;
+    world.instances[2].pod.phase = "Pending";
+    world.instances[2].pod.revision = "rev-2";
+    world.instances[2].pod.unschedulable_message = "0/2 nodes are available";
+    assert_int_equal(world_deleted(world_model(&world)), 2);
+}
+
+static void replicas_are_left_alone_while_the_primary_is_the_fault(void **state)
+{
+    WORLD(3);
+    world_new_template(&world);
+    world.instances[0].pod.ready = false;
+    world.instances[0].report.phase = "Restarting";
+    assert_int_equal(world_deleted(world_model(&world)), 0);
+}
+
+static void a_restart_is_ordered_for_one_replica_at_a_time_then_the_primary(void **state)
+{
+    WORLD(3);
+    for (int i = 0; i < 3; i++)
+        world.instances[i].report.pending_restart = true;
+    assert_int_equal(world_restarted(world_model(&world)), 3);
+    world.instances[2].restart_token = "config-1";
+    assert_int_equal(world_restarted(world_model(&world)), 0);
+    world.instances[2].report.restart_token = "config-1";
+    world.instances[2].report.pending_restart = false;
+    assert_int_equal(world_restarted(world_model(&world)), 2);
+    world.instances[1].restart_token = world.instances[1].report.restart_token = "config-1";
+    world.instances[1].report.pending_restart = false;
+    world.replicas[0].state = "startup";
+    assert_int_equal(world_restarted(world_model(&world)), 0);
+    world.replicas[0].state = "streaming";
+    assert_int_equal(world_restarted(world_model(&world)), 1);
+}
+
+static void no_restart_is_ordered_for_a_configuration_that_is_not_loaded(void **state)
+{
+    WORLD(1);
+    world.instances[0].report.pending_restart = true;
+    world.instances[0].report.config_hash = "config-0";
+    struct model *model = world_model(&world);
+    assert_int_equal(world_restarted(model), 0);
+    assert_non_null(world_wait(model, REASON_CONFIGURATION_PENDING));
+}
+
+static void a_restart_that_changed_nothing_is_not_repeated(void **state)
+{
+    WORLD(1);
+    world.instances[0].report.pending_restart = true;
+    world.instances[0].report.pending_parameters = "shared_buffers";
+    world.instances[0].restart_token = world.instances[0].report.restart_token = "config-1";
+    struct model *model = world_model(&world);
+    assert_int_equal(world_restarted(model), 0);
+    assert_string_equal(model->instances[0].restart_token, "config-1");
+    assert_contains(world_wait(model, REASON_RESTART_INEFFECTIVE)->message, "shared_buffers");
+}
+
+static void tokens_stay_as_they_are_at_rest(void **state)
+{
+    WORLD(2);
+    world.instances[1].restart_token = "config-0";
+    assert_string_equal(world_model(&world)->instances[1].restart_token, "config-0");
+}
+
+static void a_new_operator_keeps_the_agents_image_until_the_template_changes(void **state)
+{
+    WORLD(2);
+    world.snapshot.agent_image = "agent:2";
+    struct model *model = world_model(&world);
+    assert_string_equal(model->instances[1].agent_image, "agent:1");
+    assert_int_equal(model->wait_count, 0);
+    world.hashes[1] = "template-2";
+    assert_string_equal(world_model(&world)->instances[1].agent_image, "agent:2");
+}
+
+static void a_silent_agent_of_an_old_pod_is_given_up_after_two_minutes(void **state)
+{
+    WORLD(2);
+    world_new_template(&world);
+    world.instances[1].reported = world.instances[1].pod.ready = false;
+    world.snapshot.lease.report.replica_count = 0;
+    struct model *model = world_model(&world);
+    assert_int_equal(world_deleted(model), 0);
+    assert_int_equal(model->next_ms, WORLD_NOW_MS + 60 * 1000);
+    world.now_ms = model->next_ms;
+    assert_int_equal(world_deleted(world_model(&world)), 2);
+}
+
+static void an_invalid_spec_makes_nothing_due(void **state)
+{
+    WORLD(2);
+    world_new_template(&world);
+    struct api_fault fault = {"spec.storage.size", "is no quantity; give for example 20Gi"};
+    world.snapshot.faults = (struct api_faults){&fault, 1};
+    struct model *model = model_build(arena, &world.snapshot, NULL, NULL, world.now_ms);
+    assert_int_equal(world_deleted(model), 0);
+    assert_true(model->primary->healthy);
+    assert_contains(model->waits[0].message, "spec.storage.size: is no quantity");
+    assert_int_equal(model->wait_count, 1);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_healthy_cluster_has_nothing_due),
+        cmocka_unit_test(a_template_change_replaces_the_highest_replica_first),
+        cmocka_unit_test(nothing_is_replaced_before_the_set_carries_the_template),
+        cmocka_unit_test(the_next_replica_waits_until_the_last_one_streams),
+        cmocka_unit_test(the_primary_goes_last_and_only_while_all_replicas_stream),
+        cmocka_unit_test(a_single_instance_is_replaced_at_once),
+        cmocka_unit_test(a_replica_stuck_on_the_new_template_keeps_the_primary_untouched),
+        cmocka_unit_test(a_broken_outdated_pod_is_replaced_whatever_the_others_do),
+        cmocka_unit_test(a_pending_outdated_pod_is_replaced_before_there_is_a_primary),
+        cmocka_unit_test(a_crash_recovery_is_never_disturbed),
+        cmocka_unit_test(a_replica_that_does_not_stream_may_go_though_another_is_stuck),
+        cmocka_unit_test(replicas_are_left_alone_while_the_primary_is_the_fault),
+        cmocka_unit_test(a_restart_is_ordered_for_one_replica_at_a_time_then_the_primary),
+        cmocka_unit_test(no_restart_is_ordered_for_a_configuration_that_is_not_loaded),
+        cmocka_unit_test(a_restart_that_changed_nothing_is_not_repeated),
+        cmocka_unit_test(tokens_stay_as_they_are_at_rest),
+        cmocka_unit_test(a_new_operator_keeps_the_agents_image_until_the_template_changes),
+        cmocka_unit_test(a_silent_agent_of_an_old_pod_is_given_up_after_two_minutes),
+        cmocka_unit_test(an_invalid_spec_makes_nothing_due),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
