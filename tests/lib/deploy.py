@@ -7,7 +7,7 @@ import threading
 from . import names, process, runner
 
 INSTALL = os.path.join(runner.ROOT, "manifests", "install")
-NAMESPACE, ACCOUNT, DEPLOYMENT = "pgkeel-system", "pgkeel", "pgkeel"
+NAMESPACE, ACCOUNT, DEPLOYMENT = "pgkeel-system", "pgkeel-controller", "pgkeel-controller"
 IMAGE = os.environ.get("IMAGE", "localhost/pgkeel:dev")
 
 
