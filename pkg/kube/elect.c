@@ -133,9 +133,7 @@ static void on_written(void *arg, const cJSON *body, const struct error *err)
         /* A conflict says that somebody else wrote; an unknown outcome that we may have: look. */
         cJSON_Delete(e->lease);
         e->lease = NULL;
-        if (e->releasing)
-            finish_release(e);
-        else if (err->class == ERR_CONFLICT && e->leads)
+        if (e->releasing || (err->class == ERR_CONFLICT && e->leads))
             look(e);
         else
             retry_later(e);

@@ -29,8 +29,10 @@ static void answer_as_told(struct server *server, struct exchange *x)
     struct scene *scene = server->arg;
     if (scene->only_token != NULL) {
         bool good = strstr(x->headers, scene->only_token) != NULL;
-        reply(x, good ? 200 : 401, "", good ? "{}" : "{\"kind\":\"Status\",\"reason\":"
-                                                     "\"Unauthorized\",\"message\":\"Unauthorized\"}");
+        reply(x, good ? 200 : 401, "",
+              good ? "{}"
+                   : "{\"kind\":\"Status\",\"reason\":"
+                     "\"Unauthorized\",\"message\":\"Unauthorized\"}");
     } else if (scene->refusals > 0 && x->number > scene->refusals) {
         reply(x, 200, "", "{}");
     } else {
@@ -115,7 +117,8 @@ static void an_apply_is_a_patch_with_its_own_type(void **state)
     assert_string_equal(s->world.server->last_target,
                         "/api/v1/namespaces/n/pods/p?fieldManager=a%20b&force=true");
     assert_true(sent_header(s, "\r\nContent-Type: application/apply-patch+yaml\r\n"));
-    assert_true(sent_header(s, "Accept: application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"));
+    assert_true(
+        sent_header(s, "Accept: application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"));
     assert_string_equal(s->world.server->last_body, "{\"kind\":\"Pod\"}");
 }
 
@@ -181,9 +184,10 @@ static void delete_options_hold_the_uid(void **state)
 {
     (void)state;
     AUTO_ARENA arena = arena_new();
-    assert_string_equal(json_canonical(arena, kube_delete_options(arena, "u-1", 0)),
-                        "{\"apiVersion\":\"v1\",\"gracePeriodSeconds\":0,\"kind\":\"DeleteOptions\","
-                        "\"preconditions\":{\"uid\":\"u-1\"},\"propagationPolicy\":\"Background\"}");
+    assert_string_equal(
+        json_canonical(arena, kube_delete_options(arena, "u-1", 0)),
+        "{\"apiVersion\":\"v1\",\"gracePeriodSeconds\":0,\"kind\":\"DeleteOptions\","
+        "\"preconditions\":{\"uid\":\"u-1\"},\"propagationPolicy\":\"Background\"}");
     assert_string_equal(json_canonical(arena, kube_delete_options(arena, NULL, -1)),
                         "{\"apiVersion\":\"v1\",\"kind\":\"DeleteOptions\","
                         "\"propagationPolicy\":\"Background\"}");
@@ -197,20 +201,28 @@ static void a_refusal_is_told_in_the_servers_words(void **state)
         const char *reason;
         int class;
     } cases[] = {
-        {400, "BadRequest", ERR_INVALID},       {401, "Unauthorized", ERR_FORBIDDEN},
-        {403, "Forbidden", ERR_FORBIDDEN},      {404, "NotFound", ERR_NOT_FOUND},
-        {409, "Conflict", ERR_CONFLICT},        {409, "AlreadyExists", ERR_CONFLICT},
-        {410, "Expired", ERR_GONE},             {415, "UnsupportedMediaType", ERR_INVALID},
-        {422, "Invalid", ERR_INVALID},          {500, "InternalError", ERR_INTERNAL},
-        {500, "ServerTimeout", ERR_OVERLOADED}, {503, "ServiceUnavailable", ERR_OVERLOADED},
-        {504, "Timeout", ERR_TIMEOUT},          {429, "TooManyRequests", ERR_OVERLOADED},
+        {400, "BadRequest", ERR_INVALID},
+        {401, "Unauthorized", ERR_FORBIDDEN},
+        {403, "Forbidden", ERR_FORBIDDEN},
+        {404, "NotFound", ERR_NOT_FOUND},
+        {409, "Conflict", ERR_CONFLICT},
+        {409, "AlreadyExists", ERR_CONFLICT},
+        {410, "Expired", ERR_GONE},
+        {415, "UnsupportedMediaType", ERR_INVALID},
+        {422, "Invalid", ERR_INVALID},
+        {500, "InternalError", ERR_INTERNAL},
+        {500, "ServerTimeout", ERR_OVERLOADED},
+        {503, "ServiceUnavailable", ERR_OVERLOADED},
+        {504, "Timeout", ERR_TIMEOUT},
+        {429, "TooManyRequests", ERR_OVERLOADED},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         s->status = cases[i].status;
-        s->body = arena_printf(s->world.arena,
-                               "{\"kind\":\"Status\",\"status\":\"Failure\",\"message\":\"no: %zu\","
-                               "\"reason\":\"%s\",\"code\":%d}",
-                               i, cases[i].reason, cases[i].status);
+        s->body =
+            arena_printf(s->world.arena,
+                         "{\"kind\":\"Status\",\"status\":\"Failure\",\"message\":\"no: %zu\","
+                         "\"reason\":\"%s\",\"code\":%d}",
+                         i, cases[i].reason, cases[i].status);
         ask(s, &get_pod);
         assert_int_equal(s->err.class, cases[i].class);
         assert_int_equal(s->err.http_status, cases[i].status);
@@ -408,8 +420,8 @@ static void credentials_never_travel_in_clear_text(void **state)
 static void a_server_that_is_no_url_is_refused(void **state)
 {
     struct scene *s = *state;
-    const char *const servers[] = {NULL, "", "10.0.0.1:6443", "https://", "https://h:0",
-                                   "https://h:99999", "ftp://h"};
+    const char *const servers[] = {
+        NULL, "", "10.0.0.1:6443", "https://", "https://h:0", "https://h:99999", "ftp://h"};
     for (size_t i = 0; i < sizeof servers / sizeof servers[0]; i++) {
         struct kube *kube;
         struct kube_config config = {.server = servers[i]};
@@ -556,8 +568,7 @@ static void waiting_gives_the_body_or_the_error(void **state)
 {
     struct scene *s = *state;
     cJSON *body = NULL;
-    assert_int_equal(
-        kube_call_wait(s->world.kube, s->world.arena, &get_pod, &body, &s->err), 0);
+    assert_int_equal(kube_call_wait(s->world.kube, s->world.arena, &get_pod, &body, &s->err), 0);
     assert_int_equal(json_int(body, "a", 0), 1);
     assert_int_equal(kube_call_wait(s->world.kube, s->world.arena, &get_pod, NULL, &s->err), 0);
     s->status = 404;

@@ -93,11 +93,10 @@ static void expect_fault(struct folder *folder, const char *cluster, const char 
 static void certificates_come_from_data(void **state)
 {
     struct folder *f = *state;
-    const char *cluster = arena_printf(f->arena, SERVER ", certificate-authority-data: %s",
-                                       base64(f, CA));
-    const char *user =
-        arena_printf(f->arena, "client-certificate-data: %s, client-key-data: %s",
-                     base64(f, CERT), base64(f, KEY));
+    const char *cluster =
+        arena_printf(f->arena, SERVER ", certificate-authority-data: %s", base64(f, CA));
+    const char *user = arena_printf(f->arena, "client-certificate-data: %s, client-key-data: %s",
+                                    base64(f, CERT), base64(f, KEY));
     assert_int_equal(load(f, write_config(f, cluster, user), NULL), 0);
     assert_string_equal(f->config.server, "https://10.0.0.1:6443");
     assert_string_equal(f->config.ca_pem, CA);
@@ -112,7 +111,8 @@ static void certificates_come_from_files_beside_the_kubeconfig(void **state)
     write_text(f, "ca.pem", CA);
     write_text(f, "cert.pem", CERT);
     const char *key = write_text(f, "key.pem", KEY);
-    const char *user = arena_printf(f->arena, "client-certificate: ./cert.pem, client-key: %s", key);
+    const char *user =
+        arena_printf(f->arena, "client-certificate: ./cert.pem, client-key: %s", key);
     const char *path = write_config(f, SERVER ", certificate-authority: ca.pem", user);
     assert_int_equal(load(f, path, NULL), 0);
     assert_string_equal(f->config.ca_pem, CA);
@@ -123,9 +123,9 @@ static void certificates_come_from_files_beside_the_kubeconfig(void **state)
 static void data_goes_before_a_file(void **state)
 {
     struct folder *f = *state;
-    const char *cluster =
-        arena_printf(f->arena, SERVER ", certificate-authority: /none, certificate-authority-data: %s",
-                     base64(f, CA));
+    const char *cluster = arena_printf(
+        f->arena, SERVER ", certificate-authority: /none, certificate-authority-data: %s",
+        base64(f, CA));
     assert_int_equal(load(f, write_config(f, cluster, ""), NULL), 0);
     assert_string_equal(f->config.ca_pem, CA);
 }
@@ -134,8 +134,8 @@ static void data_may_be_folded_over_lines(void **state)
 {
     struct folder *f = *state;
     char *text = base64(f, CA);
-    const char *cluster = arena_printf(f->arena, SERVER ", certificate-authority-data: \"%.20s\\n%s\\n\"",
-                                       text, text + 20);
+    const char *cluster = arena_printf(
+        f->arena, SERVER ", certificate-authority-data: \"%.20s\\n%s\\n\"", text, text + 20);
     assert_int_equal(load(f, write_config(f, cluster, ""), NULL), 0);
     assert_string_equal(f->config.ca_pem, CA);
 }
@@ -157,7 +157,8 @@ static void cluster_options_are_read(void **state)
     struct folder *f = *state;
     assert_int_equal(
         load(f,
-             write_config(f, SERVER ", tls-server-name: api.example, proxy-url: 'http://p:3128'", ""),
+             write_config(f, SERVER ", tls-server-name: api.example, proxy-url: 'http://p:3128'",
+                          ""),
              NULL),
         0);
     assert_string_equal(f->config.tls_server_name, "api.example");
@@ -239,8 +240,9 @@ static void faults_of_exec_name_the_field(void **state)
 {
     struct folder *f = *state;
     expect_fault(f, SERVER, "exec: x", "users[1].user.exec: must be a mapping");
-    expect_fault(f, SERVER, "exec: {apiVersion: client.authentication.k8s.io/v1alpha1, command: a}",
-                 "users[1].user.exec.apiVersion: 'client.authentication.k8s.io/v1alpha1' is neither");
+    expect_fault(
+        f, SERVER, "exec: {apiVersion: client.authentication.k8s.io/v1alpha1, command: a}",
+        "users[1].user.exec.apiVersion: 'client.authentication.k8s.io/v1alpha1' is neither");
     expect_fault(f, SERVER, "exec: {apiVersion: client.authentication.k8s.io/v1beta1}",
                  "users[1].user.exec.command: is missing");
     expect_fault(f, SERVER, "exec: {apiVersion: client.authentication.k8s.io/v1, command: a}",
@@ -248,10 +250,11 @@ static void faults_of_exec_name_the_field(void **state)
     expect_fault(f, SERVER,
                  "exec: {apiVersion: client.authentication.k8s.io/v1beta1, command: a, args: [1]}",
                  "users[1].user.exec.args: every argument must be a string");
-    expect_fault(f, SERVER,
-                 "exec: {apiVersion: client.authentication.k8s.io/v1beta1, command: a, env: [{name: "
-                 "x}]}",
-                 "users[1].user.exec.env: every entry needs name and value");
+    expect_fault(
+        f, SERVER,
+        "exec: {apiVersion: client.authentication.k8s.io/v1beta1, command: a, env: [{name: "
+        "x}]}",
+        "users[1].user.exec.env: every entry needs name and value");
 }
 
 static void an_insecure_cluster_is_refused_unless_allowed(void **state)
@@ -383,8 +386,8 @@ static void a_pod_uses_its_service_account(void **state)
     assert_string_equal(f->config.ca_pem, CA);
     assert_string_equal(f->config.token_file, arena_printf(f->arena, "%s/token", f->path));
     assert_string_equal(f->config.namespace, "prod");
-    assert_int_equal(kube_config_in_cluster(f->arena, "fd00::1", "443", f->path, &f->config, &f->err),
-                     0);
+    assert_int_equal(
+        kube_config_in_cluster(f->arena, "fd00::1", "443", f->path, &f->config, &f->err), 0);
     assert_string_equal(f->config.server, "https://[fd00::1]:443");
 }
 
@@ -402,8 +405,9 @@ static void a_pod_without_its_service_account_says_so(void **state)
 static void a_copy_stands_alone(void **state)
 {
     struct folder *f = *state;
-    const char *user = "token: t, as: jane, exec: {apiVersion: client.authentication.k8s.io/v1beta1,"
-                       " command: p, args: [x]}";
+    const char *user =
+        "token: t, as: jane, exec: {apiVersion: client.authentication.k8s.io/v1beta1,"
+        " command: p, args: [x]}";
     struct arena *other = arena_new();
     struct kube_config copy;
     assert_int_equal(load(f, write_config(f, SERVER, user), NULL), 0);

@@ -166,8 +166,9 @@ static void an_item_over_the_limit_ends_the_list(void **state)
 {
     (void)state;
     AUTO_BUFFER out = {0};
-    assert_int_equal(read_items("{\"items\":[{\"x\":1},{\"long\":\"0123456789\"}]}", 0, 100, 12, &out),
-                     ERR_INVALID);
+    assert_int_equal(
+        read_items("{\"items\":[{\"x\":1},{\"long\":\"0123456789\"}]}", 0, 100, 12, &out),
+        ERR_INVALID);
     assert_memory_equal(buffer_text(&out), "{\"x\":1}|", 8);
 }
 

@@ -168,11 +168,10 @@ static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struc
     struct server *server = arg;
     struct exchange *x = xcalloc(1, sizeof *x);
     x->server = server;
-    x->stream = server->tls
-                    ? bufferevent_openssl_socket_new(server->loop, fd, SSL_new(server->tls),
-                                                     BUFFEREVENT_SSL_ACCEPTING,
-                                                     BEV_OPT_CLOSE_ON_FREE)
-                    : bufferevent_socket_new(server->loop, fd, BEV_OPT_CLOSE_ON_FREE);
+    x->stream = server->tls ? bufferevent_openssl_socket_new(server->loop, fd, SSL_new(server->tls),
+                                                             BUFFEREVENT_SSL_ACCEPTING,
+                                                             BEV_OPT_CLOSE_ON_FREE)
+                            : bufferevent_socket_new(server->loop, fd, BEV_OPT_CLOSE_ON_FREE);
     x->next = server->exchanges;
     server->exchanges = x;
     server->connections++;
@@ -184,15 +183,14 @@ static struct server *server_new(struct event_base *loop,
                                  void (*answer)(struct server *, struct exchange *), void *arg)
 {
     struct server *server = xcalloc(1, sizeof *server);
-    struct sockaddr_in here = {.sin_family = AF_INET,
-                               .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct sockaddr_in here = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t length = sizeof here;
     server->loop = loop;
     server->answer = answer;
     server->arg = arg;
-    server->listener = evconnlistener_new_bind(loop, on_accept, server,
-                                               LEV_OPT_CLOSE_ON_FREE | LEV_OPT_REUSEABLE, 16,
-                                               (struct sockaddr *)&here, sizeof here);
+    server->listener =
+        evconnlistener_new_bind(loop, on_accept, server, LEV_OPT_CLOSE_ON_FREE | LEV_OPT_REUSEABLE,
+                                16, (struct sockaddr *)&here, sizeof here);
     assert_non_null(server->listener);
     getsockname(evconnlistener_get_fd(server->listener), (struct sockaddr *)&here, &length);
     server->port = ntohs(here.sin_port);
@@ -250,8 +248,7 @@ UNUSED static void world_open(struct world *world,
 {
     *world = (struct world){.loop = event_base_new(), .arena = arena_new()};
     world->server = server_new(world->loop, answer, arg);
-    world->config.server =
-        arena_printf(world->arena, "http://127.0.0.1:%d", world->server->port);
+    world->config.server = arena_printf(world->arena, "http://127.0.0.1:%d", world->server->port);
     world_client(world);
 }
 
