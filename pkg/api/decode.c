@@ -168,6 +168,31 @@ static void decode_scheduling(struct arena *arena, const cJSON *node, struct clu
     spec->allow_eviction = json_bool(node, "maintenance.allowEviction", false);
 }
 
+static void check_name(struct shape_faults *faults, const cJSON *node)
+{
+    const char *name = cJSON_GetStringValue(node);
+    if (node == NULL || (name && *name == '\0'))
+        shape_fault(faults, "metadata.name", "is required");
+    else if (name == NULL)
+        shape_fault(faults, "metadata.name", "must be a string, not %s (quote it)",
+                    shape_found(faults->arena, node));
+    else if (strlen(name) > CLUSTER_NAME_MAX)
+        shape_fault(faults, "metadata.name",
+                    "must not be longer than %d characters, is %zu: names of pods derive from it",
+                    CLUSTER_NAME_MAX, strlen(name));
+    else if (!syntax_dns_label(name))
+        shape_fault(faults, "metadata.name",
+                    "must be lower-case letters, digits and '-', beginning with a letter and not "
+                    "ending with '-', as names of Services are, not \"%.80s\"",
+                    name);
+}
+
+static bool is_namespace(const char *text)
+{
+    return *text && strlen(text) <= 63 &&
+           strspn(text, "abcdefghijklmnopqrstuvwxyz0123456789-") == strlen(text);
+}
+
 static void check_metadata(struct shape_faults *faults, const cJSON *object)
 {
     static const char *const known[] = {"apiVersion", "kind", "metadata", "spec", "status"};
@@ -188,23 +213,11 @@ static void check_metadata(struct shape_faults *faults, const cJSON *object)
     if (strcmp(json_str(object, "kind", ""), API_KIND) != 0)
         shape_fault(faults, "kind", "must be " API_KIND ", not \"%.80s\"",
                     json_str(object, "kind", ""));
-    const char *name = json_str(object, "metadata.name", "");
-    if (*name == '\0')
-        shape_fault(faults, "metadata.name", "is required");
-    else if (strlen(name) > CLUSTER_NAME_MAX)
-        shape_fault(faults, "metadata.name",
-                    "must not be longer than %d characters, is %zu: names of pods derive from it",
-                    CLUSTER_NAME_MAX, strlen(name));
-    else if (!syntax_dns_label(name))
-        shape_fault(faults, "metadata.name",
-                    "must be lower-case letters, digits and '-', beginning with a letter and not "
-                    "ending with '-', as names of Services are, not \"%.80s\"",
-                    name);
-    const char *namespace = json_str(object, "metadata.namespace", "default");
-    if (strlen(namespace) > 63 ||
-        strspn(namespace, "abcdefghijklmnopqrstuvwxyz0123456789-") != strlen(namespace))
-        shape_fault(faults, "metadata.namespace", "is no name of a namespace: \"%.80s\"",
-                    namespace);
+    check_name(faults, json_get(object, "metadata.name"));
+    const cJSON *namespace = json_get(object, "metadata.namespace");
+    if (namespace && (!cJSON_IsString(namespace) || !is_namespace(namespace->valuestring)))
+        shape_fault(faults, "metadata.namespace", "must be the name of a namespace, not %s",
+                    shape_found(faults->arena, namespace));
 }
 
 static void decode_metadata(struct arena *arena, const cJSON *object, struct cluster_spec *spec)

@@ -27,7 +27,8 @@
 #define ANN_TEMPLATE  "pgkeel.dev/template" /* StatefulSet: hash of the pod template without the
                                                agent's image, so that an upgrade of the operator
                                                restarts nobody */
-#define ANN_AGENT_IMAGE "pgkeel.dev/agent-image" /* StatefulSet: the image the agent came from */
+#define ANN_AGENT_IMAGE "pgkeel.dev/agent-image" /* StatefulSet: how and from which image the agent
+                                                   comes: "volume:IMAGE" or "install:IMAGE" */
 #define ANN_REPORT    "pgkeel.dev/report"   /* pod: struct instance_report as JSON, by the agent */
 #define ANN_BOOTSTRAP "pgkeel.dev/bootstrap" /* lease: {"instance":"a-1","mode":"initdb"|"existing"},
                                                 by the operator: who may take it while it was never

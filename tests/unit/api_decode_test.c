@@ -210,6 +210,16 @@ static void names_follow_the_rules_of_services(void **state)
                   "derive from it\n");
 }
 
+static void names_that_yaml_takes_for_something_else_are_told(void **state)
+{
+    (void)state;
+    assert_faults("apiVersion: pgkeel.dev/v1alpha1\nkind: PostgresCluster\n"
+                  "metadata: {name: 1, namespace: n}\n"
+                  "spec: {instances: 1, postgres: {version: 17}, storage: {size: 1Gi}}\n",
+                  "metadata.name: must be a string, not the number 1 (quote it)\n"
+                  "metadata.namespace: must be the name of a namespace, not the boolean false\n");
+}
+
 static void volumes_cannot_be_filled_by_design(void **state)
 {
     (void)state;
@@ -289,6 +299,7 @@ int main(void)
         cmocka_unit_test(missing_fields_are_named),
         cmocka_unit_test(wrong_types_are_named_with_what_was_found),
         cmocka_unit_test(names_follow_the_rules_of_services),
+        cmocka_unit_test(names_that_yaml_takes_for_something_else_are_told),
         cmocka_unit_test(volumes_cannot_be_filled_by_design),
         cmocka_unit_test(names_of_secrets_roles_and_databases_do_not_collide),
         cmocka_unit_test(resources_and_scheduling_are_checked),

@@ -1,0 +1,34 @@
+/*
+ * One StatefulSet of one replica per instance: Kubernetes never starts a second pod beside a
+ * terminating one on the same volume, and makes it anew while the operator is away. OnDelete: the
+ * operator alone decides when a changed template takes effect.
+ */
+#include "desired/internal.h"
+
+/* How the agent comes into the pod is kept with its image in the annotation, so that a template
+ * that stays stays whole: a fresh image has no such word yet, and the server decides. */
+static const char *agent_source(const struct build *build, const char *image)
+{
+    if (strncmp(image, "volume:", 7) == 0 || strncmp(image, "install:", 8) == 0)
+        return image;
+    return arena_printf(build->arena, "%s:%s",
+                        build->snapshot->image_volumes ? "volume" : "install", image);
+}
+
+void build_instance(struct build *build, const struct model_instance *instance)
+{
+    const char *name = instance->name, *agent = agent_source(build, instance->agent_image);
+    cJSON *set = build_object(build, "apps/v1", "StatefulSet", name, OWNED);
+    build_label(set, LABEL_INSTANCE, name);
+    build_annotate(set, ANN_AGENT_IMAGE, agent);
+    build_annotate(set, ANN_TEMPLATE, desired_template_hash(build->arena, build->snapshot, name));
+    cJSON *spec = json_add_object(set, "spec");
+    json_set_int(spec, "replicas", 1);
+    json_set_str(spec, "serviceName", build_child(build, "pods"));
+    json_set_str(spec, "podManagementPolicy", "Parallel");
+    json_set_int(spec, "revisionHistoryLimit", 2);
+    json_set_str(json_add_object(spec, "updateStrategy"), "type", "OnDelete");
+    cJSON *selector = json_add_object(spec, "selector");
+    json_set_str(build_selector(build, selector, "matchLabels"), LABEL_INSTANCE, name);
+    build_pod(build, json_add_object(spec, "template"), name, agent);
+}

@@ -1,0 +1,47 @@
+/* What the files of this room share while the objects of one cluster are being built. */
+#pragma once
+
+#include <string.h>
+
+#include "api/names.h"
+#include "desired/desired.h"
+
+struct build {
+    struct arena *arena;
+    const struct cluster_spec *spec;
+    const struct snapshot *snapshot;
+    const struct model *model; /* NULL while a template is only hashed */
+    cJSON **objects;
+    size_t count, capacity;
+};
+
+enum owner {
+    OWNED,    /* goes with the cluster object */
+    RETAINED, /* outlives it while spec.storage.retain is true */
+};
+
+/* A new object in the list, with labels and owner; `name` is the whole name. */
+cJSON *build_object(struct build *build, const char *api_version, const char *kind,
+                    const char *name, enum owner owner);
+/* metadata.labels / metadata.annotations of an object of ours. */
+void build_label(cJSON *object, const char *key, const char *value);
+void build_annotate(cJSON *object, const char *key, const char *value);
+/* {LABEL_CLUSTER: name}, added as `key` to `node`; returns it for more. */
+cJSON *build_selector(const struct build *build, cJSON *node, const char *key);
+/* "<cluster>-<suffix>" */
+const char *build_child(const struct build *build, const char *suffix);
+
+/* config.c */
+char *config_postgresql(struct arena *arena, const struct cluster_spec *spec);
+char *config_hba(struct arena *arena, const struct cluster_spec *spec);
+void build_config(struct build *build);
+/* pod.c: the pod template of an instance; agent NULL leaves out the agent's image and its delivery
+ * (for hashes), else "volume:IMAGE" or "install:IMAGE". */
+void build_pod(const struct build *build, cJSON *template, const char *instance, const char *agent);
+/* One file per subject. */
+void build_rbac(struct build *build);
+void build_services(struct build *build);
+void build_primary(struct build *build);
+void build_disruption(struct build *build);
+void build_volumes(struct build *build, const struct model_instance *instance);
+void build_instance(struct build *build, const struct model_instance *instance);
