@@ -28,12 +28,10 @@ def testcluster():
 def kube():
     if "kube" not in _parts:
         connected = testcluster().connect()
-        deploy.install(connected)
+        # The operator runs on the host here, with the rights of its ServiceAccount.
+        deploy.install(connected, replicas=0)
         _parts["kube"] = connected
         _parts["namespaces"] = deploy.Namespaces(connected, "t")
-        # No node: the Deployment cannot run, and must not once there is one either.
-        connected.kubectl("scale", "-n", deploy.NAMESPACE, "deployment/" + deploy.DEPLOYMENT,
-                          "--replicas=0")
         for lease in connected.list("Lease", deploy.NAMESPACE):
             connected.delete("Lease", deploy.NAMESPACE, lease["metadata"]["name"])
     return _parts["kube"]

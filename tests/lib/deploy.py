@@ -11,9 +11,27 @@ NAMESPACE, ACCOUNT, DEPLOYMENT = "pgkeel-system", "pgkeel-controller", "pgkeel-c
 IMAGE = os.environ.get("IMAGE", "localhost/pgkeel:dev")
 
 
-def install(kube):
-    """kubectl apply -k, as the README says; then the CRD is served."""
-    kube.kubectl("apply", "-k", INSTALL)
+OVERLAY = """apiVersion: kustomize.config.k8s.io/v1beta1
+kind: Kustomization
+resources: [%s]
+images: [{name: localhost/pgkeel, newName: %s, newTag: "%s"}]
+patches:
+- target: {kind: Deployment, name: pgkeel-controller}
+  patch: |-
+    - op: replace
+      path: /spec/replicas
+      value: %d
+"""
+
+
+def install(kube, image=IMAGE, replicas=1):
+    """kubectl apply -k, through an overlay as the README shows it; then the CRD is served."""
+    folder = os.path.join(runner.BUILD, "install-overlay")
+    os.makedirs(folder, exist_ok=True)
+    with open(os.path.join(folder, "kustomization.yaml"), "w") as out:
+        out.write(OVERLAY % ((os.path.relpath(INSTALL, folder),) + tuple(image.rsplit(":", 1))
+                             + (replicas,)))
+    kube.kubectl("apply", "-k", folder)
     kube.kubectl("wait", "--for=condition=Established", "--timeout=30s",
                  "crd/postgresclusters.pgkeel.dev")
     kube.forget_kinds()

@@ -1,0 +1,297 @@
+"""Things die, freeze and are cut off while a client writes; nothing acknowledged is lost."""
+import time
+
+from rig import Cluster, deploy, kube, namespace, testcluster
+from lib.runner import check, equal, never, test, wait_for
+
+
+@test("A replica whose pod is deleted comes back streaming, without a new copy")
+def _replica_deleted():
+    with namespace() as where:
+        cluster = Cluster(where).apply()
+        cluster.ready()
+        replica = cluster.replica()
+        made = cluster.shell(replica, "stat -c %i.%Y /pgkeel/data/pgdata/PG_VERSION")
+        uid = cluster.uid(replica)
+        cluster.delete_pod(replica)
+        cluster.told("ReplicasStreaming", seconds=60)
+        cluster.pod_ready(replica, 120, not_uid=uid)
+        cluster.ready(60)
+        equal(cluster.shell(replica, "stat -c %i.%Y /pgkeel/data/pgdata/PG_VERSION"), made,
+              "PG_VERSION of the replica")
+
+
+@test("A primary whose pod is deleted comes back as primary, and no acknowledged row is lost")
+def _primary_deleted():
+    with namespace() as where:
+        cluster = Cluster(where).apply()
+        cluster.ready()
+        primary = cluster.primary()
+        uid, epoch = cluster.uid(primary), _epoch(cluster)
+        with cluster.ledger() as ledger:
+            begun = time.monotonic()
+            cluster.delete_pod(primary)
+            cluster.told("PrimaryReady", seconds=60)
+            cluster.pod_ready(primary, 120, not_uid=uid)
+            cluster.ready(60)
+            ledger.wait_for_more(50)
+        equal(cluster.primary(), primary, "primary")
+        check(_epoch(cluster) > epoch, "the epoch did not grow")
+        ledger.check()
+        print("        longest pause of the client %.2f s" % ledger.longest_pause(begun))
+
+
+def _epoch(cluster):
+    return kube().get("Lease", cluster.where, cluster.name + "-primary")["spec"]["leaseTransitions"]
+
+
+@test("A pod deleted with force never gives two servers on one volume")
+def _forced():
+    with namespace() as where:
+        cluster = Cluster(where).apply()
+        cluster.ready()
+        primary = cluster.primary()
+        uid = cluster.uid(primary)
+        with cluster.ledger() as ledger:
+            cluster.delete_pod(primary, gracePeriodSeconds=0)
+            cluster.pod_ready(primary, 180, not_uid=uid)
+            cluster.ready(120)
+            ledger.wait_for_more(50)
+        ledger.check()
+        equal(cluster.value("select count(*) from pg_class c where relkind = 'i' and not exists "
+                            "(select 1 from pg_index i where i.indexrelid = c.oid)"), "0", "catalog")
+
+
+@test("A killed postmaster is started again in place, within seconds, and no row is lost")
+def _postmaster():
+    with namespace() as where:
+        cluster = Cluster(where).apply()
+        cluster.ready()
+        primary = cluster.primary()
+        restarts, uid = cluster.restarts(primary), cluster.uid(primary)
+        with cluster.ledger() as ledger:
+            for _ in range(3):
+                old = cluster.postmaster(primary)
+                begun = time.monotonic()
+                cluster.shell(primary, "kill -KILL " + old)
+                wait_for(lambda: ledger.moments[-1] > begun + 0.05 and
+                         cluster.postmaster(primary) != old, 60, "writes to go on", every=0.1)
+                ledger.wait_for_more(20)
+                print("        pause %.2f s" % ledger.longest_pause(begun))
+        ledger.check()
+        equal((cluster.restarts(primary), cluster.uid(primary)), (restarts, uid),
+              "restarts of the container")
+        cluster.ready(60)
+
+
+@test("A killed replica's postmaster streams again")
+def _replica_postmaster():
+    with namespace() as where:
+        cluster = Cluster(where).apply()
+        cluster.ready()
+        replica = cluster.replica()
+        old = cluster.postmaster(replica)
+        cluster.shell(replica, "kill -KILL " + old)
+        wait_for(lambda: cluster.postmaster(replica) not in ("", old), 30, "another postmaster")
+        wait_for(lambda: cluster.value(
+            "select state from pg_stat_replication", user="postgres", database="postgres")
+            == "streaming", 30, "the replica to stream")
+        cluster.ready(30)
+
+
+@test("An agent that is killed is restarted with its postgres, and no row is lost")
+def _agent():
+    import os
+    import signal
+    from service import agent_pid
+    with namespace() as where:
+        cluster = Cluster(where).apply()
+        cluster.ready()
+        primary = cluster.primary()
+        with cluster.ledger() as ledger:
+            os.kill(agent_pid(cluster, primary), signal.SIGKILL)
+            wait_for(lambda: cluster.restarts(primary) == 1, 60, "the container to restart")
+            cluster.pod_ready(primary, 120)
+            cluster.ready(60)
+            ledger.wait_for_more(50)
+        ledger.check()
+
+
+@test("A crash recovery that takes longer than every probe is not killed")
+def _recovery():
+    with namespace() as where:
+        cluster = Cluster(where).apply(1, postgres={"version": 17, "parameters": {
+            "checkpoint_timeout": "1h", "max_wal_size": "2GB"}}, walStorage={"size": "4Gi"})
+        cluster.ready()
+        restarts, uid = cluster.restarts("1"), cluster.uid("1")
+        with cluster.connect() as wire:
+            wire.query("create table t as select generate_series(1, 400000) as x")
+        # The recovery is held up right at its start, by stopping the process that replays. The
+        # shell asks in a tight loop: it must not come too late.
+        cluster.shell("1", """
+            kill -KILL $(head -n 1 /pgkeel/data/pgdata/postmaster.pid)
+            for i in $(seq 2000); do
+                for p in /proc/[0-9]*; do
+                    case "$(cat $p/cmdline 2>/dev/null | tr '\\0' ' ')" in
+                    *"startup recovering"*|*": startup"*)
+                        kill -STOP ${p#/proc/} && echo ${p#/proc/} >/tmp/stopped && exit 0 ;;
+                    esac
+                done
+            done
+            exit 0""")
+        held = cluster.shell("1", "cat /tmp/stopped 2>/dev/null", check=False)
+        check(held, "the recovery was over before it could be stopped: the test proves nothing")
+        cluster.told("Ready", seconds=30)
+        never(lambda: (cluster.restarts("1"), cluster.uid("1")) != (restarts, uid), 60,
+              "a restart during crash recovery")
+        cluster.shell("1", "kill -CONT " + held)
+        cluster.ready(60)
+        equal(cluster.value("select count(*) from t"), "400000", "rows")
+        equal((cluster.restarts("1"), cluster.uid("1")), (restarts, uid), "restarts")
+
+
+@test("A clone that is killed in its middle starts over cleanly and ends streaming")
+def _clone_killed():
+    with namespace() as where:
+        cluster = Cluster(where).apply(1)
+        cluster.ready()
+        with cluster.connect() as wire:
+            wire.query("create table big as select g as x, repeat(md5(g::text), 20) as y "
+                       "from generate_series(1, 300000) g")
+        kube().kubectl("scale", "-n", where, "pgc/a", "--replicas=2")
+        kills = 0
+        for _ in range(3):
+            wait_for(lambda: cluster.pod("2") and cluster.report("2").get("phase") in
+                     ("Cloning", "Running"), 90, "the clone to begin", every=0.02)
+            if cluster.report("2")["phase"] == "Running":
+                break
+            uid = cluster.uid("2")
+            cluster.delete_pod("2", gracePeriodSeconds=0)
+            kills += 1
+            wait_for(lambda: cluster.pod("2") and cluster.uid("2") != uid, 60, "another pod")
+        check(kills, "the clone was never caught in its middle: the test proves nothing")
+        cluster.ready(180)
+        equal(cluster.value("select count(*) from big", "ro"), "300000", "rows on the replica")
+
+
+@test("A node that freezes for twenty seconds and thaws costs a pause and no row")
+def _node_frozen():
+    with namespace() as where:
+        cluster = Cluster(where).apply()
+        cluster.ready()
+        primary = cluster.primary()
+        with cluster.ledger() as ledger:
+            begun = time.monotonic()
+            with testcluster().frozen("node", cluster.node(primary)):
+                never(lambda: len(ledger.moments) and time.monotonic() - ledger.moments[-1] < 1
+                      and time.monotonic() - begun > 5, 20, "a write on a frozen node")
+            ledger.wait_for_more(50, 60)
+        cluster.ready(120)
+        equal(cluster.primary(), primary, "primary")
+        ledger.check()
+
+
+@test("A primary cut off from the API server goes on serving, and says so truthfully when healed")
+def _cut_from_api():
+    with namespace() as where:
+        cluster = Cluster(where).apply()
+        cluster.ready()
+        primary = cluster.primary()
+        restarts = cluster.restarts(primary)
+        with cluster.ledger() as ledger:
+            with testcluster().cut(cluster.node(primary), "api"):
+                begun = time.monotonic()
+                never(lambda: time.monotonic() - ledger.moments[-1] > 5, 40,
+                      "a pause of writes while the API server cannot be reached")
+            ledger.wait_for_more(20)
+        check(ledger.longest_pause(begun) < 5, "writes paused for %.1f s",
+              ledger.longest_pause(begun))
+        ledger.check()
+        equal(cluster.restarts(primary), restarts, "restarts")
+        cluster.ready(120)
+
+
+@test("A replica's node cut off from everybody is told in status, and heals")
+def _cut_replica():
+    with namespace() as where:
+        cluster = Cluster(where).apply()
+        cluster.ready()
+        with cluster.ledger() as ledger:
+            with testcluster().cut(cluster.node(cluster.replica())):
+                cluster.told("ReplicasStreaming", seconds=90)
+                cluster.told("Ready", seconds=10)
+                ledger.wait_for_more(50)
+            cluster.ready(150)
+        ledger.check()
+
+
+@test("An API server that freezes for over a minute does not stop writes, nor a server's restart")
+def _api_frozen():
+    with namespace() as where:
+        cluster = Cluster(where).apply()
+        cluster.ready()
+        primary = cluster.primary()
+        restarts = cluster.restarts(primary)
+        from service import agent_pid
+        import os
+        import signal
+        agent = agent_pid(cluster, primary)
+        with cluster.ledger() as ledger:
+            with testcluster().frozen("apiserver"):
+                begun = time.monotonic()
+                never(lambda: time.monotonic() - ledger.moments[-1] > 5, 45,
+                      "a pause of writes while the API server is frozen")
+                check(ledger.longest_pause(begun) < 2, "a pause of %.1f s",
+                      ledger.longest_pause(begun))
+                # And the server itself may crash meanwhile.
+                os.kill(_child(agent), signal.SIGKILL)
+                ledger.wait_for_more(200, 60)
+                never(lambda: time.monotonic() - ledger.moments[-1] > 5, 20, "a pause of writes")
+        equal(cluster.restarts(primary), restarts, "restarts")
+        cluster.ready(120)
+        ledger.check()
+
+
+def _child(agent):
+    """The postmaster, on this machine's own process table."""
+    with open("/proc/%d/task/%d/children" % (agent, agent)) as source:
+        for pid in source.read().split():
+            with open("/proc/%s/comm" % pid) as name:
+                if name.read().strip() == "postgres":
+                    return int(pid)
+    raise LookupError("the agent has no postgres")
+
+
+@test("With the operator gone a primary that dies comes back; the operator returns to a whole cluster")
+def _no_operator():
+    with namespace() as where:
+        cluster = Cluster(where).apply()
+        cluster.ready()
+        primary = cluster.primary()
+        uid = cluster.uid(primary)
+        kube().kubectl("scale", "-n", deploy.NAMESPACE, "deployment/" + deploy.DEPLOYMENT,
+                       "--replicas=0")
+        try:
+            wait_for(lambda: not [p for p in kube().list("Pod", deploy.NAMESPACE)], 60,
+                     "the operator to be gone", every=0.3)
+            with cluster.ledger() as ledger:
+                cluster.delete_pod(primary)
+                cluster.pod_ready(primary, 120, not_uid=uid)
+                ledger.wait_for_more(50, 60)
+            ledger.check()
+        finally:
+            kube().kubectl("scale", "-n", deploy.NAMESPACE, "deployment/" + deploy.DEPLOYMENT,
+                           "--replicas=1")
+            kube().kubectl("rollout", "status", "-n", deploy.NAMESPACE, "--timeout=90s",
+                           "deployment/" + deploy.DEPLOYMENT, timeout=120)
+        cluster.ready(60)
+
+
+@test("An operator killed while a cluster comes up is replaced, and the cluster is Ready")
+def _operator_killed():
+    with namespace() as where:
+        cluster = Cluster(where).apply()
+        for pod in kube().list("Pod", deploy.NAMESPACE):
+            kube().delete("Pod", deploy.NAMESPACE, pod["metadata"]["name"], gracePeriodSeconds=0)
+        cluster.ready(150)
+        equal(cluster.value("select 1"), "1", "the server")

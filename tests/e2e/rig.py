@@ -1,0 +1,211 @@
+"""The full test cluster with the operator in it, and hands to look into a cluster of PostgreSQL."""
+import base64
+import hashlib
+import json
+import os
+import sys
+import time
+
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+from lib import deploy, names, runner  # noqa: E402
+from lib.ledger import Ledger  # noqa: E402
+from lib.postgres import Connection  # noqa: E402
+from lib.testcluster import TestCluster  # noqa: E402
+
+_parts = {}
+APP = "app"
+
+
+def image():
+    """Named by its content, so that a new build is a new image on the nodes."""
+    with open(runner.PGKEEL, "rb") as program:
+        return "localhost/pgkeel:t-" + hashlib.sha256(program.read()).hexdigest()[:12]
+
+
+def testcluster():
+    if "testcluster" not in _parts:
+        cluster = TestCluster(os.environ.get("PGKEEL_TESTCLUSTER", "main"))
+        if not cluster.is_up():
+            if not os.environ.get("PGKEEL_KEEP"):
+                runner.suite.cleanup.insert(0, cluster.down)
+            cluster.up()
+        _parts["testcluster"] = cluster
+    return _parts["testcluster"]
+
+
+def _load_images(cluster):
+    archives = deploy.run(os.path.join(runner.ROOT, "hack", "pgimages"), "build", "postgres:17",
+                          "postgres:15").stdout.split()
+    archive = os.path.join(runner.BUILD, "pgkeel-e2e.tar")
+    deploy.run(os.path.join(runner.ROOT, "hack", "image"), "build", "--tag", image(), "--output",
+               archive)
+    cluster.run("load-image", archive, *archives)
+
+
+def kube():
+    if "kube" not in _parts:
+        cluster = testcluster()
+        connected = cluster.connect()
+        _load_images(cluster)
+        deploy.install(connected, image())
+        connected.kubectl("rollout", "status", "-n", deploy.NAMESPACE, "--timeout=120s",
+                          "deployment/" + deploy.DEPLOYMENT, timeout=150)
+        _parts["kube"] = connected
+        _parts["namespaces"] = Restricted(connected, "e")
+    return _parts["kube"]
+
+
+class Restricted(deploy.Namespaces):
+    """Every namespace enforces the restricted Pod Security Standard."""
+
+    def __call__(self):
+        outer = super().__call__()
+        enter = outer.__class__.__enter__
+
+        class Labelled(outer.__class__):
+            def __enter__(inner):
+                name = enter(inner)
+                self.kube.edit("Namespace", None, name, {"metadata": {"labels": {
+                    "pod-security.kubernetes.io/enforce": "restricted"}}})
+                return name
+        outer.__class__ = Labelled
+        return outer
+
+
+def namespace():
+    kube()
+    return _parts["namespaces"]()
+
+
+class Cluster:
+    """A PostgresCluster and everything a test asks of it."""
+
+    def __init__(self, where, name="a"):
+        self.where, self.name = where, name
+        self.kube = kube()
+
+    # -- the object ------------------------------------------------------------------------------
+    def apply(self, instances=2, **spec):
+        self.applied = time.monotonic()
+        self.kube.apply(names.cluster(self.name, self.where, instances, **spec))
+        return self
+
+    def edit(self, **spec):
+        return self.kube.edit("PostgresCluster", self.where, self.name, {"spec": spec})
+
+    def get(self):
+        return self.kube.get("PostgresCluster", self.where, self.name)
+
+    def ready(self, seconds=90):
+        return self.kube.condition(self.where, self.name, "Ready", seconds)
+
+    def told(self, condition, needle="", seconds=60, status="False"):
+        return self.kube.condition(self.where, self.name, condition, seconds, status=status,
+                                   needle=needle)
+
+    def delete(self):
+        self.kube.delete("PostgresCluster", self.where, self.name)
+
+    # -- pods ------------------------------------------------------------------------------------
+    def pod(self, instance):
+        return self.kube.get("Pod", self.where, "%s-%s-0" % (self.name, instance))
+
+    def uid(self, instance):
+        return self.pod(instance)["metadata"]["uid"]
+
+    def restarts(self, instance):
+        return sum(c["restartCount"] for c in self.pod(instance)["status"]["containerStatuses"])
+
+    def primary(self):
+        """'1', '2' ... as the status names it."""
+        return self.get()["status"]["primary"].rsplit("-", 1)[1]
+
+    def replica(self):
+        return next(str(n) for n in range(1, 10) if str(n) != self.primary())
+
+    def delete_pod(self, instance, **options):
+        self.kube.delete("Pod", self.where, "%s-%s-0" % (self.name, instance), **options)
+
+    def pod_ready(self, instance, seconds=60, not_uid=None):
+        def probe(pod):
+            return pod and pod["metadata"]["uid"] != not_uid and any(
+                c["type"] == "Ready" and c["status"] == "True"
+                for c in pod["status"].get("conditions", [])) and pod
+        return self.kube.wait("Pod", self.where, "%s-%s-0" % (self.name, instance), probe, seconds,
+                              "Ready of instance %s" % instance)
+
+    def shell(self, instance, script, check=True):
+        done = self.kube.kubectl("exec", "-n", self.where, "%s-%s-0" % (self.name, instance), "-c",
+                                 "postgres", "--", "sh", "-c", script, check=False)
+        if check and done.returncode != 0:
+            raise runner.Failed("in instance %s: %s: %s" % (instance, script, done.stderr))
+        return done.stdout.strip()
+
+    def postmaster(self, instance):
+        return self.shell(instance, "head -n 1 /pgkeel/data/pgdata/postmaster.pid")
+
+    def logs(self, instance, *words):
+        return self.kube.kubectl("logs", "-n", self.where, "%s-%s-0" % (self.name, instance), "-c",
+                                 "postgres", *words)
+
+    def report(self, instance):
+        return json.loads((self.pod(instance)["metadata"].get("annotations") or {}).get(
+            names.REPORT, "{}"))
+
+    def node(self, instance):
+        return self.pod(instance)["spec"]["nodeName"]
+
+    # -- SQL -------------------------------------------------------------------------------------
+    def secret(self, which):
+        data = self.kube.get("Secret", self.where, "%s-%s" % (self.name, which))["data"]
+        return {k: base64.b64decode(v).decode() for k, v in data.items()}
+
+    def address(self, service="rw"):
+        return self.kube.get("Service", self.where, "%s-%s" % (self.name, service))["spec"][
+            "clusterIP"]
+
+    def connect(self, service="rw", user="app", database=APP, password=None, **options):
+        """Through a Service, with the certificate verified against the Service's name."""
+        secret = self.secret("app" if user == "app" else "superuser")
+        options.setdefault("ca", self.secret("server")["ca.crt"])
+        options.setdefault("server_name", "%s-%s.%s.svc" % (self.name, service, self.where))
+        return Connection(options.pop("host", None) or self.address(service), user,
+                          password or secret["password"], database, **options)
+
+    def value(self, sql, service="rw", **options):
+        with self.connect(service, **options) as wire:
+            return wire.value(sql)
+
+    def ledger(self):
+        """Looks everything up once: it must run on while the API server is away."""
+        host, secret = self.address("rw"), self.secret("app")
+        ca, name = self.secret("server")["ca.crt"], "%s-rw.%s.svc" % (self.name, self.where)
+        return Ledger(lambda: Connection(host, "app", secret["password"], APP, ca=ca,
+                                         server_name=name, timeout=5))
+
+    def started_at(self, instance):
+        """When this instance's postgres started."""
+        return self.on(instance, "select pg_postmaster_start_time()")
+
+    def on(self, instance, sql, database=APP):
+        """On this very instance, through its own address."""
+        address = self.pod(instance)["status"]["podIP"]
+        with self.connect(host=address, server_name=None, database=database) as wire:
+            return wire.value(sql)
+
+
+def _evidence(log):
+    namespaces = _parts.get("namespaces")
+    if namespaces is not None and getattr(namespaces, "evidence", None):
+        log.section("the namespace", namespaces.evidence)
+        namespaces.evidence = None
+    if "kube" in _parts:
+        log.section("the operator's log", _parts["kube"].kubectl(
+            "logs", "-n", deploy.NAMESPACE, "deployment/" + deploy.DEPLOYMENT, "--tail=80",
+            check=False).stdout)
+
+
+runner.suite.evidence.append(_evidence)
+__all__ = ["Cluster", "Connection", "deploy", "kube", "names", "namespace", "runner",
+           "testcluster"]

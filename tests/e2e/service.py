@@ -1,0 +1,285 @@
+"""It comes up, serves, and is what it says: names, TLS, roles, replication, configuration."""
+import os
+import re
+import ssl
+import time
+
+from rig import Cluster, deploy, kube, namespace, runner
+from lib.postgres import Lost, SqlError
+from lib.runner import Failed, check, equal, test, wait_for
+
+
+@test("The quickstart becomes a primary and a streaming replica; kubectl wait tells the truth")
+def _quickstart():
+    sample = os.path.join(runner.ROOT, "manifests", "samples", "quickstart.yaml")
+    with namespace() as where:
+        cluster = Cluster(where, "quickstart")
+        started = time.monotonic()
+        kube().kubectl("apply", "-n", where, "-f", sample)
+        kube().condition(where, "quickstart", "PrimaryReady", 60)
+        primary = time.monotonic() - started
+        kube().kubectl("wait", "-n", where, "--for=condition=Ready", "--timeout=60s",
+                       "pgc/quickstart", timeout=90)
+        print("        apply -> primary Ready %.1f s -> all Ready %.1f s"
+              % (primary, time.monotonic() - started))
+        equal(cluster.value("select count(*) from pg_stat_replication where state = 'streaming'",
+                            user="postgres", database="postgres"), "1", "streaming replicas")
+        status = cluster.get()["status"]
+        equal((status["primary"], status["readyInstances"], status["phase"]),
+              ("quickstart-1", 2, "Healthy"), "status")
+        check(not status.get("waitingFor"), "Ready, but waiting for %s", status.get("waitingFor"))
+
+
+@test("A row written through -rw is read through -ro and -r, and -ro takes no writes")
+def _services():
+    with namespace() as where:
+        cluster = Cluster(where).apply()
+        cluster.ready()
+        with cluster.connect("rw") as wire:
+            wire.query("create table t (x int); insert into t values (42)")
+        wait_for(lambda: cluster.value("select x from t", "ro") == "42", 10, "the row on -ro")
+        equal(cluster.value("select x from t", "r"), "42", "the row on -r")
+        equal(cluster.value("select pg_is_in_recovery()", "ro"), "t", "-ro is a replica")
+        equal(cluster.value("select pg_is_in_recovery()", "rw"), "f", "-rw is the primary")
+        try:
+            cluster.value("insert into t values (1) returning x", "ro")
+            raise Failed("-ro accepted a write")
+        except SqlError as refused:
+            equal(refused.sqlstate, "25006", "SQLSTATE of a write on -ro")
+        _what_it_is(cluster)
+        _tls(cluster)
+
+
+def _what_it_is(cluster):
+    ask = lambda sql: cluster.value(sql, user="postgres", database="postgres")
+    equal(ask("show data_checksums"), "on", "data_checksums")
+    equal(ask("select datlocprovider::text || ' ' || coalesce(datlocale, datcollate) "
+              "from pg_database where datname = 'app'"), "b C.UTF-8", "locale of the database")
+    equal(ask("select string_agg(application_name, ' ') from pg_stat_replication"), "a-2",
+          "application_name of the replica")
+    equal(ask("select slot_name || ' ' || active::text || ' ' || slot_type "
+              "from pg_replication_slots"), "a_2 true physical", "slot")
+    equal(cluster.on("2", "show hot_standby_feedback"), "on", "hot_standby_feedback")
+    check(ask("show max_slot_wal_keep_size") != "-1", "max_slot_wal_keep_size is unlimited")
+    equal(cluster.shell("1", "readlink -f /pgkeel/data/pgdata/pg_wal"), "/pgkeel/wal/pg_wal",
+          "pg_wal")
+    equal(ask("select count(*) from pg_authid where rolcanlogin and rolpassword is not null "
+              "and rolpassword not like 'SCRAM-SHA-256$%'"), "0", "passwords that are not SCRAM")
+    for instance in ("1", "2"):
+        for which in ("app", "superuser", "replication"):
+            check(cluster.secret(which)["password"] not in cluster.logs(instance),
+                  "the password of %s stands in the log of instance %s", which, instance)
+        for line in cluster.logs(instance).splitlines():
+            check(line.startswith("{") and line.endswith("}"), "a log line is not JSON: %s", line)
+
+
+def _tls(cluster):
+    authority = cluster.secret("server")["ca.crt"]
+    for service in ("rw", "ro", "r"):
+        for name in ("%s-%s", "%s-%s.%%s", "%s-%s.%%s.svc", "%s-%s.%%s.svc.cluster.local"):
+            name = name % (cluster.name, service)
+            name = name % cluster.where if "%s" in name else name
+            cluster.connect(service, ca=authority, server_name=name).close()
+    try:
+        cluster.connect("rw", ca=authority, server_name="elsewhere.example.com")
+        raise Failed("a certificate for any name")
+    except ssl.SSLError:
+        pass
+    try:
+        cluster.connect("rw", tls=False)
+        raise Failed("a connection without TLS was let in")
+    except (SqlError, Lost):
+        pass
+    try:
+        cluster.connect("rw", password="wrong")
+        raise Failed("a wrong password was let in")
+    except SqlError as refused:
+        equal(refused.sqlstate, "28P01", "SQLSTATE of a wrong password")
+
+
+@test("A reloadable parameter is applied without a restart, and Ready waits for it")
+def _reload():
+    with namespace() as where:
+        cluster = Cluster(where).apply()
+        cluster.ready()
+        before = [cluster.started_at(i) for i in ("1", "2")]
+        uids = [cluster.uid(i) for i in ("1", "2")]
+        changed = time.monotonic()
+        cluster.edit(postgres={"parameters": {"work_mem": "7MB"}})
+        cluster.ready(30)
+        print("        reloaded everywhere after %.1f s" % (time.monotonic() - changed))
+        for instance in ("1", "2"):
+            equal(cluster.on(instance, "show work_mem"), "7MB", "work_mem of " + instance)
+        equal([cluster.started_at(i) for i in ("1", "2")], before, "start times")
+        cluster.edit(postgres={"parameters": {"work_mem": None}})
+        cluster.ready(30)
+        equal(cluster.on("1", "show work_mem"), "4MB", "work_mem after its removal")
+        cluster.edit(postgres={"hba": ["hostssl all nobody 0.0.0.0/0 reject"]})
+        cluster.ready(30)
+        equal(cluster.value("select count(*) from pg_hba_file_rules where user_name = '{nobody}'",
+                            user="postgres", database="postgres"), "1", "the user's line")
+        equal([cluster.uid(i) for i in ("1", "2")], uids, "pods")
+
+
+@test("A wrong value for a parameter is told in status with the server's words, and serves on")
+def _bad_value():
+    with namespace() as where:
+        cluster = Cluster(where).apply(1)
+        cluster.ready()
+        cluster.edit(postgres={"parameters": {"work_mem": "lots"}})
+        cluster.told("Ready", "work_mem", 60)
+        equal(cluster.value("select 1"), "1", "the server")
+        cluster.edit(postgres={"parameters": {"work_mem": "8MB"}})
+        cluster.ready(60)
+
+
+@test("A rollout of shared_buffers restarts the replica first, then the primary, and loses no row")
+def _rollout():
+    with namespace() as where:
+        cluster = Cluster(where).apply()
+        cluster.ready()
+        primary, replica = cluster.primary(), cluster.replica()
+        uids = {i: cluster.uid(i) for i in ("1", "2")}
+        with cluster.ledger() as ledger:
+            begun = time.monotonic()
+            cluster.edit(postgres={"parameters": {"shared_buffers": "40MB"}})
+            cluster.told("Ready", seconds=15)
+            cluster.ready(120)
+            took = time.monotonic() - begun
+            ledger.wait_for_more(50)
+        for instance in ("1", "2"):
+            equal(cluster.on(instance, "show shared_buffers"), "40MB", "on " + instance)
+            equal(cluster.uid(instance), uids[instance], "pod of " + instance)
+        check(cluster.started_at(replica) < cluster.started_at(primary),
+              "the primary restarted before the replica")
+        rows = ledger.check()
+        print("        %d rows, none lost; %.1f s in all, longest pause of the client %.2f s"
+              % (rows, took, ledger.longest_pause(begun)))
+
+
+@test("A change of resources makes the pods anew, replica first, and loses no row")
+def _resources():
+    with namespace() as where:
+        cluster = Cluster(where).apply()
+        cluster.ready()
+        with cluster.ledger() as ledger:
+            begun = time.monotonic()
+            cluster.edit(resources={"requests": {"memory": "200Mi"}})
+            cluster.told("Ready", seconds=15)
+            cluster.ready(180)
+            ledger.wait_for_more(50, 60)
+        created = {i: cluster.pod(i)["metadata"]["creationTimestamp"] for i in ("1", "2")}
+        check(created[cluster.replica()] <= created[cluster.primary()],
+              "the primary's pod was made first: %s", created)
+        ledger.check()
+        print("        longest pause of the client %.2f s" % ledger.longest_pause(begun))
+
+
+@test("Scaling from 2 to 3 to 2 adds and removes a streaming replica and its slot")
+def _scale():
+    with namespace() as where:
+        cluster = Cluster(where).apply()
+        cluster.ready()
+        slots = lambda: cluster.value("select string_agg(slot_name, ' ' order by slot_name) from "
+                                      "pg_replication_slots", user="postgres", database="postgres")
+        with cluster.ledger() as ledger:
+            kube().kubectl("scale", "-n", where, "pgc/a", "--replicas=3")
+            cluster.ready(120)
+            equal(slots(), "a_2 a_3", "slots of three")
+            equal(cluster.value("select count(*) from pg_stat_replication where state='streaming'",
+                                user="postgres", database="postgres"), "2", "streaming")
+            kube().kubectl("scale", "-n", where, "pgc/a", "--replicas=2")
+            kube().gone("Pod", where, "a-3-0", 120)
+            cluster.ready(60)
+            wait_for(lambda: slots() == "a_2", 30, "the slot of a-3 to go")
+        ledger.check()
+        check(kube().get("PersistentVolumeClaim", where, "a-3-data"), "the volume of a-3 went")
+        kube().kubectl("scale", "-n", where, "pgc/a", "--replicas=3")
+        cluster.ready(120)
+
+
+@test("PostgreSQL 15 from a Debian 12 image serves as well, with another uid in it")
+def _fifteen():
+    with namespace() as where:
+        cluster = Cluster(where).apply(2, postgres={"version": 15})
+        cluster.ready(120)
+        check(cluster.value("show server_version").startswith("15."), "another version")
+        check(cluster.get()["status"]["version"].startswith("15."), "status.version")
+        with cluster.connect() as wire:
+            wire.query("create table t as select 1 as x")
+        wait_for(lambda: cluster.value("select x from t", "ro") == "1", 10, "the row on the replica")
+
+
+@test("A password changed in the Secret works at once, the old one no more, without a restart")
+def _password():
+    with namespace() as where:
+        cluster = Cluster(where).apply()
+        cluster.ready()
+        before, old = cluster.started_at("1"), cluster.secret("app")["password"]
+        kube().edit("Secret", where, "a-app", {"stringData": {"password": "another-one-42"}})
+        kube().edit("PostgresCluster", where, "a", {"metadata": {"annotations": {"look": "now"}}})
+        wait_for(lambda: cluster.value("select 1", password="another-one-42"), 60,
+                 "the new password to work", every=0.5)
+        try:
+            cluster.value("select 1", password=old)
+            raise Failed("the old password still works")
+        except SqlError as refused:
+            equal(refused.sqlstate, "28P01", "SQLSTATE of the old password")
+        secret = cluster.secret("app")
+        wait_for(lambda: "another-one-42" in cluster.secret("app")["uri"], 30, "uri to follow")
+        check(old not in str(cluster.secret("app")), "the old password stands in %s", list(secret))
+        cluster.told("CredentialsInSync", status="True", seconds=30)
+        equal(cluster.started_at("1"), before, "start time")
+
+
+@test("A server Secret that is deleted gives a new certificate without a restart")
+def _certificate():
+    with namespace() as where:
+        cluster = Cluster(where).apply()
+        cluster.ready()
+        before = {i: cluster.started_at(i) for i in ("1", "2")}
+        with cluster.connect() as wire:
+            old = wire.certificate
+        kube().delete("Secret", where, "a-server")
+        kube().edit("PostgresCluster", where, "a", {"metadata": {"annotations": {"look": "now"}}})
+        kube().wait("Secret", where, "a-server", lambda o: o, 30, "another Secret")
+
+        def renewed():
+            with cluster.connect() as wire:
+                return wire.certificate != old
+        # The kubelet brings changed Secrets to the pods within about a minute and a half.
+        wait_for(renewed, 180, "the new certificate on the wire", every=1)
+        equal({i: cluster.started_at(i) for i in ("1", "2")}, before, "start times")
+        cluster.ready(30)
+
+
+@test("The agent is small: RSS within 6 MiB on both sides")
+def _agent_memory():
+    from lib import process
+    with namespace() as where:
+        cluster = Cluster(where).apply()
+        cluster.ready()
+        for instance in ("1", "2"):
+            pid = agent_pid(cluster, instance)
+            memory = process.memory(pid)
+            print("        instance %s: RSS %.2f MiB, private %.2f MiB" % (
+                instance, memory["rss"] / 2**20, memory["private"] / 2**20))
+            check(memory["rss"] <= 6 * 2**20, "RSS of the agent of %s is %.2f MiB", instance,
+                  memory["rss"] / 2**20)
+
+
+def agent_pid(cluster, instance):
+    """Containers' processes are this machine's own: found by container id in their cgroup."""
+    identity = cluster.pod(instance)["status"]["containerStatuses"][0]["containerID"].split("//")[1]
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open("/proc/%s/cgroup" % pid) as groups, \
+                    open("/proc/%s/cmdline" % pid, "rb") as words:
+                if identity in groups.read() and re.search(rb"pgkeel\0instance", words.read()):
+                    return int(pid)
+        except OSError:
+            continue
+    raise LookupError("no agent for container " + identity)
+
+
+__all__ = ["agent_pid", "deploy"]
