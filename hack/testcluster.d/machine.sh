@@ -120,7 +120,7 @@ machine_init() {
     local pid
     for pid in $(cat "$CGROUP_TRACK/$MACHINE_CGROUP/$1/system/cgroup.procs" 2>/dev/null); do
         awk -v pid="$pid" '/^NSpid:/ && NF > 2 && $NF == 1 { print pid }' "/proc/$pid/status" \
-            2>/dev/null
+            2>/dev/null || true # it may have ended meanwhile
     done | sed -n 1p
 }
 
@@ -148,7 +148,7 @@ machine_boot() {
     # unshare itself waits outside; with v2 it would keep the controllers from the pods.
     local pid cgroup=$CGROUP_TRACK/$MACHINE_CGROUP/$1
     for pid in $(cat "$cgroup/cgroup.procs"); do
-        echo "$pid" >"$cgroup/system/cgroup.procs"
+        echo "$pid" 2>/dev/null >"$cgroup/system/cgroup.procs" || true
     done
     [[ $(cgroup_mode) == v1 ]] || cgroup_delegate "$cgroup"
 }

@@ -39,7 +39,8 @@ verb_logs() {
         machine=${2:-control}
     else
         program_of "$component" >/dev/null
-        machine=$(machines_for "$component" "${2-}" | sed -n 1p)
+        machine=$(machines_for "$component" "${2-}") || exit 1
+        machine=${machine%%$'\n'*}
     fi
     [[ -e $(log_file "$machine" "$component") ]] || die "$component on $machine has no log yet"
     tail -n +1 "${follow[@]}" "$(log_file "$machine" "$component")"
@@ -60,7 +61,7 @@ verb_load_image() {
     for node in "${pids[@]}"; do
         wait "${node%%:*}" || {
             failed=1
-            sed "s/^/${node#*:}: /" "$STATE/log/${node#*:}/load-image.log" >&2
+            sed "/DEPRECATION/d; s/^/${node#*:}: /" "$STATE/log/${node#*:}/load-image.log" >&2
         }
     done
     ((failed == 0)) || die "load-image failed"
@@ -69,7 +70,7 @@ verb_load_image() {
 
 # fault stop|start|freeze|thaw|kill COMPONENT [NODE], or the same with: node NAME
 verb_fault() {
-    local fault=$1 machine
+    local fault=$1 machine machines
     shift
     if [[ ${1-} == node ]]; then
         check_node_name "${2-}"
@@ -77,7 +78,8 @@ verb_fault() {
         return
     fi
     program_of "${1-}" >/dev/null
-    for machine in $(machines_for "$1" "${2-}"); do
+    machines=$(machines_for "$1" "${2-}") || exit 1
+    for machine in $machines; do
         case $fault in
         stop) stop_component "$1" "$machine" ;;
         kill) stop_component "$1" "$machine" KILL ;;
