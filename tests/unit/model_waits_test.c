@@ -1,0 +1,357 @@
+#include "world.h"
+
+static const struct model_wait *wait_of(struct world *world, const char *reason)
+{
+    const struct model_wait *wait = world_wait(world_model(world), reason);
+    if (wait == NULL)
+        fail_msg("no wait has the reason %s", reason);
+    return wait;
+}
+
+static struct seen_instance *pod_down(struct world *world, int ordinal)
+{
+    struct seen_instance *seen = &world->instances[ordinal - 1];
+    seen->pod.ready = seen->reported = false;
+    seen->pod.phase = "Pending";
+    seen->report = (struct instance_report){0};
+    return seen;
+}
+
+static void the_kubelets_words_become_reasons_with_a_remedy(void **state)
+{
+    static const struct {
+        const char *kubelet, *reason, *unblock;
+        bool stalled;
+    } table[] = {
+        {"ErrImagePull", REASON_IMAGE_PULL_FAILED, "spec.postgres.image", true},
+        {"ImagePullBackOff", REASON_IMAGE_PULL_FAILED, "imagePullSecrets", true},
+        {"ErrImageNeverPull", REASON_IMAGE_PULL_FAILED, "spec.postgres.image", true},
+        {"InvalidImageName", REASON_INVALID_IMAGE_NAME, "spec.postgres.image", true},
+        {"CreateContainerConfigError", REASON_CONTAINER_CONFIG_INVALID, "describe pod a-2-0", true},
+        {"CrashLoopBackOff", REASON_CRASH_LOOPING, "--previous a-2-0", false},
+        {"RunContainerError", REASON_CONTAINER_FAILED, "-n n describe pod a-2-0", false},
+    };
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+        WORLD(2);
+        pod_down(&world, 2)->pod.waiting_reason = table[i].kubelet;
+        const struct model_wait *wait = wait_of(&world, table[i].reason);
+        assert_string_equal(wait->what, "replica a-2 streams");
+        assert_contains(wait->unblock, table[i].unblock);
+        assert_int_equal(wait->stalled, table[i].stalled);
+        assert_int_equal(wait->concerns, CONCERN_REPLICAS);
+    }
+}
+
+static void a_starting_container_is_no_fault_until_it_takes_too_long(void **state)
+{
+    WORLD(2);
+    pod_down(&world, 2)->pod.waiting_reason = "ContainerCreating";
+    const struct model_wait *wait = wait_of(&world, REASON_POD_STARTING);
+    assert_false(wait->fault);
+    world.now_ms += 61 * 1000;
+    assert_contains(wait_of(&world, REASON_POD_STARTING)->unblock, "describe pod a-2-0");
+}
+
+static void the_schedulers_words_are_passed_on(void **state)
+{
+    WORLD(2);
+    pod_down(&world, 2)->pod.unschedulable_message = "0/2 nodes are available: 2 Insufficient cpu.";
+    const struct model_wait *wait = wait_of(&world, REASON_UNSCHEDULABLE);
+    assert_contains(wait->message, "2 Insufficient cpu");
+    assert_true(wait->stalled);
+}
+
+static void a_pod_that_may_not_be_made_says_what_the_set_was_told(void **state)
+{
+    WORLD(2);
+    pod_down(&world, 2)->pod = world_no_pod("a-2-0");
+    assert_non_null(wait_of(&world, REASON_POD_MISSING));
+    world.instances[1].set_message = "exceeded quota: pods, requested: pods=1";
+    assert_contains(wait_of(&world, REASON_POD_CREATE_FAILED)->unblock, "ResourceQuota");
+}
+
+static void a_pod_that_does_not_stop_names_its_node_after_the_grace_period(void **state)
+{
+    WORLD(2);
+    world.instances[1].pod.deleting = true;
+    const struct model_wait *wait = wait_of(&world, REASON_POD_TERMINATING);
+    assert_int_equal(wait->next_ms, WORLD_NOW_MS + 180 * 1000);
+    assert_false(wait->fault);
+    cJSON *status = json_object(arena);
+    cJSON *old = json_push_object(json_add_array(status, "waitingFor"));
+    json_set_str(old, "what", wait->what);
+    json_set_str(old, "reason", wait->reason);
+    json_set_str(old, "since", clock_rfc3339(arena, WORLD_NOW_MS));
+    world.snapshot.status = status;
+    world.now_ms += 180 * 1000;
+    wait = wait_of(&world, REASON_POD_TERMINATING);
+    assert_int_equal(wait->since_ms, WORLD_NOW_MS);
+    assert_true(wait->fault);
+    assert_contains(wait->unblock, "node-1");
+}
+
+static void the_agents_own_words_are_passed_on(void **state)
+{
+    WORLD(2);
+    struct instance_report *report = &world.instances[1].report;
+    report->phase = "Failed";
+    report->reason = "SystemIdentifierMismatch";
+    report->message = "the volume holds another cluster";
+    const struct model_wait *wait = wait_of(&world, "SystemIdentifierMismatch");
+    assert_string_equal(wait->message, "the volume holds another cluster");
+    report->reason = "no reason at all";
+    assert_non_null(wait_of(&world, REASON_INSTANCE_FAILED));
+    report->phase = "Cloning";
+    report->message = "copied 45 % of 12 GiB";
+    wait = wait_of(&world, REASON_CLONING);
+    assert_string_equal(wait->message, "copied 45 % of 12 GiB");
+    assert_false(wait->fault);
+}
+
+static void a_replica_without_its_wal_tells_how_to_clone_it_anew(void **state)
+{
+    WORLD(2);
+    world.replicas[0].state = "";
+    assert_non_null(wait_of(&world, REASON_NOT_STREAMING));
+    world.replicas[0].slot_wal_status = "lost";
+    const struct model_wait *wait = wait_of(&world, REASON_SLOT_LOST);
+    assert_contains(wait->message, "maxSlotWalKeepSize (4GB)");
+    assert_contains(wait->unblock, "delete pvc a-2-data");
+}
+
+static void a_replica_over_its_bound_lags(void **state)
+{
+    WORLD(2);
+    world.replicas[0].lag_bytes = (64LL << 20) + 1;
+    assert_contains(wait_of(&world, REASON_REPLICA_LAGGING)->message, "64 MiB");
+}
+
+static void a_replica_that_runs_as_primary_is_a_fault_of_both(void **state)
+{
+    WORLD(2);
+    world.instances[1].report.role = "primary";
+    const struct model_wait *wait = wait_of(&world, REASON_UNEXPECTED_PRIMARY);
+    assert_int_equal(wait->concerns, CONCERN_PRIMARY | CONCERN_REPLICAS);
+}
+
+static void what_a_vanished_primary_said_of_its_replicas_is_not_believed(void **state)
+{
+    WORLD(2);
+    world.instances[0].pod = world_no_pod("a-1-0");
+    struct model *model = world_model(&world);
+    assert_false(model->instances[1].streaming);
+    assert_non_null(world_wait(model, REASON_NOT_STREAMING));
+}
+
+static void a_new_pod_of_the_primary_must_take_the_lease_over_first(void **state)
+{
+    WORLD(1);
+    world.instances[0].pod.uid = "uid-new";
+    struct model *model = world_model(&world);
+    assert_false(model->primary->healthy);
+    assert_non_null(world_wait(model, REASON_ROLE_CHANGING));
+}
+
+static void traffic_must_lead_to_the_primary(void **state)
+{
+    WORLD(1);
+    world.snapshot.rw_address = "10.0.0.9";
+    assert_contains(wait_of(&world, REASON_ENDPOINT_PENDING)->message, "10.0.0.9");
+}
+
+static void a_missing_storage_class_is_named_with_the_remedy(void **state)
+{
+    WORLD(1);
+    world.snapshot.spec.storage.storage_class = "fast";
+    struct seen_pvc *pvc = &world.instances[0].data;
+    pvc->phase = "Pending";
+    pvc->pending_message = "storageclass.storage.k8s.io \"fast\" not found";
+    const struct model_wait *wait = wait_of(&world, REASON_STORAGE_CLASS_MISSING);
+    assert_contains(wait->unblock, "StorageClass 'fast'");
+    assert_true(wait->stalled);
+    pvc->pending_message = "no persistent volumes available for this claim and no storage class is "
+                           "set";
+    assert_contains(wait_of(&world, REASON_VOLUME_PENDING)->unblock, "default");
+}
+
+static void a_volume_that_grows_is_waited_for_and_harms_nobody(void **state)
+{
+    WORLD(1);
+    world.snapshot.spec.storage = (struct volume_spec){2LL << 30, "2Gi", NULL};
+    world.instances[0].data.requested_bytes = 2LL << 30;
+    world.instances[0].data.resize_message = "waiting for the node";
+    const struct model_wait *wait = wait_of(&world, REASON_VOLUME_RESIZING);
+    assert_contains(wait->message, "from 1Gi to 2Gi: waiting for the node");
+    assert_int_equal(wait->concerns, CONCERN_STORAGE);
+}
+
+static void a_smaller_size_is_refused_with_the_field_to_set(void **state)
+{
+    WORLD(1);
+    world.instances[0].data.requested_bytes = world.instances[0].data.capacity_bytes = 3LL << 30;
+    assert_string_equal(wait_of(&world, REASON_SHRINK_REFUSED)->unblock,
+                        "set spec.storage.size to 3Gi");
+}
+
+static void another_storage_class_is_refused_with_the_field_to_set(void **state)
+{
+    WORLD(1);
+    world.snapshot.spec.storage.storage_class = "slow";
+    assert_string_equal(wait_of(&world, REASON_STORAGE_CLASS_IMMUTABLE)->unblock,
+                        "set spec.storage.storageClass to 'fast'");
+}
+
+static void a_lost_volume_of_a_replica_is_cloned_and_of_the_primary_is_not(void **state)
+{
+    WORLD(2);
+    world.instances[1].data.phase = "Lost";
+    assert_contains(wait_of(&world, REASON_VOLUME_LOST)->unblock, "cloned anew");
+    world.instances[1].data.phase = "Bound";
+    world.instances[0].data.phase = "Lost";
+    assert_contains(wait_of(&world, REASON_VOLUME_LOST)->unblock, "annotate pvc a-2-data");
+}
+
+static void the_primary_above_instances_is_kept_and_says_what_unblocks(void **state)
+{
+    WORLD(3);
+    world.snapshot.lease.holder = "a-3/uid-pod-3";
+    world.instances[2].report.role = "primary";
+    world.instances[0].report.role = "replica";
+    world.replicas[1].name = "a-1";
+    world.snapshot.rw_address = "10.0.0.3";
+    world.snapshot.spec.instances = 2;
+    struct model *model = world_model(&world);
+    assert_true(model->instances[2].wanted);
+    assert_true(model->instances[2].surplus);
+    assert_contains(world_wait(model, REASON_PRIMARY_ABOVE_INSTANCES)->unblock,
+                    "spec.instances to at least 3");
+    assert_int_equal(model->wait_count, 1);
+}
+
+static void a_surplus_replica_goes(void **state)
+{
+    WORLD(3);
+    world.snapshot.spec.instances = 2;
+    struct model *model = world_model(&world);
+    assert_false(model->instances[2].wanted);
+    assert_non_null(world_wait(model, REASON_SCALING_DOWN));
+}
+
+static void a_surplus_volume_that_would_vanish_stays_while_the_primary_is_ill(void **state)
+{
+    WORLD(2);
+    world.snapshot.spec.instances = 1;
+    world.snapshot.spec.retain = false;
+    world.instances[0].pod.ready = false;
+    struct model *model = world_model(&world);
+    assert_true(model->instances[1].wanted);
+    assert_non_null(world_wait(model, REASON_SCALING_DOWN));
+    world.instances[0].pod.ready = true;
+    assert_false(world_model(&world)->instances[1].wanted);
+}
+
+static void faulty_secrets_are_told_in_the_words_of_who_found_them(void **state)
+{
+    WORLD(1);
+    world.snapshot.credentials.complete = false;
+    world.snapshot.credentials.reason = REASON_SECRET_KEY_MISSING;
+    world.snapshot.credentials.message = "Secret 'a-app' has no key 'password'; add it";
+    const struct model_wait *wait = wait_of(&world, REASON_SECRET_KEY_MISSING);
+    assert_contains(wait->message, "a-app");
+    assert_int_equal(wait->concerns, CONCERN_CREDENTIALS);
+}
+
+static void new_passwords_are_waited_for_until_the_primary_has_them(void **state)
+{
+    WORLD(1);
+    world.snapshot.credentials.verifiers_hash = "verifiers-2";
+    assert_int_equal(wait_of(&world, REASON_CREDENTIALS_PENDING)->concerns, CONCERN_CREDENTIALS);
+}
+
+static void an_expired_certificate_is_named(void **state)
+{
+    WORLD(1);
+    world.snapshot.credentials.certificate_expires_ms = WORLD_NOW_MS;
+    assert_contains(wait_of(&world, REASON_CERTIFICATE_EXPIRED)->message, "a-server");
+}
+
+static void what_needs_a_person_comes_first(void **state)
+{
+    WORLD(3);
+    world.instances[1].report.phase = "Cloning";
+    pod_down(&world, 3)->pod.unschedulable_message = "no room";
+    struct model *model = world_model(&world);
+    assert_string_equal(model->waits[0].reason, REASON_UNSCHEDULABLE);
+    assert_string_equal(model->waits[1].reason, REASON_CLONING);
+}
+
+static void deletion_and_terminating_namespaces_have_their_phase(void **state)
+{
+    WORLD(1);
+    world.snapshot.spec.deleting = true;
+    struct model *model = world_model(&world);
+    assert_string_equal(model->phase, "Deleting");
+    assert_contains(world_wait(model, REASON_DELETING)->message, "stay");
+    world.snapshot.spec.deleting = false;
+    world.snapshot.namespace_terminating = true;
+    assert_non_null(wait_of(&world, REASON_NAMESPACE_TERMINATING));
+}
+
+static void more_faults_than_fit_are_counted(void **state)
+{
+    WORLD(1);
+    struct api_fault faults[25];
+    for (size_t i = 0; i < 25; i++)
+        faults[i] = (struct api_fault){arena_printf(arena, "spec.f%zu", i), "is unknown"};
+    world.snapshot.faults = (struct api_faults){faults, 25};
+    const char *message = wait_of(&world, REASON_INVALID_SPEC)->message;
+    assert_contains(message, "spec.f19: is unknown");
+    assert_contains(message, "and 5 more");
+}
+
+static void a_cluster_that_falls_ill_is_degraded_and_a_changing_one_updating(void **state)
+{
+    WORLD(2);
+    cJSON *status = json_object(arena);
+    json_set_str(status, "phase", "Healthy");
+    json_set_int(status, "observedGeneration", 1);
+    world.snapshot.status = status;
+    world.instances[1].pod.ready = false;
+    assert_string_equal(world_model(&world)->phase, "Degraded");
+    world.snapshot.spec.generation = 2;
+    assert_string_equal(world_model(&world)->phase, "Updating");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_kubelets_words_become_reasons_with_a_remedy),
+        cmocka_unit_test(a_starting_container_is_no_fault_until_it_takes_too_long),
+        cmocka_unit_test(the_schedulers_words_are_passed_on),
+        cmocka_unit_test(a_pod_that_may_not_be_made_says_what_the_set_was_told),
+        cmocka_unit_test(a_pod_that_does_not_stop_names_its_node_after_the_grace_period),
+        cmocka_unit_test(the_agents_own_words_are_passed_on),
+        cmocka_unit_test(a_replica_without_its_wal_tells_how_to_clone_it_anew),
+        cmocka_unit_test(a_replica_over_its_bound_lags),
+        cmocka_unit_test(a_replica_that_runs_as_primary_is_a_fault_of_both),
+        cmocka_unit_test(what_a_vanished_primary_said_of_its_replicas_is_not_believed),
+        cmocka_unit_test(a_new_pod_of_the_primary_must_take_the_lease_over_first),
+        cmocka_unit_test(traffic_must_lead_to_the_primary),
+        cmocka_unit_test(a_missing_storage_class_is_named_with_the_remedy),
+        cmocka_unit_test(a_volume_that_grows_is_waited_for_and_harms_nobody),
+        cmocka_unit_test(a_smaller_size_is_refused_with_the_field_to_set),
+        cmocka_unit_test(another_storage_class_is_refused_with_the_field_to_set),
+        cmocka_unit_test(a_lost_volume_of_a_replica_is_cloned_and_of_the_primary_is_not),
+        cmocka_unit_test(the_primary_above_instances_is_kept_and_says_what_unblocks),
+        cmocka_unit_test(a_surplus_replica_goes),
+        cmocka_unit_test(a_surplus_volume_that_would_vanish_stays_while_the_primary_is_ill),
+        cmocka_unit_test(faulty_secrets_are_told_in_the_words_of_who_found_them),
+        cmocka_unit_test(new_passwords_are_waited_for_until_the_primary_has_them),
+        cmocka_unit_test(an_expired_certificate_is_named),
+        cmocka_unit_test(what_needs_a_person_comes_first),
+        cmocka_unit_test(deletion_and_terminating_namespaces_have_their_phase),
+        cmocka_unit_test(more_faults_than_fit_are_counted),
+        cmocka_unit_test(a_cluster_that_falls_ill_is_degraded_and_a_changing_one_updating),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,348 @@
+#include "objects.h"
+
+#include "status/status.h"
+
+#define STATUS_WORLD(n)                                                                            \
+    WORLD(n);                                                                                      \
+    struct objects objects;                                                                        \
+    objects_init(&objects, arena)
+
+static struct status_result build(struct world *world, const struct plan *plan,
+                                  const struct status_outcome *outcomes, size_t count)
+{
+    static const struct plan nothing;
+    return status_build(world->arena, world_model(world), plan ? plan : &nothing, outcomes, count,
+                        world->now_ms);
+}
+
+static const cJSON *condition(const cJSON *status, const char *type)
+{
+    const cJSON *node;
+    cJSON_ArrayForEach(node, json_get(status, "conditions"))
+    {
+        if (strcmp(json_str(node, "type", ""), type) == 0)
+            return node;
+    }
+    return NULL;
+}
+
+static void assert_condition(const cJSON *status, const char *type, const char *yes,
+                             const char *reason)
+{
+    const cJSON *node = condition(status, type);
+    if (node == NULL)
+        fail_msg("there is no condition %s", type);
+    assert_string_equal(json_str(node, "status", ""), yes);
+    assert_string_equal(json_str(node, "reason", ""), reason);
+}
+
+static void a_healthy_cluster_is_ready_and_neither_reconciling_nor_stalled(void **state)
+{
+    STATUS_WORLD(2);
+    struct status_result result = build(&world, NULL, NULL, 0);
+    assert_true(result.ready);
+    assert_true(result.changed);
+    assert_condition(result.status, "Ready", "True", REASON_HEALTHY);
+    assert_condition(result.status, "PrimaryReady", "True", REASON_SERVING);
+    assert_condition(result.status, "ReplicasStreaming", "True", REASON_STREAMING);
+    assert_condition(result.status, "CredentialsInSync", "True", REASON_IN_SYNC);
+    assert_condition(result.status, "BootstrapComplete", "True", REASON_COMPLETE);
+    assert_condition(result.status, "StorageHealthy", "True", REASON_PROVISIONED);
+    assert_condition(result.status, "DrainAllowed", "True", REASON_EVICTION_ALLOWED);
+    assert_null(condition(result.status, "Reconciling"));
+    assert_null(condition(result.status, "Stalled"));
+    assert_string_equal(json_str(result.status, "phase", ""), "Healthy");
+    assert_string_equal(json_str(result.status, "primary", ""), "a-1");
+    assert_string_equal(json_str(result.status, "version", ""), "17.6");
+    assert_string_equal(json_str(result.status, "selector", ""), "pgkeel.dev/cluster=a");
+    assert_string_equal(json_str(result.status, "instancesReady", ""), "2/2");
+    assert_int_equal(json_int(result.status, "readyInstances", 0), 2);
+    assert_string_equal(json_str(result.status, "endpoints.readWrite", ""), "a-rw.n.svc:5432");
+    assert_string_equal(json_str(result.status, "instances[1].role", ""), "replica");
+    assert_null(json_get(result.status, "waitingFor"));
+}
+
+static void nothing_is_written_at_rest(void **state)
+{
+    STATUS_WORLD(2);
+    world.snapshot.status = build(&world, NULL, NULL, 0).status;
+    world.now_ms += 3600 * 1000;
+    struct status_result result = build(&world, NULL, NULL, 0);
+    assert_false(result.changed);
+    assert_int_equal(result.event_count, 0);
+    assert_true(json_equal(result.status, world.snapshot.status));
+}
+
+static void times_alone_are_no_change(void **state)
+{
+    STATUS_WORLD(2);
+    world.instances[1].pod.deleting = true;
+    cJSON *old = build(&world, NULL, NULL, 0).status;
+    json_set_str(json_get(old, "waitingFor[0]"), "since", "2026-01-01T00:00:00Z");
+    json_set_str(json_get(old, "waitingFor[0]"), "next", "2126-01-01T00:00:00Z");
+    world.snapshot.status = old;
+    world.now_ms = clock_parse_rfc3339("2026-01-01T00:00:01Z");
+    assert_false(build(&world, NULL, NULL, 0).changed);
+}
+
+static void transition_times_move_only_when_the_status_flips(void **state)
+{
+    STATUS_WORLD(2);
+    world.snapshot.status = build(&world, NULL, NULL, 0).status;
+    world.now_ms += 60 * 1000;
+    world.instances[1].pod.ready = false;
+    const cJSON *status = build(&world, NULL, NULL, 0).status;
+    assert_string_equal(json_str(condition(status, "Ready"), "lastTransitionTime", ""),
+                        clock_rfc3339(arena, WORLD_NOW_MS + 60 * 1000));
+    assert_string_equal(json_str(condition(status, "PrimaryReady"), "lastTransitionTime", ""),
+                        clock_rfc3339(arena, WORLD_NOW_MS));
+}
+
+static void every_condition_carries_the_generation(void **state)
+{
+    STATUS_WORLD(1);
+    world.snapshot.spec.generation = 7;
+    const cJSON *status = build(&world, NULL, NULL, 0).status, *node;
+    assert_int_equal(json_int(status, "observedGeneration", 0), 7);
+    cJSON_ArrayForEach(node, json_get(status, "conditions"))
+        assert_int_equal(json_int(node, "observedGeneration", 0), 7);
+}
+
+static void ready_is_false_while_the_objects_of_a_generation_are_not_written(void **state)
+{
+    STATUS_WORLD(1);
+    objects_add(&objects, "Service", "a-rw");
+    objects_add(&objects, "Service", "a-ro");
+    struct plan *plan = objects_plan(&objects, &world);
+    struct status_result result = build(&world, plan, NULL, 0);
+    assert_false(result.ready);
+    assert_condition(result.status, "Ready", "False", REASON_APPLY_PENDING);
+    assert_condition(result.status, "Reconciling", "True", REASON_APPLY_PENDING);
+    assert_condition(result.status, "PrimaryReady", "True", REASON_SERVING);
+    assert_contains(json_str(result.status, "waitingFor[0].message", ""), "and 1 more");
+    struct status_outcome outcomes[] = {{.action = &plan->actions[0]},
+                                        {.action = &plan->actions[1]}};
+    assert_false(build(&world, plan, outcomes, 1).ready);
+    assert_true(build(&world, plan, outcomes, 2).ready);
+}
+
+static void an_invalid_spec_stalls_while_what_runs_is_told_truthfully(void **state)
+{
+    STATUS_WORLD(2);
+    struct api_fault fault = {"spec.instances", "is 10; must be 1 to 9"};
+    world.snapshot.faults = (struct api_faults){&fault, 1};
+    world.snapshot.spec.instances = 10;
+    const cJSON *status = build(&world, NULL, NULL, 0).status;
+    assert_condition(status, "Ready", "False", REASON_INVALID_SPEC);
+    assert_condition(status, "Stalled", "True", REASON_INVALID_SPEC);
+    assert_null(condition(status, "Reconciling"));
+    assert_condition(status, "PrimaryReady", "True", REASON_SERVING);
+    assert_condition(status, "ReplicasStreaming", "True", REASON_STREAMING);
+    assert_contains(json_str(condition(status, "Ready"), "message", ""),
+                    "spec.instances: is 10; must be 1 to 9");
+}
+
+static void a_message_says_what_is_waited_for_and_what_unblocks(void **state)
+{
+    STATUS_WORLD(2);
+    world.instances[1].pod.unschedulable_message = "0/2 nodes are available";
+    world.instances[1].pod.ready = world.instances[1].reported = false;
+    const char *message =
+        json_str(condition(build(&world, NULL, NULL, 0).status, "Ready"), "message", "");
+    assert_contains(message, "waits until replica a-2 streams: pod 'a-2-0' fits on no node: 0/2");
+    assert_contains(message, "; to unblock: add a node");
+}
+
+static void refusals_of_the_api_become_reasons_with_remedies(void **state)
+{
+    static const struct {
+        int class;
+        const char *kind, *text, *reason, *condition;
+        bool stalled;
+    } table[] = {
+        {ERR_FORBIDDEN, "StatefulSet", "exceeded quota: q, requested: count/statefulsets.apps=1",
+         REASON_QUOTA_EXCEEDED, NULL, true},
+        {ERR_FORBIDDEN, "Service",
+         "unable to create new content in namespace n because it is being "
+         "terminated",
+         REASON_NAMESPACE_TERMINATING, NULL, false},
+        {ERR_FORBIDDEN, "PersistentVolumeClaim",
+         "only dynamically provisioned pvc can be resized and the storageclass that provisions the "
+         "pvc must support resize",
+         REASON_EXPANSION_REFUSED, "StorageHealthy", true},
+        {ERR_FORBIDDEN, "Service", "User \"x\" cannot patch resource \"services\"",
+         REASON_FORBIDDEN, NULL, true},
+        {ERR_INVALID, "Service", "spec.ports: Invalid value", REASON_APPLY_REFUSED, NULL, true},
+        {ERR_CONFLICT, "Service", "the object has been modified", REASON_APPLY_FAILED, NULL, false},
+        {ERR_TRANSPORT, "Secret", "connection refused", REASON_APPLY_FAILED, "CredentialsInSync",
+         false},
+    };
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+        STATUS_WORLD(1);
+        struct plan_action action = {.verb = PLAN_APPLY, .kind = table[i].kind, .name = "x"};
+        struct plan plan = {.actions = &action, .count = 1};
+        struct status_outcome outcome = {.action = &action};
+        err_set_reason(&outcome.err, table[i].class, "Invalid", "apply: %s", table[i].text);
+        outcome.err.http_status = 409;
+        const cJSON *status = build(&world, &plan, &outcome, 1).status;
+        assert_condition(status, "Ready", "False", table[i].reason);
+        assert_condition(status, table[i].stalled ? "Stalled" : "Reconciling", "True",
+                         table[i].reason);
+        if (table[i].condition != NULL)
+            assert_condition(status, table[i].condition, "False", table[i].reason);
+        assert_contains(json_str(condition(status, "Ready"), "message", ""), table[i].text);
+    }
+}
+
+static void reasons_of_our_own_rooms_are_passed_on(void **state)
+{
+    STATUS_WORLD(1);
+    struct status_outcome outcome = {.action = NULL};
+    err_set_reason(&outcome.err, ERR_INVALID, REASON_PASSWORD_INVALID, "Secret 'a-app': ...");
+    const cJSON *status = build(&world, NULL, &outcome, 1).status;
+    assert_condition(status, "CredentialsInSync", "False", REASON_PASSWORD_INVALID);
+    assert_condition(status, "Stalled", "True", REASON_PASSWORD_INVALID);
+}
+
+static void a_collision_names_object_and_owner(void **state)
+{
+    STATUS_WORLD(1);
+    objects_add(&objects, "Service", "a-rw");
+    world_object(&world, "Service", "a-rw")->cluster = "b";
+    struct status_result result = build(&world, objects_plan(&objects, &world), NULL, 0);
+    assert_condition(result.status, "Stalled", "True", REASON_NAME_COLLISION);
+    assert_contains(json_str(condition(result.status, "Ready"), "message", ""),
+                    "Service 'a-rw' belongs to this cluster: the name is taken by PostgresCluster "
+                    "'b'");
+}
+
+static void what_was_bootstrapped_stays_so_while_the_primary_is_away(void **state)
+{
+    STATUS_WORLD(1);
+    world.snapshot.status = build(&world, NULL, NULL, 0).status;
+    world.instances[0].pod = world_no_pod("a-1-0");
+    world.instances[0].reported = false;
+    world.instances[0].report = (struct instance_report){0};
+    const cJSON *status = build(&world, NULL, NULL, 0).status;
+    assert_condition(status, "PrimaryReady", "False", REASON_POD_MISSING);
+    assert_condition(status, "BootstrapComplete", "True", REASON_COMPLETE);
+    assert_condition(status, "CredentialsInSync", "Unknown", REASON_PRIMARY_NOT_READY);
+    assert_string_equal(json_str(status, "version", ""), "17.6");
+    assert_string_equal(json_str(status, "phase", ""), "Degraded");
+}
+
+static void a_single_instance_says_what_blocks_a_drain_and_stays_ready(void **state)
+{
+    STATUS_WORLD(1);
+    const cJSON *status = build(&world, NULL, NULL, 0).status;
+    assert_condition(status, "DrainAllowed", "False", REASON_SINGLE_INSTANCE);
+    assert_contains(json_str(condition(status, "DrainAllowed"), "message", ""),
+                    "spec.maintenance.allowEviction");
+    assert_condition(status, "Ready", "True", REASON_HEALTHY);
+    assert_condition(status, "ReplicasStreaming", "True", REASON_NO_REPLICAS);
+    world.snapshot.spec.allow_eviction = true;
+    assert_condition(build(&world, NULL, NULL, 0).status, "DrainAllowed", "True",
+                     REASON_EVICTION_ALLOWED);
+}
+
+static void an_unready_instance_holds_drains_of_the_others_back(void **state)
+{
+    STATUS_WORLD(2);
+    world.instances[1].pod.ready = false;
+    assert_condition(build(&world, NULL, NULL, 0).status, "DrainAllowed", "False",
+                     REASON_INSTANCE_UNAVAILABLE);
+}
+
+static void assert_event(const struct status_result *result, const char *type, const char *reason,
+                         const char *part)
+{
+    for (size_t i = 0; i < result->event_count; i++)
+        if (strcmp(result->events[i].reason, reason) == 0) {
+            assert_string_equal(result->events[i].type, type);
+            assert_contains(result->events[i].message, part);
+            return;
+        }
+    fail_msg("there is no event %s", reason);
+}
+
+static void each_decision_is_one_event(void **state)
+{
+    STATUS_WORLD(2);
+    world.snapshot.status = build(&world, NULL, NULL, 0).status;
+    world_new_template(&world);
+    objects_applied(&objects, &world, objects_add(&objects, "Service", "a-rw"))->drifted = true;
+    struct plan *plan = objects_plan(&objects, &world);
+    assert_int_equal(plan->count, 2);
+    struct status_outcome outcomes[] = {{.action = &plan->actions[0]},
+                                        {.action = &plan->actions[1]}};
+    struct status_result result = build(&world, plan, outcomes, 2);
+    assert_event(&result, "Normal", REASON_PHASE_CHANGED, "Healthy -> Updating");
+    assert_event(&result, "Normal", REASON_DRIFT_REPAIRED, "Service 'a-rw': somebody changed it");
+    assert_event(&result, "Normal", REASON_ROLLING_POD, "Pod 'a-2-0': the pod template changed");
+    assert_int_equal(result.event_count, 3);
+}
+
+static void a_fault_is_told_once(void **state)
+{
+    STATUS_WORLD(2);
+    world.instances[1].pod.waiting_reason = "CrashLoopBackOff";
+    world.instances[1].pod.ready = world.instances[1].reported = false;
+    struct status_result result = build(&world, NULL, NULL, 0);
+    assert_event(&result, "Warning", REASON_CRASH_LOOPING, "replica a-2 streams");
+    world.snapshot.status = result.status;
+    assert_int_equal(build(&world, NULL, NULL, 0).event_count, 0);
+}
+
+static void the_grant_is_told_when_the_lease_was_written(void **state)
+{
+    EMPTY_WORLD(2);
+    struct objects objects;
+    objects_init(&objects, arena);
+    objects_add(&objects, "Lease", "a-primary");
+    struct plan *plan = objects_plan(&objects, &world);
+    struct status_outcome outcome = {.action = &plan->actions[0]};
+    struct status_result result = build(&world, plan, &outcome, 1);
+    assert_event(&result, "Normal", REASON_BOOTSTRAP_GRANTED, "a-1 may take the lease");
+    assert_event(&result, "Normal", REASON_PHASE_CHANGED, "Creating");
+    err_set(&outcome.err, ERR_TIMEOUT, "create Lease: timed out");
+    result = build(&world, plan, &outcome, 1);
+    assert_int_equal(result.event_count, 1);
+}
+
+static void a_held_service_is_waited_for_and_a_held_volume_told_once(void **state)
+{
+    STATUS_WORLD(1);
+    objects_applied(&objects, &world, objects_add(&objects, "Service", "a-rw"))->deleting = true;
+    cJSON *pvc = objects_add_pvc(&objects, "a-1-data", "1Gi");
+    objects_applied(&objects, &world, pvc)->deleting = true;
+    world.instances[0].data.deleting = true;
+    const cJSON *status = build(&world, objects_plan(&objects, &world), NULL, 0).status;
+    assert_int_equal(cJSON_GetArraySize(json_get(status, "waitingFor")), 2);
+    assert_condition(status, "StorageHealthy", "False", REASON_VOLUME_DELETING);
+    assert_condition(status, "PrimaryReady", "True", REASON_SERVING);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_healthy_cluster_is_ready_and_neither_reconciling_nor_stalled),
+        cmocka_unit_test(nothing_is_written_at_rest),
+        cmocka_unit_test(times_alone_are_no_change),
+        cmocka_unit_test(transition_times_move_only_when_the_status_flips),
+        cmocka_unit_test(every_condition_carries_the_generation),
+        cmocka_unit_test(ready_is_false_while_the_objects_of_a_generation_are_not_written),
+        cmocka_unit_test(an_invalid_spec_stalls_while_what_runs_is_told_truthfully),
+        cmocka_unit_test(a_message_says_what_is_waited_for_and_what_unblocks),
+        cmocka_unit_test(refusals_of_the_api_become_reasons_with_remedies),
+        cmocka_unit_test(reasons_of_our_own_rooms_are_passed_on),
+        cmocka_unit_test(a_collision_names_object_and_owner),
+        cmocka_unit_test(what_was_bootstrapped_stays_so_while_the_primary_is_away),
+        cmocka_unit_test(a_single_instance_says_what_blocks_a_drain_and_stays_ready),
+        cmocka_unit_test(an_unready_instance_holds_drains_of_the_others_back),
+        cmocka_unit_test(each_decision_is_one_event),
+        cmocka_unit_test(a_fault_is_told_once),
+        cmocka_unit_test(the_grant_is_told_when_the_lease_was_written),
+        cmocka_unit_test(a_held_service_is_waited_for_and_a_held_volume_told_once),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
