@@ -1,0 +1,68 @@
+/*
+ * Drift, from metadata.managedFields. The API server keeps for each manager the set of fields that
+ * are its own: whoever changes or removes a field of ours takes it out of our set. So our set, not
+ * the resourceVersion, tells whether somebody wrote to what is ours; what others add beside it
+ * (annotations, status) is their business.
+ * https://kubernetes.io/docs/reference/using-api/server-side-apply/#field-management
+ */
+#include "observe/internal.h"
+
+#include <string.h>
+
+/* FNV-1a: this is no defence against anybody, only a short form of a set. */
+uint64_t fields_digest(const void *data, size_t length, uint64_t seed)
+{
+    const unsigned char *bytes = data;
+    uint64_t hash = seed ? seed : UINT64_C(14695981039346656037);
+    for (size_t i = 0; i < length; i++)
+        hash = (hash ^ bytes[i]) * UINT64_C(1099511628211);
+    return hash;
+}
+
+/* Sum over the paths of the set: independent of the members' order, which the server sorts, but
+ * does not promise. */
+static uint64_t tree_digest(const cJSON *tree, uint64_t seed)
+{
+    uint64_t sum = seed;
+    const cJSON *item;
+    cJSON_ArrayForEach(item, tree)
+    {
+        if (item->string)
+            sum += tree_digest(item, fields_digest(item->string, strlen(item->string), seed));
+    }
+    return sum;
+}
+
+/* Managers of the control plane write status and bookkeeping, never against us. */
+static bool is_strange(const char *manager)
+{
+    static const char *const familiar[] = {FIELD_MANAGER, AGENT_MANAGER, "kube-controller-manager",
+                                           "kube-scheduler", "kubelet"};
+    for (size_t i = 0; i < sizeof familiar / sizeof familiar[0]; i++)
+        if (strcmp(manager, familiar[i]) == 0)
+            return false;
+    return true;
+}
+
+void fields_owned(const cJSON *object, uint64_t *ret_digest, bool *ret_strange)
+{
+    uint64_t digest = 0;
+    const char *our_time = "", *their_time = "";
+    const cJSON *entry;
+    cJSON_ArrayForEach(entry, json_get(object, "metadata.managedFields"))
+    {
+        const char *manager = json_str(entry, "manager", "");
+        const char *time = json_str(entry, "time", "");
+        if (strcmp(json_str(entry, "subresource", ""), "") != 0)
+            continue;
+        if (strcmp(manager, FIELD_MANAGER) == 0) {
+            digest += tree_digest(json_get(entry, "fieldsV1"), 0) + 1;
+            our_time = strcmp(time, our_time) > 0 ? time : our_time;
+        } else if (is_strange(manager) && strcmp(time, their_time) > 0) {
+            their_time = time;
+        }
+    }
+    *ret_digest = digest;
+    /* RFC 3339 in UTC, whole seconds: the order of texts is that of times. */
+    *ret_strange = *their_time != '\0' && strcmp(their_time, our_time) >= 0;
+}

@@ -1,0 +1,180 @@
+/* Records and their places. Part of the room observe only. */
+#pragma once
+
+#include <stdint.h>
+
+#include "api/names.h"
+#include "observe/observe.h"
+
+enum seen_kind {
+    SEEN_CONFIG_MAP,
+    SEEN_SERVICE_ACCOUNT,
+    SEEN_ROLE,
+    SEEN_ROLE_BINDING,
+    SEEN_SERVICE,
+    SEEN_SLICE,
+    SEEN_LEASE,
+    SEEN_BUDGET,
+    SEEN_PVC,
+    SEEN_SET,
+    SEEN_POD,
+    SEEN_KINDS, /* how many */
+};
+
+/* Texts of a record, in this order; each kind has its own behind the common ones. */
+enum { FIELD_NAME, FIELD_UID, FIELD_OWNER, FIELD_APPLIED, FIELD_COMMON };
+enum { CONFIG_TOKENS = FIELD_COMMON };
+enum { SLICE_ADDRESS = FIELD_COMMON };
+enum { /* LEASE_REPORT comes with every renewal: only its digest counts as a change */
+       LEASE_HOLDER = FIELD_COMMON,
+       LEASE_TRANSITIONS,
+       LEASE_GRANT,
+       LEASE_DIGEST,
+       LEASE_REPORT
+};
+enum {
+    PVC_PHASE = FIELD_COMMON,
+    PVC_CLASS,
+    PVC_REQUESTED,
+    PVC_CAPACITY,
+    PVC_RESIZE,
+    PVC_SYSTEM_ID,
+    PVC_LAST_ROLE,
+    PVC_EPOCH,
+    PVC_CREATED,
+    PVC_NODE /* chosen by the scheduler: it should be made now */
+};
+enum {
+    SET_TEMPLATE = FIELD_COMMON,
+    SET_AGENT_IMAGE,
+    SET_REVISION,
+    SET_GENERATION,
+    SET_OBSERVED,
+    SET_CREATED
+};
+enum {
+    POD_READY = FIELD_COMMON,
+    POD_NODE,
+    POD_IP,
+    POD_PHASE,
+    POD_REVISION,
+    POD_WAITING,
+    POD_WAITING_MESSAGE,
+    POD_UNSCHEDULABLE,
+    POD_RESTARTS,
+    POD_CREATED,
+    POD_REPORT
+};
+enum { FIELDS_MAX = 16, MESSAGE_MAX = 400 };
+
+struct record {
+    struct record *next_by_name; /* in its bucket */
+    struct record *next;         /* of its cluster */
+    struct cluster *cluster;
+    uint64_t version;        /* resourceVersion */
+    uint64_t fields;         /* digest of the fields that belong to us, as the server keeps them */
+    uint64_t applied_fields; /* the same after our last write; 0: not written by this process */
+    char *text;              /* the fields, each ended by NUL */
+    uint32_t text_bytes, quiet_at; /* what lies behind quiet_at changes without being a change */
+    uint8_t kind, epoch;
+    bool deleting;
+    bool strange; /* another manager wrote at or after our last write */
+};
+
+/* Why something waits, as an answer to a question of observe_wonder(). */
+struct answer {
+    struct answer *next;
+    uint8_t kind;
+    int asked;         /* how often */
+    int64_t ask_at_ms; /* boot */
+    bool wanted;       /* still in trouble when it was last looked at */
+    char *text;        /* "" until there is one */
+    char name[];
+};
+
+struct cluster {
+    struct cluster *next; /* in its bucket */
+    char *namespace, *name;
+    struct record *records;
+    struct answer *answers;
+    /* The PostgresCluster itself; uid == NULL: not there, only children are (still) */
+    char *uid, *object, *status; /* compact JSON: without and only status */
+    uint64_t version, digest;    /* digest of all but status and the server's bookkeeping */
+    int64_t max_lag_bytes;
+    uint8_t epoch;
+};
+
+/* One watch and the list it is in: what bears an older epoch at its end is gone. */
+struct feed {
+    struct observe *observe;
+    const char *namespace; /* NULL: all */
+    int kind;              /* enum seen_kind, or -1: PostgresCluster */
+    bool listing, synced;
+    uint8_t epoch;
+    struct kube_watch *watch;
+};
+
+struct question;
+
+struct observe {
+    struct observe_options options;
+    struct record **by_name;
+    struct cluster **clusters;
+    size_t record_buckets, cluster_buckets, record_count, cluster_count;
+    struct feed *feeds;
+    size_t feed_count;
+    bool synced;
+    struct question *question; /* the one under way */
+    struct event *ask_timer;
+    char *class_name; /* the StorageClass asked for last, and what it was then */
+    bool class_missing, class_delays;
+    int64_t class_asked_ms;
+};
+
+/* kinds.c: what is watched and what is kept of it */
+struct fields {
+    struct arena *scratch;
+    const char *text[FIELDS_MAX];
+    size_t count;
+};
+struct seen_info {
+    const char *api_version, *kind;
+    const char *selector; /* added to the label managed-by; "" */
+    bool metadata_only;
+    void (*take)(const cJSON *object, const struct cluster *cluster, struct fields *fields);
+    int quiet; /* first field whose change is none; 0: all count */
+};
+extern const struct seen_info seen_infos[SEEN_KINDS];
+int seen_kind_find(const char *kind); /* -1 when it is not kept */
+
+/* fields.c: who owns what, from metadata.managedFields */
+void fields_owned(const cJSON *object, uint64_t *ret_digest, bool *ret_strange);
+uint64_t fields_digest(const void *data, size_t length, uint64_t seed);
+
+/* cache.c */
+struct cluster *cache_cluster(struct observe *observe, const char *namespace, const char *name,
+                              bool make);
+struct record *cache_find(const struct observe *observe, int kind, const char *namespace,
+                          const char *name);
+const char *record_field(const struct record *record, int field);
+bool record_drifted(const struct record *record);
+/* What a watch says; feed may be NULL when it is an answer to a write of ours (`own`). */
+void cache_upsert(struct observe *observe, const struct feed *feed, int kind, const cJSON *object,
+                  bool own);
+void cache_remove(struct observe *observe, int kind, const cJSON *object);
+void cache_begin(struct feed *feed);
+void cache_swept(struct feed *feed);
+void cache_free(struct observe *observe);
+void cache_drop_record(struct observe *observe, struct record *record);
+void cache_drop_cluster_if_empty(struct observe *observe, struct cluster *cluster);
+
+/* clusters.c: the PostgresCluster objects */
+void clusters_upsert(struct observe *observe, const struct feed *feed, const cJSON *object,
+                     bool own);
+void clusters_remove(struct observe *observe, const cJSON *object);
+void clusters_swept(struct feed *feed);
+
+/* wonder.c */
+const char *wonder_answer(const struct cluster *cluster, int kind, const char *name);
+void wonder_forget(struct observe *observe, struct cluster *cluster);
+void wonder_free(struct observe *observe);

@@ -1,0 +1,57 @@
+/*
+ * What stands in the API: one watch per kind (by label, all namespaces or those given), compact
+ * records instead of JSON, and from them one snapshot of one cluster. Secrets are never watched.
+ *
+ * Our own writes are put in at once (observe_written), so that a pass right after one sees them;
+ * events of the watch that are older than what is known already are passed over.
+ */
+#pragma once
+
+#include "api/snapshot.h"
+#include "kube/kube.h"
+
+struct observe;
+
+struct observe_options {
+    struct kube *kube;
+    struct event_base *loop;
+    const char *const *namespaces; /* watch these only; they live on */
+    size_t namespace_count;        /* 0: all */
+    /* Something of this cluster changed that a pass should look at. */
+    void (*changed)(void *arg, const char *namespace, const char *name);
+    /* Every cache is complete, for the first time. */
+    void (*synced)(void *arg);
+    /* A watch does not work (yet); it tries again by itself. */
+    void (*trouble)(void *arg, const struct error *err);
+    void *arg;
+};
+
+/* kube == NULL: no watches and no questions; tests feed the caches themselves. */
+struct observe *observe_new(const struct observe_options *options);
+void observe_free(struct observe *observe);
+bool observe_synced(const struct observe *observe);
+/* Clusters that are there, and records kept: for metrics. */
+void observe_count(const struct observe *observe, size_t *ret_clusters, size_t *ret_records);
+/* Calls each() for every cluster that is there; it must not change the caches. */
+void observe_each(const struct observe *observe,
+                  void (*each)(void *arg, const char *namespace, const char *name), void *arg);
+
+/* The cluster as it stands; everything lives in the arena. False when there is no such object (any
+ * more). Left for the caller: credentials, namespace_terminating, and the facts of the server. */
+bool observe_snapshot(struct observe *observe, struct arena *arena, const char *namespace,
+                      const char *name, const struct api_defaults *defaults,
+                      struct snapshot *ret_snapshot);
+
+/* The API server answered a write of ours with this object. */
+void observe_written(struct observe *observe, const char *kind, const cJSON *object);
+/* A delete of ours was accepted: gone, or (object != NULL) on its way. */
+void observe_deleted(struct observe *observe, const char *kind, const char *namespace,
+                     const char *name, const char *uid, const cJSON *object);
+/* The status that we wrote, with the object that came back. */
+void observe_status_written(struct observe *observe, const cJSON *object);
+
+/* Notes what in this cluster is in trouble that the caches cannot explain (a pending volume, a
+ * StatefulSet without pod, a pod that does not start). After some seconds the API is asked about it
+ * (does the StorageClass exist, what do the Events say), one request at a time for the whole
+ * operator and for one object ever more rarely. Answers arrive as changes. */
+void observe_wonder(struct observe *observe, const char *namespace, const char *name);

@@ -1,0 +1,314 @@
+/*
+ * Questions that no watch answers, asked only about what has been waiting for a while: whether the
+ * StorageClass of a pending volume exists, and what the Events say of a volume that is not made, a
+ * StatefulSet without a pod, a pod that does not start. One request at a time for the whole
+ * operator, and for one object ever more rarely: the API server reads Events from etcd.
+ */
+#include "observe/internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+
+enum {
+    PATIENCE_MS = 3000,
+    FIRST_PAUSE_MS = 5000,
+    LONGEST_PAUSE_MS = 600000,
+    CLASS_KEPT_MS = 5000 /* volumes of one class are asked about in a row */
+};
+
+struct question {
+    struct observe *observe;
+    struct arena *arena;
+    const char *namespace, *cluster, *name, *class;
+    int kind;
+    bool delayed; /* the volume waits for its pod to be scheduled: nothing is wrong with it yet */
+    struct kube_call *call;
+};
+
+const char *wonder_answer(const struct cluster *cluster, int kind, const char *name)
+{
+    for (const struct answer *a = cluster->answers; a; a = a->next)
+        if (a->kind == kind && strcmp(a->name, name) == 0)
+            return a->text ? a->text : "";
+    return "";
+}
+
+static void free_answer(struct answer *answer)
+{
+    free(answer->text);
+    free(answer);
+}
+
+void wonder_forget(struct observe *observe, struct cluster *cluster)
+{
+    (void)observe;
+    for (struct answer *a = cluster->answers, *next; a; a = next) {
+        next = a->next;
+        free_answer(a);
+    }
+    cluster->answers = NULL;
+}
+
+static void drop_question(struct observe *observe)
+{
+    struct question *question = observe->question;
+    observe->question = NULL;
+    if (question != NULL)
+        arena_free(question->arena);
+}
+
+void wonder_free(struct observe *observe)
+{
+    if (observe->question)
+        kube_call_cancel(observe->question->call);
+    drop_question(observe);
+    if (observe->ask_timer)
+        event_free(observe->ask_timer);
+    free(observe->class_name);
+}
+
+static struct answer *answer_for(struct cluster *cluster, const struct record *record)
+{
+    for (struct answer *a = cluster->answers; a; a = a->next)
+        if (a->kind == record->kind && strcmp(a->name, record->text) == 0)
+            return a;
+    struct answer *answer = xcalloc(1, sizeof *answer + strlen(record->text) + 1);
+    strcpy(answer->name, record->text);
+    answer->kind = record->kind;
+    answer->ask_at_ms = clock_boot_ms() + PATIENCE_MS;
+    answer->next = cluster->answers;
+    cluster->answers = answer;
+    return answer;
+}
+
+static void ask_next(struct observe *observe);
+
+/* The question is over: notes the answer and tells when it is news. */
+static void conclude(struct question *question, const char *text)
+{
+    struct observe *observe = question->observe;
+    struct cluster *cluster = cache_cluster(observe, question->namespace, question->cluster, false);
+    bool news = false;
+    for (struct answer *a = cluster ? cluster->answers : NULL; a; a = a->next) {
+        if (a->kind != question->kind || strcmp(a->name, question->name) != 0)
+            continue;
+        news = strcmp(a->text ? a->text : "", text) != 0;
+        free(a->text);
+        a->text = *text ? xstrdup(text) : NULL;
+    }
+    if (news && observe->options.changed)
+        observe->options.changed(observe->options.arg, question->namespace, question->cluster);
+    drop_question(observe);
+    ask_next(observe);
+}
+
+static const char *time_of(const cJSON *event)
+{
+    static const char *const members[] = {"series.lastObservedTime", "deprecatedLastTimestamp",
+                                          "eventTime", "metadata.creationTimestamp"};
+    for (size_t i = 0; i < sizeof members / sizeof members[0]; i++) {
+        const char *time = json_str(event, members[i], "");
+        if (*time)
+            return time;
+    }
+    return "";
+}
+
+static void on_events(void *arg, const cJSON *body, const struct error *err)
+{
+    struct question *question = arg;
+    const char *note = "", *latest = "";
+    const cJSON *event;
+    if (err->class == 0)
+        cJSON_ArrayForEach(event, json_get(body, "items"))
+        {
+            if (strcmp(time_of(event), latest) < 0)
+                continue;
+            latest = time_of(event);
+            note = json_str(event, "note", "");
+        }
+    conclude(question, strlen(note) <= MESSAGE_MAX
+                           ? note
+                           : arena_strndup(question->arena, note, MESSAGE_MAX));
+}
+
+static void ask_events(struct question *question)
+{
+    const struct kube_request request = {
+        .method = KUBE_GET,
+        .path = kube_path(question->arena, kube_kind_find("events.k8s.io/v1", "Event"),
+                          question->namespace, NULL, NULL),
+        .query = arena_printf(question->arena,
+                              "fieldSelector=type%%3DWarning%%2Cregarding.kind%%3D%s"
+                              "%%2Cregarding.name%%3D%s&limit=50",
+                              seen_infos[question->kind].kind, question->name)};
+    question->call =
+        kube_call_start(question->observe->options.kube, &request, on_events, question);
+}
+
+static void judge_class(struct question *question)
+{
+    const struct observe *observe = question->observe;
+    if (observe->class_missing)
+        conclude(question,
+                 arena_printf(question->arena, "storageclass \"%s\" not found", question->class));
+    else if (question->delayed && observe->class_delays)
+        conclude(question, "");
+    else
+        ask_events(question);
+}
+
+static void on_class(void *arg, const cJSON *body, const struct error *err)
+{
+    struct question *question = arg;
+    struct observe *observe = question->observe;
+    const char *mode = json_str(body, "volumeBindingMode", "Immediate");
+    free(observe->class_name);
+    observe->class_name = xstrdup(question->class);
+    observe->class_asked_ms = clock_boot_ms();
+    observe->class_missing = err->class == ERR_NOT_FOUND;
+    observe->class_delays = strcmp(mode, "WaitForFirstConsumer") == 0;
+    judge_class(question);
+}
+
+static void ask_class(struct question *question)
+{
+    const struct observe *observe = question->observe;
+    if (observe->class_name && strcmp(observe->class_name, question->class) == 0 &&
+        clock_boot_ms() - observe->class_asked_ms < CLASS_KEPT_MS) {
+        judge_class(question);
+        return;
+    }
+    const struct kube_request request = {
+        .method = KUBE_GET,
+        .path = kube_path(question->arena, kube_kind_find("storage.k8s.io/v1", "StorageClass"),
+                          NULL, question->class, NULL)};
+    question->call = kube_call_start(observe->options.kube, &request, on_class, question);
+}
+
+static void ask(struct observe *observe, const struct cluster *cluster, const struct record *record)
+{
+    struct arena *arena = arena_new();
+    struct question *question = arena_alloc(arena, sizeof *question);
+    *question = (struct question){.observe = observe,
+                                  .arena = arena,
+                                  .namespace = arena_strdup(arena, cluster->namespace),
+                                  .cluster = arena_strdup(arena, cluster->name),
+                                  .name = arena_strdup(arena, record->text),
+                                  .kind = record->kind};
+    observe->question = question;
+    if (record->kind != SEEN_PVC) {
+        ask_events(question);
+        return;
+    }
+    question->class = arena_strdup(arena, record_field(record, PVC_CLASS));
+    question->delayed = *record_field(record, PVC_NODE) == '\0';
+    if (*question->class == '\0')
+        conclude(question, "no storage class is set and the server has no default one");
+    else
+        ask_class(question);
+}
+
+/* What the record itself says already needs no question. */
+static bool puzzling(const struct observe *observe, const struct record *record)
+{
+    AUTO_ARENA scratch = arena_new();
+    if (record->deleting)
+        return false;
+    if (record->kind == SEEN_PVC)
+        return strcmp(record_field(record, PVC_PHASE), "Pending") == 0;
+    if (record->kind == SEEN_SET)
+        return cache_find(observe, SEEN_POD, record->cluster->namespace,
+                          name_pod(scratch, record->text)) == NULL;
+    return record->kind == SEEN_POD && strcmp(record_field(record, POD_PHASE), "Pending") == 0 &&
+           *record_field(record, POD_NODE) != '\0' &&
+           *record_field(record, POD_WAITING_MESSAGE) == '\0';
+}
+
+static int64_t pause_ms(int asked)
+{
+    int64_t pause = FIRST_PAUSE_MS;
+    for (int i = 0; i < asked && pause < LONGEST_PAUSE_MS; i++)
+        pause *= 4;
+    return pause < LONGEST_PAUSE_MS ? pause : LONGEST_PAUSE_MS;
+}
+
+/* The answer that is to be asked for first, and its cluster. */
+static struct answer *first_due(const struct observe *observe, struct cluster **ret_cluster)
+{
+    struct answer *first = NULL;
+    for (size_t i = 0; i < observe->cluster_buckets; i++)
+        for (struct cluster *c = observe->clusters[i]; c; c = c->next)
+            for (struct answer *a = c->answers; a; a = a->next)
+                if (first == NULL || a->ask_at_ms < first->ask_at_ms) {
+                    first = a;
+                    *ret_cluster = c;
+                }
+    return first;
+}
+
+static void on_timer(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd, (void)what;
+    struct observe *observe = arg;
+    struct cluster *cluster = NULL;
+    struct answer *answer = observe->question ? NULL : first_due(observe, &cluster);
+    if (answer == NULL)
+        return;
+    int64_t now_ms = clock_boot_ms();
+    if (answer->ask_at_ms > now_ms) {
+        ask_next(observe);
+        return;
+    }
+    answer->ask_at_ms = now_ms + pause_ms(answer->asked++);
+    const struct record *record =
+        cache_find(observe, answer->kind, cluster->namespace, answer->name);
+    if (record && record->cluster == cluster && puzzling(observe, record))
+        ask(observe, cluster, record);
+    else
+        ask_next(observe);
+}
+
+/* Always through the loop: questions never recurse. */
+static void ask_next(struct observe *observe)
+{
+    struct cluster *cluster;
+    const struct answer *answer = first_due(observe, &cluster);
+    if (answer == NULL || observe->question || observe->options.loop == NULL)
+        return;
+    if (observe->ask_timer == NULL)
+        observe->ask_timer = evtimer_new(observe->options.loop, on_timer, observe);
+    int64_t wait_ms = answer->ask_at_ms - clock_boot_ms();
+    wait_ms = wait_ms > 0 ? wait_ms : 0;
+    const struct timeval wait = {wait_ms / 1000, wait_ms % 1000 * 1000};
+    evtimer_add(observe->ask_timer, &wait);
+}
+
+static void drop_unwanted(struct cluster *cluster)
+{
+    for (struct answer **at = &cluster->answers; *at;) {
+        struct answer *answer = *at;
+        if (answer->wanted) {
+            answer->wanted = false;
+            at = &answer->next;
+            continue;
+        }
+        *at = answer->next;
+        free_answer(answer);
+    }
+}
+
+void observe_wonder(struct observe *observe, const char *namespace, const char *name)
+{
+    struct cluster *cluster = cache_cluster(observe, namespace, name, false);
+    if (cluster == NULL)
+        return;
+    for (struct record *r = cluster->uid ? cluster->records : NULL; r; r = r->next)
+        if (puzzling(observe, r))
+            answer_for(cluster, r)->wanted = true;
+    drop_unwanted(cluster);
+    if (cluster->answers && observe->options.kube)
+        ask_next(observe);
+}
