@@ -38,8 +38,8 @@ def _load_images(cluster):
     archives = deploy.run(os.path.join(runner.ROOT, "hack", "pgimages"), "build", "postgres:17",
                           "postgres:15").stdout.split()
     archive = os.path.join(runner.BUILD, "pgkeel-e2e.tar")
-    deploy.run(os.path.join(runner.ROOT, "hack", "image"), "build", "--tag", image(), "--output",
-               archive)
+    deploy.run(os.path.join(runner.ROOT, "hack", "image"), "build", "--tag", image(),
+               "--from-binary", runner.PGKEEL, "--output", archive)
     cluster.run("load-image", archive, *archives)
 
 

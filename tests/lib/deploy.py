@@ -21,6 +21,9 @@ patches:
     - op: replace
       path: /spec/replicas
       value: %d
+    - op: add
+      path: /spec/template/spec/containers/0/args/-
+      value: --postgres-image-pattern=localhost/postgres:%%d
 """
 
 
@@ -63,7 +66,8 @@ class HostOperator:
 
     def start(self, image=IMAGE, **env):
         self.process = process.Process(
-            [runner.PGKEEL, "controller", "--kubeconfig", self.kubeconfig], self.log_path,
+            [runner.PGKEEL, "controller", "--kubeconfig", self.kubeconfig,
+             "--postgres-image-pattern=localhost/postgres:%d"], self.log_path,
             env={"POD_NAME": self.identity, "POD_NAMESPACE": NAMESPACE, "PGKEEL_IMAGE": image,
                  **env})
         return self

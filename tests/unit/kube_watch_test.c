@@ -45,7 +45,7 @@ struct scene {
     "\",\"message\":\"" message "\"}}\n"
 #define STATUS(code, reason, message)                                                              \
     "{\"kind\":\"Status\",\"code\":" code ",\"reason\":\"" reason "\",\"message\":\"" message "\"" \
-                                                                                              "}"
+    "}"
 #define LIST(version, next, items)                                                                 \
     "{\"kind\":\"PodList\",\"metadata\":{\"resourceVersion\":\"" version "\",\"continue\":\"" next \
     "\"},\"items\":[" items "]}"

@@ -1,0 +1,54 @@
+"""What needs pods: the full test cluster, with images loaded before."""
+import os
+import sys
+import time
+
+from lib import process, runner
+
+sys.path.insert(0, os.path.join(runner.ROOT, "tests", "e2e"))
+MIB = 2**20
+
+
+def start(table, options):
+    """From apply to the conditions that say so, as a watch sees them."""
+    import rig
+    primary, streaming, ready = [], [], []
+    for _ in range(options.runs):
+        with rig.namespace() as where:
+            cluster = rig.Cluster(where)
+            begun = time.monotonic()
+            cluster.apply(2)
+            for name, samples in (("PrimaryReady", primary), ("ReplicasStreaming", streaming),
+                                  ("Ready", ready)):
+                rig.kube().condition(where, "a", name, 120)
+                samples.append(time.monotonic() - begun)
+    table.add("apply -> primary Ready", "s", primary, 5)
+    table.add("apply -> replica streaming", "s", streaming, 10)
+    table.add("apply -> Ready", "s", ready)
+
+
+def agent(table, options):
+    import rig
+    from service import agent_pid
+    rss, private, cpu = [], [], []
+    with rig.namespace() as where:
+        cluster = rig.Cluster(where)
+        cluster.apply(2)
+        cluster.ready()
+        pids = [agent_pid(cluster, i) for i in ("1", "2")]
+        before = [process.cpu_seconds(pid) for pid in pids]
+        begun = time.monotonic()
+        while time.monotonic() - begun < options.seconds:
+            for pid in pids:
+                memory = process.memory(pid)
+                rss.append(memory["rss"] / MIB)
+                private.append(memory["private"] / MIB)
+            time.sleep(0.5)
+        took = time.monotonic() - begun
+        cpu = [1000 * (process.cpu_seconds(pid) - b) / took for pid, b in zip(pids, before)]
+    table.add("agent: RSS", "MiB", rss, 6)
+    table.add("agent: private memory", "MiB", private)
+    table.add("agent: CPU at rest", "millicores", cpu)
+
+
+PARTS = {"start": start, "agent": agent}

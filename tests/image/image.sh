@@ -1,0 +1,123 @@
+# shellcheck shell=bash
+# The operator's image, assembled from the file under test. Sourced by tests/image/run.
+
+IMAGE_ROOT=$WORK/image-root
+MAX_COMPRESSED=$((40 * 1048576))
+
+assembles() {
+    mkdir -p "$IMAGE_ROOT"
+    layers | while read -r layer; do
+        tar -xOf "$ARCHIVE" "$layer" | gzip -dcf | tar -x -C "$IMAGE_ROOT"
+    done
+    cmp "$PGKEEL" "$IMAGE_ROOT/usr/bin/pgkeel"
+}
+
+layers() { tar -xOf "$ARCHIVE" manifest.json | jq -r '.[0].Layers[]'; }
+
+is_quick_and_lasting() {
+    local before
+    before=$(stat -c %y "$ARCHIVE")
+    hack/image build --from-binary "$PGKEEL" --output "$ARCHIVE" --tag localhost/pgkeel:test
+    [ "$(stat -c %y "$ARCHIVE")" = "$before" ]
+}
+
+is_reproducible() {
+    hack/image build --from-binary "$PGKEEL" --output "$WORK/again.tar" --tag localhost/pgkeel:test
+    cmp "$ARCHIVE" "$WORK/again.tar"
+}
+
+image_is_small() {
+    local bytes
+    bytes=$(gzip -6 <"$ARCHIVE" | wc -c)
+    echo "$bytes bytes"
+    [ "$bytes" -le "$MAX_COMPRESSED" ]
+}
+
+# Anything that is not the file, PgBouncer, a library, the certificates or the account is too much.
+holds_nothing_else() {
+    find "$IMAGE_ROOT" ! -type d -printf '/%P\n' | sort >"$WORK/files"
+    grep -x /usr/bin/pgkeel "$WORK/files"
+    grep -x /usr/sbin/pgbouncer "$WORK/files"
+    grep -x /etc/ssl/certs/ca-certificates.crt "$WORK/files"
+    absent -vE '^/usr/bin/pgkeel$|^/usr/sbin/pgbouncer$|^/etc/(passwd|group|ssl/certs/ca-certificates\.crt)$|^/(usr/)?lib(64)?/([a-z0-9_]+-linux-gnu[a-z]*/)?(lib[A-Za-z0-9+_.-]+\.so\.[0-9.]+|ld-linux[A-Za-z0-9_.-]*)$' \
+        <"$WORK/files"
+    find "$IMAGE_ROOT" \( -perm /6000 -o -perm -0002 ! -type l \) -print | absent .
+}
+
+# Without which PgBouncer does not start, each one: the list is not longer than it must be.
+needs_each_library() {
+    local library name
+    find "$IMAGE_ROOT" -name 'lib*.so.*' -printf '%f\n' >"$WORK/libraries"
+    while read -r name; do
+        library=$(find "$IMAGE_ROOT" -name "$name")
+        find "$IMAGE_ROOT" -type f ! -path "$library" -exec sh -c \
+            'readelf --dynamic "$1" 2>/dev/null | grep -qF "[$2]"' _ {} "$name" \; -print -quit | grep -q . ||
+            { echo "nobody needs $library"; return 1; }
+    done <"$WORK/libraries"
+}
+
+archive_is_true() {
+    local root=$WORK/archive blob manifest config layer diff_id number=0
+    mkdir -p "$root"
+    tar -xf "$ARCHIVE" -C "$root"
+    for blob in "$root"/blobs/sha256/*; do
+        [ "$(sha256sum <"$blob" | cut -d' ' -f1)" = "$(basename "$blob")" ]
+    done
+    manifest=$root/blobs/sha256/$(jq -r '.manifests[0].digest' "$root/index.json" | cut -d: -f2)
+    config=$root/blobs/sha256/$(jq -r .config.digest "$manifest" | cut -d: -f2)
+    [ "$root/$(jq -r '.[0].Config' "$root/manifest.json")" = "$config" ]
+    for layer in $(jq -r '.layers[].digest' "$manifest" | cut -d: -f2); do
+        diff_id=$(gzip -dcf "$root/blobs/sha256/$layer" | sha256sum | cut -d' ' -f1)
+        [ "$(jq -r ".rootfs.diff_ids[$number]" "$config")" = "sha256:$diff_id" ]
+        [ "$(stat -c %s "$root/blobs/sha256/$layer")" = "$(jq -r ".layers[$number].size" "$manifest")" ]
+        number=$((number + 1))
+    done
+    [ "$(jq -r '.manifests[0].annotations["io.containerd.image.name"]' "$root/index.json")" = localhost/pgkeel:test ]
+    [ "$(jq -r '.[0].RepoTags[0]' "$root/manifest.json")" = localhost/pgkeel:test ]
+    # A kubelet that is told runAsNonRoot believes numbers only.
+    jq -e '.config.User == "65532:65532" and .config.Entrypoint == ["/usr/bin/pgkeel"]' "$config"
+}
+
+# The Containerfile's last stage and the quick assembly say the same about the image.
+agrees_with_containerfile() {
+    grep -qx 'USER 65532:65532' Containerfile
+    grep -qx 'ENTRYPOINT \["/usr/bin/pgkeel"\]' Containerfile
+    grep -qx 'ENV PATH=/usr/sbin:/usr/bin' Containerfile
+    grep -qx 'FROM scratch' Containerfile
+}
+
+runs_read_only() {
+    mount --bind "$IMAGE_ROOT" "$IMAGE_ROOT"
+    mount -o remount,bind,ro "$IMAGE_ROOT"
+    as 65532:65532 "$IMAGE_ROOT" /usr/bin/pgkeel version
+    as 65532:65532 "$IMAGE_ROOT" /usr/sbin/pgbouncer --version
+    umount "$IMAGE_ROOT"
+}
+
+has_certificates() {
+    local count
+    count=$(grep -c 'BEGIN CERTIFICATE' "$IMAGE_ROOT/etc/ssl/certs/ca-certificates.crt")
+    echo "$count certificates"
+    [ "$count" -ge 100 ]
+}
+
+refuses_dynamic() {
+    expect "dynamically linked" hack/image build --from-binary /bin/ls --output "$WORK/x.tar"
+    expect "run 'make' first" hack/image build --from-binary "$WORK/none" --output "$WORK/x.tar"
+    expect "give --tag a tag" hack/image build --from-binary "$PGKEEL" --output "$WORK/x.tar" --tag localhost/pgkeel
+    [ ! -e "$WORK/x.tar" ]
+}
+
+test_image() {
+    check "image: it is assembled from the static file" assembles
+    check "image: nothing is done again when nothing changed" is_quick_and_lasting
+    check "image: the same input gives the same bytes" is_reproducible
+    check "image: it is at most 40 MiB compressed" image_is_small
+    check "image: it holds the file, PgBouncer, libraries, certificates, an account, and nothing else" holds_nothing_else
+    check "image: every library in it is named by a program or library in it" needs_each_library
+    check "image: every digest in the archive is true, for OCI and docker readers" archive_is_true
+    check "image: the Containerfile ends in the same account, entry point and path" agrees_with_containerfile
+    check "image: pgkeel and PgBouncer run as uid 65532 on a read-only root" runs_read_only
+    check "image: it holds the CA certificates" has_certificates
+    check "image: a dynamically linked file, a missing file and a reference without tag are refused" refuses_dynamic
+}

@@ -1,0 +1,215 @@
+#include "kube_server.h"
+
+struct scene {
+    struct world world;
+    int created, patched;
+    cJSON *event; /* the last one made */
+    cJSON *patch;
+    char made[300]; /* its path */
+    char patched_at[300];
+    int status; /* of the answer; 0: 200 */
+    struct exchange *held;
+    bool hold;
+};
+
+static void store(struct server *server, struct exchange *x)
+{
+    struct scene *s = server->arg;
+    bool post = strcmp(x->method, "POST") == 0;
+    cJSON **place = post ? &s->event : &s->patch;
+    cJSON_Delete(*place);
+    *place = cJSON_Parse(x->body);
+    snprintf(post ? s->made : s->patched_at, 300, "%s", x->target);
+    *(post ? &s->created : &s->patched) += 1;
+    s->held = x;
+    if (!s->hold)
+        reply(x, s->status ? s->status : 201, "", "{}");
+}
+
+static int open_scene(void **state)
+{
+    struct scene *s = calloc(1, sizeof *s);
+    world_open(&s->world, store, s);
+    *state = s;
+    return 0;
+}
+
+static int close_scene(void **state)
+{
+    struct scene *s = *state;
+    world_close(&s->world);
+    cJSON_Delete(s->event);
+    cJSON_Delete(s->patch);
+    free(s);
+    return 0;
+}
+
+static const struct kube_event example = {
+    .api_version = "pgkeel.dev/v1alpha1",
+    .kind = "PostgresCluster",
+    .namespace = "n",
+    .name = "a",
+    .uid = "u-1",
+    .type = "Normal",
+    .reason = "Promoted",
+    .note = "a-2 is primary now",
+    .action = "Promoting",
+    .controller = "pgkeel.dev/controller",
+};
+
+static void an_event_says_everything(void **state)
+{
+    struct scene *s = *state;
+    kube_event_emit(s->world.kube, &example);
+    run_until(s->world.loop, &s->created, 1);
+    assert_string_equal(s->made, "/apis/events.k8s.io/v1/namespaces/n/events");
+    assert_memory_equal(json_str(s->event, "metadata.name", ""), "a.", 2);
+    assert_string_equal(json_str(s->event, "metadata.namespace", ""), "n");
+    assert_string_equal(json_str(s->event, "regarding.kind", ""), "PostgresCluster");
+    assert_string_equal(json_str(s->event, "regarding.uid", ""), "u-1");
+    assert_string_equal(json_str(s->event, "reason", ""), "Promoted");
+    assert_string_equal(json_str(s->event, "action", ""), "Promoting");
+    assert_string_equal(json_str(s->event, "note", ""), "a-2 is primary now");
+    assert_string_equal(json_str(s->event, "type", ""), "Normal");
+    assert_string_equal(json_str(s->event, "reportingController", ""), "pgkeel.dev/controller");
+    assert_true(strlen(json_str(s->event, "reportingInstance", "")) > 0);
+    assert_true(clock_parse_rfc3339(json_str(s->event, "eventTime", NULL)) > 0);
+}
+
+static void a_repeated_event_counts_up_in_a_series(void **state)
+{
+    struct scene *s = *state;
+    kube_event_emit(s->world.kube, &example);
+    run_until(s->world.loop, &s->created, 1);
+    run_for_ms(s->world.loop, 10);
+    kube_event_emit(s->world.kube, &example);
+    run_until(s->world.loop, &s->patched, 1);
+    assert_string_equal(s->patched_at, arena_printf(s->world.arena, "%s/%s", s->made,
+                                                    json_str(s->event, "metadata.name", "")));
+    assert_int_equal(json_int(s->patch, "series.count", 0), 2);
+    assert_true(clock_parse_rfc3339(json_str(s->patch, "series.lastObservedTime", NULL)) > 0);
+    assert_int_equal(s->created, 1);
+}
+
+static void repetitions_while_a_request_is_under_way_become_one(void **state)
+{
+    struct scene *s = *state;
+    s->hold = true;
+    for (int i = 0; i < 50; i++)
+        kube_event_emit(s->world.kube, &example);
+    run_until(s->world.loop, &s->created, 1);
+    s->hold = false;
+    reply(s->held, 201, "", "{}");
+    run_until(s->world.loop, &s->patched, 1);
+    run_for_ms(s->world.loop, 20);
+    assert_int_equal(s->patched, 1);
+    assert_int_equal(json_int(s->patch, "series.count", 0), 50);
+}
+
+static void another_note_is_another_event(void **state)
+{
+    struct scene *s = *state;
+    struct kube_event other = example;
+    other.note = "something else";
+    kube_event_emit(s->world.kube, &example);
+    kube_event_emit(s->world.kube, &other);
+    other.uid = "u-2";
+    kube_event_emit(s->world.kube, &other);
+    run_until(s->world.loop, &s->created, 3);
+    assert_int_equal(s->patched, 0);
+}
+
+static void a_series_ends_after_ten_minutes_of_quiet(void **state)
+{
+    struct scene *s = *state;
+    struct kube_timing timing = quick;
+    timing.second_ms = 0; /* ten minutes take no time at all */
+    kube_event_emit(s->world.kube, &example);
+    run_until(s->world.loop, &s->created, 1);
+    run_for_ms(s->world.loop, 10);
+    kube_set_timing(s->world.kube, &timing);
+    kube_event_emit(s->world.kube, &example);
+    run_until(s->world.loop, &s->created, 2);
+    assert_int_equal(s->patched, 0);
+}
+
+static void an_event_that_is_gone_is_made_anew(void **state)
+{
+    struct scene *s = *state;
+    kube_event_emit(s->world.kube, &example);
+    run_until(s->world.loop, &s->created, 1);
+    run_for_ms(s->world.loop, 10);
+    s->status = 404;
+    kube_event_emit(s->world.kube, &example);
+    run_until(s->world.loop, &s->patched, 1);
+    run_for_ms(s->world.loop, 10);
+    s->status = 0;
+    kube_event_emit(s->world.kube, &example);
+    run_until(s->world.loop, &s->created, 2);
+}
+
+static void long_texts_are_cut_at_a_characters_border(void **state)
+{
+    struct scene *s = *state;
+    struct kube_event event = example;
+    char note[2001] = "";
+    for (int i = 0; i < 1000; i++)
+        strcpy(note + 2 * i, "\xc3\xa4");
+    memmove(note + 1, note, 1999);
+    note[0] = 'x';
+    char name[254];
+    memset(name, 'n', 253);
+    name[253] = '\0';
+    event.note = note;
+    event.name = name;
+    kube_event_emit(s->world.kube, &event);
+    run_until(s->world.loop, &s->created, 1);
+    assert_int_equal(strlen(json_str(s->event, "note", "")), 1023);
+    assert_in_range(strlen(json_str(s->event, "metadata.name", "")), 240, 253);
+}
+
+static void an_event_about_something_without_a_namespace_goes_to_default(void **state)
+{
+    struct scene *s = *state;
+    struct kube_event event = example;
+    event.namespace = NULL;
+    kube_event_emit(s->world.kube, &event);
+    run_until(s->world.loop, &s->created, 1);
+    assert_string_equal(s->made, "/apis/events.k8s.io/v1/namespaces/default/events");
+    assert_null(json_get(s->event, "regarding.namespace"));
+}
+
+static void many_different_events_are_forgotten_in_time(void **state)
+{
+    struct scene *s = *state;
+    for (int i = 0; i < 300; i++) {
+        struct kube_event event = example;
+        char note[20];
+        snprintf(note, sizeof note, "%d", i);
+        event.note = note;
+        kube_event_emit(s->world.kube, &event);
+        run_for_ms(s->world.loop, i % 20 == 0 ? 5 : 0);
+    }
+    run_for_ms(s->world.loop, 30);
+    kube_event_emit(s->world.kube, &example);
+    run_for_ms(s->world.loop, 30);
+    assert_string_equal(json_str(s->event, "note", ""), example.note);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, open_scene, close_scene)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(an_event_says_everything),
+        TEST(a_repeated_event_counts_up_in_a_series),
+        TEST(repetitions_while_a_request_is_under_way_become_one),
+        TEST(another_note_is_another_event),
+        TEST(a_series_ends_after_ten_minutes_of_quiet),
+        TEST(an_event_that_is_gone_is_made_anew),
+        TEST(long_texts_are_cut_at_a_characters_border),
+        TEST(an_event_about_something_without_a_namespace_goes_to_default),
+        TEST(many_different_events_are_forgotten_in_time),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
