@@ -75,11 +75,24 @@ static size_t on_bytes(char *bytes, size_t one, size_t count, void *arg)
     return length;
 }
 
+/* OpenSSL's verdict stands; its reason is noted, because libcurl tells some of them as mere codes.
+ */
+static int on_verdict(int good, X509_STORE_CTX *store)
+{
+    SSL *ssl = X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx());
+    struct kube *kube = SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
+    if (!good && !kube->config.insecure)
+        kube->verify_error = X509_STORE_CTX_get_error(store);
+    return good;
+}
+
 /* Buffers of idle TLS connections go back to the heap: most connections here are idle. */
 static CURLcode on_tls_context(CURL *easy, void *context, void *arg)
 {
-    (void)easy, (void)arg;
+    (void)easy;
     SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS);
+    SSL_CTX_set_app_data(context, arg);
+    SSL_CTX_set_verify(context, SSL_CTX_get_verify_mode(context), on_verdict);
     return CURLE_OK;
 }
 
@@ -105,6 +118,7 @@ static void set_tls(struct kube_transfer *t)
     curl_easy_setopt(t->easy, CURLOPT_SSL_VERIFYPEER, config->insecure ? 0L : 1L);
     curl_easy_setopt(t->easy, CURLOPT_SSL_VERIFYHOST, config->insecure ? 0L : 2L);
     curl_easy_setopt(t->easy, CURLOPT_SSL_CTX_FUNCTION, on_tls_context);
+    curl_easy_setopt(t->easy, CURLOPT_SSL_CTX_DATA, t->kube);
     if (config->ca_pem != NULL) {
         struct curl_blob ca = blob_of(config->ca_pem);
         curl_easy_setopt(t->easy, CURLOPT_CAINFO_BLOB, &ca);
@@ -273,6 +287,20 @@ void kube_transfer_abandon(struct kube_transfer *transfer, int64_t since_ms)
     kube_transfer_cancel(transfer);
 }
 
+static int distrust(struct kube *kube, const char *detail, struct error *err)
+{
+    int why = kube->verify_error;
+    const char *remedy =
+        why == X509_V_OK ? "set tls-server-name to a name that the certificate bears"
+        : why == X509_V_ERR_CERT_HAS_EXPIRED || why == X509_V_ERR_CERT_NOT_YET_VALID
+            ? "renew the API server's certificate, or set this machine's clock"
+            : "is certificate-authority-data the CA of this server, or of one before it?";
+    kube->verify_error = X509_V_OK;
+    return err_set_reason(err, ERR_TRANSPORT, "CertificateNotTrusted", "%s: %s; %s",
+                          kube->config.server,
+                          why == X509_V_OK ? detail : X509_verify_cert_error_string(why), remedy);
+}
+
 static int transport_error(struct kube_transfer *t, CURLcode code, struct error *err)
 {
     const char *server = t->kube->config.server;
@@ -280,14 +308,13 @@ static int transport_error(struct kube_transfer *t, CURLcode code, struct error 
     if (t->too_large)
         return err_set(err, ERR_INTERNAL, "the answer of %s to %s is over the limit of %d bytes",
                        server, t->request.path, KUBE_ANSWER_MAX_BYTES);
+    if (code == CURLE_SSL_CONNECT_ERROR && t->kube->verify_error != X509_V_OK)
+        return distrust(t->kube, detail, err);
     switch (code) {
     case CURLE_OPERATION_TIMEDOUT:
         return err_set_reason(err, ERR_TIMEOUT, "APIServerTimeout", "%s: %s", server, detail);
     case CURLE_PEER_FAILED_VERIFICATION:
-        return err_set_reason(err, ERR_TRANSPORT, "CertificateNotTrusted",
-                              "%s: %s; is its CA the one in certificate-authority-data, and its "
-                              "name in the certificate (else set tls-server-name)?",
-                              server, detail);
+        return distrust(t->kube, detail, err);
     case CURLE_SSL_CERTPROBLEM:
         return err_set_reason(err, ERR_INVALID, "ClientCertificateInvalid",
                               "%s: %s; do client-certificate and client-key belong together?",
