@@ -6,12 +6,12 @@ SOURCE_TABLE=$HERE/deps.d/sources.table
 
 table_row() { awk -v p="$1" '$1 == p { print $2, $3, $4, $5 }' "$SOURCE_TABLE"; }
 
-# fetch_file URI FILE SHA256: into the cache, unless it is there already and whole.
+# fetch_file CONF URI FILE SHA256: into the cache, unless it is there already and whole.
 fetch_file() {
-    local uri=$1 file=$2 sum=$3
+    local conf=$1 uri=$2 file=$3 sum=$4
     echo "$sum  $file" | sha256sum --check --status 2>/dev/null && return
     rm -f "$file"
-    /usr/lib/apt/apt-helper -q download-file "$uri" "$file.part" "SHA256:$sum" >&2 &&
+    APT_CONFIG=$conf /usr/lib/apt/apt-helper -qq download-file "$uri" "$file.part" "SHA256:$sum" >&2 &&
         mv "$file.part" "$file"
 }
 
@@ -34,7 +34,7 @@ fetch_version() {
         [ "$want" = - ] && continue
         [ "$want" = any ] && want=${sum#SHA256:}
         uri=${uri#\'}
-        fetch_file "${uri%\'}" "$store/$name" "$want" || return
+        fetch_file "$conf" "${uri%\'}" "$store/$name" "$want" || return
         case $name in *.orig.*) orig=$store/$name ;; *) debian=$store/$name ;; esac
     done < <(grep "^'" <<<"$uris")
     [ -n "$orig" ] && echo "$orig ${debian:--}"

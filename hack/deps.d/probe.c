@@ -33,11 +33,14 @@ static void probe_curl(void)
 {
     curl_global_init(CURL_GLOBAL_DEFAULT);
     const curl_version_info_data *info = curl_version_info(CURLVERSION_NOW);
-    const int wanted = CURL_VERSION_SSL | CURL_VERSION_HTTP2 | CURL_VERSION_LIBZ | CURL_VERSION_ASYNCHDNS;
-    expect((info->features & wanted) == wanted, "libcurl lacks one of TLS, HTTP/2, zlib, asynchronous DNS");
+    const int wanted =
+        CURL_VERSION_SSL | CURL_VERSION_HTTP2 | CURL_VERSION_LIBZ | CURL_VERSION_ASYNCHDNS;
+    expect((info->features & wanted) == wanted,
+           "libcurl lacks one of TLS, HTTP/2, zlib, asynchronous DNS");
     expect(info->ares != NULL, "libcurl resolves names without c-ares");
     for (const char *const *p = info->protocols; *p; p++)
-        expect(!strcmp(*p, "http") || !strcmp(*p, "https"), "libcurl speaks more than http and https");
+        expect(!strcmp(*p, "http") || !strcmp(*p, "https"),
+               "libcurl speaks more than http and https");
     CURLM *multi = curl_multi_init();
     expect(multi != NULL, "curl_multi_init failed");
     curl_multi_cleanup(multi);
@@ -50,9 +53,8 @@ static void probe_event(void)
     struct evdns_base *dns = evdns_base_new(base, 0);
     struct evhttp *http = evhttp_new(base);
     SSL_CTX *context = SSL_CTX_new(TLS_server_method());
-    struct bufferevent *tls = bufferevent_openssl_socket_new(base, -1, SSL_new(context),
-                                                             BUFFEREVENT_SSL_ACCEPTING,
-                                                             BEV_OPT_CLOSE_ON_FREE);
+    struct bufferevent *tls = bufferevent_openssl_socket_new(
+        base, -1, SSL_new(context), BUFFEREVENT_SSL_ACCEPTING, BEV_OPT_CLOSE_ON_FREE);
     expect(dns && http && tls, "libevent lacks one of evdns, evhttp, bufferevent_openssl");
     bufferevent_free(tls);
     evhttp_free(http);
@@ -71,12 +73,14 @@ static void probe_postgres(void)
     char *verifier = PQencryptPasswordConn(NULL, "", "", "");
     expect(verifier == NULL, "libpq made a verifier without a connection");
 
-    PgQueryProtobufParseResult good = pg_query_parse_protobuf("MERGE INTO a USING b ON a.i = b.i "
-                                                              "WHEN NOT MATCHED BY SOURCE THEN DELETE");
+    PgQueryProtobufParseResult good =
+        pg_query_parse_protobuf("MERGE INTO a USING b ON a.i = b.i "
+                                "WHEN NOT MATCHED BY SOURCE THEN DELETE");
     expect(good.error == NULL, "libpg_query does not parse PostgreSQL 17");
     pg_query_free_protobuf_parse_result(good);
     PgQueryProtobufParseResult bad = pg_query_parse_protobuf("SELEC 1");
-    expect(bad.error != NULL && bad.error->cursorpos == 1, "libpg_query does not locate a syntax error");
+    expect(bad.error != NULL && bad.error->cursorpos == 1,
+           "libpg_query does not locate a syntax error");
     pg_query_free_protobuf_parse_result(bad);
 }
 

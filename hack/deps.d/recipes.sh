@@ -2,8 +2,10 @@
 # How each library becomes a static archive in $PREFIX. Every recipe runs in the folder of its own
 # unpacked source, with $PREFIX, $JOBS and $SIZE_CFLAGS set. Sourced by hack/deps.
 
-# Small, and in one section per function, so that the final link drops what is never called.
+# Small, and in one section per function, so that the final link drops what is never called; hardened
+# as Debian hardens its packages, because libcurl and libpq read what strangers send.
 SIZE_CFLAGS='-Os -ffunction-sections -fdata-sections -fno-asynchronous-unwind-tables -w'
+SIZE_CFLAGS+=' -fstack-protector-strong -D_FORTIFY_SOURCE=2'
 
 build_cjson() {
     # shellcheck disable=SC2086
@@ -35,6 +37,8 @@ build_libpq() {
     CFLAGS="$SIZE_CFLAGS -fno-strict-aliasing -fwrapv" ./configure --quiet --prefix="$PREFIX" \
         --with-openssl --without-gssapi --without-ldap --without-icu --without-readline --without-zlib \
         --without-lz4 --without-zstd --without-llvm --without-systemd
+    # First and alone: with -j the libraries would start before the headers they share are there.
+    make -s -C src/backend generated-headers
     make -s -j"$JOBS" -C src/interfaces/libpq all-static-lib
     make -s -j"$JOBS" -C src/common libpgcommon_shlib.a
     make -s -j"$JOBS" -C src/port libpgport_shlib.a

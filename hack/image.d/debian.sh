@@ -4,11 +4,9 @@
 # debian_tree VARIANT SUITE OUT.tar PACKAGE...: VARIANT is mmdebstrap's; "extract" unpacks packages
 # with all they depend on and runs none of their scripts.
 debian_tree() {
-    local variant=$1 suite=$2 out=$3 options log
+    local variant=$1 suite=$2 out=$3 options=$3.options log=$3.log
     shift 3
     need_packages mmdebstrap
-    options=$(mktemp)
-    log=$(mktemp)
     # Proxies and the like: how this machine reaches its mirrors holds for the tree's packages too.
     apt-config dump | grep -E '^Acquire::(http|https|ftp|Check|Retries|Max)' >"$options" || true
     apt_lines deb "$suite" >"$options.list" || return
