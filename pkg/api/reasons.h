@@ -73,7 +73,6 @@
 #define REASON_POD_TERMINATING          "PodTerminating"
 #define REASON_POD_FAILED               "PodFailed"
 #define REASON_POD_STARTING             "PodStarting"
-#define REASON_NODE_UNREACHABLE         "NodeUnreachable"
 #define REASON_UNSCHEDULABLE            "Unschedulable"
 #define REASON_IMAGE_PULL_FAILED        "ImagePullFailed"
 #define REASON_INVALID_IMAGE_NAME       "InvalidImageName"
@@ -96,6 +95,24 @@
 #define REASON_NOT_STREAMING    "NotStreaming"
 #define REASON_SLOT_LOST        "SlotLost"
 #define REASON_REPLICA_LAGGING  "ReplicaLagging"
+
+/* What agents say by themselves */
+#define REASON_VOLUME_IN_USE              "VolumeInUse"
+#define REASON_VOLUME_FOREIGN             "VolumeForeign"
+#define REASON_WAL_VOLUME_LOST            "WalVolumeLost"
+#define REASON_SYSTEM_IDENTIFIER_MISMATCH "SystemIdentifierMismatch"
+#define REASON_WAL_GONE                   "WalGone"
+#define REASON_NO_POSTGRES                "NoPostgres"
+#define REASON_VERSION_MISMATCH           "VersionMismatch"
+#define REASON_CONFIG_INVALID             "ConfigInvalid"
+#define REASON_API_UNREACHABLE            "ApiUnreachable"
+#define REASON_WAITING_FOR_GRANT          "WaitingForGrant"
+#define REASON_WAITING_FOR_LEASE          "WaitingForLease"
+#define REASON_WAITING_FOR_PRIMARY        "WaitingForPrimary"
+#define REASON_INITDB_FAILED              "InitdbFailed"
+#define REASON_CLONE_FAILED               "CloneFailed"
+#define REASON_ROLES_FAILED               "RolesFailed"
+#define REASON_NOT_HOLDER                 "NotHolder"
 
 /* Changes under way */
 #define REASON_CONFIGURATION_PENDING "ConfigurationPending"

@@ -35,40 +35,50 @@ static const struct {
     {"Stopping", REASON_STOPPING, "postgres is stopping"},
 };
 
-static void failed_wait(struct work *work, const struct model_instance *instance,
-                        struct model_wait *wait)
+/* What no retry of the agent's can mend. */
+static bool needs_a_person(const struct model_instance *instance, const char *reason)
 {
-    if (same(wait->reason, REASON_DATA_VOLUME_EMPTY) && instance->primary) {
-        const char *ns = or_empty(work->snapshot->spec.namespace);
-        const char *cluster = or_empty(work->snapshot->spec.name);
-        wait_unblock(work, wait, "kubectl -n %s delete lease %s-primary, then %s", ns, cluster,
-                     bootstrap_manual_way(work));
-        wait_fault(wait, true);
-        return;
-    }
-    wait_unblock(work, wait, "kubectl -n %s logs %s", or_empty(work->snapshot->spec.namespace),
-                 name_pod(work->arena, instance->name));
-    wait_fault(wait, false);
+    static const char *const reasons[] = {
+        REASON_VOLUME_FOREIGN, REASON_WAL_VOLUME_LOST,  REASON_SYSTEM_IDENTIFIER_MISMATCH,
+        REASON_WAL_GONE,       REASON_NO_POSTGRES,      REASON_VERSION_MISMATCH,
+        REASON_CONFIG_INVALID, REASON_PASSWORD_INVALID,
+    };
+    for (size_t i = 0; i < sizeof reasons / sizeof *reasons; i++)
+        if (same(reason, reasons[i]))
+            return true;
+    return instance->primary && same(reason, REASON_DATA_VOLUME_EMPTY);
 }
 
-/* What the agent does instead of running postgres. */
+static void agent_fault(struct work *work, const struct model_instance *instance,
+                        struct model_wait *wait)
+{
+    const char *ns = or_empty(work->snapshot->spec.namespace);
+    wait_fault(wait, needs_a_person(instance, wait->reason));
+    if (instance->primary && same(wait->reason, REASON_DATA_VOLUME_EMPTY))
+        wait_unblock(work, wait, "kubectl -n %s delete lease %s-primary, then %s", ns,
+                     or_empty(work->snapshot->spec.name), bootstrap_manual_way(work));
+    else if (!wait->stalled) /* else the agent's own message holds the remedy */
+        wait_unblock(work, wait, "kubectl -n %s logs %s", ns,
+                     name_pod(work->arena, instance->name));
+}
+
+/* What the agent does instead of running postgres, or complains of while it runs. */
 static void phase_wait(struct work *work, const struct model_instance *instance, unsigned concern,
                        const char *what)
 {
     const struct instance_report *report = &instance->seen->report;
     const char *reason = REASON_INSTANCE_WAITING, *text = "its agent waits";
-    bool failed = same(report->phase, "Failed");
+    bool failed = same(report->phase, "Failed") || same(report->phase, "Running");
     if (failed)
         reason = REASON_INSTANCE_FAILED, text = "its agent has failed";
     for (size_t i = 0; i < sizeof phases / sizeof *phases; i++)
         if (same(report->phase, phases[i].phase))
             reason = phases[i].reason, text = phases[i].text;
-    if (failed || same(report->phase, "Waiting"))
-        reason = agent_reason(report->reason, reason);
+    reason = agent_reason(report->reason, reason);
     struct model_wait *wait = wait_add(work, concern, reason, "%s", what);
     wait_say(work, wait, "%s", given(report->message) ? report->message : text);
-    if (failed || (same(reason, REASON_DATA_VOLUME_EMPTY) && instance->primary))
-        failed_wait(work, instance, wait);
+    if (failed || needs_a_person(instance, reason))
+        agent_fault(work, instance, wait);
 }
 
 static void role_wait(struct work *work, const struct model_instance *instance, unsigned concern,
@@ -140,7 +150,7 @@ static void server_wait(struct work *work, const struct model_instance *instance
 {
     const struct seen_instance *seen = instance->seen;
     const char *role = instance->primary ? "primary" : "replica";
-    if (!same(seen->report.phase, "Running")) {
+    if (!same(seen->report.phase, "Running") || given(seen->report.reason)) {
         phase_wait(work, instance, concern, what);
     } else if (!same(seen->report.role, role) ||
                (instance->primary && !instance_holds_with_present_pod(work, instance))) {
@@ -158,11 +168,11 @@ static void setup_waits(struct work *work, const struct model_instance *instance
 {
     const struct instance_report *report = &instance->seen->report;
     if (given(report->reason)) {
-        struct model_wait *wait =
-            wait_add(work, 0, agent_reason(report->reason, REASON_INSTANCE_FAILED),
-                     "%s runs without complaint", instance->name);
-        wait_say(work, wait, "%s", or_empty(report->message));
-        wait_fault(wait, false);
+        unsigned concern = !same(report->reason, REASON_ROLES_FAILED) ? 0
+                           : report->bootstrapped                     ? CONCERN_CREDENTIALS
+                                                                      : CONCERN_BOOTSTRAP;
+        phase_wait(work, instance, concern,
+                   arena_printf(work->arena, "%s runs without complaint", instance->name));
     }
     if (!work->frozen && !same(report->config_hash, work->model->config_hash)) {
         struct model_wait *wait = wait_add(work, 0, REASON_CONFIGURATION_PENDING,

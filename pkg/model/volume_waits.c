@@ -103,6 +103,11 @@ static void growing_wait(const struct volume *volume)
     wait_say(volume->work, wait, "it grows from %s to %s%s%s",
              bytes_text(volume->work->arena, pvc->capacity_bytes), or_empty(volume->spec->size),
              given(pvc->resize_message) ? ": " : "", or_empty(pvc->resize_message));
+    if (strstr(or_empty(pvc->resize_message), "ResizeError")) {
+        wait_unblock(volume->work, wait, "kubectl -n %s describe pvc %s", namespace_of(volume),
+                     volume->name);
+        wait_fault(wait, false);
+    }
 }
 
 static void class_wait(const struct volume *volume)

@@ -29,10 +29,8 @@ static const char *lag_of(struct making *making, const struct model_instance *in
     int64_t bound = making->model->snapshot->spec.max_lag_bytes;
     for (size_t i = 0; lease->reported && i < lease->report.replica_count; i++) {
         const struct replica_report *replica = &lease->report.replicas[i];
-        if (same(replica->name, instance->name) && same(replica->state, "streaming"))
-            return arena_printf(making->arena, "%s %lld MiB",
-                                replica->lag_bytes <= bound ? "within" : "over",
-                                (long long)(bound >> 20));
+        if (same(replica->name, instance->name) && replica->lag_bytes > bound)
+            return arena_printf(making->arena, "over %lld MiB", (long long)(bound >> 20));
     }
     return NULL;
 }

@@ -1,6 +1,9 @@
 /* What plan and apply met, as waits: who stands in the way, and what helps. */
 #include "status/internal.h"
 
+#define COLLISION_ADVICE                                                                           \
+    "delete or rename that object, or give this cluster another name; it is never touched"
+
 static struct model_wait *add(struct making *making, unsigned concerns, const char *reason,
                               const char *what)
 {
@@ -24,8 +27,7 @@ static void collision_waits(struct making *making)
                                       arena_printf(making->arena, "%s '%s' belongs to this cluster",
                                                    collision->kind, collision->name));
         wait->message = arena_printf(making->arena, "the name is taken by %s", collision->owner);
-        wait->unblock = "delete or rename that object, or give this cluster another name; it is "
-                        "never touched";
+        wait->unblock = COLLISION_ADVICE;
         wait->fault = true;
         wait->stalled = !collision->passing;
     }
@@ -82,11 +84,12 @@ static const struct refusal *classify(const struct error *err, const char *kind)
     return refusal;
 }
 
-/* A reason of our own rooms is passed on; the API's words ("Invalid") are less than we know. */
+/* A reason of our own rooms is passed on; the API's words ("Invalid") and those for a connection
+ * that failed are less than is known here. */
 static bool has_own_reason(const struct error *err)
 {
-    return err->reason[0] != '\0' &&
-           (err->http_status == 0 || same(err->reason, REASON_NAME_COLLISION));
+    return same(err->reason, REASON_NAME_COLLISION) ||
+           (given(err->reason) && err->http_status == 0 && !err_policy(err->class)->retry);
 }
 
 static void failure_wait(struct making *making, const struct status_outcome *outcome)
@@ -104,12 +107,9 @@ static void failure_wait(struct making *making, const struct status_outcome *out
     wait->message = arena_strdup(making->arena, outcome->err.text);
     wait->unblock = refusal->unblock;
     wait->fault = own || refusal->fault;
-    wait->stalled = own ? !err_policy(outcome->err.class)->retry : refusal->stalled;
-    if (same(wait->reason, REASON_NAME_COLLISION)) {
-        wait->unblock = "delete or rename that object, or give this cluster another name; it is "
-                        "never touched";
-        wait->stalled = true;
-    }
+    wait->stalled = own || refusal->stalled;
+    if (same(wait->reason, REASON_NAME_COLLISION))
+        wait->unblock = COLLISION_ADVICE;
 }
 
 static bool is_tried(const struct making *making, const struct plan_action *action)

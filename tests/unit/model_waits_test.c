@@ -95,10 +95,15 @@ static void the_agents_own_words_are_passed_on(void **state)
     WORLD(2);
     struct instance_report *report = &world.instances[1].report;
     report->phase = "Failed";
-    report->reason = "SystemIdentifierMismatch";
+    report->reason = REASON_SYSTEM_IDENTIFIER_MISMATCH;
     report->message = "the volume holds another cluster";
-    const struct model_wait *wait = wait_of(&world, "SystemIdentifierMismatch");
+    const struct model_wait *wait = wait_of(&world, REASON_SYSTEM_IDENTIFIER_MISMATCH);
     assert_string_equal(wait->message, "the volume holds another cluster");
+    assert_true(wait->stalled);
+    report->phase = "Starting";
+    report->reason = REASON_VOLUME_IN_USE;
+    assert_false(wait_of(&world, REASON_VOLUME_IN_USE)->fault);
+    report->phase = "Failed";
     report->reason = "no reason at all";
     assert_non_null(wait_of(&world, REASON_INSTANCE_FAILED));
     report->phase = "Cloning";
@@ -106,6 +111,27 @@ static void the_agents_own_words_are_passed_on(void **state)
     wait = wait_of(&world, REASON_CLONING);
     assert_string_equal(wait->message, "copied 45 % of 12 GiB");
     assert_false(wait->fault);
+}
+
+static void a_running_agent_that_complains_is_heard(void **state)
+{
+    WORLD(2);
+    struct instance_report *report = &world.instances[0].report;
+    report->reason = REASON_CONFIG_INVALID;
+    report->message = "invalid value for parameter \"work_mem\"";
+    report->config_hash = "config-0";
+    struct model *model = world_model(&world);
+    const struct model_wait *wait = world_wait(model, REASON_CONFIG_INVALID);
+    assert_true(wait->stalled);
+    assert_int_equal(wait->concerns, 0);
+    assert_true(model->primary->healthy);
+    assert_non_null(world_wait(model, REASON_CONFIGURATION_PENDING));
+    report->config_hash = "config-1";
+    report->reason = REASON_ROLES_FAILED;
+    assert_int_equal(wait_of(&world, REASON_ROLES_FAILED)->concerns, CONCERN_CREDENTIALS);
+    world.replicas[0].state = "";
+    world.instances[1].report.reason = REASON_WAL_GONE;
+    assert_int_equal(wait_of(&world, REASON_WAL_GONE)->concerns, CONCERN_REPLICAS);
 }
 
 static void a_replica_without_its_wal_tells_how_to_clone_it_anew(void **state)
@@ -331,6 +357,7 @@ int main(void)
         cmocka_unit_test(a_pod_that_may_not_be_made_says_what_the_set_was_told),
         cmocka_unit_test(a_pod_that_does_not_stop_names_its_node_after_the_grace_period),
         cmocka_unit_test(the_agents_own_words_are_passed_on),
+        cmocka_unit_test(a_running_agent_that_complains_is_heard),
         cmocka_unit_test(a_replica_without_its_wal_tells_how_to_clone_it_anew),
         cmocka_unit_test(a_replica_over_its_bound_lags),
         cmocka_unit_test(a_replica_that_runs_as_primary_is_a_fault_of_both),

@@ -1,0 +1,212 @@
+/* docs/status.md, the CRD and the code name the same reasons, conditions and fields. */
+#include "objects.h"
+
+#include <ctype.h>
+#include <glob.h>
+#include <stdio.h>
+
+#include "base/file.h"
+#include "base/yaml.h"
+#include "status/status.h"
+
+enum { NAMES_MAX = 200, FILE_MAX = 1024 * 1024 };
+
+struct names {
+    const char *items[NAMES_MAX];
+    size_t count;
+};
+
+static char *read_text(struct arena *arena, const char *path)
+{
+    char *text = NULL;
+    struct error err;
+    if (file_read(arena, path, FILE_MAX, &text, NULL, &err) < 0)
+        fail_msg("%s (tests run in the top folder)", err.text);
+    return text;
+}
+
+static bool has(const struct names *names, const char *name)
+{
+    for (size_t i = 0; i < names->count; i++)
+        if (strcmp(names->items[i], name) == 0)
+            return true;
+    return false;
+}
+
+static void put(struct names *names, const char *name)
+{
+    assert_true(names->count < NAMES_MAX);
+    names->items[names->count++] = name;
+}
+
+static bool is_camel_case(const char *name)
+{
+    if (!isupper((unsigned char)*name))
+        return false;
+    for (; *name; name++)
+        if (!isalnum((unsigned char)*name))
+            return false;
+    return true;
+}
+
+/* Every word in backquotes in the first cell of the tables between two headings. */
+static struct names documented(struct arena *arena, const char *from, const char *to)
+{
+    struct names names = {.count = 0};
+    char *text = strstr(read_text(arena, "docs/status.md"), from), *save;
+    assert_non_null(text);
+    char *end = to ? strstr(text + 1, to) : NULL;
+    if (end != NULL)
+        *end = '\0';
+    for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
+        if (strncmp(line, "| `", 3) != 0)
+            continue;
+        char *cell_end = strchr(line + 2, '|');
+        assert_non_null(cell_end);
+        *cell_end = '\0';
+        char *inner;
+        (void)strtok_r(line, "`", &inner);
+        for (char *name; (name = strtok_r(NULL, "`", &inner)) != NULL;)
+            if (is_camel_case(name))
+                put(&names, name);
+    }
+    return names;
+}
+
+static struct names defined(struct arena *arena)
+{
+    struct names names = {.count = 0};
+    char *save, *text = read_text(arena, "pkg/api/reasons.h");
+    for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
+        char *open = strchr(line, '"');
+        if (strncmp(line, "#define REASON_", 15) == 0 && open != NULL) {
+            *strchr(open + 1, '"') = '\0';
+            put(&names, open + 1);
+        }
+    }
+    return names;
+}
+
+static void every_reason_is_explained_and_every_explained_one_exists(void **state)
+{
+    (void)state;
+    AUTO_ARENA arena = arena_new();
+    struct names code = defined(arena), docs = documented(arena, "## Reasons", NULL);
+    assert_true(code.count > 50);
+    for (size_t i = 0; i < code.count; i++) {
+        assert_true(is_camel_case(code.items[i]));
+        if (!has(&docs, code.items[i]))
+            fail_msg("docs/status.md does not explain reason %s", code.items[i]);
+    }
+    for (size_t i = 0; i < docs.count; i++)
+        if (!has(&code, docs.items[i]))
+            fail_msg("docs/status.md explains %s, which is no reason", docs.items[i]);
+}
+
+static void reasons_that_rooms_spell_out_are_in_the_table(void **state)
+{
+    (void)state;
+    AUTO_ARENA arena = arena_new();
+    struct names code = defined(arena);
+    glob_t files = {0};
+    (void)glob("pkg/credentials/*.c", 0, NULL, &files);
+    (void)glob("pkg/instance/*.c", GLOB_APPEND, NULL, &files);
+    (void)glob("pkg/apply/*.c", GLOB_APPEND, NULL, &files);
+    assert_true(files.gl_pathc > 0);
+    for (size_t i = 0; i < files.gl_pathc; i++) {
+        char *text = read_text(arena, files.gl_pathv[i]);
+        while ((text = strstr(text, "err_set_reason(")) != NULL) {
+            char *open = strchr(text, '"');
+            assert_non_null(open);
+            char *name = arena_strndup(arena, open + 1, strcspn(open + 1, "\""));
+            if (is_camel_case(name) && !has(&code, name))
+                fail_msg("%s: reason %s is not in pkg/api/reasons.h", files.gl_pathv[i], name);
+            text = open;
+        }
+    }
+    globfree(&files);
+}
+
+static cJSON *built_status(struct world *world, bool trouble)
+{
+    static const struct plan nothing;
+    world->snapshot.spec.max_lag_bytes = 1;
+    if (trouble) {
+        world->replicas[0].lag_bytes = 2;
+        world->instances[0].report.message = "message";
+        world->instances[0].report.pending_restart = true;
+        world->instances[1].pod.deleting = true;
+        world->instances[2].pod.ready = world->instances[2].reported = false;
+        world->instances[2].pod.unschedulable_message = "no room";
+        world->instances[2].pod.revision = "rev-0";
+    }
+    return status_build(world->arena, world_model(world), &nothing, NULL, 0, world->now_ms).status;
+}
+
+static void the_conditions_are_those_explained(void **state)
+{
+    WORLD(3);
+    struct names docs = documented(arena, "## Conditions", "## Reasons");
+    const cJSON *status = built_status(&world, true), *node;
+    cJSON_ArrayForEach(node, json_get(status, "conditions"))
+    {
+        if (!has(&docs, json_str(node, "type", "")))
+            fail_msg("docs/status.md does not explain %s", json_str(node, "type", ""));
+    }
+    assert_int_equal(docs.count, 9);
+    assert_int_equal(cJSON_GetArraySize(json_get(status, "conditions")), 8);
+}
+
+/* The API server drops what the schema does not name: status would differ for ever. */
+static void assert_in_schema(const cJSON *value, const cJSON *schema, const char *path)
+{
+    const cJSON *child;
+    char inner[256];
+    cJSON_ArrayForEach(child, value)
+    {
+        const cJSON *next = json_get(schema, "items");
+        if (cJSON_IsObject(value))
+            next = cJSON_GetObjectItemCaseSensitive(json_get(schema, "properties"), child->string);
+        snprintf(inner, sizeof inner, "%s.%s", path, child->string ? child->string : "[]");
+        if (next == NULL)
+            fail_msg("the CRD's schema does not know %s", inner);
+        const char *type = json_str(next, "type", "");
+        bool fits = cJSON_IsString(child)   ? strcmp(type, "string") == 0
+                    : cJSON_IsNumber(child) ? strcmp(type, "integer") == 0
+                    : cJSON_IsBool(child)   ? strcmp(type, "boolean") == 0
+                    : cJSON_IsArray(child)  ? strcmp(type, "array") == 0
+                                            : strcmp(type, "object") == 0;
+        if (!fits)
+            fail_msg("%s is %s in the CRD's schema", inner, type);
+        assert_in_schema(child, next, inner);
+    }
+}
+
+static void the_schema_knows_every_field_of_status(void **state)
+{
+    struct yaml_document *documents;
+    size_t count;
+    struct error err;
+    WORLD(3);
+    char *text = read_text(arena, "crds/postgresclusters.pgkeel.dev.yaml");
+    assert_int_equal(yaml_parse(arena, text, strlen(text), &documents, &count, &err), 0);
+    const cJSON *schema =
+        json_get(documents[0].tree, "spec.versions[0].schema.openAPIV3Schema.properties.status");
+    assert_non_null(schema);
+    assert_in_schema(built_status(&world, false), schema, "status");
+    cJSON *status = built_status(&world, true);
+    assert_non_null(json_get(status, "waitingFor[0].unblock"));
+    assert_non_null(json_get(status, "instances[1].lag"));
+    assert_in_schema(status, schema, "status");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_reason_is_explained_and_every_explained_one_exists),
+        cmocka_unit_test(reasons_that_rooms_spell_out_are_in_the_table),
+        cmocka_unit_test(the_conditions_are_those_explained),
+        cmocka_unit_test(the_schema_knows_every_field_of_status),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
