@@ -68,13 +68,33 @@ static int read_stdin(struct arena *arena, char **ret_text, size_t *ret_length, 
     return 0;
 }
 
-static void print_fault(struct render *render, const struct yaml_document *document,
-                        const char *file, const char *prefix, const struct cluster_spec *spec,
-                        const struct api_fault *fault)
+struct placed_fault {
+    int line;
+    const struct api_fault *fault;
+};
+
+static int by_line(const void *a, const void *b)
 {
-    char *path = arena_printf(render->arena, "%s%s%s", prefix, *prefix ? "." : "", fault->path);
-    fprintf(stderr, "%s:%d: PostgresCluster %s/%s: %s: %s\n", file, yaml_line_of(document, path),
-            spec->namespace, spec->name, fault->path, fault->message);
+    const struct placed_fault *x = a, *y = b;
+    if (x->line != y->line)
+        return x->line - y->line;
+    return (x->fault > y->fault) - (x->fault < y->fault);
+}
+
+static void print_faults(struct render *render, const struct yaml_document *document,
+                         const char *file, const char *prefix, const struct cluster_spec *spec,
+                         const struct api_faults *faults)
+{
+    struct placed_fault *placed = arena_alloc(render->arena, (faults->count + 1) * sizeof *placed);
+    for (size_t i = 0; i < faults->count; i++) {
+        const char *path = faults->items[i].path;
+        char *whole = arena_printf(render->arena, "%s%s%s", prefix, *prefix ? "." : "", path);
+        placed[i] = (struct placed_fault){yaml_line_of(document, whole), &faults->items[i]};
+    }
+    qsort(placed, faults->count, sizeof *placed, by_line);
+    for (size_t i = 0; i < faults->count; i++)
+        fprintf(stderr, "%s:%d: PostgresCluster %s/%s: %s: %s\n", file, placed[i].line,
+                spec->namespace, spec->name, placed[i].fault->path, placed[i].fault->message);
 }
 
 static const struct cluster *find_cluster(const struct render *render,
@@ -113,14 +133,13 @@ static void take_cluster(struct render *render, const struct yaml_document *docu
     if (cJSON_IsObject(metadata) && !json_get(metadata, "namespace"))
         json_set_str(metadata, "namespace", render->values[OPT_NAMESPACE]);
     int class = api_decode(render->arena, object, &defaults, &spec, &faults, &err);
-    for (size_t i = 0; i < faults.count; i++)
-        print_fault(render, document, file, prefix, &spec, &faults.items[i]);
+    print_faults(render, document, file, prefix, &spec, &faults);
     const struct cluster *other = find_cluster(render, &spec);
     if (class == 0 && other) {
         char *message =
             arena_printf(render->arena, "was already given at %s:%d", other->file, other->line);
         struct api_fault fault = {"metadata.name", message};
-        print_fault(render, document, file, prefix, &spec, &fault);
+        print_faults(render, document, file, prefix, &spec, &(struct api_faults){&fault, 1});
         class = ERR_INVALID;
     }
     if (class < 0) {

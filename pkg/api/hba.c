@@ -245,7 +245,7 @@ void hba_check(struct shape_faults *faults, const cJSON *spec)
     cJSON_ArrayForEach(item, lines)
     {
         char *path = arena_printf(faults->arena, "spec.postgres.hba[%d]", index++);
-        if (cJSON_IsString(item))
+        if (cJSON_IsString(item) && *item->valuestring)
             check_line(faults, path, item->valuestring,
                        (int)json_int(spec, "postgres.version", 17));
     }
