@@ -71,7 +71,7 @@ def _conflicts():
               "Conflict", "unforced apply")
         bad = config(a="9")
         bad["metadata"]["uid"] = "11111111-2222-3333-4444-555555555555"
-        equal(ask(rig, "PATCH", HERE + "/c" + FORCED, bad, APPLY)[0], 409, "apply on a wrong uid")
+        equal(ask(rig, "PATCH", HERE + "/c" + FORCED, bad, APPLY)[0], 422, "apply on a wrong uid")
         equal(ask(rig, "DELETE", HERE + "/c", {"preconditions": {"uid": "no"}})[0], 409, "delete")
         equal(ask(rig, "POST", HERE, config())[1]["reason"], "AlreadyExists", "second create")
 

@@ -89,17 +89,17 @@ def merge(kind, live, applied, path=()):
 
 
 def remove(kind, obj, path):
-    """Takes the leaf (or list item) at `path` out of obj; empty parents that only it held stay."""
+    """Takes the leaf (or list item) at `path` out of obj, and maps that become empty by it."""
     def descend(value, at, rest):
         element = rest[0]
         if isinstance(value, dict):
             name = element[2:]
             if name not in value:
                 return
-            if len(rest) == 1:
-                del value[name]
-            else:
+            if len(rest) > 1:
                 descend(value[name], at + (element,), rest[1:])
+            if len(rest) == 1 or value[name] == {}:
+                del value[name]
         elif isinstance(value, list):
             for i, (key, item) in enumerate(_children(kind, at, value) or []):
                 if key == element:

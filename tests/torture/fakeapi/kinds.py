@@ -131,10 +131,6 @@ def set_defaults(kind, obj, number):
     elif kind.kind == "PersistentVolumeClaim":
         spec.setdefault("volumeMode", "Filesystem")
         spec.setdefault("storageClassName", "standard")
-        finalizers = obj["metadata"].setdefault("finalizers", [])
-        if not finalizers:
-            finalizers.append("kubernetes.io/pvc-protection")
-        obj.setdefault("status", {"phase": "Pending"})
     elif kind.kind == "Secret":
         obj.setdefault("type", "Opaque")
         if "stringData" in obj:
@@ -145,3 +141,10 @@ def set_defaults(kind, obj, number):
     elif kind.kind == "Namespace":
         obj.setdefault("spec", {}).setdefault("finalizers", ["kubernetes"])
         obj.setdefault("status", {"phase": "Active"})
+
+
+def admit(kind, obj):
+    """What the server adds on creation that no manager owns."""
+    if kind.kind == "PersistentVolumeClaim":
+        obj["metadata"].setdefault("finalizers", ["kubernetes.io/pvc-protection"])
+        obj["status"] = {"phase": "Pending"}

@@ -150,6 +150,7 @@ class Store:
             if owners is None:
                 owners = fields.Owners()
                 owners.updated(kind.kind, {}, obj, manager, "", self.stamp())
+            kinds.admit(kind, obj)
             meta["managedFields"] = owners.render(obj["apiVersion"])
             meta["resourceVersion"] = self._bump()
             self.records[key] = Record(obj, owners)
@@ -282,9 +283,17 @@ class Store:
                 meta.setdefault("name", name)
                 owners.applied(kind.kind, {}, config, manager, "", force, self.stamp())
                 return self.create(kind, namespace, config, manager, owners)
+            if meta.get("uid", record.obj["metadata"]["uid"]) != record.obj["metadata"]["uid"]:
+                raise Failure(422, "Invalid", '%s "%s" is invalid: metadata.uid: Invalid value: '
+                              '"%s": field is immutable' % (kind.kind, name, meta["uid"]),
+                              {"name": name, "kind": kind.kind, "causes": [
+                                  {"reason": "FieldValueInvalid", "field": "metadata.uid",
+                                   "message": "field is immutable"}]})
+            if meta.get("resourceVersion", record.obj["metadata"]["resourceVersion"]) != \
+                    record.obj["metadata"]["resourceVersion"]:
+                raise conflict(kind, name, "the object has been modified; please apply your "
+                               "changes to the latest version and try again")
             for field in ("uid", "resourceVersion"):
-                if meta.get(field, record.obj["metadata"][field]) != record.obj["metadata"][field]:
-                    raise conflict(kind, name, "Precondition failed: %s does not match" % field)
                 meta.pop(field, None)
             if subresource == "status":
                 config = {k: v for k, v in config.items()
@@ -294,10 +303,10 @@ class Store:
                 new = owners.applied(kind.kind, record.obj, config, manager, subresource, force,
                                      self.stamp())
             except fields.Conflict as clash:
-                raise Failure(409, "Conflict", str(clash), {"name": name, "kind": kind.plural,
-                              "causes": [{"reason": "FieldManagerConflict", "field": f,
-                                          "message": 'conflict with "%s"' % m}
-                                         for m, f in clash.managers]}) from None
+                raise Failure(409, "Conflict", str(clash), {"causes": [
+                    {"reason": "FieldManagerConflict", "field": f,
+                     "message": 'conflict with "%s"' % m}
+                    for m, f in clash.managers]}) from None
             new = copy.deepcopy(new)
             self._restrict(kind, record.obj, new, subresource)
             return self._commit(kind, record, new, owners, subresource)
