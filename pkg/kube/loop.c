@@ -1,4 +1,5 @@
 /* libcurl's multi handle driven by libevent: one event per socket, one timer for all. */
+#include <netinet/in.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 
@@ -120,12 +121,34 @@ void kube_loop_close(struct kube *kube)
         event_free(kube->soon);
 }
 
+/* libcurl tells a transfer's local port while it runs and after, its socket only sometimes. */
+static struct kube_socket *find_by_port(struct kube *kube, long port)
+{
+    struct kube_socket *socket;
+    TAILQ_FOREACH(socket, &kube->sockets, link)
+    {
+        struct sockaddr_storage here = {0};
+        socklen_t length = sizeof here;
+        if (getsockname(socket->fd, (struct sockaddr *)&here, &length) < 0)
+            continue;
+        in_port_t found = here.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&here)->sin6_port
+                                                     : ((struct sockaddr_in *)&here)->sin_port;
+        if (ntohs(found) == port)
+            return socket;
+    }
+    return NULL;
+}
+
 void kube_loop_cut_silent(struct kube *kube, CURL *easy, int64_t since_ms)
 {
-    curl_socket_t fd = CURL_SOCKET_BAD;
-    if (curl_easy_getinfo(easy, CURLINFO_ACTIVESOCKET, &fd) != CURLE_OK || fd == CURL_SOCKET_BAD)
+    long port = 0;
+    curl_easy_getinfo(easy, CURLINFO_LOCAL_PORT, &port);
+    struct kube_socket *socket = port > 0 ? find_by_port(kube, port) : NULL;
+    if (socket == NULL || socket->heard_ms >= since_ms)
         return;
-    struct kube_socket *socket = find(kube, fd);
-    if (socket != NULL && socket->heard_ms < since_ms)
-        shutdown(fd, SHUT_RDWR);
+    /* libcurl must see the end before anybody starts another request. */
+    int running;
+    shutdown(socket->fd, SHUT_RDWR);
+    curl_multi_socket_action(kube->multi, socket->fd, CURL_CSELECT_IN, &running);
+    event_active(kube->soon, 0, 0);
 }
