@@ -183,5 +183,6 @@ static void write_node(struct buffer *out, const cJSON *node, int indent, bool i
 
 void yaml_write(struct buffer *out, const cJSON *tree)
 {
-    write_node(out, tree, 0, false);
+    /* The lines of a text that is the whole document must be indented, too. */
+    write_node(out, tree, cJSON_IsString(tree) ? 2 : 0, false);
 }

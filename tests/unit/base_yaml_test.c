@@ -215,6 +215,11 @@ static void assert_round_trip(const char *value)
         fail_msg("%s\n%s", err.text, out.data);
     if (!json_equal(tree, documents[0].tree))
         fail_msg("other values came back:\n%s", out.data);
+    buffer_consume(&out, out.length);
+    yaml_write(&out, json_get(tree, "z"));
+    if (yaml_parse(arena, out.data, out.length, &documents, &document_count, &err) < 0 ||
+        document_count != 1 || strcmp(documents[0].tree->valuestring, value) != 0)
+        fail_msg("another text came back:\n%s", out.data);
 }
 
 static void every_text_survives_writing_and_reading(void **state)
