@@ -109,14 +109,25 @@ static void decode_postgres(struct arena *arena, const cJSON *node, const char *
     spec->hba = decode_texts(arena, json_get(node, "postgres.hba"), "", &spec->hba_count);
 }
 
+/* In PostgreSQL's spelling: its MB is Kubernetes' Mi. */
+static char *wal_size(struct arena *arena, const char *text)
+{
+    char *copy = arena_strdup(arena, text);
+    size_t length = strlen(copy);
+    if (length > 0 && copy[length - 1] == 'i')
+        copy[length - 1] = 'B';
+    return copy;
+}
+
 static void decode_storage(struct arena *arena, const cJSON *node, struct cluster_spec *spec)
 {
     decode_volume(arena, node, "storage", &spec->storage);
     decode_volume(arena, node, "walStorage", &spec->wal_storage);
     spec->retain = json_bool(node, "storage.retain", true);
     const char *keep = json_str(node, "replication.maxSlotWalKeepSize", NULL);
-    spec->max_slot_wal_keep_size = keep ? arena_strdup(arena, keep) : default_slot_wal(arena, spec);
-    spec->max_lag_bytes = api_postgres_bytes(text_or(node, "replication.maxLag", "64MB"), 1);
+    spec->max_slot_wal_keep_size = keep ? wal_size(arena, keep) : default_slot_wal(arena, spec);
+    spec->max_lag_bytes =
+        api_postgres_bytes(wal_size(arena, text_or(node, "replication.maxLag", "64MB")), 1);
     spec->lease_seconds = (int)json_int(node, "failover.leaseSeconds", 8);
 }
 
@@ -244,7 +255,8 @@ static void check_slot_wal(struct shape_faults *faults, const cJSON *node,
 {
     const char *keep = json_str(node, "replication.maxSlotWalKeepSize", NULL);
     int64_t volume = wal_volume_bytes(spec);
-    if (keep && syntax_postgres_size(keep) && volume > 0 && api_postgres_bytes(keep, 1) >= volume)
+    if (keep && syntax_wal_size(keep) && volume > 0 &&
+        api_postgres_bytes(spec->max_slot_wal_keep_size, 1) >= volume)
         shape_fault(faults, "spec.replication.maxSlotWalKeepSize",
                     "%s would let a replica that stays away fill the volume: spec.%s is %s", keep,
                     spec->wal_storage.size ? "walStorage.size" : "storage.size",

@@ -11,7 +11,7 @@ static const char *const affinities[] = {"preferred", "required", NULL};
 #define DNS_SUBDOMAIN "lower-case letters, digits, '-' and '.', as Kubernetes names objects"
 #define LABEL_VALUE   "up to 63 letters, digits, '-', '_' and '.'"
 #define VOLUME_SIZE   "a size such as 20Gi"
-#define POSTGRES_SIZE "a size such as 512MB, 4GB or 1TB"
+#define WAL_SIZE      "a size such as 512MB or 4GB"
 #define IDENTIFIER    "up to 63 letters, digits, '_' and '-', beginning with a letter or '_'"
 
 /* Rows in the order in which people read them. */
@@ -89,15 +89,15 @@ static const struct shape_field fields[] = {
     {.path = "replication.maxSlotWalKeepSize",
      .type = SHAPE_STRING,
      .min = 3,
-     .max = 9,
-     .valid = syntax_postgres_size,
-     .expected = POSTGRES_SIZE},
+     .max = 8,
+     .valid = syntax_wal_size,
+     .expected = WAL_SIZE},
     {.path = "replication.maxLag",
      .type = SHAPE_STRING,
      .min = 3,
-     .max = 9,
-     .valid = syntax_postgres_size,
-     .expected = POSTGRES_SIZE},
+     .max = 8,
+     .valid = syntax_wal_size,
+     .expected = WAL_SIZE},
     {.path = "failover", .type = SHAPE_OBJECT},
     {.path = "failover.leaseSeconds",
      .type = SHAPE_INTEGER,

@@ -58,8 +58,8 @@ bool syntax_image(const char *text);
 bool syntax_identifier(const char *text); /* of a database or role, plain ASCII */
 bool syntax_encoding(const char *text);
 bool syntax_locale(const char *text);
-bool syntax_volume_size(const char *text);   /* a quantity of whole bytes */
-bool syntax_postgres_size(const char *text); /* 64MB, 4GB */
+bool syntax_volume_size(const char *text); /* a quantity of whole bytes */
+bool syntax_wal_size(const char *text);    /* 64MB, 4GB, or 64Mi, 4Gi, which is the same */
 
 /* Rules of spec.postgres.parameters and spec.postgres.hba; shapes were checked before. */
 void parameters_check(struct shape_faults *faults, const cJSON *spec);

@@ -111,9 +111,11 @@ int64_t api_postgres_bytes(const char *text, int64_t unit)
     return *suffix || value > INT64_MAX / unit ? -1 : value * unit;
 }
 
-bool syntax_postgres_size(const char *text)
+bool syntax_wal_size(const char *text)
 {
     size_t digits = strspn(text, DIGITS);
-    return digits > 0 && digits <= 7 && text[0] != '0' && text[digits] != '\0' &&
-           strchr("MGT", text[digits]) && strcmp(text + digits + 1, "B") == 0;
+    if (digits == 0 || digits > 6 || text[0] == '0' || text[digits] == '\0' ||
+        strchr("MGT", text[digits]) == NULL)
+        return false;
+    return strcmp(text + digits + 1, "B") == 0 || strcmp(text + digits + 1, "i") == 0;
 }

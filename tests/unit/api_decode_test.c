@@ -86,7 +86,7 @@ static void every_field_is_taken_over(void **state)
         "    hba: [\"hostssl all reader 10.0.0.0/8 scram-sha-256\"]\n"
         "  storage: {size: 20Gi, storageClass: fast, retain: false}\n"
         "  walStorage: {size: 5Gi, storageClass: faster}\n"
-        "  replication: {maxSlotWalKeepSize: 2GB, maxLag: 16MB}\n"
+        "  replication: {maxSlotWalKeepSize: 2Gi, maxLag: 16MB}\n"
         "  failover: {leaseSeconds: 15}\n"
         "  bootstrap: {initdb: {database: shop, owner: shop_owner, encoding: LATIN1, locale: C}}\n"
         "  secrets: {superuser: s1, app: s2, replication: s3}\n"
@@ -225,10 +225,10 @@ static void volumes_cannot_be_filled_by_design(void **state)
     (void)state;
     assert_faults(BASE "  postgres: {version: 17, parameters: {max_wal_size: 2GB}}\n"
                        "  walStorage: {size: 1Gi}\n"
-                       "  replication: {maxSlotWalKeepSize: 1GB}\n",
+                       "  replication: {maxSlotWalKeepSize: 1Gi}\n",
                   "spec.postgres.parameters.max_wal_size: 2GB would fill the volume: "
                   "spec.walStorage.size is 1Gi\n"
-                  "spec.replication.maxSlotWalKeepSize: 1GB would let a replica that stays away "
+                  "spec.replication.maxSlotWalKeepSize: 1Gi would let a replica that stays away "
                   "fill the volume: spec.walStorage.size is 1Gi\n");
     assert_faults(BASE "  postgres: {version: 17}\n  walStorage: {size: 10Mi}\n",
                   "spec.walStorage.size: must be 100Mi or more, not 10Mi: an empty PostgreSQL "
