@@ -30,6 +30,11 @@ $(UNIT_IO_BIN): $(BUILD)/unit/bin/%: $(BUILD)/unit/tests/unit/%.o $(UNIT_IO_LIB)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(UNIT_CFLAGS) -o $@ $< $(UNIT_IO_LIB) $(UNIT_PURE_LIB) -lcmocka $(IO_LIBS) $(PURE_LIBS)
 
+# The whole program with sanitizers, for tests that run it as a process (PGKEEL=$(BUILD)/unit/bin/pgkeel).
+$(BUILD)/unit/bin/pgkeel: $(CMD_SRC:%.c=$(BUILD)/unit/%.o) $(UNIT_IO_LIB) $(UNIT_PURE_LIB)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(UNIT_CFLAGS) -o $@ $^ $(IO_LIBS) $(PURE_LIBS)
+
 .PRECIOUS: $(BUILD)/unit/%.o
 .PHONY: test-unit unit-bins
 unit-bins: $(UNIT_PURE_BIN) $(UNIT_IO_BIN)

@@ -136,6 +136,12 @@ void observe_count(const struct observe *observe, size_t *ret_clusters, size_t *
     observe_each(observe, count_one, ret_clusters);
 }
 
+uint64_t observe_digest(struct observe *observe, const char *namespace, const char *name)
+{
+    const struct cluster *cluster = cache_cluster(observe, namespace, name, false);
+    return cluster ? cluster->digest : 0;
+}
+
 void observe_written(struct observe *observe, const char *kind, const cJSON *object)
 {
     int index = seen_kind_find(kind);

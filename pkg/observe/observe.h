@@ -42,6 +42,9 @@ bool observe_snapshot(struct observe *observe, struct arena *arena, const char *
                       const char *name, const struct api_defaults *defaults,
                       struct snapshot *ret_snapshot);
 
+/* Another value whenever spec, labels or annotations of the cluster object changed; 0: not there. */
+uint64_t observe_digest(struct observe *observe, const char *namespace, const char *name);
+
 /* The API server answered a write of ours with this object. */
 void observe_written(struct observe *observe, const char *kind, const cJSON *object);
 /* A delete of ours was accepted: gone, or (object != NULL) on its way. */

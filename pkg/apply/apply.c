@@ -1,0 +1,365 @@
+#include "apply/apply.h"
+
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/queue.h>
+
+#include "api/names.h"
+
+struct job {
+    TAILQ_ENTRY(job) link; /* in apply->waiting while it is queued */
+    struct apply_run *run;
+    struct apply_step *step;
+    struct kube_call *call;
+    bool queued, running;
+    char *uid; /* of the object that was found, malloced; NULL: the step's own */
+};
+
+struct apply_run {
+    TAILQ_ENTRY(apply_run) link;
+    struct apply *apply;
+    const struct apply_owner *owner;
+    struct apply_step *steps;
+    size_t count;
+    struct job *jobs;
+    size_t open;     /* jobs of the present wave that have not ended */
+    int wave;        /* the present one */
+    bool cut_off;    /* the server cannot be reached, or we may not write */
+    bool set_failed; /* a StatefulSet could not be written */
+    void (*done)(void *arg);
+    void *arg;
+};
+
+struct apply {
+    struct apply_options options;
+    struct event *tick; /* everything starts and ends through the loop: nothing recurses */
+    int in_flight;
+    int64_t writes;
+    TAILQ_HEAD(, job) waiting;
+    TAILQ_HEAD(, apply_run) runs;
+};
+
+static void on_tick(evutil_socket_t fd, short what, void *arg);
+
+struct apply *apply_new(const struct apply_options *options)
+{
+    struct apply *apply = xcalloc(1, sizeof *apply);
+    apply->options = *options;
+    apply->tick = evtimer_new(options->loop, on_tick, apply);
+    TAILQ_INIT(&apply->waiting);
+    TAILQ_INIT(&apply->runs);
+    return apply;
+}
+
+void apply_free(struct apply *apply)
+{
+    if (apply == NULL)
+        return;
+    event_free(apply->tick);
+    free(apply);
+}
+
+void apply_count(const struct apply *apply, int *ret_in_flight, int64_t *ret_writes)
+{
+    *ret_in_flight = apply->in_flight;
+    *ret_writes = apply->writes;
+}
+
+static void kick(struct apply *apply)
+{
+    event_active(apply->tick, EV_TIMEOUT, 0);
+}
+
+static void free_run(struct apply_run *run)
+{
+    TAILQ_REMOVE(&run->apply->runs, run, link);
+    for (size_t i = 0; i < run->count; i++)
+        free(run->jobs[i].uid);
+    free(run->jobs);
+    free(run);
+}
+
+static const char *verb_text(const struct apply_step *step)
+{
+    static const char *const texts[] = {
+        [APPLY_CREATE] = "create", [APPLY_UPDATE] = "apply",           [APPLY_POST] = "create",
+        [APPLY_MERGE] = "patch",   [APPLY_STATUS] = "write status of", [APPLY_DELETE] = "delete"};
+    return texts[step->verb];
+}
+
+/* Refusals of one object leave the others alone; what says that nobody answers does not. */
+static bool is_cut_off(int class)
+{
+    return class == ERR_TRANSPORT || class == ERR_TIMEOUT || class == ERR_OVERLOADED;
+}
+
+static void end_job(struct job *job, const struct error *err)
+{
+    struct apply_run *run = job->run;
+    struct apply *apply = run->apply;
+    struct apply_step *step = job->step;
+    job->call = NULL;
+    job->running = false;
+    apply->in_flight--;
+    step->tried = true;
+    step->err = *err;
+    if (err->class < 0) {
+        err_wrap(&step->err, "%s %s '%s/%s'", verb_text(step), step->kind, run->owner->namespace,
+                 step->name);
+        run->cut_off = run->cut_off || is_cut_off(err->class);
+        run->set_failed = run->set_failed || strcmp(step->kind, "StatefulSet") == 0;
+    }
+    run->open--;
+    kick(apply);
+}
+
+static void on_written(void *arg, const cJSON *body, const struct error *err)
+{
+    struct job *job = arg;
+    const struct apply_options *options = &job->run->apply->options;
+    if (err->class == 0) {
+        job->run->apply->writes++;
+        if (options->written)
+            options->written(options->arg, job->step->kind, body);
+    }
+    end_job(job, err);
+}
+
+static void on_deleted(void *arg, const cJSON *body, const struct error *err)
+{
+    struct job *job = arg;
+    const struct apply_options *options = &job->run->apply->options;
+    static const struct error fine;
+    bool gone = err->class == ERR_NOT_FOUND;
+    bool whole = strcmp(json_str(body, "kind", "Status"), "Status") != 0;
+    if (err->class == 0 || gone) {
+        job->run->apply->writes++;
+        if (options->deleted)
+            options->deleted(options->arg, job->step->kind, job->run->owner->namespace,
+                             job->step->name, job->step->uid ? job->step->uid : "",
+                             whole ? body : NULL);
+    }
+    end_job(job, gone ? &fine : err);
+}
+
+/* True when we may; else the job is over. */
+static bool allowed(struct job *job)
+{
+    const struct apply_options *options = &job->run->apply->options;
+    if (options->may_write == NULL || options->may_write(options->arg))
+        return true;
+    struct error err = {0};
+    err_set(&err, ERR_CONFLICT, "another operator leads");
+    job->run->cut_off = true;
+    end_job(job, &err);
+    return false;
+}
+
+static const cJSON *body_of(struct arena *scratch, const struct job *job)
+{
+    const struct apply_step *step = job->step;
+    const char *uid = job->uid ? job->uid : step->uid;
+    if (step->verb == APPLY_DELETE)
+        return kube_delete_options(scratch, uid && *uid ? uid : NULL, -1);
+    if (step->verb == APPLY_POST || step->verb == APPLY_MERGE || uid == NULL || *uid == '\0')
+        return step->object;
+    cJSON *body = json_copy(scratch, step->object);
+    json_set_str(json_add_object(body, "metadata"), "uid", uid);
+    return body;
+}
+
+static void send_write(struct job *job)
+{
+    const struct apply_step *step = job->step;
+    const struct apply_run *run = job->run;
+    if (!allowed(job))
+        return;
+    AUTO_ARENA scratch = arena_new();
+    const struct kube_kind *kind = kube_kind_find(step->api_version, step->kind);
+    bool create = step->verb == APPLY_POST || (step->verb == APPLY_CREATE && job->uid == NULL &&
+                                               strcmp(step->kind, "Lease") == 0);
+    struct kube_request request = {.method = KUBE_PATCH_APPLY,
+                                   .path = kube_path(scratch, kind, run->owner->namespace,
+                                                     create ? NULL : step->name,
+                                                     step->verb == APPLY_STATUS ? "status" : NULL),
+                                   .query = kube_apply_query(scratch, FIELD_MANAGER, true),
+                                   .body = body_of(scratch, job)};
+    if (create || step->verb == APPLY_MERGE) {
+        request.method = create ? KUBE_POST : KUBE_PATCH_MERGE;
+        request.query = "fieldManager=" FIELD_MANAGER;
+    } else if (step->verb == APPLY_DELETE) {
+        request.method = KUBE_DELETE;
+        request.query = NULL;
+    }
+    job->call = kube_call_start(run->apply->options.kube, &request,
+                                step->verb == APPLY_DELETE ? on_deleted : on_written, job);
+}
+
+static void on_looked(void *arg, const cJSON *body, const struct error *err)
+{
+    struct job *job = arg;
+    struct error mine = *err;
+    job->call = NULL;
+    if (err->class == 0 && apply_may_take(job->run->owner, job->step->kind, body, &mine) == 0)
+        job->uid = xstrdup(json_str(body, "metadata.uid", ""));
+    else if (err->class != ERR_NOT_FOUND) {
+        end_job(job, &mine);
+        return;
+    }
+    send_write(job);
+}
+
+static void look_first(struct job *job)
+{
+    AUTO_ARENA scratch = arena_new();
+    const struct apply_step *step = job->step;
+    const struct kube_request request = {
+        .method = KUBE_GET,
+        .path = kube_path(scratch, kube_kind_find(step->api_version, step->kind),
+                          job->run->owner->namespace, step->name, NULL),
+        .metadata_only = true};
+    job->call = kube_call_start(job->run->apply->options.kube, &request, on_looked, job);
+}
+
+static bool held_back(const struct apply_run *run, const struct apply_step *step)
+{
+    return run->cut_off ||
+           (run->set_failed && step->verb == APPLY_DELETE && strcmp(step->kind, "Pod") == 0);
+}
+
+/* Starts what waits, as far as the bound allows. */
+static void pump(struct apply *apply)
+{
+    struct job *job;
+    while (apply->in_flight < apply->options.max_in_flight &&
+           (job = TAILQ_FIRST(&apply->waiting)) != NULL) {
+        TAILQ_REMOVE(&apply->waiting, job, link);
+        job->queued = false;
+        if (held_back(job->run, job->step)) { /* since it was queued */
+            job->run->open--;
+            kick(apply);
+            continue;
+        }
+        job->running = true;
+        apply->in_flight++;
+        if (job->step->verb == APPLY_CREATE)
+            look_first(job);
+        else
+            send_write(job);
+    }
+}
+
+/* The lowest wave above the present one; false when there is none. */
+static bool next_wave(const struct apply_run *run, int *ret_wave)
+{
+    bool found = false;
+    for (size_t i = 0; i < run->count; i++) {
+        int wave = run->steps[i].wave;
+        if (wave > run->wave && (!found || wave < *ret_wave)) {
+            *ret_wave = wave;
+            found = true;
+        }
+    }
+    return found;
+}
+
+/* Queues the next wave that has something to do; false when there is none. */
+static bool queue_wave(struct apply_run *run)
+{
+    int wave = 0;
+    while (run->open == 0 && next_wave(run, &wave)) {
+        run->wave = wave;
+        for (size_t i = 0; i < run->count; i++) {
+            struct job *job = &run->jobs[i];
+            if (job->step->wave != wave || held_back(run, job->step))
+                continue;
+            job->queued = true;
+            run->open++;
+            TAILQ_INSERT_TAIL(&run->apply->waiting, job, link);
+        }
+    }
+    return run->open > 0;
+}
+
+/* A run whose wave has ended, moved on to the next wave; one that has none left is returned. */
+static struct apply_run *ended_run(struct apply *apply)
+{
+    struct apply_run *run;
+    TAILQ_FOREACH(run, &apply->runs, link)
+    {
+        if (run->open == 0 && !queue_wave(run))
+            return run;
+    }
+    return NULL;
+}
+
+static void on_tick(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd, (void)what;
+    struct apply *apply = arg;
+    struct apply_run *run;
+    while ((run = ended_run(apply)) != NULL) {
+        void (*done)(void *arg) = run->done;
+        void *done_arg = run->arg;
+        free_run(run);
+        done(done_arg);
+    }
+    pump(apply);
+}
+
+struct apply_run *apply_start(struct apply *apply, const struct apply_owner *owner,
+                              struct apply_step *steps, size_t count, void (*done)(void *arg),
+                              void *arg)
+{
+    struct apply_run *run = xcalloc(1, sizeof *run);
+    *run = (struct apply_run){.apply = apply,
+                              .owner = owner,
+                              .steps = steps,
+                              .count = count,
+                              .jobs = xcalloc(count, sizeof *run->jobs),
+                              .wave = INT_MIN,
+                              .done = done,
+                              .arg = arg};
+    for (size_t i = 0; i < count; i++)
+        run->jobs[i] = (struct job){.run = run, .step = &steps[i]};
+    TAILQ_INSERT_TAIL(&apply->runs, run, link);
+    kick(apply);
+    return run;
+}
+
+void apply_cancel(struct apply_run *run)
+{
+    if (run == NULL)
+        return;
+    struct apply *apply = run->apply;
+    for (size_t i = 0; i < run->count; i++) {
+        struct job *job = &run->jobs[i];
+        if (job->queued)
+            TAILQ_REMOVE(&apply->waiting, job, link);
+        if (job->running) {
+            kube_call_cancel(job->call);
+            apply->in_flight--;
+        }
+    }
+    free_run(run);
+    kick(apply);
+}
+
+struct apply_step *apply_steps(struct arena *arena, const struct plan *plan)
+{
+    static const enum apply_verb verbs[] = {
+        [PLAN_CREATE] = APPLY_CREATE, [PLAN_APPLY] = APPLY_UPDATE, [PLAN_DELETE] = APPLY_DELETE};
+    struct apply_step *steps = arena_alloc(arena, (plan->count + 1) * sizeof *steps);
+    for (size_t i = 0; i < plan->count; i++) {
+        const struct plan_action *action = &plan->actions[i];
+        steps[i] = (struct apply_step){.verb = verbs[action->verb],
+                                       .api_version = action->api_version,
+                                       .kind = action->kind,
+                                       .name = action->name,
+                                       .uid = action->uid,
+                                       .object = action->object,
+                                       .wave = action->wave};
+    }
+    return steps;
+}

@@ -1,0 +1,79 @@
+/*
+ * The only writer. Takes steps in waves (those of one wave go out together, waves in order), keeps
+ * the number of requests in flight bounded over all clusters, and never touches what is not ours:
+ *
+ *  - what is to be created is looked for first; a foreign object under that name is a collision;
+ *  - what is known is written with its uid as precondition, and deleted so too;
+ *  - before every single write may_write() is asked: an operator that was deposed, or frozen while
+ *    another took over, writes nothing any more.
+ *
+ * A step that is refused does not hold the others back, with two exceptions: nothing more is tried
+ * while the server cannot be reached, and no Pod is deleted when its StatefulSet could not be
+ * written (it would come back as it was, and be deleted again).
+ */
+#pragma once
+
+#include "kube/kube.h"
+#include "plan/plan.h"
+
+enum apply_verb {
+    APPLY_CREATE, /* looked for, then server-side apply (a Lease: POST, so that it is never taken)
+                   */
+    APPLY_UPDATE, /* server-side apply, forced, with uid */
+    APPLY_POST,   /* must not exist */
+    APPLY_MERGE,  /* JSON merge patch, with the preconditions that it carries itself */
+    APPLY_STATUS, /* server-side apply of the status subresource */
+    APPLY_DELETE, /* with uid; gone already is as good */
+};
+
+struct apply_step {
+    enum apply_verb verb;
+    const char *api_version, *kind, *name, *uid; /* uid: "" or NULL when there is none */
+    const cJSON *object;                         /* NULL for delete */
+    int wave;
+    /* Outcome */
+    bool tried;
+    struct error err; /* class 0: done. ERR_CONFLICT with reason NameCollision or ObjectDeleting
+                         says whose the object is */
+};
+
+struct apply_owner { /* for whom: the PostgresCluster */
+    const char *namespace, *name, *uid;
+};
+
+struct apply_options {
+    struct kube *kube;
+    struct event_base *loop;
+    int max_in_flight;
+    bool (*may_write)(void *arg);
+    /* The server's answer to a write, and to a delete (object: NULL when it is gone). */
+    void (*written)(void *arg, const char *kind, const cJSON *object);
+    void (*deleted)(void *arg, const char *kind, const char *namespace, const char *name,
+                    const char *uid, const cJSON *object);
+    void *arg;
+};
+
+struct apply;
+struct apply_run;
+
+struct apply *apply_new(const struct apply_options *options);
+/* Runs must have ended or been cancelled. */
+void apply_free(struct apply *apply);
+/* Requests in flight, and writes done so far: for metrics. */
+void apply_count(const struct apply *apply, int *ret_in_flight, int64_t *ret_writes);
+
+/* Starts; done is called once, never before this returns, and then the run is no more. Owner and
+ * steps must live until then. */
+struct apply_run *apply_start(struct apply *apply, const struct apply_owner *owner,
+                              struct apply_step *steps, size_t count, void (*done)(void *arg),
+                              void *arg);
+/* Nothing more is written; what is on its way may still arrive. done is not called. */
+void apply_cancel(struct apply_run *run);
+
+/* The steps of a plan, in its order, with room for one more. */
+struct apply_step *apply_steps(struct arena *arena, const struct plan *plan);
+
+/* Whether an object that stands under a name we want may be written: 0, or ERR_CONFLICT that says
+ * whose it is. `metadata` is its PartialObjectMetadata or itself. */
+int apply_may_take(const struct apply_owner *owner, const char *kind, const cJSON *object,
+                   struct error *err);

@@ -1,0 +1,281 @@
+/* The loop: who leads, what is due, and how it ends. */
+#include "control/internal.h"
+
+#include <malloc.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "api/names.h"
+#include "base/clock.h"
+#include "base/log.h"
+
+enum {
+    LEASE_SECONDS = 15,
+    FINISH_SECONDS = 10, /* how long passes under way may take after SIGTERM */
+    RELEASE_SECONDS = 5,
+    TRIM_AFTER_PASSES = 50
+};
+
+/* -- what is due --------------------------------------------------------------------------------
+ */
+
+bool control_may_write(void *arg)
+{
+    const struct control *control = arg;
+    return control->leads && (control->elect == NULL || kube_elect_leads(control->elect));
+}
+
+static bool may_start(const struct control *control)
+{
+    return control->leads && !control->stopping && control->facts_known &&
+           observe_synced(control->observe) && control->active < PASSES_MAX;
+}
+
+void control_pump(struct control *control)
+{
+    struct queue_key *key;
+    while (may_start(control) && (key = queue_next(control->queue, clock_boot_ms())) != NULL)
+        reconcile_start(control, key);
+    int64_t due_ms = queue_due(control->queue);
+    if (!may_start(control) || due_ms == INT64_MAX)
+        return;
+    int64_t wait_ms = due_ms - clock_boot_ms();
+    wait_ms = wait_ms > 0 ? wait_ms : 0;
+    const struct timeval wait = {wait_ms / 1000, wait_ms % 1000 * 1000};
+    evtimer_add(control->pump_timer, &wait);
+}
+
+static void on_pump(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd, (void)what;
+    control_pump(arg);
+}
+
+/* Never from where it is called: a pass that ends inside a callback must not start the next there.
+ */
+static void pump_soon(struct control *control)
+{
+    event_active(control->pump_timer, EV_TIMEOUT, 0);
+}
+
+static void finish(struct control *control);
+
+void control_pass_ended(struct control *control)
+{
+    /* What a burst of passes needed goes back to the system. */
+    if (++control->passes_since_trim >= TRIM_AFTER_PASSES && control->active == 0) {
+        control->passes_since_trim = 0;
+        malloc_trim(0);
+    }
+    if (control->stopping)
+        finish(control);
+    else
+        pump_soon(control);
+}
+
+static void on_changed(void *arg, const char *namespace, const char *name)
+{
+    struct control *control = arg;
+    queue_add(control->queue, namespace, name, clock_boot_ms());
+    pump_soon(control);
+}
+
+static void on_synced(void *arg)
+{
+    struct control *control = arg;
+    malloc_trim(0); /* lists are large, and gone now */
+    log_info("caches are complete", NULL);
+    pump_soon(control);
+}
+
+static void on_trouble(void *arg, const struct error *err)
+{
+    (void)arg;
+    log_failure(err, "a watch does not work; it is tried again", NULL);
+}
+
+static void on_written(void *arg, const char *kind, const cJSON *object)
+{
+    struct control *control = arg;
+    if (strcmp(kind, API_KIND) == 0)
+        observe_status_written(control->observe, object);
+    else
+        observe_written(control->observe, kind, object);
+}
+
+static void on_deleted(void *arg, const char *kind, const char *namespace, const char *name,
+                       const char *uid, const cJSON *object)
+{
+    struct control *control = arg;
+    observe_deleted(control->observe, kind, namespace, name, uid, object);
+}
+
+/* -- who leads ----------------------------------------------------------------------------------
+ */
+
+static void lead(void *arg)
+{
+    struct control *control = arg;
+    log_info("leading", "identity", control->options->identity, NULL);
+    control->leads = true;
+    if (control->observe == NULL)
+        control->observe = observe_new(
+            &(struct observe_options){.kube = control->kube,
+                                      .loop = control->loop,
+                                      .namespaces = control->options->namespaces,
+                                      .namespace_count = control->options->namespace_count,
+                                      .changed = on_changed,
+                                      .synced = on_synced,
+                                      .trouble = on_trouble,
+                                      .arg = control});
+    pump_soon(control);
+}
+
+static void break_off_passes(struct control *control)
+{
+    struct pass *pass;
+    while ((pass = TAILQ_FIRST(&control->passes)) != NULL)
+        pass_cancel(pass);
+}
+
+static void step_down(void *arg, const char *why)
+{
+    struct control *control = arg;
+    control->leads = false;
+    break_off_passes(control);
+    if (!control->stopping)
+        log_warning("not leading any more", "why", why, NULL);
+}
+
+/* -- the end ------------------------------------------------------------------------------------
+ */
+
+static void leave(void *arg)
+{
+    struct control *control = arg;
+    event_base_loopbreak(control->loop);
+}
+
+/* Passes under way have ended (or their time is over): the lease goes back, then the process. */
+static void finish(struct control *control)
+{
+    if (control->active > 0 || control->releasing)
+        return;
+    control->releasing = true;
+    if (control->elect == NULL) {
+        leave(control);
+        return;
+    }
+    const struct timeval wait = {.tv_sec = RELEASE_SECONDS};
+    evtimer_add(control->stop_timer, &wait);
+    kube_elect_release(control->elect, leave, control);
+}
+
+static void on_stop_timer(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd, (void)what;
+    struct control *control = arg;
+    if (control->releasing) {
+        leave(control);
+        return;
+    }
+    break_off_passes(control);
+    finish(control);
+}
+
+static void on_signal(evutil_socket_t number, short what, void *arg)
+{
+    (void)what;
+    struct control *control = arg;
+    if (control->stopping) {
+        leave(control); /* asked twice: at once */
+        return;
+    }
+    log_info("stopping", "signal", number == SIGTERM ? "SIGTERM" : "SIGINT", NULL);
+    control->stopping = true;
+    const struct timeval wait = {.tv_sec = FINISH_SECONDS};
+    evtimer_add(control->stop_timer, &wait);
+    finish(control);
+}
+
+/* -- the beginning ------------------------------------------------------------------------------
+ */
+
+static void start_election(struct control *control)
+{
+    const struct control_options *options = control->options;
+    if (!options->leader_elect) {
+        lead(control);
+        return;
+    }
+    log_info("asking for the lease", "lease", "pgkeel-controller", "namespace",
+             options->lease_namespace, "identity", options->identity, NULL);
+    control->elect = kube_elect_new(
+        control->kube, &(struct kube_elect_options){.namespace = options->lease_namespace,
+                                                    .name = "pgkeel-controller",
+                                                    .identity = options->identity,
+                                                    .lease_seconds = LEASE_SECONDS,
+                                                    .started = lead,
+                                                    .stopped = step_down,
+                                                    .arg = control});
+}
+
+static void start(struct control *control)
+{
+    static const int numbers[] = {SIGTERM, SIGINT};
+    for (int i = 0; i < 2; i++) {
+        control->signals[i] = evsignal_new(control->loop, numbers[i], on_signal, control);
+        evsignal_add(control->signals[i], NULL);
+    }
+    control->pump_timer = evtimer_new(control->loop, on_pump, control);
+    control->stop_timer = evtimer_new(control->loop, on_stop_timer, control);
+    control->queue = queue_new();
+    control->apply = apply_new(&(struct apply_options){.kube = control->kube,
+                                                       .loop = control->loop,
+                                                       .max_in_flight = WRITES_MAX,
+                                                       .may_write = control_may_write,
+                                                       .written = on_written,
+                                                       .deleted = on_deleted,
+                                                       .arg = control});
+    http_start(control);
+    facts_start(control);
+    start_election(control);
+}
+
+static void stop(struct control *control)
+{
+    break_off_passes(control);
+    http_stop(control);
+    kube_elect_free(control->elect);
+    observe_free(control->observe);
+    kube_call_cancel(control->facts_call);
+    apply_free(control->apply);
+    queue_free(control->queue, known_free);
+    struct event *events[] = {control->pump_timer, control->facts_timer, control->stop_timer,
+                              control->signals[0], control->signals[1]};
+    for (size_t i = 0; i < sizeof events / sizeof events[0]; i++)
+        event_free(events[i]);
+}
+
+int control_run(const struct control_options *options, struct error *err)
+{
+    /* Arenas come in blocks up to 256 KiB that live for one pass: mapped singly they leave no holes
+     * behind, whatever the order in which passes end. */
+    mallopt(M_MMAP_THRESHOLD, 64 * 1024);
+    struct control control = {.options = options, .loop = event_base_new()};
+    if (control.loop == NULL)
+        return err_set(err, ERR_INTERNAL, "cannot make an event loop");
+    TAILQ_INIT(&control.passes);
+    int result = kube_new(control.loop, options->config, "pgkeel-controller", &control.kube, err);
+    if (result == 0) {
+        start(&control);
+        event_base_dispatch(control.loop);
+        stop(&control);
+        kube_free(control.kube);
+        *err = control.failure;
+        result = control.failure.class;
+    }
+    event_base_free(control.loop);
+    return result;
+}

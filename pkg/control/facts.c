@@ -1,0 +1,112 @@
+/* What the API server is able to do, and which image we are: asked once, before the first pass. */
+#include "control/internal.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+
+/* Image volumes are on by default from here on (https://kep.k8s.io/4639); 1.33 and 1.34 have them
+ * behind a feature gate that a client cannot see, hence --agent-delivery. */
+enum { IMAGE_VOLUMES_MINOR = 35, AGAIN_SECONDS = 2 };
+#define OWN_CONTAINER "controller"
+
+int facts_minor(const char *text)
+{
+    char *end;
+    long minor = strtol(text, &end, 10);
+    return end == text || minor < 0 || minor > 10000 ? -1 : (int)minor;
+}
+
+bool facts_image_volumes(enum control_delivery delivery, int minor)
+{
+    if (delivery == DELIVERY_AUTO)
+        return minor >= IMAGE_VOLUMES_MINOR;
+    return delivery == DELIVERY_IMAGE_VOLUME;
+}
+
+static void ask_again(struct control *control)
+{
+    const struct timeval again = {.tv_sec = AGAIN_SECONDS};
+    evtimer_add(control->facts_timer, &again);
+}
+
+static void know(struct control *control)
+{
+    control->facts_known = true;
+    log_info("connected", "agent image", control->agent_image, "agent delivery",
+             control->image_volumes ? "image volume" : "init container", NULL);
+    control_pump(control);
+}
+
+/* Our own container's image, as it was asked for: users set it in one place, with kustomize. */
+static void on_own_pod(void *arg, const cJSON *body, const struct error *err)
+{
+    struct control *control = arg;
+    const cJSON *container;
+    control->facts_call = NULL;
+    cJSON_ArrayForEach(container, json_get(body, "spec.containers"))
+    {
+        if (strcmp(json_str(container, "name", ""), OWN_CONTAINER) == 0)
+            snprintf(control->agent_image, sizeof control->agent_image, "%s",
+                     json_str(container, "image", ""));
+    }
+    if (control->agent_image[0] != '\0') {
+        know(control);
+    } else if (err->class < 0 && err->class != ERR_NOT_FOUND && err->class != ERR_FORBIDDEN) {
+        log_failure(err, "cannot read this operator's own Pod", NULL);
+        ask_again(control);
+    } else {
+        err_set(
+            &control->failure, ERR_INVALID,
+            "which image holds pgkeel is unknown: Pod '%s/%s' has no container '%s' that can be "
+            "read%s%s; set --agent-image or PGKEEL_IMAGE",
+            control->options->lease_namespace, control->options->own_pod, OWN_CONTAINER,
+            err->class < 0 ? ": " : "", err->text);
+        event_base_loopbreak(control->loop);
+    }
+}
+
+static void ask_own_pod(struct control *control)
+{
+    AUTO_ARENA scratch = arena_new();
+    const struct kube_request request = {.method = KUBE_GET,
+                                         .path = kube_path(scratch, kube_kind_find("v1", "Pod"),
+                                                           control->options->lease_namespace,
+                                                           control->options->own_pod, NULL)};
+    control->facts_call = kube_call_start(control->kube, &request, on_own_pod, control);
+}
+
+static void on_version(void *arg, const cJSON *body, const struct error *err)
+{
+    struct control *control = arg;
+    control->facts_call = NULL;
+    if (err->class < 0) {
+        log_failure(err, "cannot ask the API server for its version", NULL);
+        ask_again(control);
+        return;
+    }
+    control->image_volumes =
+        facts_image_volumes(control->options->delivery, facts_minor(json_str(body, "minor", "")));
+    if (control->agent_image[0] != '\0')
+        know(control);
+    else
+        ask_own_pod(control);
+}
+
+static void ask(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd, (void)what;
+    struct control *control = arg;
+    const struct kube_request request = {.method = KUBE_GET, .path = "/version"};
+    control->facts_call = kube_call_start(control->kube, &request, on_version, control);
+}
+
+void facts_start(struct control *control)
+{
+    const char *image = control->options->agent_image;
+    snprintf(control->agent_image, sizeof control->agent_image, "%s", image ? image : "");
+    control->facts_timer = evtimer_new(control->loop, ask, control);
+    ask(-1, 0, control);
+}

@@ -1,0 +1,108 @@
+/* What the files of the room control share. Nothing outside includes it. */
+#pragma once
+
+#include <event2/event.h>
+#include <sys/queue.h>
+
+#include "apply/apply.h"
+#include "control/control.h"
+#include "control/queue.h"
+#include "credentials/credentials.h"
+#include "observe/observe.h"
+#include "status/status.h"
+
+/* Passes under way at once: enough to keep the API server busy, few enough to stay small. */
+enum { PASSES_MAX = 12, WRITES_MAX = 32, SECRETS = 6, CREDENTIALS_RETRY_MS = 10000 };
+
+/* What is remembered of a cluster between passes; queue_key.data. */
+struct known {
+    char *uid; /* of the cluster object; another one of that name starts anew */
+    struct seen_credentials credentials; /* texts are malloced or constants; see known.c */
+    bool credentials_known;
+    int64_t read_ms;      /* boot: when the Secrets were read last */
+    int64_t renew_ms;     /* wall: when a certificate is due */
+    uint64_t read_digest; /* observe_digest() at that time */
+    int64_t doomed_ms;    /* boot: until then the namespace counts as terminating */
+};
+
+enum pass_step { PASS_OBSERVE, PASS_DECIDE, PASS_JUDGE, PASS_REPORT, PASS_END };
+
+struct control;
+
+struct pass {
+    TAILQ_ENTRY(pass) link;
+    struct control *control;
+    struct queue_key *key;
+    struct known *known;
+    struct arena *arena;
+    enum pass_step step;
+    bool there; /* the cluster object exists */
+    struct snapshot snapshot;
+    struct apply_owner owner;
+    struct model *model;
+    struct desired desired;
+    struct plan *plan;
+    struct apply_step *steps; /* of the run under way */
+    size_t step_count;
+    struct apply_run *run;
+    struct status_result early, late; /* of a new generation before it is applied, and afterwards */
+    struct status_outcome *outcomes;
+    size_t outcome_count;
+    struct error worst; /* class 0: all went well */
+    /* Reading and writing the Secrets */
+    struct kube_call *calls[SECRETS];
+    cJSON *secrets[SECRETS];
+    int reads_open, credential_tries;
+    struct error credentials_err;
+    struct credentials_result credentials;
+    struct kube_call *namespace_call;
+};
+
+struct control {
+    const struct control_options *options;
+    struct event_base *loop;
+    struct kube *kube;
+    struct kube_elect *elect; /* NULL without leader election */
+    struct observe *observe;  /* NULL until we lead for the first time */
+    struct apply *apply;
+    struct queue *queue;
+    struct evhttp *http;
+    struct event *pump_timer, *facts_timer, *stop_timer, *signals[2];
+    struct kube_call *facts_call;
+    TAILQ_HEAD(pass_list, pass) passes;
+    int active;
+    bool leads, facts_known, image_volumes, stopping, releasing;
+    char agent_image[512];
+    struct error failure; /* why we cannot go on; class 0 */
+    int64_t passes_done, passes_failed, passes_since_trim;
+};
+
+/* pass.c */
+void reconcile_start(struct control *control, struct queue_key *key);
+void reconcile_once(void *pass); /* the line: goes on where the pass waited */
+void pass_cancel(struct pass *pass);
+
+/* secrets.c: reads the Secrets by name, makes what is due, and goes on */
+bool secrets_due(const struct pass *pass);
+void secrets_start(struct pass *pass);
+void secrets_cancel(struct pass *pass);
+
+/* known.c */
+struct known *known_of(struct queue_key *key);
+void known_free(void *known);
+void known_reset(struct known *known, const char *uid);
+void known_keep(struct known *known, const struct seen_credentials *seen);
+
+/* control.c */
+void control_pump(struct control *control);
+void control_pass_ended(struct control *control);
+bool control_may_write(void *control);
+
+/* facts.c: what the API server is able to do */
+void facts_start(struct control *control);
+bool facts_image_volumes(enum control_delivery delivery, int minor);
+int facts_minor(const char *text); /* "33+" -> 33; -1 when it is no number */
+
+/* http.c */
+void http_start(struct control *control);
+void http_stop(struct control *control);

@@ -1,0 +1,369 @@
+/*
+ * One pass over one cluster: observe → model → desired → plan → apply → status. Nothing here
+ * decides anything about PostgreSQL; it only conducts.
+ */
+#include "control/internal.h"
+
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "api/names.h"
+#include "base/clock.h"
+#include "base/log.h"
+
+enum { DOOMED_MS = 60000 };
+
+/* -- observe ------------------------------------------------------------------------------------
+ */
+
+static bool pass_observe(struct pass *pass)
+{
+    struct control *control = pass->control;
+    const struct queue_key *key = pass->key;
+    struct snapshot *snapshot = &pass->snapshot;
+    pass->there = observe_snapshot(control->observe, pass->arena, key->namespace, key->name,
+                                   &control->options->defaults, snapshot);
+    if (!pass->there)
+        return false;
+    pass->known = known_of(pass->key);
+    if (pass->known->uid == NULL || strcmp(pass->known->uid, snapshot->spec.uid) != 0)
+        known_reset(pass->known, snapshot->spec.uid);
+    pass->owner = (struct apply_owner){key->namespace, key->name, snapshot->spec.uid};
+    snapshot->namespace_terminating = clock_boot_ms() < pass->known->doomed_ms;
+    snapshot->image_volumes = control->image_volumes;
+    snapshot->agent_image = control->agent_image;
+    observe_wonder(control->observe, key->namespace, key->name);
+    return true;
+}
+
+/* -- model, desired, plan -----------------------------------------------------------------------
+ */
+
+static struct model *build_model(struct pass *pass)
+{
+    struct snapshot *snapshot = &pass->snapshot;
+    struct arena *arena = pass->arena;
+    if (snapshot->faults.count > 0)
+        return model_build(arena, snapshot, NULL, NULL, clock_wall_ms());
+    const char **hashes = arena_alloc(arena, (snapshot->instance_count + 1) * sizeof *hashes);
+    for (size_t i = 0; i < snapshot->instance_count; i++)
+        hashes[i] = desired_template_hash(arena, snapshot, snapshot->instances[i].name);
+    return model_build(arena, snapshot, hashes, desired_config_hash(arena, snapshot),
+                       clock_wall_ms());
+}
+
+/* Everything that is decided, from what was seen. Without the Secrets' state nothing is written:
+ * what depends on it would be written with holes. */
+static void decide(struct pass *pass)
+{
+    if (pass->known->credentials_known)
+        pass->snapshot.credentials = pass->known->credentials;
+    pass->model = build_model(pass);
+    if (pass->snapshot.faults.count > 0 || !pass->known->credentials_known) {
+        pass->plan = arena_alloc(pass->arena, sizeof *pass->plan);
+        return;
+    }
+    pass->desired = desired_build(pass->arena, pass->model);
+    pass->plan = plan_diff(pass->arena, pass->model, &pass->desired);
+}
+
+/* -- status -------------------------------------------------------------------------------------
+ */
+
+static struct apply_step status_step(struct pass *pass, const cJSON *status, int wave)
+{
+    cJSON *object = json_object(pass->arena);
+    json_set_str(object, "apiVersion", API_VERSION);
+    json_set_str(object, "kind", API_KIND);
+    json_set_str(json_add_object(object, "metadata"), "name", pass->key->name);
+    json_set_str(json_add_object(object, "metadata"), "namespace", pass->key->namespace);
+    json_set_copy(object, "status", status);
+    return (struct apply_step){.verb = APPLY_STATUS,
+                               .api_version = API_VERSION,
+                               .kind = API_KIND,
+                               .name = pass->key->name,
+                               .uid = pass->snapshot.spec.uid,
+                               .object = object,
+                               .wave = wave};
+}
+
+static void emit_events(struct pass *pass, const struct status_result *result)
+{
+    for (size_t i = 0; i < result->event_count; i++) {
+        const struct status_event *event = &result->events[i];
+        kube_event_emit(pass->control->kube,
+                        &(struct kube_event){.api_version = API_VERSION,
+                                             .kind = API_KIND,
+                                             .namespace = pass->key->namespace,
+                                             .name = pass->key->name,
+                                             .uid = pass->snapshot.spec.uid,
+                                             .type = event->type,
+                                             .reason = event->reason,
+                                             .note = event->message,
+                                             .action = "Reconcile",
+                                             .controller = API_GROUP "/controller"});
+    }
+}
+
+static void note_failure(struct pass *pass, const struct error *err)
+{
+    bool away =
+        err->class == ERR_TRANSPORT || err->class == ERR_TIMEOUT || err->class == ERR_OVERLOADED;
+    if (err->class < 0 && (pass->worst.class == 0 || away))
+        pass->worst = *err;
+}
+
+/* -- apply --------------------------------------------------------------------------------------
+ */
+
+static void log_done(const struct pass *pass, const struct plan_action *action)
+{
+    static const char *const verbs[] = {"created", "applied", "deleted"};
+    (action->verb == PLAN_CREATE ? log_debug : log_info)(
+        verbs[action->verb], "namespace", pass->key->namespace, "cluster", pass->key->name, "kind",
+        action->kind, "name", action->name, "why", action->reason, NULL);
+}
+
+static void on_applied(void *arg)
+{
+    struct pass *pass = arg;
+    pass->run = NULL;
+    for (size_t i = 0; i < pass->plan->count; i++) {
+        const struct apply_step *step = &pass->steps[i];
+        if (!step->tried)
+            continue;
+        pass->outcomes[pass->outcome_count++] =
+            (struct status_outcome){&pass->plan->actions[i], step->err};
+        note_failure(pass, &step->err);
+        if (step->err.class == 0)
+            log_done(pass, &pass->plan->actions[i]);
+    }
+    const struct apply_step *early = &pass->steps[pass->plan->count];
+    if (pass->step_count > pass->plan->count && early->tried && early->err.class == 0) {
+        pass->snapshot.status = pass->early.status;
+        emit_events(pass, &pass->early);
+    }
+    reconcile_once(pass);
+}
+
+/* A new generation is told (Ready=False) beside the first writes that follow from it, not after all
+ * of them; when there is nothing to write, the report at the end is early enough. */
+static bool needs_announcement(struct pass *pass)
+{
+    int64_t told = json_int(pass->snapshot.status, "observedGeneration", 0);
+    if (told >= pass->snapshot.spec.generation)
+        return false;
+    pass->early = status_build(pass->arena, pass->model, pass->plan, NULL, 0, clock_wall_ms());
+    return pass->early.changed;
+}
+
+static void pass_apply(struct pass *pass)
+{
+    const struct plan *plan = pass->plan;
+    pass->steps = apply_steps(pass->arena, plan);
+    pass->step_count = plan->count;
+    if (needs_announcement(pass))
+        pass->steps[pass->step_count++] =
+            status_step(pass, pass->early.status, plan->actions[0].wave);
+    pass->run = apply_start(pass->control->apply, &pass->owner, pass->steps, pass->step_count,
+                            on_applied, pass);
+}
+
+/* -- a namespace that is being deleted ----------------------------------------------------------
+ */
+
+static void on_namespace(void *arg, const cJSON *body, const struct error *err)
+{
+    struct pass *pass = arg;
+    (void)err; /* whoever may not read Namespaces keeps getting the refusal itself */
+    pass->namespace_call = NULL;
+    if (json_get(body, "metadata.deletionTimestamp") != NULL) {
+        pass->known->doomed_ms = clock_boot_ms() + DOOMED_MS;
+        pass->snapshot.namespace_terminating = true;
+        pass->outcome_count = 0; /* one cause is told, not its every consequence */
+        pass->plan = arena_alloc(pass->arena, sizeof *pass->plan);
+        pass->model = build_model(pass);
+        pass->worst = (struct error){0};
+    }
+    reconcile_once(pass);
+}
+
+/* True when the namespace is asked about, because something was forbidden. */
+static bool pass_judge(struct pass *pass)
+{
+    if (pass->credentials_err.class < 0) {
+        pass->outcomes[pass->outcome_count++] =
+            (struct status_outcome){NULL, pass->credentials_err};
+        note_failure(pass, &pass->credentials_err);
+    }
+    bool forbidden = false;
+    for (size_t i = 0; i < pass->outcome_count; i++)
+        forbidden = forbidden || pass->outcomes[i].err.class == ERR_FORBIDDEN;
+    if (!forbidden)
+        return false;
+    const struct kube_request request = {.method = KUBE_GET,
+                                         .path = kube_path(pass->arena,
+                                                           kube_kind_find("v1", "Namespace"), NULL,
+                                                           pass->key->namespace, NULL),
+                                         .metadata_only = true};
+    pass->namespace_call = kube_call_start(pass->control->kube, &request, on_namespace, pass);
+    return true;
+}
+
+/* -- report -------------------------------------------------------------------------------------
+ */
+
+static void on_reported(void *arg)
+{
+    struct pass *pass = arg;
+    pass->run = NULL;
+    note_failure(pass, &pass->steps[0].err);
+    if (pass->steps[0].tried && pass->steps[0].err.class == 0)
+        emit_events(pass, &pass->late);
+    reconcile_once(pass);
+}
+
+/* True when the status is being written. */
+static bool pass_report(struct pass *pass)
+{
+    if (pass->worst.class == ERR_TRANSPORT || pass->worst.class == ERR_TIMEOUT)
+        return false; /* nobody who cannot be reached can be told */
+    pass->late = status_build(pass->arena, pass->model, pass->plan, pass->outcomes,
+                              pass->outcome_count, clock_wall_ms());
+    if (!pass->late.changed)
+        return false;
+    pass->steps = arena_alloc(pass->arena, sizeof *pass->steps);
+    pass->steps[0] = status_step(pass, pass->late.status, 0);
+    pass->run = apply_start(pass->control->apply, &pass->owner, pass->steps, 1, on_reported, pass);
+    return true;
+}
+
+/* -- the end ------------------------------------------------------------------------------------
+ */
+
+static int64_t jitter(int64_t ms)
+{
+    unsigned char byte;
+    credentials_rand(NULL, &byte, 1);
+    return ms * 9 / 10 + ms / 5 * byte / 255;
+}
+
+static int64_t wall_to_boot(int64_t wall_ms)
+{
+    int64_t away = wall_ms - clock_wall_ms();
+    return clock_boot_ms() + (away > 0 ? away : 0);
+}
+
+/* When it is looked at again without an event. */
+static int64_t next_look(const struct pass *pass)
+{
+    int64_t next_ms =
+        clock_boot_ms() + jitter(pass->control->options->resync_seconds * INT64_C(1000));
+    int64_t due[4] = {INT64_MAX, INT64_MAX, INT64_MAX, INT64_MAX};
+    if (pass->model && pass->model->next_ms > 0)
+        due[0] = wall_to_boot(pass->model->next_ms);
+    if (pass->known->renew_ms > 0)
+        due[1] = wall_to_boot(pass->known->renew_ms);
+    if (pass->known->credentials_known && !pass->known->credentials.complete)
+        due[2] = clock_boot_ms() + CREDENTIALS_RETRY_MS;
+    if (pass->known->doomed_ms > clock_boot_ms())
+        due[3] = pass->known->doomed_ms;
+    for (int i = 0; i < 4; i++)
+        next_ms = due[i] < next_ms ? due[i] : next_ms;
+    /* A moment later, so that what is due is past when it is looked at. */
+    return next_ms + 1;
+}
+
+static void free_pass(struct pass *pass)
+{
+    TAILQ_REMOVE(&pass->control->passes, pass, link);
+    pass->control->active--;
+    arena_free(pass->arena);
+    free(pass);
+}
+
+static void pass_end(struct pass *pass)
+{
+    struct control *control = pass->control;
+    struct queue_key *key = pass->key;
+    int64_t now_ms = clock_boot_ms();
+    control->passes_done++;
+    if (!pass->there) {
+        bool again = key->again;
+        queue_done(control->queue, key, &(struct queue_verdict){.next_ms = INT64_MAX}, now_ms);
+        if (!again)
+            queue_remove(control->queue, key, known_free);
+    } else {
+        if (pass->worst.class < 0) {
+            control->passes_failed++;
+            log_failure(&pass->worst, "pass failed", "namespace", key->namespace, "cluster",
+                        key->name, NULL);
+        }
+        queue_done(control->queue, key,
+                   &(struct queue_verdict){.next_ms = next_look(pass),
+                                           .class = pass->worst.class,
+                                           .retry_after_ms = pass->worst.retry_after_ms},
+                   now_ms);
+    }
+    free_pass(pass);
+    control_pass_ended(control);
+}
+
+void pass_cancel(struct pass *pass)
+{
+    secrets_cancel(pass);
+    kube_call_cancel(pass->namespace_call);
+    apply_cancel(pass->run);
+    queue_return(pass->control->queue, pass->key, clock_boot_ms());
+    free_pass(pass);
+}
+
+/* The line. A step that waits for the API server returns; the answer comes back in here and goes on
+ * with the next step. */
+void reconcile_once(void *arg)
+{
+    struct pass *pass = arg;
+    switch (pass->step) {
+    case PASS_OBSERVE:
+        pass->step = PASS_DECIDE;
+        if (!pass_observe(pass))
+            break;
+        if (secrets_due(pass)) {
+            secrets_start(pass);
+            return;
+        }
+        /* fall through */
+    case PASS_DECIDE:
+        pass->step = PASS_JUDGE;
+        decide(pass); /* model, desired, plan */
+        pass->outcomes = arena_alloc(pass->arena, (pass->plan->count + 1) * sizeof *pass->outcomes);
+        if (pass->plan->count > 0) {
+            pass_apply(pass);
+            return;
+        }
+        /* fall through */
+    case PASS_JUDGE:
+        pass->step = PASS_REPORT;
+        if (pass_judge(pass))
+            return;
+        /* fall through */
+    case PASS_REPORT:
+        pass->step = PASS_END;
+        if (pass_report(pass))
+            return;
+        break;
+    case PASS_END:
+        break;
+    }
+    pass_end(pass);
+}
+
+void reconcile_start(struct control *control, struct queue_key *key)
+{
+    struct pass *pass = xcalloc(1, sizeof *pass);
+    *pass = (struct pass){.control = control, .key = key, .arena = arena_new()};
+    TAILQ_INSERT_TAIL(&control->passes, pass, link);
+    control->active++;
+    reconcile_once(pass);
+}

@@ -1,0 +1,161 @@
+/*
+ * The credentials step of a pass. Secrets are read by name, all at once, only when something may
+ * have changed; what is missing is made by POST, so that nobody's Secret is ever overwritten, and a
+ * conflict means: read again.
+ */
+#include "control/internal.h"
+
+#include <string.h>
+
+#include "api/names.h"
+#include "base/clock.h"
+
+enum { TRIES = 3 };
+
+struct slot { /* callback argument of one GET */
+    struct pass *pass;
+    int index;
+};
+
+bool secrets_due(const struct pass *pass)
+{
+    const struct known *known = pass->known;
+    const struct snapshot *snapshot = &pass->snapshot;
+    if (snapshot->faults.count > 0 || snapshot->spec.deleting || snapshot->namespace_terminating)
+        return false;
+    int64_t age_ms = clock_boot_ms() - known->read_ms;
+    uint64_t digest = observe_digest(pass->control->observe, pass->key->namespace, pass->key->name);
+    return !known->credentials_known || digest != known->read_digest ||
+           (known->renew_ms > 0 && clock_wall_ms() >= known->renew_ms) ||
+           age_ms >= pass->control->options->resync_seconds * INT64_C(800) ||
+           (!known->credentials.complete && age_ms >= CREDENTIALS_RETRY_MS / 2);
+}
+
+static void go_on(struct pass *pass)
+{
+    reconcile_once(pass);
+}
+
+static void give_up(struct pass *pass, const struct error *err)
+{
+    pass->credentials_err = *err;
+    go_on(pass);
+}
+
+static void on_written(void *arg)
+{
+    struct pass *pass = arg;
+    pass->run = NULL;
+    const struct error *failure = NULL;
+    for (size_t i = 0; i < pass->step_count && failure == NULL; i++)
+        if (pass->steps[i].err.class < 0)
+            failure = &pass->steps[i].err;
+    if (failure && failure->class == ERR_CONFLICT && ++pass->credential_tries < TRIES) {
+        secrets_start(pass);
+    } else if (failure) {
+        give_up(pass, failure);
+    } else {
+        struct known *known = pass->known;
+        known_keep(known, &pass->credentials.seen);
+        known->renew_ms = pass->credentials.next_ms;
+        known->read_ms = clock_boot_ms();
+        known->read_digest =
+            observe_digest(pass->control->observe, pass->key->namespace, pass->key->name);
+        go_on(pass);
+    }
+}
+
+static void write_secrets(struct pass *pass)
+{
+    const struct credentials_result *result = &pass->credentials;
+    pass->step_count = result->write_count;
+    pass->steps = arena_alloc(pass->arena, (result->write_count + 1) * sizeof *pass->steps);
+    for (size_t i = 0; i < result->write_count; i++) {
+        const struct credentials_write *write = &result->writes[i];
+        pass->steps[i] = (struct apply_step){.verb = write->create ? APPLY_POST : APPLY_MERGE,
+                                             .api_version = "v1",
+                                             .kind = "Secret",
+                                             .name = write->name,
+                                             .object = write->object,
+                                             .wave = write->wave};
+    }
+    if (result->write_count == 0) {
+        on_written(pass);
+        return;
+    }
+    pass->run = apply_start(pass->control->apply, &pass->owner, pass->steps, pass->step_count,
+                            on_written, pass);
+}
+
+static void judge(struct pass *pass)
+{
+    const struct credentials_input input = {.superuser = pass->secrets[0],
+                                            .app = pass->secrets[1],
+                                            .replication = pass->secrets[2],
+                                            .ca = pass->secrets[3],
+                                            .server = pass->secrets[4],
+                                            .verifiers = pass->secrets[5]};
+    struct error err = {0};
+    if (credentials_check(pass->arena, &pass->snapshot.spec, &input, clock_wall_ms(),
+                          credentials_rand, NULL, &pass->credentials, &err) < 0)
+        give_up(pass, &err);
+    else
+        write_secrets(pass);
+}
+
+static void wipe(void *secret)
+{
+    credentials_wipe(secret);
+}
+
+static void on_read(void *arg, const cJSON *body, const struct error *err)
+{
+    const struct slot *slot = arg;
+    struct pass *pass = slot->pass;
+    pass->calls[slot->index] = NULL;
+    pass->secrets[slot->index] = NULL;
+    if (err->class == 0) {
+        pass->secrets[slot->index] = json_copy(pass->arena, body);
+        arena_defer(pass->arena, wipe, pass->secrets[slot->index]);
+    } else if (err->class != ERR_NOT_FOUND && pass->credentials_err.class == 0) {
+        pass->credentials_err = *err;
+        err_wrap(&pass->credentials_err, "read the cluster's Secrets");
+    }
+    if (--pass->reads_open > 0)
+        return;
+    if (pass->credentials_err.class < 0)
+        go_on(pass);
+    else
+        judge(pass);
+}
+
+static void read_one(struct pass *pass, int index, const char *name)
+{
+    struct slot *slot = arena_alloc(pass->arena, sizeof *slot);
+    *slot = (struct slot){pass, index};
+    const struct kube_request request = {.method = KUBE_GET,
+                                         .path =
+                                             kube_path(pass->arena, kube_kind_find("v1", "Secret"),
+                                                       pass->key->namespace, name, NULL)};
+    pass->calls[index] = kube_call_start(pass->control->kube, &request, on_read, slot);
+}
+
+void secrets_start(struct pass *pass)
+{
+    const struct cluster_spec *spec = &pass->snapshot.spec;
+    const char *const names[SECRETS] = {spec->superuser_secret,
+                                        spec->app_secret,
+                                        spec->replication_secret,
+                                        name_child(pass->arena, spec->name, "ca"),
+                                        name_child(pass->arena, spec->name, "server"),
+                                        name_child(pass->arena, spec->name, "verifiers")};
+    pass->reads_open = SECRETS;
+    for (int i = 0; i < SECRETS; i++)
+        read_one(pass, i, names[i]);
+}
+
+void secrets_cancel(struct pass *pass)
+{
+    for (int i = 0; i < SECRETS; i++)
+        kube_call_cancel(pass->calls[i]);
+}
