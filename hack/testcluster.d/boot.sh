@@ -15,7 +15,7 @@ if [ "$cgroups" = v1 ]; then
     controllers=$(awk -F ' - ' '{ split($2, f, " "); n = split(f[3], o, ","); s = ""
         if (f[1] != "cgroup" || f[3] ~ /name=/) next
         for (i = 1; i <= n; i++) if (o[i] != "rw") s = s (s == "" ? "" : ",") o[i]
-        print s }' /proc/self/mountinfo)
+        if (!seen[s]++) print s }' /proc/self/mountinfo)
     echo $$ >"$6/cgroup.procs"
 fi
 

@@ -70,7 +70,7 @@ go_build() {
     # shellcheck disable=SC2064 # this pid
     trap "kill $pid 2>/dev/null; exit 130" INT TERM
     say "build $1 ($2)"
-    while ! wait_until 15 process_over "$pid"; do
+    while ! wait_until 30 process_over "$pid"; do
         total=$(cat "$log.total" 2>/dev/null) || total='?'
         say "build $1: $(since "$began") s, $(wc -l <"$log") of at most $total packages compiled"
     done

@@ -16,8 +16,10 @@ cgroup_mounts() {
         echo /sys/fs/cgroup
         return
     fi
+    # Each hierarchy once, however often it is mounted.
     awk '{ for (i = 7; $i != "-"; i++); if ($(i + 1) == "cgroup" && $(i + 3) !~ /name=/)
-           print ($(i + 3) ~ /freezer/ ? 0 : 1), $5 }' /proc/self/mountinfo |
+           last[$(i + 3)] = $5 }
+         END { for (o in last) print (o ~ /freezer/ ? 0 : 1), last[o] }' /proc/self/mountinfo |
         sort | awk '{ print $2 }'
 }
 

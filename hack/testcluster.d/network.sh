@@ -45,7 +45,7 @@ network_up() {
     }
     local switch link
     switch=$(netns_name switch) link=$(host_link)
-    [[ -e /run/netns/$switch ]] || ip netns add "$switch"
+    netns_make "$switch"
     ip -n "$switch" link show br0 >/dev/null 2>&1 ||
         ip -n "$switch" -batch - <<<"link add br0 type bridge
             link set lo up
@@ -63,10 +63,17 @@ network_up() {
     network_routes
 }
 
+# netns_make NAME: an empty file there is the rest of one that is gone.
+netns_make() {
+    [[ $(stat -fc %T "/run/netns/$1" 2>/dev/null) != nsfs ]] || return 0
+    rm -f "/run/netns/$1"
+    ip netns add "$1"
+}
+
 network_machine() {
     local switch name
     switch=$(netns_name switch) name=$(netns_name "$1")
-    [[ -e /run/netns/$name ]] || ip netns add "$name"
+    netns_make "$name"
     ip -n "$name" link show eth0 >/dev/null 2>&1 && return
     ip -n "$switch" -batch - <<<"link add $1 type veth peer name eth0 netns $name
         link set $1 master br0 up"
@@ -103,9 +110,9 @@ network_down() {
         ip link delete "$link"
     done
     for name in /run/netns/pgkeel-"$CLUSTER"-*; do
-        [[ -e $name ]] && cluster_netns "${name##*/}" && ip netns delete "${name##*/}"
+        { [[ -e $name ]] && cluster_netns "${name##*/}"; } || continue
+        ip netns delete "${name##*/}" 2>/dev/null || rm -f "$name"
     done
-    return 0
 }
 
 # cluster_netns NAME: ours, not that of a cluster whose name starts with ours and a dash.
