@@ -33,8 +33,8 @@ int json_parse(struct arena *arena, const char *text, size_t length, cJSON **ret
         return err_set(err, ERR_UNREADABLE, "invalid JSON at byte %zu of %zu",
                        end ? (size_t)(end - text) : 0, length);
     size_t used = (size_t)(end - text);
-    used += strspn(text + used, " \t\r\n") < length - used ? strspn(text + used, " \t\r\n")
-                                                           : length - used;
+    while (used < length && memchr(" \t\r\n", text[used], 4) != NULL)
+        used++; /* not strspn(): text need not end in NUL */
     if (used < length) {
         cJSON_Delete(tree);
         return err_set(err, ERR_UNREADABLE, "invalid JSON: more text at byte %zu of %zu", used,
