@@ -221,6 +221,10 @@ static void check_value(struct shape_faults *faults, const char *path, const cha
             shape_fault(faults, path, "must be one line without control characters");
             return;
         }
+    size_t before = faults->faults->count;
+    parameters_check_known(faults, path, name, value, (int)json_int(spec, "postgres.version", 18));
+    if (faults->faults->count > before)
+        return;
     for (size_t i = 0; i < sizeof value_rules / sizeof value_rules[0]; i++)
         if (strcmp(value_rules[i].name, name) == 0)
             value_rules[i].check(faults, path, value, spec);

@@ -44,8 +44,7 @@ char *shape_found(struct arena *arena, const cJSON *node)
                                                       : "null");
 }
 
-/* Letters to change, add, drop or swap to make b of a; bounded, names are short. */
-static size_t distance(const char *a, const char *b)
+size_t shape_distance(const char *a, const char *b)
 {
     enum { MAX = 48 };
     size_t n = strlen(a), m = strlen(b), rows[3][MAX + 1];
@@ -74,7 +73,7 @@ const char *shape_suggest(const char *name, const char *const *names, size_t cou
     const char *nearest = NULL;
     size_t bound = strlen(name) / 3 + 1;
     for (size_t i = 0; i < count; i++) {
-        size_t d = distance(name, names[i]);
+        size_t d = shape_distance(name, names[i]);
         if (d < bound) {
             bound = d;
             nearest = names[i];

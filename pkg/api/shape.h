@@ -48,6 +48,8 @@ char *shape_found(struct arena *arena, const cJSON *node);
 void shape_check(struct shape_faults *faults, const cJSON *spec);
 /* The nearest of `names` when it is near enough for a slip of the pen, else NULL. */
 const char *shape_suggest(const char *name, const char *const *names, size_t count);
+/* Letters to change, add, drop or swap to make b of a. */
+size_t shape_distance(const char *a, const char *b);
 
 /* Syntax of names; each says whether the whole text is one. */
 bool syntax_dns_label(const char *text);     /* RFC 1035: [a-z]([-a-z0-9]*[a-z0-9])? up to 63 */
@@ -63,4 +65,7 @@ bool syntax_wal_size(const char *text);    /* 64MB, 4GB, or 64Mi, 4Gi, which is 
 
 /* Rules of spec.postgres.parameters and spec.postgres.hba; shapes were checked before. */
 void parameters_check(struct shape_faults *faults, const cJSON *spec);
+/* Name, version and kind of value of PostgreSQL's own parameters. */
+void parameters_check_known(struct shape_faults *faults, const char *path, const char *name,
+                            const char *value, int version);
 void hba_check(struct shape_faults *faults, const cJSON *spec);

@@ -13,6 +13,7 @@ static const char *check(struct arena *arena, const char *name, const char *valu
     cJSON *resources = json_add_object(spec, "resources");
     json_set_str(json_add_object(resources, "limits"), "memory", "1Gi");
     cJSON *postgres = json_add_object(spec, "postgres");
+    json_set_int(postgres, "version", 16);
     json_set_str(json_add_object(postgres, "parameters"), name, value);
     parameters_check(&list, spec);
     assert_in_range(faults.count, 0, 1);
@@ -41,6 +42,18 @@ static void ordinary_parameters_pass(void **state)
         {"recovery_prefetch", "off"},
         {"wal_retrieve_retry_interval", "1s"},
         {"unix", ""},
+        {"statement_timeout", "-1"},
+        {"work_mem", "65536"},
+        {"work_mem", "64 MB"},
+        {"deadlock_timeout", "1.5s"},
+        {"random_page_cost", "1.1"},
+        {"jit", "OFF"},
+        {"jit", "tr"},
+        {"autovacuum_vacuum_scale_factor", "0.05"},
+        {"track_activity_query_size", "4kB"},
+        {"log_connections", "receipt,authentication"},
+        {"ssl_ecdh_curve", "prime256v1"},
+        {"a_parameter_of_tomorrow", "x"},
     };
     for (size_t i = 0; i < sizeof good / sizeof good[0]; i++)
         assert_string_equal(check(arena, good[i][0], good[i][1]), "");
@@ -106,6 +119,34 @@ static void names_that_the_server_could_not_read_are_refused(void **state)
                         "lower-case letters, digits and '_', for extensions with one '.'");
 }
 
+static void slips_of_the_pen_are_found_before_the_server_finds_them(void **state)
+{
+    (void)state;
+    AUTO_ARENA arena = arena_new();
+    static const char *const bad[][3] = {
+        {"wrok_mem", "8MB", "is no parameter of PostgreSQL (did you mean 'work_mem'?)"},
+        {"max_conections", "8", "is no parameter of PostgreSQL (did you mean 'max_connections'?)"},
+        {"transaction_timeout", "8s", "needs PostgreSQL 17 or later; spec.postgres.version is 16"},
+        {"vacuum_defer_cleanup_age", "8",
+         "is gone since PostgreSQL 16; spec.postgres.version is "
+         "16"},
+        {"data_checksums", "on", "cannot be set: it says how the server or its data was made"},
+        {"jit", "maybe", "must be on or off, not \"maybe\""},
+        {"jit", "o", "must be on or off, not \"o\""},
+        {"work_mem", "8Mi", "must be a size such as 64MB (units: B, kB, MB, GB, TB), not \"8Mi\""},
+        {"work_mem", "8mb", "must be a size such as 64MB (units: B, kB, MB, GB, TB), not \"8mb\""},
+        {"statement_timeout", "1m",
+         "must be a time such as 30s (units: us, ms, s, min, h, d), not "
+         "\"1m\""},
+        {"max_worker_processes", "8kB", "must be a number without a unit, not \"8kB\""},
+        {"max_worker_processes", "", "must be a number without a unit, not \"\""},
+    };
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+        assert_string_equal(
+            check(arena, bad[i][0], bad[i][1]),
+            arena_printf(arena, "spec.postgres.parameters.%s: %s", bad[i][0], bad[i][2]));
+}
+
 static void values_that_would_break_the_cluster_are_refused(void **state)
 {
     (void)state;
@@ -123,18 +164,20 @@ static void values_that_would_break_the_cluster_are_refused(void **state)
         {"max_wal_senders", "5",
          "must be a number from 6 on, not \"5\": one for each instance and "
          "4 for clones and backups"},
-        {"max_replication_slots", "x",
-         "must be a number from 6 on, not \"x\": one for each "
-         "instance and 4 for clones and backups"},
+        {"max_replication_slots", "x", "must be a number without a unit, not \"x\""},
+        {"random_page_cost", "nan", "must be a number without a unit, not \"nan\""},
         {"max_connections", "3",
          "must be a number from 10 on, not \"3\": PostgreSQL reserves 3 "
          "and pgkeel uses some"},
         {"shared_buffers", "1GB",
          "1GB leaves nothing of spec.resources.limits.memory, 1Gi: take a "
          "quarter of it"},
-        {"shared_buffers", "1Gi", "must be a size from 128kB on, such as 512MB, not \"1Gi\""},
+        {"shared_buffers", "64kB", "must be a size from 128kB on, such as 512MB, not \"64kB\""},
+        {"shared_buffers", "1Gi",
+         "must be a size such as 64MB (units: B, kB, MB, GB, TB), not \"1Gi\""},
         {"max_wal_size", "1024", "1024 would fill the volume: spec.storage.size is 1Gi"},
-        {"max_wal_size", "big", "must be a size such as 1GB, not \"big\""},
+        {"max_wal_size", "big",
+         "must be a size such as 64MB (units: B, kB, MB, GB, TB), not \"big\""},
         {"work_mem", "8MB\nport = 1", "must be one line without control characters"},
     };
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
@@ -149,6 +192,7 @@ int main(void)
         cmocka_unit_test(ordinary_parameters_pass),
         cmocka_unit_test(what_pgkeel_manages_is_refused_with_the_reason),
         cmocka_unit_test(names_that_the_server_could_not_read_are_refused),
+        cmocka_unit_test(slips_of_the_pen_are_found_before_the_server_finds_them),
         cmocka_unit_test(values_that_would_break_the_cluster_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
