@@ -20,7 +20,7 @@ struct child {
     struct children *owner;
     pid_t pid;
     bool reaped;
-    bool is_task;
+    bool is_task, stream;
     int fd; /* our end of its output; -1 once it is closed */
     struct event *readable;
     struct buffer collected;
@@ -89,10 +89,10 @@ void children_free(struct children *children)
 
 static void take_output(struct child *child, const char *data, size_t length)
 {
-    if (child->output != NULL) {
+    if (child->output != NULL)
         child->output(child->arg, data, length);
+    if (child->stream)
         return;
-    }
     buffer_append(&child->collected, data, length);
     if (child->collected.length > CHILD_OUTPUT_MAX_BYTES)
         buffer_consume(&child->collected, child->collected.length - CHILD_OUTPUT_MAX_BYTES);
@@ -165,7 +165,7 @@ static void finish(struct child *child, int status)
 {
     struct child_result result = {.status = status};
     child->reaped = true;
-    bool more = child->fd >= 0 && drain(child, 1024) && child->output != NULL;
+    bool more = child->fd >= 0 && drain(child, 1024) && child->stream;
     if (child->is_task)
         describe_task(child, status, &result.err);
     else
@@ -264,8 +264,8 @@ static struct child *adopt(struct children *children, const struct child_spec *s
 {
     struct child *child = xcalloc(1, sizeof *child);
     *child = (struct child){.next = children->list, .owner = children, .pid = pid, .fd = fd,
-                            .is_task = spec->task != NULL, .output = spec->output,
-                            .closed = spec->closed, .ended = spec->ended, .arg = spec->arg};
+                            .is_task = spec->task != NULL, .stream = spec->stream,
+                            .output = spec->output, .closed = spec->closed, .ended = spec->ended, .arg = spec->arg};
     snprintf(child->name, sizeof child->name, "%s", spec->name);
     child->readable = event_new(children->loop, fd, EV_READ | EV_PERSIST, on_readable, child);
     event_add(child->readable, NULL);

@@ -35,9 +35,10 @@ struct child_spec {
     void *task_arg;   /* the forked copy has it as it was at child_start() */
     int death_signal; /* 0: SIGKILL */
     int keep_fd;      /* a descriptor that it inherits (the volume's lock); 0 or less: none */
-    /* Output as it comes. When set, nothing is collected for the result, and output of what the
-     * child left behind goes on coming. May be NULL. */
+    /* Output as it comes; may be NULL. With `stream`, nothing is collected for the result, and what
+     * the child left behind is heard to its end. */
     void (*output)(void *arg, const char *data, size_t length);
+    bool stream;
     void (*ended)(void *arg, const struct child_result *result);
     void (*closed)(void *arg); /* the last call: it ended and its output did, too */
     void *arg;

@@ -134,6 +134,10 @@ static void put_tls(struct buffer *out, struct arena *arena, const struct conf_i
 char *conf_render(struct arena *arena, const struct conf_input *input)
 {
     AUTO_BUFFER out = {0};
+    if (input->syncfs)
+        buffer_puts(&out, "# A default, which the lines below may change: before crash recovery all "
+                          "files are synced,\n# which takes seconds one by one.\n"
+                          "recovery_init_sync_method = 'syncfs'\n\n");
     buffer_puts(&out, input->shared);
     buffer_puts(&out, "\n# ---- the part of this instance, written by pgkeel; it wins\n");
     set(&out, arena, "listen_addresses", input->listen);
@@ -143,7 +147,6 @@ char *conf_render(struct arena *arena, const struct conf_input *input)
     buffer_puts(&out, "unix_socket_permissions = 0700\nunix_socket_group = ''\n");
     set(&out, arena, "hba_file", arena_printf(arena, "%s/pg_hba.conf", input->run_dir));
     set(&out, arena, "ident_file", arena_printf(arena, "%s/pg_ident.conf", input->run_dir));
-    set(&out, arena, "external_pid_file", "");
     put_tls(&out, arena, input);
     set(&out, arena, "cluster_name", input->instance);
     set(&out, arena, "primary_conninfo", conf_primary_conninfo(arena, input));

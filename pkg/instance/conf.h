@@ -15,7 +15,8 @@ struct conf_input {
     const char *run_dir;  /* socket; pg_hba.conf and tls/ are below it */
     const char *listen;   /* "*" */
     int port;
-    bool tls; /* certificate and key are there */
+    bool tls;    /* certificate and key are there */
+    bool syncfs; /* tree_can_syncfs() */
     const char *primary_host;
     int primary_port;
     const char *slot; /* primary_slot_name */

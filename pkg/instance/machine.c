@@ -109,8 +109,8 @@ static struct decision prepare(const struct facts *f)
     if (f->volume == VOLUME_UNFINISHED)
         return act(STEP_DISCARD, "Starting");
     if (f->volume == VOLUME_DATA && !f->control_known && f->server == SERVER_DOWN)
-        return f->control_error[0] ? stay("Failed", "DataInvalid", f->control_error)
-                                   : act(STEP_READ_CONTROL, "Starting");
+        return f->restart_waits ? stay("Failed", f->trouble_reason, f->trouble)
+                                : act(STEP_READ_CONTROL, "Starting");
     return (struct decision){.step = STEP_WAIT};
 }
 
@@ -230,7 +230,7 @@ static struct decision tend(const struct facts *f)
         return act(STEP_STOP_NOW, "Stopping");
     if (role == ROLE_PRIMARY && may_take(f))
         return take_lease(f, "Running");
-    if (role == ROLE_PRIMARY && !recorded(f, role))
+    if (role == ROLE_PRIMARY && !recorded(f, role) && !f->restart_waits)
         return record(f, role, "Running");
     if (f->restart_due)
         return act(STEP_STOP, "Restarting");
@@ -238,9 +238,7 @@ static struct decision tend(const struct facts *f)
         return act(STEP_PROMOTE, "Running");
     if (f->config_stale)
         return act(STEP_RELOAD, "Running");
-    if (f->config == KNOWN_BAD)
-        return stay("Running", "ConfigInvalid", f->config_error);
-    return stay("Running", "", "");
+    return stay("Running", f->notice_reason, f->notice);
 }
 
 struct decision machine_next(const struct facts *f)

@@ -50,10 +50,9 @@ struct facts {
     bool api_wait_over;   /* waited long enough for an API that does not answer */
     bool lease_writing;   /* a compare-and-swap is under way */
     bool control_known;   /* pg_controldata was read since the last stop */
-    const char *control_error;
-    enum known config;    /* files are written and checked for the present sources and role */
+    enum known config;    /* the files are written; BAD: no source is usable */
     const char *config_error;
-    bool config_stale;    /* newer sources than what is written */
+    bool config_stale;    /* other sources than what is written, not refused yet */
     enum server_state server;
     enum volume_role running;  /* how postgres was started; ROLE_NONE when down */
     bool in_recovery;          /* what postgres itself says; meaningful when running */
@@ -61,6 +60,7 @@ struct facts {
     bool restart_waits;        /* back-off after a crash */
     bool clone_waits;          /* back-off after a failed clone */
     const char *trouble_reason, *trouble; /* last crash, failed initdb or clone: "" when none */
+    const char *notice_reason, *notice;   /* what is amiss although it runs: "" when nothing */
 };
 
 enum step {

@@ -33,7 +33,7 @@ struct server {
 
 /* One log stream a postmaster: it lives until the last backend has closed the pipe. */
 struct stream {
-    struct server *server; /* NULL once the server is freed */
+    struct server *server;
     struct logs *logs;
     struct event *settle;
 };
@@ -129,7 +129,9 @@ static void on_message(void *arg, const char *severity, const char *text)
     struct stream *stream = arg;
     struct server *server = stream->server;
     bool fatal = strcmp(severity, "FATAL") == 0 || strcmp(severity, "PANIC") == 0;
-    if (server == NULL || (server->state != SERVER_STARTING && !fatal) ||
+    if (fatal)
+        server->handlers.fatal(server->handlers.arg, text);
+    if ((server->state != SERVER_STARTING && !fatal) ||
         strncmp(text, "the database system is", 22) == 0)
         return;
     bool explains = fatal || strcmp(severity, "ERROR") == 0 || strncmp(text, "invalid", 7) == 0 ||
@@ -245,7 +247,7 @@ int server_start(struct server *server, const struct server_start *start, struct
     struct stream *stream = stream_new(server);
     struct child_spec spec = {.name = "postgres", .argv = argv, .env = env,
                               .death_signal = SIGQUIT, .keep_fd = start->lock_fd,
-                              .output = on_output, .closed = on_closed, .ended = on_ended,
+                              .output = on_output, .stream = true, .closed = on_closed, .ended = on_ended,
                               .arg = stream};
     remove_socket_locks(start);
     if (child_start(server->children, &spec, &server->postmaster, err) < 0) {

@@ -21,6 +21,8 @@ struct server_handlers {
     void (*changed)(void *arg);
     /* It ended although nobody asked for it. `why` holds how and its last FATAL or PANIC line. */
     void (*crashed)(void *arg, const char *why, bool was_up);
+    /* Any FATAL or PANIC in its log, whichever process wrote it. */
+    void (*fatal)(void *arg, const char *text);
     void *arg;
 };
 

@@ -6,13 +6,16 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 #include "base/file.h"
 
 enum { MAX_DEPTH = 64 };
 
-enum pass { PASS_WRITE_BACK, PASS_FSYNC };
+/* What is done with each thing met on a walk: write-back is begun for all files before the first is
+ * waited for, so that the disk sees one long queue. */
+enum pass { PASS_WRITE_BACK, PASS_FSYNC, PASS_SYNCFS };
 
 static void close_dirp(DIR **dir)
 {
@@ -24,6 +27,14 @@ static void close_dirp(DIR **dir)
 static bool is_dot(const char *name)
 {
     return strcmp(name, ".") == 0 || strcmp(name, "..") == 0;
+}
+
+bool tree_can_syncfs(void)
+{
+    struct utsname name;
+    int major = 0, minor = 0;
+    return uname(&name) == 0 && sscanf(name.release, "%d.%d", &major, &minor) == 2 &&
+           (major > 5 || (major == 5 && minor >= 8));
 }
 
 static int sync_file(int parent, const char *name, enum pass pass, struct error *err)
@@ -48,9 +59,12 @@ static int sync_entry(int folder, const char *name, enum pass pass, int depth, s
     if (fstatat(folder, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
         return err_errno(err, errno, "stat '%s'", name);
     if (S_ISREG(st.st_mode))
-        return sync_file(folder, name, pass, err);
+        return pass == PASS_SYNCFS ? 0 : sync_file(folder, name, pass, err);
+    /* With syncfs() only what may lie on another file system is looked for: links, and the folder
+     * that holds those to tablespaces. */
+    bool worth_a_visit = pass != PASS_SYNCFS || strcmp(name, "pg_tblspc") == 0;
     if (S_ISDIR(st.st_mode))
-        return sync_folder(folder, name, pass, depth + 1, false, err);
+        return worth_a_visit ? sync_folder(folder, name, pass, depth + 1, false, err) : 0;
     if (S_ISLNK(st.st_mode) && fstatat(folder, name, &target, 0) == 0 && S_ISDIR(target.st_mode))
         return sync_folder(folder, name, pass, depth + 1, true, err);
     return 0;
@@ -68,6 +82,8 @@ static int sync_folder(int parent, const char *name, enum pass pass, int depth, 
     for (struct dirent *entry; (entry = readdir(dir)) != NULL;)
         if (!is_dot(entry->d_name) && sync_entry(fd, entry->d_name, pass, depth, err) < 0)
             return err_wrap(err, "in '%s'", name);
+    if (pass == PASS_SYNCFS && (depth == 0 || follow) && syncfs(fd) < 0)
+        return err_errno(err, errno, "syncfs of '%s'", name);
     if (pass == PASS_FSYNC && fsync(fd) < 0)
         return err_errno(err, errno, "fsync folder '%s'", name);
     return 0;
@@ -75,6 +91,8 @@ static int sync_folder(int parent, const char *name, enum pass pass, int depth, 
 
 int tree_sync(const char *path, struct error *err)
 {
+    if (tree_can_syncfs())
+        return sync_folder(AT_FDCWD, path, PASS_SYNCFS, 0, false, err);
     if (sync_folder(AT_FDCWD, path, PASS_WRITE_BACK, 0, false, err) < 0)
         return err->class;
     return sync_folder(AT_FDCWD, path, PASS_FSYNC, 0, false, err);

@@ -1,10 +1,15 @@
 /* Whole folder trees, made durable or removed. These block: call them from a task (child.h). */
 #pragma once
 
+#include <stdbool.h>
+
 #include "base/error.h"
 
-/* fsync of every file and folder below `path`, symbolic links to folders followed one level (pg_wal,
- * tablespaces). Write-back is started for all files first, so that the disk sees one long queue. */
+/* Makes everything below `path` durable, symbolic links to folders (pg_wal, tablespaces) followed one
+ * level: by syncfs() of each file system met, or file by file where syncfs() cannot be trusted. The
+ * difference is seconds on a disk that needs milliseconds for each fsync. */
 int tree_sync(const char *path, struct error *err);
+/* Only since Linux 5.8 does syncfs() report that writing back failed. */
+bool tree_can_syncfs(void);
 /* Removes the tree; symbolic links are removed, never followed. Nothing there is fine. */
 int tree_remove(const char *path, struct error *err);

@@ -346,7 +346,7 @@ void pg_query(struct pg *pg, const char *sql, int timeout_ms, pg_done done, void
 
 bool pg_usable(const struct pg *pg)
 {
-    return pg != NULL && pg->ready && !pg->broken;
+    return pg != NULL && !pg->broken;
 }
 
 int pg_pending(const struct pg *pg)

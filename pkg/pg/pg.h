@@ -36,7 +36,7 @@ struct pg *pg_open(struct event_base *loop, const struct pg_options *options, pg
 /* Simple protocol: several statements run as one transaction. After a failure of the connection
  * itself, `done` gets ERR_TRANSPORT. */
 void pg_query(struct pg *pg, const char *sql, int timeout_ms, pg_done done, void *arg);
-/* Open, and not broken by a failure or a passed deadline. */
+/* Open or opening: not broken by a failure or a passed deadline. NULL is not usable. */
 bool pg_usable(const struct pg *pg);
 /* Queries that have not been answered yet. */
 int pg_pending(const struct pg *pg);

@@ -1,0 +1,511 @@
+#include "instance/agent.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "api/names.h"
+#include "instance/tree.h"
+
+enum {
+    STEPS_PER_TURN = 32,
+    LOCK_FIRST_PAUSE_MS = 250,
+    LOCK_LONGEST_PAUSE_MS = 2000,
+    CRASH_FIRST_PAUSE_MS = 1000,
+    CRASH_LONGEST_PAUSE_MS = 30000,
+    STEADY_MS = 30000, /* a server that ran for this long has not crashed "again" */
+    API_AGAIN_MS = 2000,
+    FAREWELL_MS = 3000,
+};
+
+void agent_kick(void *arg)
+{
+    struct agent *agent = arg;
+    event_active(agent->step, 0, 0);
+}
+
+static void on_wake(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd, (void)what;
+    ((struct agent *)arg)->wake_at_ms = 0;
+    agent_kick(arg);
+}
+
+void agent_wake_in(struct agent *agent, int64_t ms)
+{
+    int64_t at = clock_boot_ms() + ms;
+    if (agent->wake_at_ms != 0 && agent->wake_at_ms <= at)
+        return;
+    agent->wake_at_ms = at;
+    timer_arm(agent->wake, (int)ms + 1);
+}
+
+void agent_note_trouble(struct agent *agent, struct trouble *trouble, const char *reason,
+                        const char *text, int first_pause_ms, int longest_pause_ms)
+{
+    int64_t pause = first_pause_ms;
+    for (int i = 0; i < trouble->failures && pause < longest_pause_ms; i++)
+        pause *= 2;
+    if (pause > longest_pause_ms)
+        pause = longest_pause_ms;
+    bool is_news = strcmp(trouble->text, text) != 0;
+    snprintf(trouble->reason, sizeof trouble->reason, "%s", reason);
+    snprintf(trouble->text, sizeof trouble->text, "%s", text);
+    trouble->failures++;
+    trouble->until_ms = clock_boot_ms() + pause;
+    if (is_news)
+        log_error(text, "reason", reason, NULL);
+    agent_wake_in(agent, pause);
+}
+
+struct conf_input agent_conf_input(const struct agent *agent, struct arena *arena)
+{
+    const struct settings_view *view = settings_view(agent->settings);
+    const struct instance_options *options = &agent->options;
+    const char *host = options->primary_host;
+    if (host == NULL)
+        host = arena_printf(arena, "%s.%s.svc", name_child(arena, view->config.cluster, "rw"),
+                            agent->namespace);
+    return (struct conf_input){.shared = view->conf, .instance = options->name,
+                               .run_dir = options->run_dir, .listen = options->listen,
+                               .port = options->port, .tls = view->tls,
+                               .syncfs = tree_can_syncfs(), .primary_host = host,
+                               .primary_port = options->primary_port,
+                               .slot = name_slot(arena, options->name)};
+}
+
+/* ---- the API ---- */
+
+static void open_api(struct agent *agent)
+{
+    AUTO_ARENA arena = arena_new();
+    struct kube_config_options options = {.kubeconfig = agent->options.kubeconfig};
+    struct kube_config config;
+    struct error err = {0};
+    if (kube_config_load(arena, &options, &config, &err) < 0 ||
+        kube_new(agent->loop, &config, "pgkeel-instance", &agent->kube, &err) < 0) {
+        log_failure(&err, "the API server cannot be spoken to", NULL);
+        timer_arm(agent->api_again, API_AGAIN_MS);
+        return;
+    }
+    if (agent->namespace[0] == '\0')
+        snprintf(agent->namespace, sizeof agent->namespace, "%s",
+                 config.namespace ? config.namespace : "default");
+    struct reporter_options reporter = {agent->namespace, agent->pod_name,
+                                        agent->options.pod_uid};
+    agent->reporter = reporter_new(agent->loop, agent->kube, &reporter, agent_kick, agent);
+}
+
+static void on_api_again(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd, (void)what;
+    open_api(arg);
+    agent_kick(arg);
+}
+
+/* What needs the cluster's name, which stands in the configuration. */
+static void open_cluster(struct agent *agent)
+{
+    const struct settings_view *view = settings_view(agent->settings);
+    if (agent->kube == NULL || agent->lease != NULL || !view->known)
+        return;
+    AUTO_ARENA arena = arena_new();
+    const char *cluster = view->config.cluster;
+    struct lease_options lease = {agent->namespace, name_child(arena, cluster, "primary"),
+                                  agent->options.name, agent->options.pod_uid,
+                                  view->config.lease_seconds};
+    struct lease_handlers handlers = {agent_kick, tend_primary_status, agent};
+    agent->lease = lease_new(agent->loop, agent->kube, &lease, &handlers);
+    if (agent->options.pod_ip != NULL) {
+        struct slice_options slice = {agent->namespace, name_child(arena, cluster, "rw"),
+                                      agent->options.pod_ip, agent->pod_name,
+                                      agent->options.pod_uid};
+        agent->slice = slice_new(agent->loop, agent->kube, &slice, agent_kick, agent);
+    }
+    settings_watch(agent->settings, agent->kube);
+}
+
+/* ---- events ---- */
+
+static void on_settings(void *arg)
+{
+    struct agent *agent = arg;
+    const struct settings_view *view = settings_view(agent->settings);
+    agent->config.dirty = true;
+    if (agent->lease != NULL && view->known)
+        lease_set_seconds(agent->lease, view->config.lease_seconds);
+    if (agent->binaries_known == KNOWN_BAD)
+        agent->binaries_known = KNOWN_NOT_YET;
+    agent_kick(agent);
+}
+
+static void on_tls(void *arg)
+{
+    struct agent *agent = arg;
+    log_info("new TLS files", NULL);
+    server_reload(agent->server);
+}
+
+static void on_server(void *arg)
+{
+    struct agent *agent = arg;
+    enum server_state state = server_state(agent->server);
+    agent->config.dirty = true;
+    if (state == SERVER_UP) {
+        agent->up_since_ms = clock_boot_ms();
+        agent->start_trouble.text[0] = agent->start_trouble.reason[0] = '\0';
+        log_info("postgres is up", "role", volume_role_name(agent->running), NULL);
+    } else if (agent->job.running && agent->job.child == NULL) {
+        job_end(agent); /* it waited for a server that is not there any more */
+    }
+    if (state == SERVER_DOWN) {
+        agent->running = ROLE_NONE;
+        agent->control_known = false;
+        agent->standby_signal = volume_is_standby(&agent->volume);
+        log_info("postgres is down", NULL);
+    }
+    agent_kick(agent);
+}
+
+static void on_crashed(void *arg, const char *why, bool was_up)
+{
+    struct agent *agent = arg;
+    struct trouble *trouble = &agent->start_trouble;
+    bool steady = was_up && clock_boot_ms() - agent->up_since_ms >= STEADY_MS;
+    if (!was_up && configure_blame(agent, why))
+        return;
+    if (steady)
+        agent_forget_trouble(trouble);
+    bool first = trouble->failures == 0;
+    trouble->text[0] = '\0'; /* each crash is told in the log */
+    agent_note_trouble(agent, trouble, "CrashLooping", why, CRASH_FIRST_PAUSE_MS / 2,
+                       CRASH_LONGEST_PAUSE_MS);
+    if (was_up && first)
+        trouble->until_ms = 0; /* a single crash costs no more than its recovery */
+}
+
+static void on_fatal(void *arg, const char *text)
+{
+    struct agent *agent = arg;
+    struct trouble *trouble = &agent->stream_trouble;
+    const char *reason = NULL, *remedy = "";
+    if (strstr(text, "has already been removed") != NULL) {
+        reason = "WalGone";
+        remedy = ": delete this instance's pod and both of its volume claims, it is then cloned "
+                 "anew";
+    } else if (strstr(text, "system identifier differs") != NULL) {
+        reason = "SystemIdentifierMismatch";
+        remedy = ": the volume holds another cluster's data; delete this instance's pod and both of "
+                 "its volume claims to clone the primary";
+    } else if (strncmp(text, "could not connect to the primary", 32) == 0 ||
+               strncmp(text, "could not start WAL streaming", 29) == 0 ||
+               strncmp(text, "could not receive data from WAL", 31) == 0) {
+        reason = "NotStreaming";
+    }
+    if (reason == NULL || agent->running != ROLE_REPLICA)
+        return;
+    snprintf(trouble->reason, sizeof trouble->reason, "%s", reason);
+    snprintf(trouble->text, sizeof trouble->text, "%.600s%s", text, remedy);
+    agent_kick(agent);
+}
+
+static void on_children(void *arg)
+{
+    struct agent *agent = arg;
+    server_check_strays(agent->server);
+}
+
+static void on_signal(evutil_socket_t signal, short what, void *arg)
+{
+    (void)what;
+    struct agent *agent = arg;
+    if (signal == SIGHUP) {
+        log_info("reading everything again", NULL);
+        settings_reread(agent->settings);
+        server_reload(agent->server);
+        return;
+    }
+    if (!agent->stopping)
+        log_info("asked to stop", "signal", signal == SIGTERM ? "SIGTERM" : "SIGINT", NULL);
+    agent->stopping = true;
+    agent_kick(agent);
+}
+
+/* ---- steps ---- */
+
+static void lock_volume(struct agent *agent)
+{
+    struct error err = {0};
+    if (volume_lock(&agent->volume, &agent->lock_fd, &err) == 0) {
+        agent_forget_trouble(&agent->volume_trouble);
+        return;
+    }
+    if (err.reason[0] == '\0')
+        snprintf(err.reason, sizeof err.reason, "VolumeUnreadable");
+    agent->lock_error = err;
+    agent_note_trouble(agent, &agent->volume_trouble, err.reason, err.text, LOCK_FIRST_PAUSE_MS,
+                       LOCK_LONGEST_PAUSE_MS);
+}
+
+static void start_server(struct agent *agent)
+{
+    AUTO_ARENA arena = arena_new();
+    struct error err = {0};
+    struct server_start start = {
+        .postgres = arena_printf(arena, "%s/postgres", agent->binaries.dir),
+        .pgdata = agent->volume.pgdata, .run_dir = agent->options.run_dir,
+        .port = agent->options.port, .lock_fd = agent->lock_fd};
+    agent->running = agent->standby_signal ? ROLE_REPLICA : ROLE_PRIMARY;
+    if (volume_prepare_start(&agent->volume, &err) < 0 ||
+        server_start(agent->server, &start, &err) < 0)
+        agent_note_trouble(agent, &agent->start_trouble, "StartFailed", err.text,
+                           CRASH_FIRST_PAUSE_MS, CRASH_LONGEST_PAUSE_MS);
+}
+
+static void stop_server(struct agent *agent)
+{
+    if (agent->stopping) {
+        server_stop(agent->server, agent->options.stop_timeout_ms);
+        return;
+    }
+    const struct cluster_config *config = &settings_view(agent->settings)->config;
+    for (size_t i = 0; i < config->member_count; i++)
+        if (strcmp(config->members[i].name, agent->options.name) == 0)
+            snprintf(agent->restart_token, sizeof agent->restart_token, "%s",
+                     config->members[i].restart_token);
+    job_restart(agent);
+}
+
+/* The order of a shutdown: postgres first, then the last words. */
+static void say_farewell(struct agent *agent)
+{
+    if (!agent->farewell) {
+        agent->farewell = true;
+        agent->farewell_deadline_ms = clock_boot_ms() + FAREWELL_MS;
+        agent_wake_in(agent, FAREWELL_MS);
+    }
+    bool told = (agent->reporter == NULL || reporter_settled(agent->reporter)) &&
+                (agent->slice == NULL || slice_settled(agent->slice));
+    agent->farewell_done = told || clock_boot_ms() >= agent->farewell_deadline_ms;
+    if (agent->farewell_done)
+        agent_kick(agent);
+}
+
+/* False when the facts are not new at once: the next event brings the next step. */
+static bool perform(struct agent *agent, const struct decision *decision)
+{
+    switch (decision->step) {
+    case STEP_WAIT:
+        return false;
+    case STEP_LOCK:
+        lock_volume(agent);
+        return true;
+    case STEP_FIND_BINARIES:
+        job_find_binaries(agent);
+        return true;
+    case STEP_INSPECT:
+        job_inspect(agent);
+        return true;
+    case STEP_DISCARD:
+        job_discard(agent);
+        return true;
+    case STEP_INITDB:
+        job_initdb(agent);
+        return true;
+    case STEP_CLONE:
+        job_clone(agent);
+        return true;
+    case STEP_TAKE_LEASE:
+        lease_take(agent->lease, agent->record.epoch);
+        return true;
+    case STEP_READ_CONTROL:
+        job_read_control(agent);
+        return true;
+    case STEP_RECORD:
+        job_record(agent, decision->record);
+        return true;
+    case STEP_MAKE_STANDBY:
+        job_make_standby(agent);
+        return true;
+    case STEP_CONFIGURE:
+    case STEP_RELOAD:
+        configure_begin(agent);
+        return true;
+    case STEP_START:
+        start_server(agent);
+        return true;
+    case STEP_PROMOTE:
+        job_promote(agent);
+        return true;
+    case STEP_STOP:
+        stop_server(agent);
+        return true;
+    case STEP_STOP_NOW:
+        log_error("another instance holds the lease: stopping at once", NULL);
+        server_stop_immediately(agent->server);
+        return true;
+    case STEP_CANCEL_JOB:
+        job_cancel(agent);
+        return false;
+    case STEP_FAREWELL:
+        say_farewell(agent);
+        return false;
+    case STEP_EXIT:
+        event_base_loopbreak(agent->loop);
+        return false;
+    }
+    return false;
+}
+
+static void note_decision(struct agent *agent, const struct decision *decision)
+{
+    bool same = strcmp(agent->last_phase, decision->phase) == 0 &&
+                strcmp(agent->last_reason, decision->reason) == 0 &&
+                strcmp(agent->last_message, decision->message) == 0 &&
+                agent->last_step == decision->step;
+    if (same)
+        return;
+    if (decision->step != STEP_WAIT || decision->reason[0] != '\0')
+        log_info("step", "step", machine_step_name(decision->step), "phase", decision->phase,
+                 "reason", decision->reason, "message", decision->message, NULL);
+    agent->last_step = decision->step;
+    snprintf(agent->last_phase, sizeof agent->last_phase, "%s", decision->phase);
+    snprintf(agent->last_reason, sizeof agent->last_reason, "%s", decision->reason);
+    snprintf(agent->last_message, sizeof agent->last_message, "%s", decision->message);
+}
+
+static void on_step(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd, (void)what;
+    struct agent *agent = arg;
+    struct decision decision;
+    bool more = true;
+    for (int i = 0; more && i < STEPS_PER_TURN; i++) {
+        open_cluster(agent);
+        struct facts facts = agent_facts(agent);
+        decision = machine_next(&facts);
+        note_decision(agent, &decision);
+        more = perform(agent, &decision);
+    }
+    tend_running(agent);
+    tend_report(agent, &decision);
+    if (more)
+        agent_kick(agent);
+}
+
+/* ---- life ---- */
+
+static int prepare_folders(struct agent *agent, struct error *err)
+{
+    const struct instance_options *options = &agent->options;
+    umask(0077);
+    /* libpq looks for files in the home folder; the uid may have none. */
+    setenv("HOME", options->run_dir, 1);
+    if (access(options->run_dir, W_OK | X_OK) != 0)
+        return err_set(err, ERR_FORBIDDEN, "folder '%s' is not there or not writable for uid %d",
+                       options->run_dir, (int)geteuid());
+    if (geteuid() == 0)
+        return err_set(err, ERR_FORBIDDEN, "PostgreSQL does not run as root: set runAsUser to "
+                       "another uid than 0");
+    return volume_init(&agent->volume, options->data_dir, options->wal_dir, err);
+}
+
+static void add_signals(struct agent *agent)
+{
+    static const int numbers[] = {SIGTERM, SIGINT, SIGHUP};
+    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
+        agent->signals[i] = evsignal_new(agent->loop, numbers[i], on_signal, agent);
+        event_add(agent->signals[i], NULL);
+    }
+    signal(SIGPIPE, SIG_IGN);
+}
+
+static struct agent *agent_new(const struct instance_options *options)
+{
+    struct agent *agent = xcalloc(1, sizeof *agent);
+    agent->options = *options;
+    agent->lock_fd = -1;
+    agent->began_ms = clock_boot_ms();
+    agent->config.dirty = true;
+    snprintf(agent->namespace, sizeof agent->namespace, "%s",
+             options->pod_namespace ? options->pod_namespace : "");
+    snprintf(agent->pod_name, sizeof agent->pod_name, "%s%s",
+             options->pod_name ? options->pod_name : options->name,
+             options->pod_name ? "" : "-0");
+    if (agent->options.pod_uid == NULL)
+        agent->options.pod_uid = "";
+    snprintf(agent->last_phase, sizeof agent->last_phase, "Starting");
+    return agent;
+}
+
+static void open_parts(struct agent *agent)
+{
+    const struct instance_options *options = &agent->options;
+    struct server_handlers server = {on_server, on_crashed, on_fatal, agent};
+    struct settings_handlers settings = {on_settings, on_tls, agent};
+    struct settings_options mounts = {options->config_dir, options->tls_dir,
+                                      options->verifiers_dir, options->replication_dir,
+                                      options->run_dir, agent->namespace};
+    agent->step = event_new(agent->loop, -1, 0, on_step, agent);
+    agent->wake = evtimer_new(agent->loop, on_wake, agent);
+    agent->api_again = evtimer_new(agent->loop, on_api_again, agent);
+    agent->children = children_new(agent->loop, on_children, agent);
+    agent->server = server_new(agent->loop, agent->children, &server);
+    agent->monitor = monitor_new(agent->loop, options->run_dir, options->port, agent_kick, agent);
+    open_api(agent);
+    if (agent->namespace[0] != '\0')
+        mounts.namespace = agent->namespace;
+    agent->settings = settings_new(agent->loop, &mounts, &settings);
+    add_signals(agent);
+    agent_wake_in(agent, options->api_wait_ms);
+}
+
+static void agent_free(struct agent *agent)
+{
+    /* Children first: their last output goes through the server's log. */
+    children_free(agent->children);
+    server_free(agent->server);
+    roles_free(agent->roles);
+    monitor_free(agent->monitor);
+    probes_free(agent->probes);
+    slice_free(agent->slice);
+    lease_free(agent->lease);
+    reporter_free(agent->reporter);
+    settings_free(agent->settings);
+    kube_free(agent->kube);
+    configure_free(&agent->config);
+    for (size_t i = 0; i < sizeof agent->signals / sizeof agent->signals[0]; i++)
+        timer_freep(&agent->signals[i]);
+    timer_freep(&agent->step);
+    timer_freep(&agent->wake);
+    timer_freep(&agent->api_again);
+    if (agent->lock_fd >= 0)
+        close(agent->lock_fd);
+    event_base_free(agent->loop);
+    free(agent);
+}
+
+int instance_run(const struct instance_options *options, struct error *err)
+{
+    struct agent *agent = agent_new(options);
+    if (prepare_folders(agent, err) < 0) {
+        free(agent);
+        return err->class;
+    }
+    agent->loop = event_base_new();
+    if (probes_new(agent->loop, options->probe_address, tend_ready, agent, &agent->probes, err) <
+        0) {
+        event_base_free(agent->loop);
+        free(agent);
+        return err->class;
+    }
+    open_parts(agent);
+    agent_kick(agent);
+    event_base_dispatch(agent->loop);
+    log_info("bye", NULL);
+    agent_free(agent);
+    return 0;
+}

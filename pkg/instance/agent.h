@@ -1,0 +1,169 @@
+/*
+ * The parts of the agent tied together. Only the files that conduct know this header: agent.c (loop,
+ * steps), facts.c (what is known), jobs.c (steps that take time), configure.c (configuration files)
+ * and tend.c (what a running server needs: roles, slots, endpoint, report, probes).
+ */
+#pragma once
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "instance/bootstrap.h"
+#include "instance/child.h"
+#include "instance/conf.h"
+#include "instance/instance.h"
+#include "instance/lease.h"
+#include "instance/machine.h"
+#include "instance/monitor.h"
+#include "instance/probes.h"
+#include "instance/reporter.h"
+#include "instance/roles.h"
+#include "instance/server.h"
+#include "instance/settings.h"
+#include "instance/slice.h"
+#include "instance/timer.h"
+#include "instance/volume.h"
+
+
+struct agent;
+
+/* Something that failed and is tried again, with a pause that doubles. */
+struct trouble {
+    char reason[64], text[960];
+    int failures;
+    int64_t until_ms; /* CLOCK_BOOTTIME */
+};
+
+/* The one thing that takes time now. While it runs the machine waits. */
+struct job {
+    bool running;
+    const char *name, *phase;
+    char message[256];
+    struct child *child; /* NULL while it waits for something else than a child */
+    int64_t started_ms;
+    void (*next)(struct agent *agent, const struct child_result *result);
+};
+
+/* The configuration files as they are below run_dir. */
+struct configuration {
+    enum known known;
+    bool dirty, stale;   /* sources may have changed; they have */
+    char *conf, *hba;    /* as written, rendered */
+    char *shared_conf;   /* the shared part they were rendered from */
+    char hash[17];       /* of that part and hba: cluster_config.config_hash */
+    char refused[17];    /* hash of sources that were found bad */
+    char accepted[17];   /* hash of what is on the volume as proven */
+    bool from_accepted;  /* the sources were refused; the accepted ones go on */
+    struct error fault;  /* why `refused` was */
+    /* in the making */
+    char *next_conf, *next_hba, *next_shared;
+    char next_hash[17];
+    double loaded_before;
+    int64_t deadline_ms;
+};
+
+struct agent {
+    struct instance_options options;
+    struct event_base *loop;
+    struct event *step, *wake, *api_again;
+    struct event *signals[3];
+    int64_t wake_at_ms;
+    struct children *children;
+    struct settings *settings;
+    struct kube *kube;
+    struct lease *lease;
+    struct slice *slice;
+    struct reporter *reporter;
+    struct probes *probes;
+    struct server *server;
+    struct monitor *monitor;
+    struct roles *roles;
+    char namespace[256], pod_name[256];
+
+    /* what was found out */
+    struct volume volume;
+    int lock_fd;
+    struct error lock_error;
+    enum known binaries_known;
+    struct binaries binaries;
+    struct error binaries_error;
+    enum volume_state volume_state;
+    struct volume_record record, next_record;
+    bool control_known;
+    struct controldata control;
+    bool standby_signal;
+
+    struct job job;
+    struct configuration config;
+    struct trouble start_trouble, clone_trouble, volume_trouble, roles_trouble, stream_trouble;
+    enum volume_role running; /* as postgres was started, or promoted */
+    bool stopping, farewell, farewell_done;
+    int64_t began_ms, up_since_ms, farewell_deadline_ms;
+    char restart_token[128]; /* the last one obeyed */
+    /* of the present run as primary */
+    bool wrote, bootstrapped;
+    bool served;       /* this process has had traffic pointed at itself */
+    bool control_seen; /* control was read for what is on the volume now */
+    char roles_hash[17]; /* of what was applied */
+    char verifiers_hash[17], next_verifiers_hash[17];
+    /* the last decision, for the log and the probes */
+    enum step last_step;
+    char last_phase[32], last_reason[64], last_message[1024];
+};
+
+/* agent.c: looks at the facts again, at the next turn of the loop. */
+void agent_kick(void *agent);
+/* Looks again in `ms` at the latest. */
+void agent_wake_in(struct agent *agent, int64_t ms);
+void agent_note_trouble(struct agent *agent, struct trouble *trouble, const char *reason,
+                        const char *text, int first_pause_ms, int longest_pause_ms);
+static inline void agent_forget_trouble(struct trouble *trouble)
+{
+    *trouble = (struct trouble){0};
+}
+static inline bool agent_in_pause(const struct trouble *trouble)
+{
+    return clock_boot_ms() < trouble->until_ms;
+}
+/* What conf.h wants to know of this instance. */
+struct conf_input agent_conf_input(const struct agent *agent, struct arena *arena);
+
+/* facts.c */
+struct facts agent_facts(struct agent *agent);
+bool agent_restart_due(struct agent *agent);
+
+/* jobs.c: each begins a job; its end kicks. */
+void job_begin(struct agent *agent, const char *name, const char *phase);
+void job_program(struct agent *agent, const char *const *argv,
+                 void (*output)(void *agent, const char *data, size_t length),
+                 void (*next)(struct agent *agent, const struct child_result *result));
+void job_task(struct agent *agent, int (*task)(void *agent, struct error *err),
+              void (*next)(struct agent *agent, const struct child_result *result));
+void job_end(struct agent *agent);
+void job_cancel(struct agent *agent);
+void job_find_binaries(struct agent *agent);
+void job_inspect(struct agent *agent);
+void job_discard(struct agent *agent);
+void job_initdb(struct agent *agent);
+void job_clone(struct agent *agent);
+void job_read_control(struct agent *agent);
+void job_record(struct agent *agent, struct volume_record record);
+void job_make_standby(struct agent *agent);
+void job_promote(struct agent *agent);
+void job_restart(struct agent *agent);
+
+/* configure.c */
+void configure_refresh(struct agent *agent); /* sets config.stale */
+void configure_begin(struct agent *agent);   /* STEP_CONFIGURE and STEP_RELOAD */
+/* The server came up with it, or crashed before it did (true: another configuration is tried). */
+void configure_proven(struct agent *agent);
+bool configure_blame(struct agent *agent, const char *why);
+/* While config waits for postgres to have read it: called when the monitor has an answer. */
+void configure_watch(struct agent *agent);
+void configure_free(struct configuration *config);
+
+/* tend.c */
+void tend_running(struct agent *agent);
+void tend_report(struct agent *agent, const struct decision *decision);
+bool tend_ready(void *agent, char *text, size_t size);
+cJSON *tend_primary_status(void *agent, struct arena *arena);
+void tend_notice(const struct agent *agent, const char **ret_reason, const char **ret_text);

@@ -1,0 +1,374 @@
+/*
+ * The configuration files. New sources are checked by the server program itself (`postgres -C`)
+ * before anything running sees them; pg_hba.conf by the running server. What a postmaster came up
+ * with is kept on the volume as accepted: when the newest sources are bad, that goes on, also in a
+ * new pod, and the report says what the server thinks of the newest.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "api/names.h"
+#include "base/buffer.h"
+#include "base/hash.h"
+#include "instance/agent.h"
+#include "instance/mounts.h"
+
+enum { RELOAD_DEADLINE_MS = 10000, RELOAD_LOOK_MS = 25, QUERY_TIMEOUT_MS = 5000 };
+
+static void replace(char **place, const char *text)
+{
+    char *copy = text ? xstrdup(text) : NULL;
+    free(*place);
+    *place = copy;
+}
+
+static bool same(const char *a, const char *b)
+{
+    return a != NULL && b != NULL && strcmp(a, b) == 0;
+}
+
+void configure_free(struct configuration *config)
+{
+    char **all[] = {&config->conf, &config->hba, &config->shared_conf, &config->next_conf,
+                    &config->next_hba, &config->next_shared};
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
+        replace(all[i], NULL);
+}
+
+/* As `desired` computes cluster_config.config_hash. */
+static void hash_sources(const char *conf, const char *hba, char ret_hash[17])
+{
+    AUTO_ARENA arena = arena_new();
+    const char *both = arena_printf(arena, "%s\n%s", conf, hba);
+    snprintf(ret_hash, 17, "%s", hash_hex16(arena, both, strlen(both)));
+}
+
+static char *render(struct agent *agent, struct arena *arena, const char *shared)
+{
+    struct conf_input input = agent_conf_input(agent, arena);
+    bool up = server_state(agent->server) != SERVER_DOWN;
+    bool standby = up ? agent->running == ROLE_REPLICA : agent->standby_signal;
+    input.shared = shared;
+    input.standby_floor = standby && agent->control_known ? &agent->control : NULL;
+    return conf_render(arena, &input);
+}
+
+/* Another server than the one that runs may need another instance part of the same sources. */
+void configure_refresh(struct agent *agent)
+{
+    struct configuration *config = &agent->config;
+    const struct settings_view *view = settings_view(agent->settings);
+    if (!config->dirty || !view->known)
+        return;
+    AUTO_ARENA arena = arena_new();
+    char hash[17];
+    hash_sources(view->conf, view->hba, hash);
+    config->dirty = false;
+    if (!same(hash, config->refused))
+        config->stale = config->conf == NULL || !same(config->hba, view->hba) ||
+                        !same(config->conf, render(agent, arena, view->conf));
+    else
+        config->stale = config->conf != NULL &&
+                        !same(config->conf, render(agent, arena, config->shared_conf));
+    if (!config->stale && same(hash, config->hash)) {
+        config->fault = (struct error){0};
+        config->from_accepted = false;
+    }
+}
+
+static const char *path_of(struct agent *agent, struct arena *arena, const char *name)
+{
+    return arena_printf(arena, "%s/%s", agent->options.run_dir, name);
+}
+
+static int write_file(struct agent *agent, const char *name, const char *text, struct error *err)
+{
+    AUTO_ARENA arena = arena_new();
+    bool written;
+    return mounts_write(path_of(agent, arena, name), text, strlen(text), 0600, &written, err);
+}
+
+/* ---- refusing and falling back ---- */
+
+static void check(struct agent *agent, const char *shared, const char *hba, const char *hash);
+
+static void refuse(struct agent *agent, const char *hash, const char *why)
+{
+    struct configuration *config = &agent->config;
+    snprintf(config->refused, sizeof config->refused, "%s", hash);
+    err_set_reason(&config->fault, ERR_INVALID, "ConfigInvalid",
+                   "PostgreSQL refuses the configuration: %s; correct spec.postgres", why);
+    log_failure(&config->fault, "the configuration is refused", "hash", hash, NULL);
+    config->stale = false;
+    config->dirty = true;
+}
+
+/* True when the accepted configuration is being checked instead. */
+static bool fall_back(struct agent *agent)
+{
+    AUTO_ARENA arena = arena_new();
+    struct error err = {0};
+    const char *conf, *hba;
+    char hash[17];
+    if (volume_accepted_read(arena, &agent->volume, &conf, &hba, &err) < 0)
+        log_failure(&err, "the accepted configuration cannot be read", NULL);
+    if (err.class != 0 || conf == NULL || hba == NULL)
+        return false;
+    hash_sources(conf, hba, hash);
+    if (same(hash, agent->config.refused))
+        return false;
+    agent->config.from_accepted = true;
+    check(agent, conf, hba, hash);
+    return true;
+}
+
+static void settle(struct agent *agent)
+{
+    agent->config.dirty = true;
+    job_end(agent);
+}
+
+static void refuse_and_end(struct agent *agent, const char *why)
+{
+    struct configuration *config = &agent->config;
+    bool was_fallback = config->from_accepted && same(config->next_hash, config->accepted);
+    bool running = server_state(agent->server) == SERVER_UP;
+    if (!was_fallback)
+        refuse(agent, config->next_hash, why);
+    if (!running && !was_fallback && fall_back(agent))
+        return;
+    if (!running)
+        config->known = KNOWN_BAD;
+    settle(agent);
+}
+
+/* ---- into the running server ---- */
+
+static void finish(struct agent *agent)
+{
+    struct configuration *config = &agent->config;
+    const struct settings_view *view = settings_view(agent->settings);
+    char newest[17];
+    replace(&config->conf, config->next_conf);
+    replace(&config->hba, config->next_hba);
+    replace(&config->shared_conf, config->next_shared);
+    memcpy(config->hash, config->next_hash, sizeof config->hash);
+    config->known = KNOWN_GOOD;
+    hash_sources(view->conf, view->hba, newest);
+    config->from_accepted = !same(newest, config->hash);
+    settle(agent);
+}
+
+static bool is_reloading(const struct agent *agent)
+{
+    return agent->job.running && strcmp(agent->job.name, "reload") == 0;
+}
+
+void configure_watch(struct agent *agent)
+{
+    struct configuration *config = &agent->config;
+    const struct monitor_view *view = monitor_view(agent->monitor);
+    if (!is_reloading(agent) || config->deadline_ms == 0)
+        return;
+    bool loaded = view->answered && view->loaded_at > config->loaded_before;
+    if (!loaded && clock_boot_ms() < config->deadline_ms)
+        return;
+    if (!loaded)
+        log_warning("the server has not told of a reload in time", NULL);
+    config->deadline_ms = 0;
+    monitor_forget_pending(agent->monitor);
+    monitor_poll_now(agent->monitor);
+    finish(agent);
+}
+
+static int install(struct agent *agent, const char *hba, struct error *err)
+{
+    AUTO_ARENA arena = arena_new();
+    const char *from = path_of(agent, arena, "postgresql.conf.new");
+    const char *to = path_of(agent, arena, "postgresql.conf");
+    if (write_file(agent, "pg_hba.conf", hba, err) < 0 ||
+        write_file(agent, "pg_ident.conf", "", err) < 0)
+        return err->class;
+    if (rename(from, to) < 0)
+        return err_errno(err, errno, "rename '%s' to '%s'", from, to);
+    return 0;
+}
+
+static void after_hba_check(void *arg, const PGresult *result, const struct error *err)
+{
+    struct agent *agent = arg;
+    struct configuration *config = &agent->config;
+    struct error written = {0};
+    AUTO_ARENA arena = arena_new();
+    if (!is_reloading(agent))
+        return;
+    if (err->class == 0 && PQntuples(result) > 0) {
+        const char *why = arena_printf(arena, "pg_hba.conf line %s: %s",
+                                       pg_text(result, 0, "line_number"),
+                                       pg_text(result, 0, "error"));
+        if (write_file(agent, "pg_hba.conf", config->hba, &written) < 0)
+            log_failure(&written, "putting the earlier pg_hba.conf back", NULL);
+        refuse_and_end(agent, why);
+        return;
+    }
+    if (install(agent, config->next_hba, &written) < 0) {
+        refuse_and_end(agent, written.text);
+        return;
+    }
+    config->loaded_before = monitor_view(agent->monitor)->loaded_at;
+    config->deadline_ms = clock_boot_ms() + RELOAD_DEADLINE_MS;
+    server_reload(agent->server);
+    monitor_set_period(agent->monitor, RELOAD_LOOK_MS);
+    monitor_poll_now(agent->monitor);
+}
+
+static void put_into_running(struct agent *agent)
+{
+    struct error err = {0};
+    /* The view reads the file as it lies there; the running rules stay until the reload. */
+    if (write_file(agent, "pg_hba.conf", agent->config.next_hba, &err) < 0) {
+        refuse_and_end(agent, err.text);
+        return;
+    }
+    monitor_query(agent->monitor, "select line_number::text, error from pg_hba_file_rules"
+                  " where error is not null limit 1", QUERY_TIMEOUT_MS, after_hba_check, agent);
+}
+
+/* ---- checking ---- */
+
+/* The server's own words: every line but the last verdict, without timestamps. */
+static char *complaint(struct arena *arena, const char *output)
+{
+    static const char *const labels[] = {"LOG:  ", "ERROR:  ", "FATAL:  ", "HINT:  ", "DETAIL:  "};
+    AUTO_BUFFER out = {0};
+    char *rest = NULL;
+    for (char *line = strtok_r(arena_strdup(arena, output), "\r\n", &rest); line != NULL;
+         line = strtok_r(NULL, "\r\n", &rest)) {
+        const char *text = NULL;
+        for (size_t i = 0; i < sizeof labels / sizeof labels[0] && text == NULL; i++)
+            if ((text = strstr(line, labels[i])) != NULL)
+                text += strlen(labels[i]);
+        if (text == NULL || strstr(text, "contains errors") != NULL)
+            continue;
+        buffer_printf(&out, "%s%s", out.length ? "; " : "", text);
+    }
+    return arena_strndup(arena, buffer_text(&out), out.length);
+}
+
+static void after_check(struct agent *agent, const struct child_result *result)
+{
+    struct error err = {0};
+    AUTO_ARENA arena = arena_new();
+    if (result->err.class != 0) {
+        const char *said = complaint(arena, result->output);
+        if (!agent->stopping)
+            refuse_and_end(agent, said[0] ? said : result->err.text);
+        else
+            job_end(agent);
+    } else if (server_state(agent->server) == SERVER_UP) {
+        put_into_running(agent);
+    } else if (install(agent, agent->config.next_hba, &err) < 0) {
+        refuse_and_end(agent, err.text);
+    } else {
+        finish(agent);
+    }
+}
+
+static void check(struct agent *agent, const char *shared, const char *hba, const char *hash)
+{
+    AUTO_ARENA arena = arena_new();
+    struct configuration *config = &agent->config;
+    struct child_result failed = {.output = ""};
+    const char *text = render(agent, arena, shared);
+    replace(&config->next_conf, text);
+    replace(&config->next_shared, shared);
+    replace(&config->next_hba, hba);
+    snprintf(config->next_hash, sizeof config->next_hash, "%s", hash);
+    if (write_file(agent, "postgresql.conf.new", text, &failed.err) < 0) {
+        after_check(agent, &failed);
+        return;
+    }
+    const char *argv[] = {
+        arena_printf(arena, "%s/postgres", agent->binaries.dir), "-D", agent->volume.pgdata, "-c",
+        arena_printf(arena, "config_file=%s", path_of(agent, arena, "postgresql.conf.new")), "-C",
+        "data_directory", NULL};
+    job_program(agent, argv, NULL, after_check);
+}
+
+static void read_accepted_hash(struct agent *agent)
+{
+    AUTO_ARENA arena = arena_new();
+    struct error ignored; /* fall_back() tells, when it matters */
+    const char *conf = NULL, *hba = NULL;
+    if (agent->config.accepted[0] == '\0' &&
+        volume_accepted_read(arena, &agent->volume, &conf, &hba, &ignored) == 0 && conf && hba)
+        hash_sources(conf, hba, agent->config.accepted);
+}
+
+void configure_begin(struct agent *agent)
+{
+    const struct settings_view *view = settings_view(agent->settings);
+    bool up = server_state(agent->server) == SERVER_UP;
+    char hash[17];
+    hash_sources(view->conf, view->hba, hash);
+    job_begin(agent, up ? "reload" : "configure", up ? "Running" : "Starting");
+    agent->config.deadline_ms = 0;
+    read_accepted_hash(agent);
+    if (!same(hash, agent->config.refused)) {
+        agent->config.from_accepted = false;
+        check(agent, view->conf, view->hba, hash);
+    } else if (agent->config.conf != NULL && up) {
+        AUTO_ARENA arena = arena_new();
+        check(agent, arena_strdup(arena, agent->config.shared_conf),
+              arena_strdup(arena, agent->config.hba), agent->config.hash);
+    } else if (!fall_back(agent)) {
+        agent->config.known = KNOWN_BAD;
+        settle(agent);
+    }
+}
+
+/* ---- proof ---- */
+
+static int write_accepted(void *arg, struct error *err)
+{
+    struct agent *agent = arg;
+    return volume_accepted_write(&agent->volume, agent->config.shared_conf, agent->config.hba,
+                                 err);
+}
+
+static void after_accepted(struct agent *agent, const struct child_result *result)
+{
+    if (result->err.class == 0)
+        memcpy(agent->config.accepted, agent->config.hash, sizeof agent->config.accepted);
+    else if (!agent->stopping)
+        agent_note_trouble(agent, &agent->volume_trouble, "VolumeUnreadable", result->err.text,
+                           1000, 30000);
+    job_end(agent);
+}
+
+void configure_proven(struct agent *agent)
+{
+    if (agent->job.running || same(agent->config.accepted, agent->config.hash) ||
+        agent_in_pause(&agent->volume_trouble))
+        return;
+    job_begin(agent, "accept", "Running");
+    job_task(agent, write_accepted, after_accepted);
+}
+
+bool configure_blame(struct agent *agent, const char *why)
+{
+    struct configuration *config = &agent->config;
+    if (config->from_accepted) {
+        /* Then the newest were not to blame, or not alone: they get another try. */
+        config->refused[0] = '\0';
+        config->dirty = true;
+        return false;
+    }
+    if (same(config->hash, config->accepted) || config->accepted[0] == '\0')
+        return false;
+    refuse(agent, config->hash, why);
+    config->known = KNOWN_NOT_YET;
+    return true;
+}

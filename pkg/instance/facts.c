@@ -1,0 +1,114 @@
+/* What is known now, put together for the state machine. */
+#include <string.h>
+
+#include "instance/agent.h"
+
+static const char *member_token(const struct agent *agent)
+{
+    const struct cluster_config *config = &settings_view(agent->settings)->config;
+    for (size_t i = 0; i < config->member_count; i++)
+        if (strcmp(config->members[i].name, agent->options.name) == 0)
+            return config->members[i].restart_token ? config->members[i].restart_token : "";
+    return "";
+}
+
+/* A token asks for one restart of a server that needs it. One that finds nothing to do counts as
+ * obeyed, so that a later change is not restarted for by an old token. */
+bool agent_restart_due(struct agent *agent)
+{
+    const char *token = member_token(agent);
+    const struct monitor_view *view = monitor_view(agent->monitor);
+    if (token[0] == '\0' || strcmp(token, agent->restart_token) == 0 || agent->config.stale ||
+        agent->config.dirty || !view->pending_known)
+        return false;
+    if (view->pending_restart)
+        return true;
+    strncpy(agent->restart_token, token, sizeof agent->restart_token - 1);
+    return false;
+}
+
+static void lock_facts(struct agent *agent, struct facts *f)
+{
+    f->locked = agent->lock_fd >= 0;
+    f->lock_reason = agent->lock_error.reason;
+    f->lock_error = agent_in_pause(&agent->volume_trouble) ? agent->lock_error.text : "";
+}
+
+static void settings_facts(struct agent *agent, struct facts *f)
+{
+    const struct settings_view *view = settings_view(agent->settings);
+    f->settings = view->known               ? KNOWN_GOOD
+                  : view->fault.class != 0 ? KNOWN_BAD
+                                           : KNOWN_NOT_YET;
+    f->settings_error = view->fault.text;
+    f->binaries = agent->binaries_known;
+    f->binaries_reason = agent->binaries_error.reason;
+    f->binaries_error = agent->binaries_error.text;
+    configure_refresh(agent);
+    f->config = agent->config.known;
+    f->config_error = agent->config.fault.text;
+    f->config_stale = agent->config.stale;
+}
+
+static void volume_facts(struct agent *agent, struct facts *f)
+{
+    /* What is foreign may have been moved away meanwhile: it is looked at again after a pause. */
+    if (agent->volume_state == VOLUME_FOREIGN && !agent_in_pause(&agent->volume_trouble))
+        agent->volume_state = VOLUME_UNKNOWN;
+    bool paused = agent_in_pause(&agent->volume_trouble);
+    f->volume = agent->volume_state;
+    f->volume_reason = paused ? agent->volume_trouble.reason : "";
+    f->volume_error = paused ? agent->volume_trouble.text : "";
+    f->record = agent->record;
+    f->standby_signal = agent->standby_signal;
+    f->control_known = agent->control_known;
+}
+
+static void lease_facts(struct agent *agent, struct facts *f)
+{
+    f->api_wait_over = clock_boot_ms() - agent->began_ms >= agent->options.api_wait_ms;
+    if (agent->lease == NULL)
+        return;
+    const struct lease_view *view = lease_view(agent->lease);
+    f->lease = view->state;
+    f->lease_epoch = view->epoch;
+    f->granted = view->granted;
+    f->grant_initdb = view->grant_initdb;
+    f->lease_writing = lease_writing(agent->lease);
+}
+
+static void server_facts(struct agent *agent, struct facts *f)
+{
+    const struct monitor_view *view = monitor_view(agent->monitor);
+    f->server = server_state(agent->server);
+    if (f->server == SERVER_UP && agent->running == ROLE_REPLICA && view->answered &&
+        !view->in_recovery) {
+        agent->running = ROLE_PRIMARY; /* promoted */
+        agent->standby_signal = false;
+        agent->config.dirty = true;
+    }
+    f->running = f->server == SERVER_DOWN ? ROLE_NONE : agent->running;
+    f->in_recovery = view->answered ? view->in_recovery : agent->running == ROLE_REPLICA;
+    f->restart_due = f->server == SERVER_UP && agent_restart_due(agent);
+    f->restart_waits = agent_in_pause(&agent->start_trouble);
+    f->clone_waits = agent_in_pause(&agent->clone_trouble);
+    bool cloning = agent->volume_state == VOLUME_EMPTY && f->lease == LEASE_OTHER;
+    const struct trouble *trouble = cloning ? &agent->clone_trouble : &agent->start_trouble;
+    f->trouble_reason = trouble->reason;
+    f->trouble = trouble->text;
+}
+
+struct facts agent_facts(struct agent *agent)
+{
+    struct facts f = {.stopping = agent->stopping, .farewell_done = agent->farewell_done,
+                      .job_running = agent->job.running,
+                      .job_phase = agent->job.running ? agent->job.phase : "",
+                      .job_message = agent->job.message};
+    lock_facts(agent, &f);
+    lease_facts(agent, &f);
+    server_facts(agent, &f);
+    settings_facts(agent, &f);
+    volume_facts(agent, &f);
+    tend_notice(agent, &f.notice_reason, &f.notice);
+    return f;
+}

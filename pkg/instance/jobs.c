@@ -1,0 +1,419 @@
+/* The steps that take time: one at a time, each a chain of child processes. */
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "api/names.h"
+#include "instance/agent.h"
+
+enum {
+    FIRST_PAUSE_MS = 500,
+    LONGEST_PAUSE_MS = 10000,
+    CHECKPOINT_TIMEOUT_MS = 60000,
+    PROMOTE_LOOK_MS = 200,
+};
+
+void job_begin(struct agent *agent, const char *name, const char *phase)
+{
+    agent->job = (struct job){.running = true, .name = name, .phase = phase,
+                              .started_ms = clock_boot_ms()};
+}
+
+void job_end(struct agent *agent)
+{
+    AUTO_ARENA arena = arena_new();
+    log_info("step ended", "step", agent->job.name, "ms",
+             arena_printf(arena, "%lld", (long long)(clock_boot_ms() - agent->job.started_ms)),
+             NULL);
+    agent->job.running = false;
+    agent_kick(agent);
+}
+
+void job_cancel(struct agent *agent)
+{
+    /* Whatever it was: everything is made so that it can be cut off anywhere. */
+    if (agent->job.child != NULL)
+        child_signal_all(agent->job.child, SIGKILL);
+    else
+        job_end(agent);
+}
+
+static void on_ended(void *arg, const struct child_result *result)
+{
+    struct agent *agent = arg;
+    agent->job.child = NULL;
+    agent->job.next(agent, result);
+}
+
+static void start(struct agent *agent, struct child_spec *spec,
+                  void (*next)(struct agent *agent, const struct child_result *result))
+{
+    struct child_result failed = {.output = ""};
+    agent->job.next = next;
+    spec->name = agent->job.name;
+    spec->ended = on_ended;
+    spec->arg = agent;
+    spec->keep_fd = agent->lock_fd;
+    if (child_start(agent->children, spec, &agent->job.child, &failed.err) < 0)
+        next(agent, &failed);
+}
+
+void job_program(struct agent *agent, const char *const *argv,
+                 void (*output)(void *agent, const char *data, size_t length),
+                 void (*next)(struct agent *agent, const struct child_result *result))
+{
+    static const char *const env[] = {"LC_ALL=C", NULL};
+    struct child_spec spec = {.argv = argv, .env = env, .output = output};
+    start(agent, &spec, next);
+}
+
+void job_task(struct agent *agent, int (*task)(void *agent, struct error *err),
+              void (*next)(struct agent *agent, const struct child_result *result))
+{
+    struct child_spec spec = {.task = task, .task_arg = agent};
+    start(agent, &spec, next);
+}
+
+/* ---- what is there ---- */
+
+static void on_binaries(void *arg, const struct binaries *binaries, const struct error *err)
+{
+    struct agent *agent = arg;
+    agent->binaries_known = err->class == 0 ? KNOWN_GOOD : KNOWN_BAD;
+    agent->binaries_error = *err;
+    if (err->class == 0) {
+        agent->binaries = *binaries;
+        log_info("PostgreSQL found", "version", binaries->version, "folder", binaries->dir, NULL);
+    } else {
+        log_failure(err, "this image cannot be used", NULL);
+    }
+    job_end(agent);
+}
+
+void job_find_binaries(struct agent *agent)
+{
+    struct error err = {0};
+    int wanted = settings_view(agent->settings)->config.postgres_version;
+    job_begin(agent, "find-binaries", "Starting");
+    if (binaries_find(agent->children, "", wanted, on_binaries, agent, &err) < 0)
+        on_binaries(agent, NULL, &err);
+}
+
+static const char *state_name(enum volume_state state)
+{
+    static const char *const names[] = {
+        [VOLUME_UNKNOWN] = "unknown", [VOLUME_EMPTY] = "empty", [VOLUME_UNFINISHED] = "unfinished",
+        [VOLUME_DATA] = "data", [VOLUME_FOREIGN] = "foreign"};
+    return names[state];
+}
+
+/* A few system calls on the volume's own folders: not worth a process. */
+void job_inspect(struct agent *agent)
+{
+    struct error err = {0};
+    enum volume_state state = VOLUME_UNKNOWN;
+    agent->control_known = agent->control_seen = false;
+    if (volume_inspect(&agent->volume, &state, &err) < 0 ||
+        volume_record_read(&agent->volume, &agent->record, &err) < 0) {
+        state = VOLUME_UNKNOWN;
+        snprintf(err.reason, sizeof err.reason, "VolumeUnreadable");
+    }
+    agent->volume_state = state;
+    agent->standby_signal = volume_is_standby(&agent->volume);
+    if (err.class != 0)
+        agent_note_trouble(agent, &agent->volume_trouble, err.reason, err.text, LONGEST_PAUSE_MS,
+                           LONGEST_PAUSE_MS);
+    else
+        agent_forget_trouble(&agent->volume_trouble);
+    log_info("volumes inspected", "state", state_name(state), "role",
+             volume_role_name(agent->record.role), NULL);
+    agent_kick(agent);
+}
+
+static int discard(void *arg, struct error *err)
+{
+    return volume_discard(&((struct agent *)arg)->volume, err);
+}
+
+static void after_discard(struct agent *agent, const struct child_result *result)
+{
+    agent->volume_state = VOLUME_UNKNOWN;
+    if (result->err.class != 0 && !agent->stopping)
+        agent_note_trouble(agent, &agent->volume_trouble, "VolumeUnreadable", result->err.text,
+                           FIRST_PAUSE_MS, LONGEST_PAUSE_MS);
+    job_end(agent);
+}
+
+void job_discard(struct agent *agent)
+{
+    job_begin(agent, "discard", "Starting");
+    job_task(agent, discard, after_discard);
+}
+
+static void after_control(struct agent *agent, const struct child_result *result)
+{
+    struct error err = result->err;
+    if (err.class == 0 && controldata_parse(result->output, &agent->control, &err) == 0) {
+        agent->control_known = agent->control_seen = true;
+        log_info("data directory read", "system", agent->control.system_identifier, "state",
+                 agent->control.state, NULL);
+    } else if (!agent->stopping) {
+        agent_note_trouble(agent, &agent->start_trouble, "DataInvalid", err.text, FIRST_PAUSE_MS,
+                           LONGEST_PAUSE_MS);
+    }
+    job_end(agent);
+}
+
+void job_read_control(struct agent *agent)
+{
+    AUTO_ARENA arena = arena_new();
+    const char *argv[] = {arena_printf(arena, "%s/pg_controldata", agent->binaries.dir),
+                          agent->volume.pgdata, NULL};
+    job_begin(agent, "read-control", "Starting");
+    job_program(agent, argv, NULL, after_control);
+}
+
+/* ---- filling the volume ---- */
+
+static int begin_bootstrap(void *arg, struct error *err)
+{
+    return volume_begin(&((struct agent *)arg)->volume, err);
+}
+
+static int commit_primary(void *arg, struct error *err)
+{
+    return volume_commit(&((struct agent *)arg)->volume, false, err);
+}
+
+static int commit_standby(void *arg, struct error *err)
+{
+    return volume_commit(&((struct agent *)arg)->volume, true, err);
+}
+
+static void log_output(const char *program, const char *output)
+{
+    AUTO_ARENA arena = arena_new();
+    char *rest = NULL;
+    for (char *line = strtok_r(arena_strdup(arena, output), "\r\n", &rest); line != NULL;
+         line = strtok_r(NULL, "\r\n", &rest))
+        log_info(line, "program", program, NULL);
+}
+
+static void fail_bootstrap(struct agent *agent, struct trouble *trouble, const char *reason,
+                           const struct child_result *result)
+{
+    AUTO_ARENA arena = arena_new();
+    const char *text = result->err.text;
+    if (agent->stopping) {
+        job_end(agent);
+        return;
+    }
+    if (strstr(text, "could not look up effective user ID") != NULL)
+        text = arena_printf(arena, "%s: /etc/passwd of the container has no line for the uid that "
+                            "it runs as; the operator mounts one, so look for a change of the pod's "
+                            "volumes or runAsUser", text);
+    log_output(agent->job.name, result->output);
+    agent_note_trouble(agent, trouble, reason, text, FIRST_PAUSE_MS, LONGEST_PAUSE_MS);
+    agent->volume_state = VOLUME_UNKNOWN;
+    job_end(agent);
+}
+
+static void end_bootstrap(struct agent *agent, struct trouble *trouble)
+{
+    agent_forget_trouble(trouble);
+    agent->volume_state = VOLUME_UNKNOWN; /* looked at once more: trust is no substitute */
+    job_end(agent);
+}
+
+static void after_initdb_commit(struct agent *agent, const struct child_result *result)
+{
+    if (result->err.class != 0)
+        fail_bootstrap(agent, &agent->start_trouble, "InitdbFailed", result);
+    else
+        end_bootstrap(agent, &agent->start_trouble);
+}
+
+static void after_initdb(struct agent *agent, const struct child_result *result)
+{
+    if (result->err.class != 0)
+        fail_bootstrap(agent, &agent->start_trouble, "InitdbFailed", result);
+    else
+        job_task(agent, commit_primary, after_initdb_commit);
+}
+
+static void run_initdb(struct agent *agent, const struct child_result *result)
+{
+    AUTO_ARENA arena = arena_new();
+    if (result->err.class != 0)
+        fail_bootstrap(agent, &agent->start_trouble, "InitdbFailed", result);
+    else
+        job_program(agent, bootstrap_initdb(arena, &agent->binaries, &agent->volume,
+                                            &settings_view(agent->settings)->config),
+                    NULL, after_initdb);
+}
+
+void job_initdb(struct agent *agent)
+{
+    job_begin(agent, "initdb", "Initializing");
+    job_task(agent, begin_bootstrap, run_initdb);
+}
+
+static void after_clone_commit(struct agent *agent, const struct child_result *result)
+{
+    if (result->err.class != 0)
+        fail_bootstrap(agent, &agent->clone_trouble, "CloneFailed", result);
+    else
+        end_bootstrap(agent, &agent->clone_trouble);
+}
+
+static void after_clone(struct agent *agent, const struct child_result *result)
+{
+    if (result->err.class != 0) {
+        fail_bootstrap(agent, &agent->clone_trouble, "CloneFailed", result);
+        return;
+    }
+    snprintf(agent->job.message, sizeof agent->job.message, "making the copy durable");
+    job_task(agent, commit_standby, after_clone_commit);
+}
+
+static void on_clone_output(void *arg, const char *data, size_t length)
+{
+    struct agent *agent = arg;
+    AUTO_ARENA arena = arena_new();
+    struct bootstrap_progress progress;
+    if (!bootstrap_read_progress(arena_strndup(arena, data, length), &progress))
+        return;
+    const char *text = bootstrap_progress_text(arena, &progress);
+    if (strcmp(text, agent->job.message) == 0)
+        return;
+    snprintf(agent->job.message, sizeof agent->job.message, "%s", text);
+    agent_kick(agent);
+}
+
+static void run_clone(struct agent *agent, const struct child_result *result)
+{
+    AUTO_ARENA arena = arena_new();
+    if (result->err.class != 0) {
+        fail_bootstrap(agent, &agent->clone_trouble, "CloneFailed", result);
+        return;
+    }
+    struct conf_input input = agent_conf_input(agent, arena);
+    /* Another name than the replica's own: who counts streaming replicas must not count a copy. */
+    const char *conninfo = arena_printf(arena, "%s application_name='%s clone'",
+                                        conf_primary_conninfo(arena, &input),
+                                        agent->options.name);
+    job_program(agent, bootstrap_clone(arena, &agent->binaries, &agent->volume, conninfo,
+                                       input.slot),
+                on_clone_output, after_clone);
+}
+
+void job_clone(struct agent *agent)
+{
+    job_begin(agent, "clone", "Cloning");
+    job_task(agent, begin_bootstrap, run_clone);
+}
+
+/* ---- before a start ---- */
+
+static int write_record(void *arg, struct error *err)
+{
+    struct agent *agent = arg;
+    return volume_record_write(&agent->volume, &agent->next_record, err);
+}
+
+static void note_volume_trouble(struct agent *agent, const struct child_result *result)
+{
+    agent_note_trouble(agent, &agent->start_trouble, "VolumeUnreadable", result->err.text,
+                       FIRST_PAUSE_MS, LONGEST_PAUSE_MS);
+}
+
+static void after_record(struct agent *agent, const struct child_result *result)
+{
+    if (result->err.class == 0)
+        agent->record = agent->next_record;
+    else
+        note_volume_trouble(agent, result);
+    job_end(agent);
+}
+
+void job_record(struct agent *agent, struct volume_record record)
+{
+    agent->next_record = record;
+    job_begin(agent, "record", server_state(agent->server) == SERVER_UP
+                                   ? "Running" : "Starting");
+    job_task(agent, write_record, after_record);
+}
+
+static int make_standby(void *arg, struct error *err)
+{
+    return volume_make_standby(&((struct agent *)arg)->volume, err);
+}
+
+static void after_make_standby(struct agent *agent, const struct child_result *result)
+{
+    if (result->err.class == 0)
+        agent->standby_signal = true;
+    else
+        note_volume_trouble(agent, result);
+    job_end(agent);
+}
+
+void job_make_standby(struct agent *agent)
+{
+    job_begin(agent, "make-standby", "Starting");
+    job_task(agent, make_standby, after_make_standby);
+}
+
+/* ---- a running server ---- */
+
+static bool is_running(const struct agent *agent, const char *name)
+{
+    return agent->job.running && strcmp(agent->job.name, name) == 0;
+}
+
+static void after_checkpoint(void *arg, const PGresult *result, const struct error *err)
+{
+    (void)result;
+    struct agent *agent = arg;
+    if (!is_running(agent, "restart"))
+        return;
+    if (err->class != 0) /* it only would have made the stop shorter */
+        log_failure(err, "checkpoint before the restart", NULL);
+    server_stop(agent->server, agent->options.stop_timeout_ms);
+    job_end(agent);
+}
+
+void job_restart(struct agent *agent)
+{
+    job_begin(agent, "restart", "Restarting");
+    monitor_query(agent->monitor, "set statement_timeout = 0", CHECKPOINT_TIMEOUT_MS, NULL, NULL);
+    monitor_query(agent->monitor, "checkpoint", CHECKPOINT_TIMEOUT_MS, after_checkpoint, agent);
+}
+
+static void on_promote_look(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd, (void)what;
+    struct agent *agent = arg;
+    if (is_running(agent, "promote"))
+        job_end(agent);
+}
+
+static void after_promote(void *arg, const PGresult *result, const struct error *err)
+{
+    (void)result;
+    struct agent *agent = arg;
+    if (!is_running(agent, "promote"))
+        return;
+    if (err->class != 0)
+        log_failure(err, "promotion", NULL);
+    monitor_poll_now(agent->monitor);
+    /* The machine looks again then: promoted, or to be asked once more. */
+    struct timeval tv = {0, PROMOTE_LOOK_MS * 1000};
+    event_base_once(agent->loop, -1, EV_TIMEOUT, on_promote_look, agent, &tv);
+}
+
+void job_promote(struct agent *agent)
+{
+    job_begin(agent, "promote", "Running");
+    monitor_query(agent->monitor, "select pg_promote(false)", 10000, after_promote, agent);
+}

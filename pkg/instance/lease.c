@@ -1,0 +1,321 @@
+#include "instance/lease.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "api/names.h"
+#include "api/reports.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "instance/timer.h"
+
+enum { RETRY_MS = 500 };
+
+struct lease {
+    struct kube *kube;
+    struct kube_watch *watch;
+    struct kube_call *call;
+    struct event *renew;
+    struct lease_handlers handlers;
+    char namespace[256], name[256], instance[64], identity[128], pod_uid[64];
+    int seconds;
+    struct lease_view view;
+    bool listing, seen; /* between begin and synced; and whether it came up in the list */
+    bool again;         /* renew once more when the write under way has ended */
+    bool failing;       /* renewals fail: said once */
+};
+
+static const struct kube_kind *lease_kind(void)
+{
+    return kube_kind_find("coordination.k8s.io/v1", "Lease");
+}
+
+void lease_read(const cJSON *object, const char *instance, const char *pod_uid,
+                struct lease_view *ret_view)
+{
+    AUTO_ARENA arena = arena_new();
+    struct lease_view view = {0};
+    struct bootstrap_grant grant = {0};
+    struct error ignored; /* an annotation that cannot be read grants nothing */
+    const char *holder = json_str(object, "spec.holderIdentity", "");
+    const char *grant_text =
+        json_str(object, "metadata.annotations[\"" ANN_BOOTSTRAP "\"]", NULL);
+    view.epoch = json_int(object, "spec.leaseTransitions", 0);
+    snprintf(view.holder, sizeof view.holder, "%.*s", (int)strcspn(holder, "/"), holder);
+    snprintf(view.resource_version, sizeof view.resource_version, "%s",
+             json_str(object, "metadata.resourceVersion", ""));
+    if (grant_text != NULL && report_grant_decode(arena, grant_text, &grant, &ignored) == 0 &&
+        strcmp(grant.instance, instance) == 0) {
+        view.granted = true;
+        view.grant_initdb = grant.initdb;
+    }
+    const char *uid = strchr(holder, '/');
+    if (holder[0] == '\0')
+        view.state = view.epoch == 0 ? LEASE_FREE : LEASE_RELEASED;
+    else if (strcmp(view.holder, instance) != 0)
+        view.state = LEASE_OTHER;
+    else
+        view.state = uid != NULL && strcmp(uid + 1, pod_uid) == 0 ? LEASE_HELD : LEASE_MINE;
+    *ret_view = view;
+}
+
+cJSON *lease_take_body(struct arena *arena, const struct lease_view *view, const char *identity,
+                       int seconds, int64_t epoch, int64_t wall_ms)
+{
+    cJSON *body = json_object(arena);
+    json_set_str(json_add_object(body, "metadata"), "resourceVersion", view->resource_version);
+    cJSON *spec = json_add_object(body, "spec");
+    const char *now = clock_rfc3339_micro(arena, wall_ms);
+    json_set_str(spec, "holderIdentity", identity);
+    json_set_int(spec, "leaseDurationSeconds", seconds);
+    json_set_str(spec, "acquireTime", now);
+    json_set_str(spec, "renewTime", now);
+    json_set_int(spec, "leaseTransitions", epoch);
+    return body;
+}
+
+cJSON *lease_renew_body(struct arena *arena, const struct lease_view *view, const cJSON *status,
+                        int seconds, int64_t wall_ms)
+{
+    cJSON *body = json_object(arena);
+    cJSON *metadata = json_add_object(body, "metadata");
+    json_set_str(metadata, "resourceVersion", view->resource_version);
+    if (status != NULL)
+        json_set_str(json_add_object(metadata, "annotations"), ANN_PRIMARY_STATUS,
+                     json_compact(arena, status));
+    cJSON *spec = json_add_object(body, "spec");
+    json_set_str(spec, "renewTime", clock_rfc3339_micro(arena, wall_ms));
+    json_set_int(spec, "leaseDurationSeconds", seconds);
+    return body;
+}
+
+static void tell(struct lease *lease)
+{
+    lease->handlers.changed(lease->handlers.arg);
+}
+
+static void set_view(struct lease *lease, const struct lease_view *view)
+{
+    bool held_before = lease->view.state == LEASE_HELD;
+    bool differs = view->state != lease->view.state || view->epoch != lease->view.epoch ||
+                   view->granted != lease->view.granted ||
+                   view->grant_initdb != lease->view.grant_initdb;
+    lease->view = *view;
+    if (view->state == LEASE_HELD && !held_before)
+        timer_arm(lease->renew, lease->seconds * 1000 / 3);
+    if (view->state != LEASE_HELD)
+        event_del(lease->renew);
+    if (differs)
+        tell(lease);
+}
+
+/* resourceVersions of one object grow; what the watch delivers late must not undo what a write's
+ * own answer has told already. A list starts afresh: the server's history may be another one. */
+static bool is_stale(const struct lease *lease, const struct lease_view *view)
+{
+    return !lease->listing && strtoull(view->resource_version, NULL, 10) <
+                                  strtoull(lease->view.resource_version, NULL, 10);
+}
+
+static void on_upsert(void *arg, const cJSON *object)
+{
+    struct lease *lease = arg;
+    struct lease_view view;
+    lease_read(object, lease->instance, lease->pod_uid, &view);
+    lease->seen = true;
+    if (!is_stale(lease, &view))
+        set_view(lease, &view);
+}
+
+static void set_absent(struct lease *lease)
+{
+    struct lease_view absent = {.state = LEASE_ABSENT};
+    set_view(lease, &absent);
+}
+
+static void on_remove(void *arg, const cJSON *object)
+{
+    (void)object;
+    set_absent(arg);
+}
+
+static void on_begin(void *arg)
+{
+    struct lease *lease = arg;
+    lease->listing = true;
+    lease->seen = false;
+}
+
+static void on_synced(void *arg)
+{
+    struct lease *lease = arg;
+    lease->listing = false;
+    if (!lease->seen)
+        set_absent(lease);
+}
+
+static void on_trouble(void *arg, const struct error *err)
+{
+    struct lease *lease = arg;
+    log_failure(err, "watching the lease", "lease", lease->name, NULL);
+}
+
+static void on_reread(void *arg, const cJSON *body, const struct error *err)
+{
+    struct lease *lease = arg;
+    lease->call = NULL;
+    struct lease_view view;
+    if (err->class == ERR_NOT_FOUND) {
+        set_absent(lease);
+    } else if (err->class == 0) {
+        lease_read(body, lease->instance, lease->pod_uid, &view);
+        set_view(lease, &view);
+    }
+    if (lease->view.state == LEASE_HELD)
+        timer_arm(lease->renew, err->class == 0 ? 0 : RETRY_MS);
+    tell(lease);
+}
+
+static void reread(struct lease *lease)
+{
+    AUTO_ARENA arena = arena_new();
+    struct kube_request request = {
+        .method = KUBE_GET,
+        .path = kube_path(arena, lease_kind(), lease->namespace, lease->name, NULL),
+        .timeout_ms = 5000};
+    lease->call = kube_call_start(lease->kube, &request, on_reread, lease);
+}
+
+/* The holder goes on while the API server is away: nobody else can take the lease meanwhile. */
+static void note_failure(struct lease *lease, const struct error *err)
+{
+    if (!lease->failing)
+        log_failure(err, "the lease cannot be written; a holder goes on, since nobody else can take "
+                    "it", "lease", lease->name, NULL);
+    lease->failing = true;
+}
+
+static void on_written(void *arg, const cJSON *body, const struct error *err)
+{
+    struct lease *lease = arg;
+    lease->call = NULL;
+    if (err->class == ERR_CONFLICT || err->class == ERR_NOT_FOUND) {
+        reread(lease);
+        return;
+    }
+    if (err->class != 0) {
+        note_failure(lease, err);
+        timer_arm(lease->renew, RETRY_MS);
+        tell(lease);
+        return;
+    }
+    if (lease->failing)
+        log_info("the lease can be written again", "lease", lease->name, NULL);
+    lease->failing = false;
+    struct lease_view view;
+    lease_read(body, lease->instance, lease->pod_uid, &view);
+    set_view(lease, &view);
+    timer_arm(lease->renew, lease->again ? 0 : lease->seconds * 1000 / 3);
+    lease->again = false;
+    tell(lease);
+}
+
+static void patch(struct lease *lease, const cJSON *body)
+{
+    AUTO_ARENA arena = arena_new();
+    struct kube_request request = {
+        .method = KUBE_PATCH_MERGE,
+        .path = kube_path(arena, lease_kind(), lease->namespace, lease->name, NULL),
+        .query = "fieldManager=" AGENT_MANAGER,
+        .body = body,
+        .timeout_ms = lease->seconds * 1000};
+    lease->call = kube_call_start(lease->kube, &request, on_written, lease);
+}
+
+static void renew(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd, (void)what;
+    struct lease *lease = arg;
+    if (lease->view.state != LEASE_HELD) {
+        tell(lease); /* the pause after a failed attempt to take it is over */
+        return;
+    }
+    if (lease->call != NULL) {
+        lease->again = true;
+        return;
+    }
+    AUTO_ARENA arena = arena_new();
+    cJSON *status = lease->handlers.status(lease->handlers.arg, arena);
+    patch(lease, lease_renew_body(arena, &lease->view, status, lease->seconds, clock_wall_ms()));
+}
+
+struct lease *lease_new(struct event_base *loop, struct kube *kube,
+                        const struct lease_options *options,
+                        const struct lease_handlers *handlers)
+{
+    struct lease *lease = xcalloc(1, sizeof *lease);
+    lease->kube = kube;
+    lease->handlers = *handlers;
+    lease->seconds = options->seconds;
+    snprintf(lease->namespace, sizeof lease->namespace, "%s", options->namespace);
+    snprintf(lease->name, sizeof lease->name, "%s", options->name);
+    snprintf(lease->instance, sizeof lease->instance, "%s", options->instance);
+    snprintf(lease->pod_uid, sizeof lease->pod_uid, "%s", options->pod_uid);
+    snprintf(lease->identity, sizeof lease->identity, "%s/%s", lease->instance, lease->pod_uid);
+    lease->renew = evtimer_new(loop, renew, lease);
+    AUTO_ARENA arena = arena_new();
+    struct kube_watch_options watch = {
+        .kind = lease_kind(), .namespace = lease->namespace,
+        .field_selector = arena_printf(arena, "metadata.name=%s", lease->name)};
+    struct kube_watch_handlers watch_handlers = {.begin = on_begin, .upsert = on_upsert,
+                                                 .remove = on_remove, .synced = on_synced,
+                                                 .trouble = on_trouble};
+    lease->watch = kube_watch_new(kube, &watch, &watch_handlers, lease);
+    return lease;
+}
+
+void lease_free(struct lease *lease)
+{
+    if (lease == NULL)
+        return;
+    if (lease->call != NULL)
+        kube_call_cancel(lease->call);
+    kube_watch_free(lease->watch);
+    event_free(lease->renew);
+    free(lease);
+}
+
+const struct lease_view *lease_view(const struct lease *lease)
+{
+    return &lease->view;
+}
+
+void lease_set_seconds(struct lease *lease, int seconds)
+{
+    lease->seconds = seconds;
+}
+
+void lease_take(struct lease *lease, int64_t at_least)
+{
+    if (lease->call != NULL)
+        return;
+    AUTO_ARENA arena = arena_new();
+    int64_t epoch = (at_least > lease->view.epoch ? at_least : lease->view.epoch) + 1;
+    log_info("taking the lease", "lease", lease->name, "epoch",
+             arena_printf(arena, "%lld", (long long)epoch), NULL);
+    patch(lease, lease_take_body(arena, &lease->view, lease->identity, lease->seconds, epoch,
+                                 clock_wall_ms()));
+}
+
+void lease_renew_now(struct lease *lease)
+{
+    if (lease->view.state == LEASE_HELD)
+        timer_arm(lease->renew, 0);
+}
+
+bool lease_writing(const struct lease *lease)
+{
+    return lease->call != NULL || (lease->view.state != LEASE_HELD &&
+                                   evtimer_pending(lease->renew, NULL));
+}

@@ -1,0 +1,57 @@
+/*
+ * The Lease <cluster>-primary, as one instance sees and writes it. Every write is a compare-and-swap
+ * on resourceVersion. holderIdentity is "<instance>/<pod uid>", leaseTransitions the epoch.
+ *
+ * In this version only three may take it: the one the operator grants a never held lease to, the
+ * instance that holds it already (in a new pod), and the last holder of a released one.
+ */
+#pragma once
+
+#include "instance/machine.h"
+#include "kube/kube.h"
+
+struct lease_view {
+    enum lease_state state;
+    int64_t epoch; /* leaseTransitions */
+    bool granted, grant_initdb;
+    char holder[128];           /* the instance's name; "" when none */
+    char resource_version[32];
+};
+
+struct lease_handlers {
+    void (*changed)(void *arg); /* the view changed, or a write ended */
+    /* The status that rides on a renewal; NULL for none. */
+    cJSON *(*status)(void *arg, struct arena *arena);
+    void *arg;
+};
+
+struct lease_options {
+    const char *namespace, *name, *instance, *pod_uid;
+    int seconds;
+};
+
+struct lease;
+
+/* Strings are copied. Watches from now on. */
+struct lease *lease_new(struct event_base *loop, struct kube *kube,
+                        const struct lease_options *options,
+                        const struct lease_handlers *handlers);
+void lease_free(struct lease *lease);
+
+const struct lease_view *lease_view(const struct lease *lease);
+void lease_set_seconds(struct lease *lease, int seconds);
+/* Compare-and-swap to this pod, with an epoch above the lease's and `at_least`: an epoch file newer
+ * than the lease wins (etcd restored from a snapshot). */
+void lease_take(struct lease *lease, int64_t at_least);
+/* Renews now instead of at the next third of lease_seconds; held leases renew by themselves. */
+void lease_renew_now(struct lease *lease);
+/* A write is under way, or pauses after a failure. */
+bool lease_writing(const struct lease *lease);
+
+/* Pure, for tests: what an object says to instance and pod; the bodies of the patches. */
+void lease_read(const cJSON *object, const char *instance, const char *pod_uid,
+                struct lease_view *ret_view);
+cJSON *lease_take_body(struct arena *arena, const struct lease_view *view, const char *identity,
+                       int seconds, int64_t epoch, int64_t wall_ms);
+cJSON *lease_renew_body(struct arena *arena, const struct lease_view *view, const cJSON *status,
+                        int seconds, int64_t wall_ms);

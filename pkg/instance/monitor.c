@@ -1,0 +1,257 @@
+#include "instance/monitor.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/arena.h"
+#include "base/clock.h"
+#include "instance/timer.h"
+
+enum {
+    CONNECT_TIMEOUT_MS = 5000,
+    QUERY_TIMEOUT_MS = 5000,
+    QUICK_PERIOD_MS = 200,
+    RECONNECT_MS = 200,
+    PENDING_EVERY = 20, /* polls: ALTER SYSTEM and a reload by hand are seen, too, if later */
+};
+
+struct monitor {
+    struct event_base *loop;
+    struct pg *pg;
+    struct event *tick;
+    void (*changed)(void *arg);
+    void *arg;
+    char socket_dir[512], port[16];
+    bool started, asking;
+    int period_ms, polls;
+    struct monitor_view view;
+};
+
+/* One row a fact; a union, so that it is one round trip and one snapshot. */
+static const char poll_sql[] =
+    "select 'self' as kind, pg_is_in_recovery()::text as a,"
+    " (case when pg_is_in_recovery() then coalesce(pg_last_wal_replay_lsn(), '0/0')"
+    "  else pg_current_wal_lsn() end)::text as b,"
+    " (case when pg_is_in_recovery() then (select timeline_id from pg_control_checkpoint())"
+    "  else ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::int end)::text"
+    " as c, extract(epoch from pg_conf_load_time())::text as d"
+    " union all select 'receiver', status, coalesce(received_tli, 0)::text, '', ''"
+    " from pg_stat_wal_receiver"
+    " union all select 'replica', application_name, state,"
+    " coalesce(pg_wal_lsn_diff(case when pg_is_in_recovery() then pg_last_wal_replay_lsn()"
+    "  else pg_current_wal_lsn() end, replay_lsn), -1)::text, '' from pg_stat_replication"
+    " union all select 'slot', slot_name, coalesce(wal_status, ''), active::text, ''"
+    " from pg_replication_slots where slot_type = 'physical'";
+
+static const char pending_sql[] =
+    "select coalesce(string_agg(name, ', ' order by name), '') as names"
+    " from pg_settings where pending_restart";
+
+static void read_replica(const PGresult *result, int row, struct monitor_view *view)
+{
+    if (view->replica_count == MONITOR_PEERS_MAX)
+        return;
+    struct monitor_replica *replica = &view->replicas[view->replica_count++];
+    snprintf(replica->name, sizeof replica->name, "%s", pg_text(result, row, "a"));
+    snprintf(replica->state, sizeof replica->state, "%s", pg_text(result, row, "b"));
+    replica->lag_bytes = strtoll(pg_text(result, row, "c"), NULL, 10);
+}
+
+static void read_slot(const PGresult *result, int row, struct monitor_view *view)
+{
+    if (view->slot_count == MONITOR_PEERS_MAX)
+        return;
+    struct monitor_slot *slot = &view->slots[view->slot_count++];
+    snprintf(slot->name, sizeof slot->name, "%s", pg_text(result, row, "a"));
+    snprintf(slot->wal_status, sizeof slot->wal_status, "%s", pg_text(result, row, "b"));
+    slot->active = strcmp(pg_text(result, row, "c"), "true") == 0;
+}
+
+void monitor_read(const PGresult *result, struct monitor_view *view)
+{
+    int received_timeline = 0;
+    view->replica_count = view->slot_count = 0;
+    view->streaming = false;
+    for (int row = 0; row < PQntuples(result); row++) {
+        const char *kind = pg_text(result, row, "kind");
+        if (strcmp(kind, "self") == 0) {
+            view->in_recovery = strcmp(pg_text(result, row, "a"), "true") == 0;
+            snprintf(view->lsn, sizeof view->lsn, "%s", pg_text(result, row, "b"));
+            view->timeline = atoi(pg_text(result, row, "c"));
+            view->loaded_at = strtod(pg_text(result, row, "d"), NULL);
+        } else if (strcmp(kind, "receiver") == 0) {
+            view->streaming = strcmp(pg_text(result, row, "a"), "streaming") == 0;
+            received_timeline = atoi(pg_text(result, row, "b"));
+        } else if (strcmp(kind, "replica") == 0) {
+            read_replica(result, row, view);
+        } else if (strcmp(kind, "slot") == 0) {
+            read_slot(result, row, view);
+        }
+    }
+    if (view->in_recovery && received_timeline > view->timeline)
+        view->timeline = received_timeline; /* the control file follows at the next checkpoint */
+    view->streamed |= view->streaming;
+}
+
+static void schedule(struct monitor *monitor, int ms)
+{
+    if (monitor->started)
+        timer_arm(monitor->tick, ms);
+}
+
+static void tell(struct monitor *monitor)
+{
+    monitor->changed(monitor->arg);
+}
+
+static void fail(struct monitor *monitor, const struct error *err)
+{
+    monitor->view.trouble = *err;
+    monitor->asking = false;
+    schedule(monitor, RECONNECT_MS);
+    tell(monitor);
+}
+
+static void on_pending(void *arg, const PGresult *result, const struct error *err)
+{
+    struct monitor *monitor = arg;
+    if (err->class != 0)
+        return; /* the poll behind it fails as well and tells */
+    const char *names = pg_text(result, 0, "names");
+    monitor->view.pending_known = true;
+    monitor->view.pending_restart = names[0] != '\0';
+    snprintf(monitor->view.pending_parameters, sizeof monitor->view.pending_parameters, "%s",
+             names);
+}
+
+static void on_poll(void *arg, const PGresult *result, const struct error *err)
+{
+    struct monitor *monitor = arg;
+    if (err->class != 0) {
+        fail(monitor, err);
+        return;
+    }
+    monitor_read(result, &monitor->view);
+    monitor->view.trouble = (struct error){0};
+    monitor->view.answered = true;
+    monitor->view.answered_ms = clock_boot_ms();
+    monitor->asking = false;
+    schedule(monitor, monitor->period_ms);
+    tell(monitor);
+}
+
+static void on_opened(void *arg, const struct error *err)
+{
+    if (err->class != 0)
+        fail(arg, err);
+}
+
+static void open_connection(struct monitor *monitor)
+{
+    /* The server's own deadline stands below ours, so that a slow query ends there, too. What is
+     * asked here must not fill a log that is set to tell every statement. */
+    static const char *const keywords[] = {"host", "port", "user", "dbname", "application_name",
+                                           "sslmode", "gssencmode", "passfile", "options", NULL};
+    const char *values[] = {monitor->socket_dir, monitor->port, "postgres", "postgres",
+                            "pgkeel-agent", "disable", "disable", "/dev/null/none",
+                            "-c statement_timeout=4500 -c log_statement=none -c log_duration=off"
+                            " -c log_min_duration_statement=-1 -c log_min_duration_sample=-1"
+                            " -c search_path=pg_catalog -c pg_stat_statements.track=none",
+                            NULL};
+    struct pg_options options = {keywords, values, CONNECT_TIMEOUT_MS};
+    pg_close(monitor->pg);
+    monitor->pg = pg_open(monitor->loop, &options, on_opened, monitor);
+}
+
+static void poll(struct monitor *monitor)
+{
+    if (!monitor->started || monitor->asking)
+        return;
+    if (!pg_usable(monitor->pg))
+        open_connection(monitor);
+    monitor->asking = true;
+    if (!monitor->view.pending_known || ++monitor->polls % PENDING_EVERY == 0)
+        pg_query(monitor->pg, pending_sql, QUERY_TIMEOUT_MS, on_pending, monitor);
+    pg_query(monitor->pg, poll_sql, QUERY_TIMEOUT_MS, on_poll, monitor);
+}
+
+static void on_tick(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd, (void)what;
+    poll(arg);
+}
+
+struct monitor *monitor_new(struct event_base *loop, const char *socket_dir, int port,
+                            void (*changed)(void *arg), void *arg)
+{
+    struct monitor *monitor = xcalloc(1, sizeof *monitor);
+    monitor->loop = loop;
+    monitor->changed = changed;
+    monitor->arg = arg;
+    monitor->period_ms = QUICK_PERIOD_MS;
+    monitor->tick = evtimer_new(loop, on_tick, monitor);
+    snprintf(monitor->socket_dir, sizeof monitor->socket_dir, "%s", socket_dir);
+    snprintf(monitor->port, sizeof monitor->port, "%d", port);
+    return monitor;
+}
+
+void monitor_free(struct monitor *monitor)
+{
+    if (monitor == NULL)
+        return;
+    pg_close(monitor->pg);
+    event_free(monitor->tick);
+    free(monitor);
+}
+
+void monitor_start(struct monitor *monitor)
+{
+    if (monitor->started)
+        return;
+    monitor->started = true;
+    monitor->period_ms = QUICK_PERIOD_MS;
+    poll(monitor);
+}
+
+void monitor_stop(struct monitor *monitor)
+{
+    pg_close(monitor->pg);
+    monitor->pg = NULL;
+    monitor->started = monitor->asking = false;
+    event_del(monitor->tick);
+    monitor->view = (struct monitor_view){0};
+}
+
+void monitor_set_period(struct monitor *monitor, int period_ms)
+{
+    if (monitor->period_ms == period_ms)
+        return;
+    monitor->period_ms = period_ms;
+    if (!monitor->asking)
+        schedule(monitor, period_ms);
+}
+
+void monitor_poll_now(struct monitor *monitor)
+{
+    if (!monitor->asking)
+        schedule(monitor, 0);
+}
+
+void monitor_forget_pending(struct monitor *monitor)
+{
+    monitor->view.pending_known = false;
+}
+
+const struct monitor_view *monitor_view(const struct monitor *monitor)
+{
+    return &monitor->view;
+}
+
+void monitor_query(struct monitor *monitor, const char *sql, int timeout_ms, pg_done done,
+                   void *arg)
+{
+    if (!pg_usable(monitor->pg))
+        open_connection(monitor);
+    pg_query(monitor->pg, sql, timeout_ms, done, arg);
+}

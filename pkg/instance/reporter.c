@@ -1,0 +1,175 @@
+#include "instance/reporter.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "api/names.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "instance/timer.h"
+
+enum { BURST = 6, REFILL_MS = 1000, FIRST_PAUSE_MS = 500, LONGEST_PAUSE_MS = 10000 };
+
+struct reporter {
+    struct kube *kube;
+    struct kube_call *call;
+    struct event *timer;
+    void (*settled)(void *arg);
+    void *arg;
+    char namespace[256], pod[256], pod_uid[64];
+    char *wanted, *sent, *written; /* canonical bodies; NULL before the first */
+    int tokens, pause_ms;
+    int64_t refilled_ms;
+    bool failing;
+};
+
+cJSON *reporter_body(struct arena *arena, const char *report, const char *role,
+                     const char *pod_uid)
+{
+    cJSON *body = json_object(arena);
+    cJSON *metadata = json_add_object(body, "metadata");
+    /* A precondition: a pod of the same name that came after us is none of our business. */
+    if (pod_uid[0] != '\0')
+        json_set_str(metadata, "uid", pod_uid);
+    json_set_str(json_add_object(metadata, "annotations"), ANN_REPORT, report);
+    if (role[0] != '\0')
+        json_set_str(json_add_object(metadata, "labels"), LABEL_ROLE, role);
+    return body;
+}
+
+static void replace(char **place, const char *text)
+{
+    char *copy = text ? xstrdup(text) : NULL;
+    free(*place);
+    *place = copy;
+}
+
+static bool same(const char *a, const char *b)
+{
+    return a != NULL && b != NULL && strcmp(a, b) == 0;
+}
+
+static void go(struct reporter *reporter);
+
+static void on_written(void *arg, const cJSON *body, const struct error *err)
+{
+    (void)body;
+    struct reporter *reporter = arg;
+    reporter->call = NULL;
+    if (err->class == 0) {
+        reporter->pause_ms = 0;
+        reporter->failing = false;
+        replace(&reporter->written, reporter->sent);
+        go(reporter);
+        if (reporter_settled(reporter))
+            reporter->settled(reporter->arg);
+        return;
+    }
+    if (!reporter->failing)
+        log_failure(err, "the pod's report cannot be written", "pod", reporter->pod, NULL);
+    reporter->failing = true;
+    reporter->pause_ms = reporter->pause_ms == 0 ? FIRST_PAUSE_MS : reporter->pause_ms * 2;
+    if (reporter->pause_ms > LONGEST_PAUSE_MS)
+        reporter->pause_ms = LONGEST_PAUSE_MS;
+    timer_arm(reporter->timer, reporter->pause_ms);
+}
+
+/* Milliseconds until one may be sent; 0: now. */
+static int take_token(struct reporter *reporter)
+{
+    int64_t now = clock_boot_ms(), passed = now - reporter->refilled_ms;
+    int64_t earned = passed / REFILL_MS;
+    if (earned > 0) {
+        reporter->refilled_ms += earned * REFILL_MS;
+        int64_t sum = reporter->tokens + earned;
+        reporter->tokens = sum > BURST ? BURST : (int)sum;
+    }
+    if (reporter->tokens > 0) {
+        reporter->tokens--;
+        return 0;
+    }
+    return (int)(reporter->refilled_ms + REFILL_MS - now);
+}
+
+static void patch(struct reporter *reporter)
+{
+    AUTO_ARENA arena = arena_new();
+    cJSON *body;
+    struct error err;
+    if (json_parse(arena, reporter->wanted, strlen(reporter->wanted), &body, &err) < 0)
+        return; /* cannot be: it is our own text */
+    struct kube_request request = {
+        .method = KUBE_PATCH_MERGE,
+        .path = kube_path(arena, kube_kind_find("v1", "Pod"), reporter->namespace, reporter->pod,
+                          "status"),
+        .query = "fieldManager=" AGENT_MANAGER,
+        .body = body,
+        .timeout_ms = 5000};
+    replace(&reporter->sent, reporter->wanted);
+    reporter->call = kube_call_start(reporter->kube, &request, on_written, reporter);
+}
+
+static void go(struct reporter *reporter)
+{
+    if (reporter->wanted == NULL || same(reporter->wanted, reporter->written) ||
+        reporter->call != NULL || evtimer_pending(reporter->timer, NULL))
+        return;
+    int wait_ms = take_token(reporter);
+    if (wait_ms > 0)
+        timer_arm(reporter->timer, wait_ms);
+    else
+        patch(reporter);
+}
+
+static void on_timer(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd, (void)what;
+    go(arg);
+}
+
+struct reporter *reporter_new(struct event_base *loop, struct kube *kube,
+                              const struct reporter_options *options,
+                              void (*settled)(void *arg), void *arg)
+{
+    struct reporter *reporter = xcalloc(1, sizeof *reporter);
+    reporter->kube = kube;
+    reporter->settled = settled;
+    reporter->arg = arg;
+    reporter->tokens = BURST;
+    reporter->refilled_ms = clock_boot_ms();
+    reporter->timer = evtimer_new(loop, on_timer, reporter);
+    snprintf(reporter->namespace, sizeof reporter->namespace, "%s", options->namespace);
+    snprintf(reporter->pod, sizeof reporter->pod, "%s", options->pod);
+    snprintf(reporter->pod_uid, sizeof reporter->pod_uid, "%s", options->pod_uid);
+    return reporter;
+}
+
+void reporter_free(struct reporter *reporter)
+{
+    if (reporter == NULL)
+        return;
+    if (reporter->call != NULL)
+        kube_call_cancel(reporter->call);
+    event_free(reporter->timer);
+    free(reporter->wanted);
+    free(reporter->sent);
+    free(reporter->written);
+    free(reporter);
+}
+
+void reporter_set(struct reporter *reporter, const char *report, const char *role)
+{
+    AUTO_ARENA arena = arena_new();
+    const char *text = json_canonical(arena, reporter_body(arena, report, role,
+                                                           reporter->pod_uid));
+    if (same(text, reporter->wanted))
+        return;
+    replace(&reporter->wanted, text);
+    go(reporter);
+}
+
+bool reporter_settled(const struct reporter *reporter)
+{
+    return reporter->wanted == NULL || same(reporter->wanted, reporter->written);
+}

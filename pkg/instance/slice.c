@@ -1,0 +1,211 @@
+#include "instance/slice.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "api/names.h"
+#include "base/log.h"
+#include "instance/timer.h"
+
+enum { FIRST_PAUSE_MS = 200, LONGEST_PAUSE_MS = 5000 };
+
+struct slice {
+    struct kube *kube;
+    struct event_base *loop;
+    struct kube_watch *watch;
+    struct kube_call *call;
+    struct event *retry;
+    void (*changed)(void *arg);
+    void *arg;
+    char namespace[256], name[256], ip[64], pod[256], pod_uid[64];
+    enum slice_want want;
+    struct arena *arena; /* of `seen` */
+    cJSON *seen;         /* the slice as last seen; NULL when absent or unknown */
+    int pause_ms;
+    bool settled;
+};
+
+bool slice_matches(const cJSON *object, enum slice_want want, const char *ip)
+{
+    const cJSON *endpoints = json_get(object, "endpoints");
+    int count = cJSON_GetArraySize(endpoints);
+    if (want != SLICE_SELF)
+        return count == 0;
+    const cJSON *only = cJSON_GetArrayItem(endpoints, 0);
+    return count == 1 && cJSON_GetArraySize(json_get(only, "addresses")) == 1 &&
+           strcmp(json_str(only, "addresses[0]", ""), ip) == 0 &&
+           json_bool(only, "conditions.ready", true);
+}
+
+cJSON *slice_body(struct arena *arena, const cJSON *object, enum slice_want want,
+                  const struct slice_options *options)
+{
+    cJSON *body = json_object(arena);
+    json_set_str(json_add_object(body, "metadata"), "resourceVersion",
+                 json_str(object, "metadata.resourceVersion", NULL));
+    cJSON *endpoints = json_add_array(body, "endpoints");
+    if (want != SLICE_SELF)
+        return body;
+    cJSON *self = json_push_object(endpoints);
+    json_push_str(json_add_array(self, "addresses"), options->ip);
+    cJSON *conditions = json_add_object(self, "conditions");
+    json_set_bool(conditions, "ready", true);
+    json_set_bool(conditions, "serving", true);
+    json_set_bool(conditions, "terminating", false);
+    cJSON *target = json_add_object(self, "targetRef");
+    json_set_str(target, "kind", "Pod");
+    json_set_str(target, "namespace", options->namespace);
+    json_set_str(target, "name", options->pod);
+    json_set_str(target, "uid", options->pod_uid);
+    return body;
+}
+
+static void see(struct slice *slice, const cJSON *object)
+{
+    arena_free(slice->arena);
+    slice->arena = arena_new();
+    slice->seen = NULL;
+    if (object == NULL)
+        return;
+    slice->seen = json_object(slice->arena);
+    json_set_str(json_add_object(slice->seen, "metadata"), "resourceVersion",
+                 json_str(object, "metadata.resourceVersion", ""));
+    json_set_copy(slice->seen, "endpoints", json_get(object, "endpoints"));
+}
+
+static void go(struct slice *slice);
+
+static void on_written(void *arg, const cJSON *body, const struct error *err)
+{
+    struct slice *slice = arg;
+    slice->call = NULL;
+    if (err->class == 0) {
+        slice->pause_ms = 0;
+        see(slice, body);
+        go(slice);
+        return;
+    }
+    /* On a conflict the watch brings the newer one; the pause is for a watch that is late. */
+    slice->pause_ms = slice->pause_ms == 0 ? FIRST_PAUSE_MS : slice->pause_ms * 2;
+    if (slice->pause_ms > LONGEST_PAUSE_MS)
+        slice->pause_ms = LONGEST_PAUSE_MS;
+    if (err->class != ERR_CONFLICT)
+        log_failure(err, "the read-write endpoint cannot be written", "slice", slice->name, NULL);
+    timer_arm(slice->retry, slice->pause_ms);
+}
+
+static void write_slice(struct slice *slice)
+{
+    AUTO_ARENA arena = arena_new();
+    struct slice_options options = {slice->namespace, slice->name, slice->ip, slice->pod,
+                                    slice->pod_uid};
+    const struct kube_kind *kind = kube_kind_find("discovery.k8s.io/v1", "EndpointSlice");
+    struct kube_request request = {
+        .method = KUBE_PATCH_MERGE,
+        .path = kube_path(arena, kind, slice->namespace, slice->name, NULL),
+        .query = "fieldManager=" AGENT_MANAGER,
+        .body = slice_body(arena, slice->seen, slice->want, &options),
+        .timeout_ms = 5000};
+    log_info("pointing read-write traffic", "slice", slice->name, "to",
+             slice->want == SLICE_SELF ? slice->ip : "nobody", NULL);
+    slice->call = kube_call_start(slice->kube, &request, on_written, slice);
+}
+
+static void go(struct slice *slice)
+{
+    bool settled = slice->want == SLICE_LEAVE ||
+                   (slice->seen != NULL && slice_matches(slice->seen, slice->want, slice->ip));
+    bool was_settled = slice->settled;
+    slice->settled = settled;
+    if (!settled && slice->seen != NULL && slice->call == NULL &&
+        !evtimer_pending(slice->retry, NULL))
+        write_slice(slice);
+    if (settled != was_settled)
+        slice->changed(slice->arg);
+}
+
+static void on_retry(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd, (void)what;
+    go(arg);
+}
+
+static void on_upsert(void *arg, const cJSON *object)
+{
+    struct slice *slice = arg;
+    see(slice, object);
+    go(slice);
+}
+
+static void on_remove(void *arg, const cJSON *object)
+{
+    (void)object;
+    struct slice *slice = arg;
+    see(slice, NULL); /* the operator makes it again, and the watch will tell */
+    go(slice);
+}
+
+static void on_trouble(void *arg, const struct error *err)
+{
+    struct slice *slice = arg;
+    log_failure(err, "watching the read-write endpoint", "slice", slice->name, NULL);
+}
+
+struct slice *slice_new(struct event_base *loop, struct kube *kube,
+                        const struct slice_options *options, void (*changed)(void *arg),
+                        void *arg)
+{
+    struct slice *slice = xcalloc(1, sizeof *slice);
+    slice->loop = loop;
+    slice->kube = kube;
+    slice->changed = changed;
+    slice->arg = arg;
+    slice->settled = true;
+    slice->retry = evtimer_new(loop, on_retry, slice);
+    snprintf(slice->namespace, sizeof slice->namespace, "%s", options->namespace);
+    snprintf(slice->name, sizeof slice->name, "%s", options->name);
+    snprintf(slice->ip, sizeof slice->ip, "%s", options->ip);
+    snprintf(slice->pod, sizeof slice->pod, "%s", options->pod);
+    snprintf(slice->pod_uid, sizeof slice->pod_uid, "%s", options->pod_uid);
+    return slice;
+}
+
+void slice_free(struct slice *slice)
+{
+    if (slice == NULL)
+        return;
+    if (slice->call != NULL)
+        kube_call_cancel(slice->call);
+    kube_watch_free(slice->watch);
+    event_free(slice->retry);
+    arena_free(slice->arena);
+    free(slice);
+}
+
+static void begin_watch(struct slice *slice)
+{
+    AUTO_ARENA arena = arena_new();
+    struct kube_watch_options options = {
+        .kind = kube_kind_find("discovery.k8s.io/v1", "EndpointSlice"),
+        .namespace = slice->namespace,
+        .field_selector = arena_printf(arena, "metadata.name=%s", slice->name)};
+    struct kube_watch_handlers handlers = {.upsert = on_upsert, .remove = on_remove,
+                                           .trouble = on_trouble};
+    slice->watch = kube_watch_new(slice->kube, &options, &handlers, slice);
+}
+
+void slice_set(struct slice *slice, enum slice_want want)
+{
+    if (slice->want == want)
+        return;
+    slice->want = want;
+    if (slice->watch == NULL && want != SLICE_LEAVE)
+        begin_watch(slice);
+    go(slice);
+}
+
+bool slice_settled(const struct slice *slice)
+{
+    return slice->settled;
+}

@@ -1,0 +1,345 @@
+/*
+ * What a running server needs besides running: its roles, slots and database, the read-write
+ * endpoint, the pace of the monitor, the report on the pod, the status on the lease, and the answer
+ * to the readiness probe. Everything is looked at anew on each turn and only differences act.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "api/names.h"
+#include "base/hash.h"
+#include "instance/agent.h"
+
+enum {
+    QUICK_PERIOD_MS = 200,
+    RELOAD_PERIOD_MS = 25,
+    REPLICA_PERIOD_MS = 5000,
+    STALE_ANSWER_MS = 15000,
+    ROLES_FIRST_PAUSE_MS = 1000,
+    ROLES_LONGEST_PAUSE_MS = 30000,
+};
+
+static bool is_primary(const struct agent *agent)
+{
+    const struct monitor_view *view = monitor_view(agent->monitor);
+    return server_state(agent->server) == SERVER_UP && view->answered && !view->in_recovery &&
+           agent->running == ROLE_PRIMARY;
+}
+
+static bool holds_lease(const struct agent *agent)
+{
+    return agent->lease != NULL && lease_view(agent->lease)->state == LEASE_HELD;
+}
+
+/* While the API is away nobody else can have taken the lease of the recorded holder. */
+static bool may_serve_writes(const struct agent *agent)
+{
+    if (holds_lease(agent))
+        return true;
+    enum lease_state state = agent->lease ? lease_view(agent->lease)->state : LEASE_UNKNOWN;
+    return (state == LEASE_UNKNOWN || state == LEASE_ABSENT) &&
+           agent->record.role == ROLE_PRIMARY;
+}
+
+/* ---- roles, slots, database ---- */
+
+static void hash_of_duty(struct agent *agent, char ret_hash[17])
+{
+    const struct settings_view *view = settings_view(agent->settings);
+    AUTO_ARENA arena = arena_new();
+    char *text = arena_printf(arena, "%s\n%s\n%s", view->verifiers, view->config.database,
+                              view->config.owner);
+    for (size_t i = 0; i < view->config.member_count; i++)
+        text = arena_printf(arena, "%s\n%s", text, view->config.members[i].name);
+    snprintf(ret_hash, 17, "%s", hash_hex16(arena, text, strlen(text)));
+}
+
+static bool slot_is_wanted(const struct agent *agent, struct arena *arena, const char *slot)
+{
+    const struct cluster_config *config = &settings_view(agent->settings)->config;
+    for (size_t i = 0; i < config->member_count; i++)
+        if (strcmp(config->members[i].name, agent->options.name) != 0 &&
+            strcmp(name_slot(arena, config->members[i].name), slot) == 0)
+            return true;
+    return false;
+}
+
+static bool slot_is_ours(const struct agent *agent, struct arena *arena, const char *slot)
+{
+    const char *cluster = settings_view(agent->settings)->config.cluster;
+    for (int ordinal = 1; ordinal <= INSTANCES_MAX; ordinal++)
+        if (strcmp(name_slot(arena, name_instance(arena, cluster, ordinal)), slot) == 0)
+            return true;
+    return false;
+}
+
+/* A slot that was invalidated, or whose member left and which is not in use any more. */
+static bool slots_need_work(const struct agent *agent)
+{
+    const struct monitor_view *view = monitor_view(agent->monitor);
+    AUTO_ARENA arena = arena_new();
+    for (int i = 0; i < view->slot_count; i++) {
+        const struct monitor_slot *slot = &view->slots[i];
+        if (slot->active || !slot_is_ours(agent, arena, slot->name))
+            continue;
+        if (strcmp(slot->wal_status, "lost") == 0 || !slot_is_wanted(agent, arena, slot->name))
+            return true;
+    }
+    return false;
+}
+
+static void on_wrote(void *arg)
+{
+    struct agent *agent = arg;
+    agent->wrote = true;
+    agent_kick(agent);
+}
+
+static void on_roles_done(void *arg, const struct error *err)
+{
+    struct agent *agent = arg;
+    roles_free(agent->roles);
+    agent->roles = NULL;
+    if (err->class == 0) {
+        agent_forget_trouble(&agent->roles_trouble);
+        memcpy(agent->verifiers_hash, agent->next_verifiers_hash, sizeof agent->verifiers_hash);
+        /* Without verifiers there are no roles yet, whatever else was made. */
+        agent->bootstrapped = agent->verifiers_hash[0] != '\0';
+        if (agent->lease != NULL)
+            lease_renew_now(agent->lease); /* replicas wait for this to clone */
+    } else {
+        agent->roles_hash[0] = '\0';
+        agent_note_trouble(agent, &agent->roles_trouble, err->reason, err->text,
+                           ROLES_FIRST_PAUSE_MS, ROLES_LONGEST_PAUSE_MS);
+    }
+    monitor_poll_now(agent->monitor);
+    agent_kick(agent);
+}
+
+static void tend_roles(struct agent *agent)
+{
+    const struct settings_view *view = settings_view(agent->settings);
+    char hash[17];
+    settings_fetch_verifiers(agent->settings);
+    hash_of_duty(agent, hash);
+    bool due = strcmp(hash, agent->roles_hash) != 0 || slots_need_work(agent);
+    if (agent->roles != NULL || !due || agent_in_pause(&agent->roles_trouble))
+        return;
+    memcpy(agent->roles_hash, hash, sizeof hash);
+    snprintf(agent->next_verifiers_hash, sizeof agent->next_verifiers_hash, "%s",
+             view->verifiers_hash);
+    struct roles_input input = {.socket_dir = agent->options.run_dir, .port = agent->options.port,
+                                .instance = agent->options.name, .config = &view->config,
+                                .verifiers = view->verifiers};
+    struct roles_handlers handlers = {on_wrote, on_roles_done, agent};
+    agent->roles = roles_start(agent->loop, &input, &handlers);
+}
+
+static void forget_run(struct agent *agent)
+{
+    roles_free(agent->roles);
+    agent->roles = NULL;
+    agent->wrote = false;
+    agent->roles_hash[0] = '\0';
+}
+
+/* ---- endpoint, pace ---- */
+
+static enum slice_want wanted_slice(const struct agent *agent)
+{
+    if (!holds_lease(agent))
+        return SLICE_LEAVE;
+    if (agent->stopping)
+        return SLICE_EMPTY;
+    if (is_primary(agent) && agent->wrote)
+        return SLICE_SELF;
+    /* A crash of postgres in place leaves it: the address is right, and back in a moment. What
+     * stands there from an earlier pod is wrong. */
+    return agent->served ? SLICE_SELF : SLICE_EMPTY;
+}
+
+static void tend_slice(struct agent *agent)
+{
+    if (agent->slice == NULL || agent->options.pod_ip == NULL)
+        return;
+    enum slice_want want = wanted_slice(agent);
+    agent->served |= want == SLICE_SELF;
+    slice_set(agent->slice, want);
+}
+
+static int wanted_period(const struct agent *agent)
+{
+    const struct monitor_view *view = monitor_view(agent->monitor);
+    if (agent->job.running && strcmp(agent->job.name, "reload") == 0)
+        return RELOAD_PERIOD_MS;
+    if (!view->answered || !view->pending_known)
+        return QUICK_PERIOD_MS;
+    if (!view->in_recovery)
+        return settings_view(agent->settings)->config.lease_seconds * 1000 / 3;
+    return view->streaming ? REPLICA_PERIOD_MS : QUICK_PERIOD_MS * 5;
+}
+
+void tend_running(struct agent *agent)
+{
+    const struct monitor_view *view = monitor_view(agent->monitor);
+    tend_slice(agent);
+    if (server_state(agent->server) != SERVER_UP) {
+        monitor_stop(agent->monitor);
+        forget_run(agent);
+        return;
+    }
+    monitor_start(agent->monitor);
+    monitor_set_period(agent->monitor, wanted_period(agent));
+    configure_watch(agent);
+    if (view->streaming)
+        agent_forget_trouble(&agent->stream_trouble);
+    if (is_primary(agent) && may_serve_writes(agent) && !agent->stopping)
+        tend_roles(agent);
+    else if (view->answered && view->in_recovery)
+        forget_run(agent);
+    if (view->pending_known && !view->pending_restart && !agent->config.stale &&
+        !agent->stopping)
+        configure_proven(agent);
+}
+
+/* ---- what is told ---- */
+
+void tend_notice(const struct agent *agent, const char **ret_reason, const char **ret_text)
+{
+    const struct settings_view *view = settings_view(agent->settings);
+    const struct {
+        const char *reason, *text;
+    } notices[] = {
+        {agent->config.fault.reason, agent->config.fault.text},
+        {view->fault.reason, view->fault.text},
+        {agent->roles_trouble.reason, agent->roles_trouble.text},
+        {agent->stream_trouble.reason, agent->stream_trouble.text},
+        {view->password_fault.reason[0] ? view->password_fault.reason : "PasswordInvalid",
+         agent->running == ROLE_REPLICA ? view->password_fault.text : ""},
+    };
+    *ret_reason = *ret_text = "";
+    for (size_t i = 0; i < sizeof notices / sizeof notices[0]; i++) {
+        if (notices[i].text[0] != '\0') {
+            *ret_reason = notices[i].reason;
+            *ret_text = notices[i].text;
+            return;
+        }
+    }
+}
+
+static const char *told_role(const struct agent *agent)
+{
+    if (server_state(agent->server) != SERVER_DOWN && agent->running != ROLE_NONE)
+        return volume_role_name(is_primary(agent) ? ROLE_PRIMARY : agent->running);
+    if (agent->volume_state == VOLUME_DATA)
+        return volume_role_name(agent->record.role);
+    enum lease_state state = agent->lease ? lease_view(agent->lease)->state : LEASE_UNKNOWN;
+    return state == LEASE_OTHER ? "replica" : "";
+}
+
+void tend_report(struct agent *agent, const struct decision *decision)
+{
+    if (agent->reporter == NULL)
+        return;
+    AUTO_ARENA arena = arena_new();
+    const struct monitor_view *view = monitor_view(agent->monitor);
+    bool has_data = agent->volume_state == VOLUME_DATA && agent->control_seen;
+    const char *role = told_role(agent);
+    struct instance_report report = {
+        .instance = agent->options.name,
+        .role = role,
+        .phase = decision->phase,
+        .reason = decision->reason,
+        .message = decision->message,
+        .system_identifier = has_data ? agent->control.system_identifier : "",
+        .postgres_version = agent->binaries.version,
+        .timeline = view->answered ? view->timeline : has_data ? agent->control.timeline : 0,
+        .epoch = agent->record.epoch,
+        .config_hash = agent->config.known == KNOWN_GOOD ? agent->config.hash : "",
+        .verifiers_hash = agent->bootstrapped ? agent->verifiers_hash : "",
+        .restart_token = agent->restart_token,
+        .pending_restart = view->pending_known && view->pending_restart,
+        .pending_parameters = view->pending_known ? view->pending_parameters : "",
+        .bootstrapped = agent->bootstrapped && strcmp(role, "primary") == 0,
+    };
+    reporter_set(agent->reporter, json_canonical(arena, report_instance_encode(arena, &report)),
+                 role);
+}
+
+static const struct monitor_replica *find_replica(const struct monitor_view *view,
+                                                  const char *name)
+{
+    for (int i = 0; i < view->replica_count; i++)
+        if (strcmp(view->replicas[i].name, name) == 0)
+            return &view->replicas[i];
+    return NULL;
+}
+
+static const char *slot_status(const struct monitor_view *view, const char *slot)
+{
+    for (int i = 0; i < view->slot_count; i++)
+        if (strcmp(view->slots[i].name, slot) == 0)
+            return view->slots[i].wal_status;
+    return "";
+}
+
+cJSON *tend_primary_status(void *arg, struct arena *arena)
+{
+    struct agent *agent = arg;
+    const struct monitor_view *view = monitor_view(agent->monitor);
+    const struct cluster_config *config = &settings_view(agent->settings)->config;
+    if (!is_primary(agent))
+        return NULL;
+    struct primary_report report = {.timeline = view->timeline, .lsn = view->lsn};
+    report.replicas = arena_alloc(arena, (config->member_count + 1) * sizeof *report.replicas);
+    for (size_t i = 0; i < config->member_count; i++) {
+        const char *name = config->members[i].name;
+        const struct monitor_replica *replica = find_replica(view, name);
+        if (strcmp(name, agent->options.name) == 0)
+            continue;
+        report.replicas[report.replica_count++] = (struct replica_report){
+            .name = name,
+            .state = replica ? replica->state : "",
+            .lag_bytes = replica ? replica->lag_bytes : -1,
+            .slot_wal_status = slot_status(view, name_slot(arena, name))};
+    }
+    return report_primary_encode(arena, &report);
+}
+
+static bool answers(const struct agent *agent, char *text, size_t size)
+{
+    const struct monitor_view *view = monitor_view(agent->monitor);
+    if (agent->stopping || server_state(agent->server) != SERVER_UP) {
+        snprintf(text, size, "%s%s%s", agent->last_phase, agent->last_message[0] ? ": " : "",
+                 agent->last_message);
+        return false;
+    }
+    if (!view->answered || clock_boot_ms() - view->answered_ms > STALE_ANSWER_MS) {
+        snprintf(text, size, "PostgreSQL does not answer: %s",
+                 view->trouble.text[0] ? view->trouble.text : "no answer yet");
+        return false;
+    }
+    return true;
+}
+
+bool tend_ready(void *arg, char *text, size_t size)
+{
+    struct agent *agent = arg;
+    const struct monitor_view *view = monitor_view(agent->monitor);
+    if (!answers(agent, text, size))
+        return false;
+    if (view->in_recovery) {
+        bool wants_primary = agent->record.role == ROLE_PRIMARY;
+        snprintf(text, size, "%s", wants_primary    ? "waits for its promotion"
+                                   : view->streamed ? "replica: accepts reads"
+                                                    : "replica that has not streamed yet");
+        return view->streamed && !wants_primary;
+    }
+    if (!may_serve_writes(agent)) {
+        snprintf(text, size, "accepts writes, but does not hold the lease");
+        return false;
+    }
+    snprintf(text, size, "%s", agent->wrote ? "primary: accepts writes"
+                                            : "primary that has not written yet");
+    return agent->wrote;
+}
