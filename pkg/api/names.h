@@ -6,37 +6,42 @@
 
 #include "base/arena.h"
 
-#define API_GROUP       "pgkeel.dev"
-#define API_VERSION     "pgkeel.dev/v1alpha1"
-#define API_KIND        "PostgresCluster"
-#define API_PLURAL      "postgresclusters"
-#define FIELD_MANAGER   "pgkeel"          /* server-side apply by the operator */
-#define AGENT_MANAGER   "pgkeel-instance" /* what agents write: lease, -rw slice, pod status */
+#define API_GROUP     "pgkeel.dev"
+#define API_VERSION   "pgkeel.dev/v1alpha1"
+#define API_KIND      "PostgresCluster"
+#define API_PLURAL    "postgresclusters"
+#define FIELD_MANAGER "pgkeel"          /* server-side apply by the operator */
+#define AGENT_MANAGER "pgkeel-instance" /* what agents write: lease, -rw slice, pod status */
 
 /* Labels */
-#define LABEL_MANAGED_BY "app.kubernetes.io/managed-by" /* = pgkeel, on everything we own */
+#define LABEL_MANAGED_BY       "app.kubernetes.io/managed-by" /* = pgkeel, on everything we own */
 #define LABEL_MANAGED_BY_VALUE "pgkeel"
-#define LABEL_APP_NAME   "app.kubernetes.io/name" /* = postgresql */
-#define LABEL_CLUSTER    "pgkeel.dev/cluster"     /* = metadata.name of the cluster */
-#define LABEL_INSTANCE   "pgkeel.dev/instance"    /* = a-1 */
-#define LABEL_ROLE       "pgkeel.dev/role"        /* pod: primary | replica, set by the agent */
-#define LABEL_VOLUME     "pgkeel.dev/volume"      /* PVC: data | wal */
+#define LABEL_APP_NAME         "app.kubernetes.io/name" /* = postgresql */
+#define LABEL_CLUSTER          "pgkeel.dev/cluster"     /* = metadata.name of the cluster */
+#define LABEL_INSTANCE         "pgkeel.dev/instance"    /* = a-1 */
+#define LABEL_ROLE             "pgkeel.dev/role"   /* pod: primary | replica, set by the agent */
+#define LABEL_VOLUME           "pgkeel.dev/volume" /* PVC: data | wal */
 
 /* Annotations */
-#define ANN_APPLIED   "pgkeel.dev/applied"  /* hash of the intent that was last applied */
-#define ANN_TEMPLATE  "pgkeel.dev/template" /* StatefulSet: hash of the pod template without the
-                                               agent's image, so that an upgrade of the operator
-                                               restarts nobody */
-#define ANN_AGENT_IMAGE "pgkeel.dev/agent-image" /* StatefulSet: how and from which image the agent
-                                                   comes: "volume:IMAGE" or "install:IMAGE" */
-#define ANN_REPORT    "pgkeel.dev/report"   /* pod: struct instance_report as JSON, by the agent */
-#define ANN_BOOTSTRAP "pgkeel.dev/bootstrap" /* lease: {"instance":"a-1","mode":"initdb"|"existing"},
-                                                by the operator: who may take it while it was never
-                                                held */
-#define ANN_PRIMARY_STATUS "pgkeel.dev/primary-status" /* lease: struct primary_report as JSON */
-#define ANN_SYSTEM_ID "pgkeel.dev/system-identifier" /* PVC: what lives on it, by the operator */
-#define ANN_EPOCH     "pgkeel.dev/epoch"             /* PVC: epoch of the instance on it */
-#define ANN_LAST_ROLE "pgkeel.dev/last-role"         /* PVC: primary | replica */
+/* Hash of the intent that was last applied. */
+#define ANN_APPLIED "pgkeel.dev/applied"
+/* StatefulSet: hash of the pod template without the agent's image, so that an upgrade of the
+ * operator restarts nobody. */
+#define ANN_TEMPLATE "pgkeel.dev/template"
+/* StatefulSet: how and from which image the agent comes: "volume:IMAGE" or "install:IMAGE". */
+#define ANN_AGENT_IMAGE "pgkeel.dev/agent-image"
+/* Pod: struct instance_report as JSON, by the agent. */
+#define ANN_REPORT "pgkeel.dev/report"
+/* Lease: {"instance":"a-1","mode":"initdb"|"existing"}, by the operator: who may take it while it
+ * was never held. */
+#define ANN_BOOTSTRAP "pgkeel.dev/bootstrap"
+/* Lease: struct primary_report as JSON. */
+#define ANN_PRIMARY_STATUS "pgkeel.dev/primary-status"
+/* PVC of the data, by the operator: what lives on it, the epoch of the instance on it, and whether
+ * that was primary or replica. */
+#define ANN_SYSTEM_ID "pgkeel.dev/system-identifier"
+#define ANN_EPOCH     "pgkeel.dev/epoch"
+#define ANN_LAST_ROLE "pgkeel.dev/last-role"
 
 /* Keys of ConfigMap <cluster>-config */
 #define CONFIG_KEY_POSTGRESQL "postgresql.conf" /* shared by all instances */
@@ -46,17 +51,18 @@
 #define VERIFIERS_KEY "roles.json"
 
 /* Where pods mount things, and ports */
-#define POD_DATA_DIR   "/pgkeel/data"   /* PVC <instance>-data: PGDATA is pgdata/ below it */
-#define POD_WAL_DIR    "/pgkeel/wal"    /* PVC <instance>-wal: pg_wal is pg_wal/ below it */
-#define POD_RUN_DIR    "/pgkeel/run"    /* emptyDir: Unix socket (mode 0700), pid and temp files */
-#define POD_BIN_DIR    "/pgkeel/bin"    /* the agent's file, by image volume or init container */
-#define POD_CONFIG_DIR "/pgkeel/config" /* ConfigMap <cluster>-config */
-#define POD_TLS_DIR    "/pgkeel/tls"    /* Secret <cluster>-server: tls.crt tls.key ca.crt */
-#define POD_VERIFIERS_DIR   "/pgkeel/verifiers"   /* Secret <cluster>-verifiers */
-#define POD_REPLICATION_DIR "/pgkeel/replication" /* Secret <cluster>-replication: username, password */
+#define POD_DATA_DIR      "/pgkeel/data" /* PVC <instance>-data: PGDATA is pgdata/ below it */
+#define POD_WAL_DIR       "/pgkeel/wal"  /* PVC <instance>-wal: pg_wal is pg_wal/ below it */
+#define POD_RUN_DIR       "/pgkeel/run"  /* emptyDir: Unix socket (mode 0700), pid and temp files */
+#define POD_BIN_DIR       "/pgkeel/bin"  /* the agent's file, by image volume or init container */
+#define POD_CONFIG_DIR    "/pgkeel/config"    /* ConfigMap <cluster>-config */
+#define POD_TLS_DIR       "/pgkeel/tls"       /* Secret <cluster>-server: tls.crt tls.key ca.crt */
+#define POD_VERIFIERS_DIR "/pgkeel/verifiers" /* Secret <cluster>-verifiers */
+/* Secret <cluster>-replication: username, password */
+#define POD_REPLICATION_DIR "/pgkeel/replication"
 #define CONTAINER_POSTGRES "postgres"
-#define PORT_POSTGRES 5432
-#define PORT_AGENT    8008 /* /livez /readyz /startupz, plain HTTP */
+#define PORT_POSTGRES      5432
+#define PORT_AGENT         8008 /* /livez /readyz /startupz, plain HTTP */
 
 /* Roles that pgkeel makes inside PostgreSQL */
 #define ROLE_SUPERUSER   "postgres"
@@ -70,7 +76,8 @@ char *name_instance(struct arena *arena, const char *cluster, int ordinal);
 char *name_pod(struct arena *arena, const char *instance);
 char *name_data_pvc(struct arena *arena, const char *instance);
 char *name_wal_pvc(struct arena *arena, const char *instance);
-/* "<cluster>-<suffix>": rw ro r pods primary config verifiers ca server superuser app replication */
+/* "<cluster>-<suffix>": rw ro r pods primary config verifiers ca server superuser app
+ * replication */
 char *name_child(struct arena *arena, const char *cluster, const char *suffix);
 /* The ordinal of instance "a-3" of cluster "a", or 0 when it is none. */
 int name_ordinal(const char *cluster, const char *instance);

@@ -19,18 +19,18 @@ struct instance_report {
     const char *postgres_version;  /* "17.11" */
     int timeline;
     int64_t epoch;
-    const char *config_hash;     /* cluster_config.config_hash that postgres runs with */
-    const char *verifiers_hash;  /* hash of roles.json that was applied (primary) */
-    const char *restart_token;   /* the last token obeyed */
-    bool pending_restart;        /* pg_settings says so */
+    const char *config_hash;        /* cluster_config.config_hash that postgres runs with */
+    const char *verifiers_hash;     /* hash of roles.json that was applied (primary) */
+    const char *restart_token;      /* the last token obeyed */
+    bool pending_restart;           /* pg_settings says so */
     const char *pending_parameters; /* "max_connections, shared_buffers" */
-    bool bootstrapped;           /* primary: roles and database are there */
+    bool bootstrapped;              /* primary: roles and database are there */
 };
 
 struct replica_report {
-    const char *name;  /* application_name = instance */
-    const char *state; /* pg_stat_replication.state, "streaming"; "" when not connected */
-    int64_t lag_bytes; /* pg_current_wal_lsn - replay_lsn; -1 unknown */
+    const char *name;            /* application_name = instance */
+    const char *state;           /* pg_stat_replication.state, "streaming"; "" when not connected */
+    int64_t lag_bytes;           /* pg_current_wal_lsn - replay_lsn; -1 unknown */
     const char *slot_wal_status; /* pg_replication_slots.wal_status */
 };
 
@@ -67,8 +67,8 @@ struct bootstrap_grant {
 };
 
 cJSON *report_instance_encode(struct arena *arena, const struct instance_report *report);
-int report_instance_decode(struct arena *arena, const char *json, struct instance_report *ret_report,
-                           struct error *err);
+int report_instance_decode(struct arena *arena, const char *json,
+                           struct instance_report *ret_report, struct error *err);
 cJSON *report_primary_encode(struct arena *arena, const struct primary_report *report);
 int report_primary_decode(struct arena *arena, const char *json, struct primary_report *ret_report,
                           struct error *err);

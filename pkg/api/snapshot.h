@@ -22,7 +22,7 @@ struct seen_object {
 struct seen_pvc {
     bool there, deleting;
     const char *name, *uid;
-    const char *phase;           /* Pending Bound Lost */
+    const char *phase; /* Pending Bound Lost */
     const char *storage_class;
     int64_t requested_bytes, capacity_bytes;
     const char *resize_message;  /* of a Resizing / FileSystemResizePending / error condition */
@@ -36,8 +36,9 @@ struct seen_pvc {
 struct seen_pod {
     bool there, ready, deleting;
     const char *name, *uid, *node, *ip, *phase, *revision; /* controller-revision-hash */
-    const char *waiting_reason, *waiting_message; /* ImagePullBackOff, CreateContainerConfigError… */
-    const char *unschedulable_message;            /* PodScheduled=False */
+    const char *waiting_reason,
+        *waiting_message;              /* ImagePullBackOff, CreateContainerConfigError… */
+    const char *unschedulable_message; /* PodScheduled=False */
     int restarts;
     int64_t created_ms;
 };
@@ -60,8 +61,8 @@ struct seen_instance {
 struct seen_lease {
     bool there;
     const char *uid, *resource_version;
-    const char *holder;      /* "a-1/<pod uid>", "" when never held or released */
-    int64_t transitions;     /* the epoch */
+    const char *holder;  /* "a-1/<pod uid>", "" when never held or released */
+    int64_t transitions; /* the epoch */
     bool granted;
     struct bootstrap_grant grant;
     bool reported;
@@ -70,9 +71,9 @@ struct seen_lease {
 
 /* What `credentials` found in the Secrets, read by name. No password is in here. */
 struct seen_credentials {
-    bool complete;             /* all Secrets are there and whole */
-    const char *reason;        /* CamelCase when not */
-    const char *message;       /* names the Secret, the key and the remedy */
+    bool complete;              /* all Secrets are there and whole */
+    const char *reason;         /* CamelCase when not */
+    const char *message;        /* names the Secret, the key and the remedy */
     const char *verifiers_json; /* roles.json; "" until complete */
     const char *verifiers_hash;
     const char *ca_pem;
@@ -92,6 +93,6 @@ struct snapshot {
     const char *rw_address; /* what the -rw EndpointSlice points at, "" when empty */
     const cJSON *status;    /* status as it stands in the API; NULL when none */
     /* Facts of the server that shape the objects */
-    bool image_volumes;        /* the server offers image volumes */
-    const char *agent_image;   /* image of the operator itself */
+    bool image_volumes;      /* the server offers image volumes */
+    const char *agent_image; /* image of the operator itself */
 };

@@ -1,20 +1,10 @@
 /* libyaml's events -> cJSON trees, without recursion: a stack of open collections. */
-#include "base/yaml.h"
+#include "base/yaml_lines.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #include <yaml.h>
-
-struct place {
-    const cJSON *node;
-    int line, column;
-};
-
-struct yaml_lines {
-    struct place *places; /* sorted by address once the stream is read */
-    size_t count, capacity;
-};
 
 /* A finished or open anchor; later ones of the same name win. */
 struct anchor {
@@ -33,8 +23,8 @@ struct frame {
     cJSON *merges; /* array of what << named; deleted with the frame */
     size_t anchor; /* index + 1 of the anchor on this collection */
     size_t nodes_before, bytes_before;
-    int height;         /* of the tallest child */
-    struct place *keys; /* mapping: children with the lines of their keys */
+    int height;              /* of the tallest child */
+    struct yaml_place *keys; /* mapping: children with the lines of their keys */
     size_t key_count, key_capacity;
 };
 
@@ -96,16 +86,14 @@ static int count_node(struct reader *reader, size_t nodes, size_t bytes)
     return 0;
 }
 
-static struct place place_at(const cJSON *node, yaml_mark_t mark)
+static struct yaml_place place_at(const cJSON *node, yaml_mark_t mark)
 {
-    return (struct place){node, (int)mark.line + 1, (int)mark.column + 1};
+    return (struct yaml_place){node, (int)mark.line + 1, (int)mark.column + 1};
 }
 
 static void note_line(struct reader *reader, const cJSON *node, yaml_mark_t mark)
 {
-    struct yaml_lines *lines = reader->lines;
-    lines->places = grow(lines->places, lines->count, &lines->capacity, sizeof *lines->places);
-    lines->places[lines->count++] = place_at(node, mark);
+    yaml_lines_add(reader->lines, place_at(node, mark));
 }
 
 static struct frame *top(struct reader *reader)
@@ -269,7 +257,7 @@ static int on_open(struct reader *reader, cJSON *node, const unsigned char *anch
 
 static int by_key(const void *a, const void *b)
 {
-    const struct place *x = a, *y = b;
+    const struct yaml_place *x = a, *y = b;
     int order = strcmp(x->node->string, y->node->string);
     if (order == 0)
         order = x->line != y->line ? x->line - y->line : x->column - y->column;
@@ -281,7 +269,7 @@ static int refuse_duplicates(struct reader *reader, struct frame *frame)
     if (frame->key_count > 1)
         qsort(frame->keys, frame->key_count, sizeof *frame->keys, by_key);
     for (size_t i = 1; i < frame->key_count; i++) {
-        const struct place *place = &frame->keys[i], *before = place - 1;
+        const struct yaml_place *place = &frame->keys[i], *before = place - 1;
         if (strcmp(place->node->string, before->node->string) == 0)
             return err_set(reader->err, ERR_UNREADABLE,
                            "line %d, column %d: key '%s' was already given on line %d", place->line,
@@ -324,6 +312,8 @@ static void drop_frame(struct frame *frame)
 static int on_close(struct reader *reader)
 {
     struct frame *frame = top(reader);
+    if (frame == NULL)
+        return fail(reader, "the end of a collection that was never begun");
     if (refuse_duplicates(reader, frame) < 0)
         return reader->err->class;
     const cJSON *merged;
@@ -399,13 +389,6 @@ static int on_event(struct reader *reader, const yaml_event_t *event)
     }
 }
 
-static int by_address(const void *a, const void *b)
-{
-    uintptr_t x = (uintptr_t)((const struct place *)a)->node;
-    uintptr_t y = (uintptr_t)((const struct place *)b)->node;
-    return (x > y) - (x < y);
-}
-
 struct documents {
     struct yaml_document *items;
     size_t count, capacity;
@@ -448,11 +431,6 @@ static int read_stream(struct reader *reader, struct documents *documents)
     return 0;
 }
 
-static void free_lines(void *lines)
-{
-    free(((struct yaml_lines *)lines)->places);
-}
-
 int yaml_parse(struct arena *arena, const char *text, size_t length,
                struct yaml_document **ret_documents, size_t *ret_count, struct error *err)
 {
@@ -463,16 +441,13 @@ int yaml_parse(struct arena *arena, const char *text, size_t length,
     struct documents documents = {0};
     reader->arena = arena;
     reader->err = err;
-    reader->lines = arena_alloc(arena, sizeof *reader->lines);
-    arena_defer(arena, free_lines, reader->lines);
+    reader->lines = yaml_lines_new(arena);
     if (!yaml_parser_initialize(&reader->parser))
         abort(); /* out of memory */
     yaml_parser_set_input_string(&reader->parser, (const unsigned char *)text, length);
     int class = read_stream(reader, &documents);
     if (class == 0) {
-        if (reader->lines->count > 1)
-            qsort(reader->lines->places, reader->lines->count, sizeof *reader->lines->places,
-                  by_address);
+        yaml_lines_finish(reader->lines);
         size_t bytes = documents.count * sizeof *documents.items;
         *ret_documents = arena_alloc(arena, bytes ? bytes : 1);
         if (bytes)
@@ -486,40 +461,4 @@ int yaml_parse(struct arena *arena, const char *text, size_t length,
     free(documents.items);
     free(reader);
     return class;
-}
-
-static int line_of_node(const struct yaml_lines *lines, const cJSON *node)
-{
-    struct place wanted = {.node = node};
-    if (lines->count == 0)
-        return 0;
-    const struct place *place =
-        bsearch(&wanted, lines->places, lines->count, sizeof wanted, by_address);
-    return place ? place->line : 0;
-}
-
-/* Cuts the last step off a path; false when nothing is left. */
-static bool cut_step(char *path)
-{
-    size_t length = strlen(path);
-    if (length == 0)
-        return false;
-    char *cut = path + length - 1;
-    bool quoted = length > 2 && strcmp(cut - 1, "\"]") == 0;
-    while (cut > path && (quoted ? strncmp(cut, "[\"", 2) != 0 : *cut != '.' && *cut != '['))
-        cut--;
-    *cut = '\0';
-    return true;
-}
-
-int yaml_line_of(const struct yaml_document *document, const char *path)
-{
-    char *rest = xstrdup(path);
-    int line = 0;
-    do {
-        const cJSON *node = json_get(document->tree, rest);
-        line = node ? line_of_node(document->lines, node) : 0;
-    } while (line == 0 && cut_step(rest));
-    free(rest);
-    return line ? line : document->line;
 }

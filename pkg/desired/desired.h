@@ -16,7 +16,8 @@ struct desired {
 };
 
 /* Hash of the pod template that instance `name` should have, without the agent's image and the way
- * it comes into the pod, so that an upgrade of the operator or of the API server restarts nobody. */
+ * it comes into the pod, so that an upgrade of the operator or of the API server restarts nobody.
+ */
 char *desired_template_hash(struct arena *arena, const struct snapshot *snapshot, const char *name);
 /* Hash over postgresql.conf + "\n" + pg_hba.conf, as agents echo it once it is loaded. */
 char *desired_config_hash(struct arena *arena, const struct snapshot *snapshot);

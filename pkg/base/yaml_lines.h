@@ -1,0 +1,15 @@
+/* Where each node of a YAML stream was written. Internal to the reader; yaml_line_of() asks it. */
+#pragma once
+
+#include "base/yaml.h"
+
+struct yaml_place {
+    const cJSON *node;
+    int line, column;
+};
+
+/* Lives as long as the arena. */
+struct yaml_lines *yaml_lines_new(struct arena *arena);
+void yaml_lines_add(struct yaml_lines *lines, struct yaml_place place);
+/* After the last one, before anybody asks. */
+void yaml_lines_finish(struct yaml_lines *lines);
