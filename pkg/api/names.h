@@ -47,6 +47,7 @@
 #define CONFIG_KEY_POSTGRESQL "postgresql.conf" /* shared by all instances */
 #define CONFIG_KEY_HBA        "pg_hba.conf"
 #define CONFIG_KEY_CLUSTER    "cluster.json" /* struct cluster_config */
+#define CONFIG_KEY_PASSWD     "passwd" /* mounted at /etc/passwd: images know nothing of our uid */
 /* Key of Secret <cluster>-verifiers: [{"name","verifier","superuser","replication","login"}] */
 #define VERIFIERS_KEY "roles.json"
 
@@ -60,6 +61,9 @@
 #define POD_VERIFIERS_DIR "/pgkeel/verifiers" /* Secret <cluster>-verifiers */
 /* Secret <cluster>-replication: username, password */
 #define POD_REPLICATION_DIR "/pgkeel/replication"
+/* Images disagree about the uid of postgres, so none of theirs is used; fsGroup makes the volumes
+ * belong to this one. */
+#define POD_UID_NUMBER     70000
 #define CONTAINER_POSTGRES "postgres"
 #define PORT_POSTGRES      5432
 #define PORT_AGENT         8008 /* /livez /readyz /startupz, plain HTTP */
