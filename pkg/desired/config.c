@@ -231,6 +231,12 @@ void build_config(struct build *build)
     cJSON *map = build_object(build, "v1", "ConfigMap", build_child(build, "config"), OWNED);
     cJSON *data = json_add_object(map, "data");
     json_set_str(data, CONFIG_KEY_CLUSTER, cluster_json(build));
+    /* initdb, and libpq's programs, refuse to run as a uid that has no name. */
+    json_set_str(data, CONFIG_KEY_PASSWD,
+                 arena_printf(build->arena,
+                              "root:x:0:0:root:/:/sbin/nologin\n"
+                              "postgres:x:%d:%d:PostgreSQL:" POD_RUN_DIR ":/bin/sh\n",
+                              POD_UID_NUMBER, POD_UID_NUMBER));
     json_set_str(data, CONFIG_KEY_HBA, config_hba(build->arena, build->spec));
     json_set_str(data, CONFIG_KEY_POSTGRESQL, config_postgresql(build->arena, build->spec));
 }

@@ -4,9 +4,6 @@
  */
 #include "desired/internal.h"
 
-/* Images disagree about the uid of postgres, so none of theirs is used; fsGroup makes the volumes
- * belong to this one. */
-enum { POD_UID = 70000 };
 /* Where the operator's image keeps the program; under POD_BIN_DIR when mounted as a volume. */
 #define AGENT_IN_IMAGE "/usr/bin/pgkeel"
 #define AGENT_COPIED   "/pgkeel"
@@ -14,19 +11,21 @@ enum { POD_UID = 70000 };
 struct mount {
     const char *volume, *path;
     bool read_only;
+    const char *sub_path; /* one file of the volume; NULL: all of it */
 };
 
 static const struct mount mounts[] = {
-    {"data", POD_DATA_DIR, false},
-    {"wal", POD_WAL_DIR, false},
-    {"bin", POD_BIN_DIR, true},
-    {"config", POD_CONFIG_DIR, true},
-    {"replication", POD_REPLICATION_DIR, true},
-    {"run", POD_RUN_DIR, false},
-    {"shm", "/dev/shm", false},
-    {"tls", POD_TLS_DIR, true},
-    {"tmp", "/tmp", false},
-    {"verifiers", POD_VERIFIERS_DIR, true},
+    {"data", POD_DATA_DIR, false, NULL},
+    {"wal", POD_WAL_DIR, false, NULL},
+    {"bin", POD_BIN_DIR, true, NULL},
+    {"config", POD_CONFIG_DIR, true, NULL},
+    {"config", "/etc/passwd", true, CONFIG_KEY_PASSWD},
+    {"replication", POD_REPLICATION_DIR, true, NULL},
+    {"run", POD_RUN_DIR, false, NULL},
+    {"shm", "/dev/shm", false, NULL},
+    {"tls", POD_TLS_DIR, true, NULL},
+    {"tmp", "/tmp", false, NULL},
+    {"verifiers", POD_VERIFIERS_DIR, true, NULL},
 };
 
 static cJSON *add_volume(cJSON *volumes, const char *name, const char *source)
@@ -90,6 +89,7 @@ static void add_mounts(const struct build *build, cJSON *container)
         json_set_str(mount, "mountPath", mounts[i].path);
         if (mounts[i].read_only)
             json_set_bool(mount, "readOnly", true);
+        json_set_str(mount, "subPath", mounts[i].sub_path);
     }
 }
 
@@ -241,9 +241,9 @@ static void add_security(cJSON *pod)
 {
     cJSON *security = json_add_object(pod, "securityContext");
     json_set_bool(security, "runAsNonRoot", true);
-    json_set_int(security, "runAsUser", POD_UID);
-    json_set_int(security, "runAsGroup", POD_UID);
-    json_set_int(security, "fsGroup", POD_UID);
+    json_set_int(security, "runAsUser", POD_UID_NUMBER);
+    json_set_int(security, "runAsGroup", POD_UID_NUMBER);
+    json_set_int(security, "fsGroup", POD_UID_NUMBER);
     json_set_str(security, "fsGroupChangePolicy", "OnRootMismatch");
     json_set_str(json_add_object(security, "seccompProfile"), "type", "RuntimeDefault");
 }
