@@ -20,6 +20,7 @@ cluster_up() {
     remember bin "$BIN"
     network_up
     certs_up
+    faults_undo
     say "start control plane (about 8 s)"
     machine_boot control
     start_component etcd control
@@ -30,6 +31,19 @@ cluster_up() {
     say "API server ready at https://$(machine_address control):6443"
     [[ $(setting controllers) == no ]] || cluster_complete
     say "cluster '$CLUSTER' is up; export KUBECONFIG=$KUBECONFIG_ADMIN"
+}
+
+# faults_undo: what a test froze or cut and did not put right.
+faults_undo() {
+    local machine component
+    for machine in $(machine_names); do
+        freeze_cgroup "$MACHINE_CGROUP/$machine" off
+        for component in $(components_of "$machine"); do
+            [[ $(component_state "$component" "$machine") != frozen ]] ||
+                signal_component "$component" "$machine" CONT
+        done
+        [[ $machine == control ]] || ! node_cut "$machine" || heal_node "$machine"
+    done
 }
 
 # cluster_settings NODES CONTROLLERS: what was asked for at the first 'up' holds until 'down';

@@ -98,6 +98,14 @@ freeze_cgroup() {
     fi
 }
 
+# thaw_below PATH: it and all under it; who is frozen does not notice that it was killed.
+thaw_below() {
+    local file
+    while read -r file; do
+        { [[ $file == */freezer.state ]] && echo THAWED || echo 0; } 2>/dev/null >"$file" || true
+    done < <(find "$CGROUP_TRACK/$1" -name freezer.state -o -name cgroup.freeze)
+}
+
 cgroup_frozen() {
     grep -qsx -e 'FROZEN' -e 1 "$CGROUP_TRACK/$1/freezer.state" "$CGROUP_TRACK/$1/cgroup.freeze"
 }
@@ -113,7 +121,7 @@ end_cgroup_once() {
     [[ -n $pids ]] || return 0
     # shellcheck disable=SC2086
     kill -KILL $pids 2>/dev/null || true
-    freeze_cgroup "$1" off
+    thaw_below "$1"
     return 1
 }
 
