@@ -94,6 +94,13 @@ static bool is_cut_off(int class)
     return class == ERR_TRANSPORT || class == ERR_TIMEOUT || class == ERR_OVERLOADED;
 }
 
+/* Server-side apply with the uid of an object that was replaced meanwhile is refused as a change of
+ * an immutable field (422); it only means: look again. */
+static bool is_replaced(const struct error *err)
+{
+    return err->class == ERR_INVALID && strstr(err->text, "metadata.uid") != NULL;
+}
+
 static void end_job(struct job *job, const struct error *err)
 {
     struct apply_run *run = job->run;
@@ -107,6 +114,8 @@ static void end_job(struct job *job, const struct error *err)
     if (err->class < 0) {
         err_wrap(&step->err, "%s %s '%s/%s'", verb_text(step), step->kind, run->owner->namespace,
                  step->name);
+        if (is_replaced(err))
+            step->err.class = ERR_CONFLICT;
         run->cut_off = run->cut_off || is_cut_off(err->class);
         run->set_failed = run->set_failed || strcmp(step->kind, "StatefulSet") == 0;
     }

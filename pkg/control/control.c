@@ -46,9 +46,21 @@ void control_pump(struct control *control)
     evtimer_add(control->pump_timer, &wait);
 }
 
+/* What is left of a pass whose cluster object is gone would only make orphans. */
+static void cull_passes(struct control *control)
+{
+    for (struct pass *pass = TAILQ_FIRST(&control->passes), *next; pass; pass = next) {
+        next = TAILQ_NEXT(pass, link);
+        const char *uid = observe_uid(control->observe, pass->key->namespace, pass->key->name);
+        if (uid == NULL || strcmp(uid, pass->snapshot.spec.uid) != 0)
+            pass_cancel(pass);
+    }
+}
+
 static void on_pump(evutil_socket_t fd, short what, void *arg)
 {
     (void)fd, (void)what;
+    cull_passes(arg);
     control_pump(arg);
 }
 

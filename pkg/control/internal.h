@@ -84,6 +84,7 @@ void pass_cancel(struct pass *pass);
 
 /* secrets.c: reads the Secrets by name, makes what is due, and goes on */
 bool secrets_due(const struct pass *pass);
+bool secrets_missed(const struct pass *pass); /* a pod waits for one */
 void secrets_start(struct pass *pass);
 void secrets_cancel(struct pass *pass);
 

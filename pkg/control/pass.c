@@ -265,7 +265,8 @@ static int64_t next_look(const struct pass *pass)
         due[0] = wall_to_boot(pass->model->next_ms);
     if (pass->known->renew_ms > 0)
         due[1] = wall_to_boot(pass->known->renew_ms);
-    if (pass->known->credentials_known && !pass->known->credentials.complete)
+    if (pass->known->credentials_known &&
+        (!pass->known->credentials.complete || secrets_missed(pass)))
         due[2] = clock_boot_ms() + CREDENTIALS_RETRY_MS;
     if (pass->known->doomed_ms > clock_boot_ms())
         due[3] = pass->known->doomed_ms;

@@ -17,6 +17,17 @@ struct slot { /* callback argument of one GET */
     int index;
 };
 
+/* A Secret that was deleted is missed by nobody until a pod wants to mount it. */
+bool secrets_missed(const struct pass *pass)
+{
+    for (size_t i = 0; i < pass->snapshot.instance_count; i++) {
+        const struct seen_pod *pod = &pass->snapshot.instances[i].pod;
+        if (pod->there && !pod->ready && strcasestr(pod->waiting_message, "secret") != NULL)
+            return true;
+    }
+    return false;
+}
+
 bool secrets_due(const struct pass *pass)
 {
     const struct known *known = pass->known;
@@ -28,7 +39,8 @@ bool secrets_due(const struct pass *pass)
     return !known->credentials_known || digest != known->read_digest ||
            (known->renew_ms > 0 && clock_wall_ms() >= known->renew_ms) ||
            age_ms >= pass->control->options->resync_seconds * INT64_C(800) ||
-           (!known->credentials.complete && age_ms >= CREDENTIALS_RETRY_MS / 2);
+           ((!known->credentials.complete || secrets_missed(pass)) &&
+            age_ms >= CREDENTIALS_RETRY_MS / 2);
 }
 
 static void go_on(struct pass *pass)

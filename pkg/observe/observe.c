@@ -136,6 +136,12 @@ void observe_count(const struct observe *observe, size_t *ret_clusters, size_t *
     observe_each(observe, count_one, ret_clusters);
 }
 
+const char *observe_uid(struct observe *observe, const char *namespace, const char *name)
+{
+    const struct cluster *cluster = cache_cluster(observe, namespace, name, false);
+    return cluster ? cluster->uid : NULL;
+}
+
 uint64_t observe_digest(struct observe *observe, const char *namespace, const char *name)
 {
     const struct cluster *cluster = cache_cluster(observe, namespace, name, false);

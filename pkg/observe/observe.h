@@ -42,7 +42,10 @@ bool observe_snapshot(struct observe *observe, struct arena *arena, const char *
                       const char *name, const struct api_defaults *defaults,
                       struct snapshot *ret_snapshot);
 
-/* Another value whenever spec, labels or annotations of the cluster object changed; 0: not there. */
+/* uid of the cluster object, NULL when it is not there; good until the caches change. */
+const char *observe_uid(struct observe *observe, const char *namespace, const char *name);
+/* Another value whenever spec, labels or annotations of the cluster object changed; 0: not there.
+ */
 uint64_t observe_digest(struct observe *observe, const char *namespace, const char *name);
 
 /* The API server answered a write of ours with this object. */

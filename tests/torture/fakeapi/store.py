@@ -146,7 +146,7 @@ class Store:
                 meta["generation"] = 1
             for field in ("managedFields", "resourceVersion", "deletionTimestamp"):
                 meta.pop(field, None)
-            kinds.set_defaults(kind, obj, len(self.births))
+            kinds.set_defaults(kind, obj)
             if owners is None:
                 owners = fields.Owners()
                 owners.updated(kind.kind, {}, obj, manager, "", self.stamp())
@@ -155,7 +155,14 @@ class Store:
             meta["resourceVersion"] = self._bump()
             self.records[key] = Record(obj, owners)
             self._publish(kind, "ADDED", obj, None)
+            self._collect_orphan(kind, obj)
             return obj
+
+    def _collect_orphan(self, kind, obj):
+        """What comes after its owners are gone is removed, as the garbage collector would."""
+        references = obj["metadata"].get("ownerReferences") or []
+        if references and not any(self._alive(r["uid"]) for r in references):
+            self._remove(kind, obj)
 
     def _check_namespace(self, kind, namespace, name):
         record = self.find(kinds.BY_KIND["Namespace"], "", namespace)
@@ -351,6 +358,18 @@ class Store:
                 if (child_kind, namespace, name) in self.records:
                     self.delete(child_kind, namespace, name)
         return last
+
+    def collect(self):
+        """Objects whose owners are all gone go too, whenever they were made."""
+        with self.lock:
+            alive = {r.obj["metadata"]["uid"] for r in self.records.values()}
+            for (kind, namespace, name), record in list(self.records.items()):
+                meta = record.obj["metadata"]
+                owners = meta.get("ownerReferences") or []
+                if owners and not meta.get("deletionTimestamp") and \
+                        not any(o["uid"] in alive for o in owners) and \
+                        (kind, namespace, name) in self.records:
+                    self.delete(kind, namespace, name)
 
     def finish_pod(self, namespace, name):
         """The kubelet's last word: a deleted pod's containers are gone."""
