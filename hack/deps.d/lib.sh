@@ -19,6 +19,16 @@ cache_dir() {
     (cd "$base" && pwd)
 }
 
+# usage SCRIPT: the comment at its head.
+usage() { sed -n '2,/^[^#]/ { s/^# \{0,1\}//p }' "$1"; }
+
+# keep_recent FOLDER: marks it as used, and drops its neighbours of other content hashes that nobody
+# has used for two weeks.
+keep_recent() {
+    touch "$1"
+    find "$(dirname "$1")" -mindepth 1 -maxdepth 1 ! -path "$1" -mtime +14 -exec rm -rf {} +
+}
+
 # hash_of FILE...: one short name for the contents of files, and of whatever stands on stdin.
 hash_of() {
     { cat; sha256sum -- "$@" | cut -d' ' -f1; } | sha256sum | cut -c1-16
@@ -60,7 +70,8 @@ with_lock() {
     mkdir -p "$(dirname "$file")"
     (
         flock -n 9 || { say "waiting for another run that holds $file"; flock 9; }
-        "$@"
+        # The lock stays with this shell: a child that outlives the command must not hold it on.
+        "$@" 9>&-
     ) 9>"$file"
 }
 

@@ -11,10 +11,12 @@ debian_tree() {
     apt-config dump | grep -E '^Acquire::(http|https|ftp|Check|Retries|Max)' >"$options" || true
     apt_lines deb "$suite" >"$options.list" || return
     say "fetching Debian $suite packages: $*"
+    # Descriptors that this shell inherited are closed: mmdebstrap hands the next free one to a sh that
+    # understands one digit only.
     if ! run_logged "$log" nice -n 10 mmdebstrap --variant="$variant" --aptopt="$options" \
         --include="$(tr ' ' , <<<"$*")" --dpkgopt='path-exclude=/usr/share/doc/*' \
         --dpkgopt='path-exclude=/usr/share/man/*' --dpkgopt='path-exclude=/usr/share/locale/*' \
-        "$suite" "$out.new.tar" "$options.list"; then
+        "$suite" "$out.new.tar" "$options.list" 3>&- 4>&- 5>&- 6>&- 7>&- 8>&- 9>&-; then
         rm -f "$out.new.tar"
         return 1
     fi
