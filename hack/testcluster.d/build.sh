@@ -10,7 +10,7 @@ tools_hash() {
 }
 
 # A cluster keeps the binaries it came up with, however the sources change meanwhile.
-BIN=$(setting bin) || BIN=$CACHE/$(tools_hash)/bin
+BIN=$(setting bin) && [[ -e $BIN/done ]] || BIN=$CACHE/$(tools_hash)/bin
 
 tools_up() {
     [[ -e /etc/debian_version ]] || die "needs Debian 12 or newer: packages come from apt-get"
