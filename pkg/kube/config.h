@@ -1,6 +1,6 @@
 /*
- * Where the API server is and how to prove who we are: kubeconfig files (KUBECONFIG lists are merged
- * as kubectl does) or the pod's own service account. Secrets in here are wiped on free.
+ * Where the API server is and how to prove who we are: kubeconfig files (KUBECONFIG lists are
+ * merged as kubectl does) or the pod's own service account. Secrets in here are wiped on free.
  */
 #pragma once
 
@@ -15,7 +15,7 @@ enum kube_interactive {
     KUBE_INTERACTIVE_ALWAYS,
 };
 
-struct kube_exec { /* client.authentication.k8s.io exec credential plugin */
+struct kube_exec {           /* client.authentication.k8s.io exec credential plugin */
     const char *api_version; /* "client.authentication.k8s.io/v1" or ".../v1beta1" */
     const char *command;     /* absolute, or a plain name that is looked up in PATH */
     const char **args;       /* NULL-ended */
@@ -23,22 +23,22 @@ struct kube_exec { /* client.authentication.k8s.io exec credential plugin */
     const char *install_hint;
     bool provide_cluster_info;
     enum kube_interactive interactive; /* interactiveMode */
-    const char *cluster_info; /* JSON for spec.cluster; NULL unless provide_cluster_info */
+    const char *cluster_info;          /* JSON for spec.cluster; NULL unless provide_cluster_info */
 };
 
 struct kube_config {
-    const char *server;             /* https://host:port[/path] */
-    const char *tls_server_name;    /* NULL: the host of server */
-    const char *ca_pem;             /* NULL: the system's CAs */
+    const char *server;                           /* https://host:port[/path] */
+    const char *tls_server_name;                  /* NULL: the host of server */
+    const char *ca_pem;                           /* NULL: the system's CAs */
     const char *client_cert_pem, *client_key_pem; /* NULL when none */
-    const char *token;              /* NULL when none */
-    const char *token_file;         /* reread: it rotates; goes before token */
-    const char *username, *password;/* basic auth; NULL when none */
+    const char *token;                            /* NULL when none */
+    const char *token_file;                       /* reread: it rotates; goes before token */
+    const char *username, *password;              /* basic auth; NULL when none */
     const char *proxy_url;
-    const struct kube_exec *exec;   /* NULL when none */
-    const char **impersonate;       /* NULL-ended "Impersonate-User: x" lines; NULL when none */
-    const char *namespace;          /* default namespace of the context, or of the pod */
-    bool insecure;                  /* insecure-skip-tls-verify: only when options allow it */
+    const struct kube_exec *exec; /* NULL when none */
+    const char **impersonate;     /* NULL-ended "Impersonate-User: x" lines; NULL when none */
+    const char *namespace;        /* default namespace of the context, or of the pod */
+    bool insecure;                /* insecure-skip-tls-verify: only when options allow it */
 };
 
 struct kube_config_options {
@@ -53,6 +53,7 @@ void kube_config_copy(struct arena *arena, const struct kube_config *config,
                       struct kube_config *ret_copy);
 /* Keeps text until the arena is freed and overwrites it then. Returns text; NULL is fine. */
 char *kube_secret(struct arena *arena, char *text);
-/* Errors name the file and the field ("kubeconfig '/x': users[2].user.client-key-data: not base64"). */
+/* Errors name the file and the field ("kubeconfig '/x': users[2].user.client-key-data: not
+ * base64"). */
 int kube_config_load(struct arena *arena, const struct kube_config_options *options,
                      struct kube_config *ret_config, struct error *err);

@@ -58,7 +58,7 @@ struct kube {
     struct kube_calls calls;
     CURL *idle[KUBE_IDLE_HANDLES];
     int idle_count;
-    int verify_error;        /* why the server's certificate was refused last; X509_V_OK: was not */
+    int verify_error;       /* why the server's certificate was refused last; X509_V_OK: was not */
     int ended_since_trim;   /* requests; see transfer.c */
     bool watchlist_refused; /* the server does not know sendInitialEvents */
 };

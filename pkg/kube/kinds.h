@@ -15,8 +15,8 @@ struct kube_kind {
 
 /* NULL when unknown. */
 const struct kube_kind *kube_kind_find(const char *api_version, const char *kind);
-/* "/apis/apps/v1/namespaces/ns/statefulsets/name[/subresource]"; name, namespace, subresource may be
- * NULL. Segments are percent-encoded. */
+/* "/apis/apps/v1/namespaces/ns/statefulsets/name[/subresource]"; name, namespace, subresource may
+ * be NULL. Segments are percent-encoded. */
 char *kube_path(struct arena *arena, const struct kube_kind *kind, const char *namespace,
                 const char *name, const char *subresource);
 /* Percent-encodes a value for a query, e.g. a selector. */

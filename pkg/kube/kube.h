@@ -4,10 +4,10 @@
  * people run and for start-up.
  *
  * Errors are the API's own Status message; err->reason is its reason ("NotFound", "Conflict"), and
- * err->http_status its code. 429 and 503 carry Retry-After in err->retry_after_ms: the client itself
- * repeats a request only where the server refused it before looking at it: 429 with a short
- * Retry-After, at most 3 times, and once after 401 when a rotated token or the credential plugin can
- * give other credentials.
+ * err->http_status its code. 429 and 503 carry Retry-After in err->retry_after_ms: the client
+ * itself repeats a request only where the server refused it before looking at it: 429 with a short
+ * Retry-After, at most 3 times, and once after 401 when a rotated token or the credential plugin
+ * can give other credentials.
  */
 #pragma once
 
@@ -32,9 +32,9 @@ enum kube_method { KUBE_GET, KUBE_POST, KUBE_PUT, KUBE_PATCH_APPLY, KUBE_PATCH_M
 
 struct kube_request {
     enum kube_method method;
-    const char *path;  /* from kube_path() */
-    const char *query; /* without '?', already encoded; may be NULL */
-    const cJSON *body; /* may be NULL; serialised before the call returns */
+    const char *path;   /* from kube_path() */
+    const char *query;  /* without '?', already encoded; may be NULL */
+    const cJSON *body;  /* may be NULL; serialised before the call returns */
     bool metadata_only; /* GET/LIST: ask for PartialObjectMetadata */
     int timeout_ms;     /* 0: 30000 */
 };
@@ -65,9 +65,9 @@ struct kube_watch_options {
 };
 
 /*
- * A watch never ends by itself: it lists (WatchList with sendInitialEvents where offered, else paged
- * LIST), watches with bookmarks, resumes after a cut from the last resourceVersion, lists again
- * after 410, backs off with jitter, and gives a silent connection up after a stall deadline.
+ * A watch never ends by itself: it lists (WatchList with sendInitialEvents where offered, else
+ * paged LIST), watches with bookmarks, resumes after a cut from the last resourceVersion, lists
+ * again after 410, backs off with jitter, and gives a silent connection up after a stall deadline.
  *   begin(): a full list starts: what is not upserted until synced() does not exist any more.
  *   upsert(): ADDED or MODIFIED (or listed).  remove(): DELETED, with its last state.
  *   synced(): the list is complete.           trouble(): it failed and will try again by itself.
@@ -84,16 +84,17 @@ struct kube_watch *kube_watch_new(struct kube *kube, const struct kube_watch_opt
                                   const struct kube_watch_handlers *handlers, void *arg);
 void kube_watch_free(struct kube_watch *watch);
 
-/* Leader election on a Lease by compare-and-swap, as client-go does it: lease_seconds, renewed every
- * third of it, given up after two thirds without a renewal; an observed lease expires on our own
- * clock (CLOCK_BOOTTIME) only. After stopped() we are a candidate again. identity must be another for
- * each process: a lease under our own name is taken at once. Not to be freed in its callbacks. */
+/* Leader election on a Lease by compare-and-swap, as client-go does it: lease_seconds, renewed
+ * every third of it, given up after two thirds without a renewal; an observed lease expires on our
+ * own clock (CLOCK_BOOTTIME) only. After stopped() we are a candidate again. identity must be
+ * another for each process: a lease under our own name is taken at once. Not to be freed in its
+ * callbacks. */
 struct kube_elect;
 struct kube_elect_options {
     const char *namespace, *name, *identity;
     int lease_seconds;
-    void (*started)(void *arg);                      /* we lead */
-    void (*stopped)(void *arg, const char *why);     /* we do not any more: stop writing at once */
+    void (*started)(void *arg);                  /* we lead */
+    void (*stopped)(void *arg, const char *why); /* we do not any more: stop writing at once */
     void *arg;
 };
 struct kube_elect *kube_elect_new(struct kube *kube, const struct kube_elect_options *options);

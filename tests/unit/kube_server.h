@@ -23,7 +23,8 @@
 
 #define UNUSED __attribute__((unused))
 
-enum { DEADLINE_S = 20 };
+/* libevent reads a coarse clock: its timers may come early by so much. */
+enum { DEADLINE_S = 20, TIMER_SLACK_MS = 10 };
 
 struct server;
 
