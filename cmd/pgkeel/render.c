@@ -25,7 +25,7 @@ static const struct verb_option options[] = {
     [OPT_NAMESPACE] = {"namespace", 'n', "NAME",
                        "namespace of clusters that name none (default: default)"},
     [OPT_IMAGE] = {"agent-image", 0, "IMAGE", "the operator's image, from which the agent comes"},
-    [OPT_POSTGRES_IMAGE] = {"postgres-image", 0, "IMAGE",
+    [OPT_POSTGRES_IMAGE] = {"postgres-image-pattern", 0, "IMAGE",
                             "image of clusters that name none; %d is the major version"},
     [OPT_NO_IMAGE_VOLUMES] = {"no-image-volumes", 0, NULL,
                               "for servers that do not offer image volumes"},

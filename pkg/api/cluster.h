@@ -74,7 +74,7 @@ struct api_faults {
 
 struct api_defaults {
     /* Image for a PostgreSQL major when spec.postgres.image is absent; "%d" is the major.
-     * NULL: "localhost/postgres:%d". */
+     * NULL: "postgres:%d". */
     const char *image_pattern;
 };
 

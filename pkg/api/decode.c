@@ -383,7 +383,7 @@ int api_decode(struct arena *arena, const cJSON *object, const struct api_defaul
                struct cluster_spec *ret_spec, struct api_faults *ret_faults, struct error *err)
 {
     const char *pattern =
-        defaults && defaults->image_pattern ? defaults->image_pattern : "localhost/postgres:%d";
+        defaults && defaults->image_pattern ? defaults->image_pattern : "postgres:%d";
     struct shape_faults faults = {.arena = arena, .faults = ret_faults};
     const cJSON *spec = cJSON_GetObjectItemCaseSensitive(object, "spec");
     *ret_faults = (struct api_faults){0};

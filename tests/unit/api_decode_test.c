@@ -49,7 +49,7 @@ static void the_smallest_cluster_gets_defaults(void **state)
     assert_string_equal(spec.name, "a");
     assert_string_equal(spec.namespace, "default");
     assert_int_equal(spec.instances, 2);
-    assert_string_equal(spec.image, "localhost/postgres:17");
+    assert_string_equal(spec.image, "postgres:17");
     assert_string_equal(spec.image_pull_policy, "IfNotPresent");
     assert_int_equal(spec.storage.size_bytes, 1073741824);
     assert_null(spec.storage.storage_class);
