@@ -21,7 +21,7 @@ import uuid
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.dirname(HERE))
-sys.path.insert(0, os.path.join(os.path.dirname(HERE), "torture"))
+sys.path.append(os.path.join(os.path.dirname(HERE), "torture"))
 
 from fakeapi import kinds, server, store  # noqa: E402
 from lib import postgres, process, runner  # noqa: E402
@@ -120,6 +120,7 @@ class Agent:
         self.rig.mkdir(self.run)
         if self.rig.get("Pod", self.name + "-0"):
             self.rig.store.delete(kinds.BY_KIND["Pod"], NAMESPACE, self.name + "-0")
+            self.rig.store.finish_pod(NAMESPACE, self.name + "-0")
         pod = self.rig.make("Pod", self.name + "-0", spec={"containers": []})
         self.uid = pod["metadata"]["uid"]
 
@@ -133,7 +134,7 @@ class Agent:
                  "probe-address": "127.0.0.1:%d" % self.probe_port, "api-wait": 2,
                  "primary-host": "127.0.0.1", "primary-port": self.rig.primary_port(),
                  "stop-timeout": 20, **options}
-        arguments = self.rig.drop + [runner.PGKEEL, "instance"]
+        arguments = self.rig.container + self.rig.drop + [runner.PGKEEL, "instance"]
         for key, value in words.items():
             arguments += ["--" + key.replace("_", "-"), str(value)]
         self.process = process.Process(
@@ -143,11 +144,24 @@ class Agent:
                  "UBSAN_OPTIONS": "print_stacktrace=1", **(env or {})})
         return self
 
+    @property
+    def pid(self):
+        """Of the agent itself; its parent keeps the PID namespace."""
+        if not self.rig.container:
+            return self.process.pid
+        with open("/proc/%d/task/%d/children" % (self.process.pid, self.process.pid)) as source:
+            return int(source.read().split()[0])
+
+    def signal(self, number):
+        os.kill(self.pid, number)
+
     def kill(self):
+        """As the kernel ends a container: the agent, and all that it started."""
         self.process.kill()
 
     def stop(self, seconds=25):
-        code = self.process.terminate(seconds)
+        self.signal(signal.SIGTERM)
+        code = self.process.wait(seconds)
         runner.equal(code, 0, "exit code of the agent of %s" % self.name)
 
     # -- what it says ----------------------------------------------------------------------------
@@ -208,8 +222,8 @@ class Agent:
         done = subprocess.run(
             self.rig.drop + [os.path.join(self.rig.bindir, "psql"), "-XAtq", "-v",
                              "ON_ERROR_STOP=1", "-h", self.run, "-p", str(self.port), "-U",
-                             "postgres", "-d", database, "-c", text],
-            capture_output=True, text=True, timeout=30, env={**os.environ, "HOME": "/nonexistent"},
+                             "postgres", "-d", database, "-f", "-"],
+            input=text, capture_output=True, text=True, timeout=30, env={**os.environ, "HOME": "/nonexistent"},
             check=False)
         if done.returncode != 0:
             raise runner.Failed("psql on %s: %s" % (self.name, done.stderr.strip()))
@@ -221,8 +235,21 @@ class Agent:
                                        ca=ca.read(), port=self.port)
 
     def postmaster(self):
+        """Its pid as this host sees it."""
         with open(os.path.join(self.data, "pgdata", "postmaster.pid")) as source:
-            return int(source.readline())
+            inside = source.readline().strip()
+        for pid, _ in self.postgres_pids():
+            with open("/proc/%d/status" % pid) as source:
+                ids = [line.split() for line in source if line.startswith("NSpid:")][0]
+            if ids[-1] == inside:
+                return pid
+        raise LookupError("no process %s" % inside)
+
+    def memory(self):
+        return process.memory(self.pid)
+
+    def cpu_seconds(self):
+        return process.cpu_seconds(self.pid)
 
     def postgres_pids(self):
         """Every process whose command line or title names this instance."""
@@ -239,10 +266,20 @@ class Agent:
         return found
 
 
+def container():
+    """Arguments that make the agent PID 1, as it is in a pod. Only root can."""
+    if os.geteuid() != 0:
+        return []
+    words = ["unshare", "--pid", "--fork", "--kill-child=KILL", "--mount-proc"]
+    tried = subprocess.run([*words, "true"], capture_output=True, check=False)
+    return words if tried.returncode == 0 else []
+
+
 class Rig:
     def __init__(self, instances=1):
         self.major, self.bindir = bindir()
         self.drop, self.agent_uid = other_user()
+        self.container = container()
         where = os.environ.get("PGKEEL_SCRATCH") or tempfile.gettempdir()
         # Short: a Unix socket's path has room for 107 bytes.
         self.folder = tempfile.mkdtemp(prefix="pgki", dir=where)

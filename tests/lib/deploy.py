@@ -67,7 +67,7 @@ class HostOperator:
     def start(self, image=IMAGE, **env):
         self.process = process.Process(
             [runner.PGKEEL, "controller", "--kubeconfig", self.kubeconfig,
-             "--postgres-image-pattern=localhost/postgres:%d"], self.log_path,
+             "--metrics-address=", "--postgres-image-pattern=localhost/postgres:%d"], self.log_path,
             env={"POD_NAME": self.identity, "POD_NAMESPACE": NAMESPACE, "PGKEEL_IMAGE": image,
                  **env})
         return self

@@ -3,6 +3,7 @@ A test is a function with a sentence for a title. A suite's `run` imports its mo
 main(); the last line is 'N passed, N failed', and the exit code is 1 when one failed.
 """
 import argparse
+import multiprocessing
 import os
 import re
 import sys
@@ -120,19 +121,63 @@ def _run_one(title, function, where):
             except Exception as trouble:
                 log("evidence: %r" % trouble)
     took = time.monotonic() - started
-    print("%-7s %6.2f s  %s" % (verdict.split(":")[0], took, title), flush=True)
+    lines = ["%-7s %6.2f s  %s" % (verdict.split(":")[0], took, title)]
     if verdict.startswith("skipped"):
-        print("        %s" % verdict, flush=True)
+        lines.append("        %s" % verdict)
     if verdict == "FAILED":
-        print("        %s\n        more: %s" % (message.replace("\n", "\n        "),
-                                               os.path.relpath(log.path, ROOT)), flush=True)
+        lines += ["        " + line for line in message.splitlines()]
+        lines.append("        more: " + os.path.relpath(log.path, ROOT))
         with open(log.path, errors="replace") as source:
-            for line in source.read().splitlines()[-25:]:
-                print("        | %s" % line[:300], flush=True)
+            lines += ["        | " + line[:300] for line in source.read().splitlines()[-25:]]
+    # One write: other workers print too.
+    sys.stdout.write("\n".join(lines) + "\n")
+    sys.stdout.flush()
     return verdict.split(":")[0]
 
 
-def main(name):
+def _work(chosen, where, todo, done):
+    while True:
+        number = todo.get()
+        if number is None:
+            break
+        done.put(_run_one(*chosen[number], where))
+    _clean_up()
+
+
+def _parallel(chosen, where, jobs):
+    """In so many processes; tests take longer by waiting than by computing."""
+    context = multiprocessing.get_context("fork")
+    todo, done = context.SimpleQueue(), context.SimpleQueue()
+    workers = [context.Process(target=_work, args=(chosen, where, todo, done))
+               for _ in range(jobs)]
+    for number in list(range(len(chosen))) + [None] * jobs:
+        todo.put(number)
+    for worker in workers:
+        worker.start()
+    verdicts = []
+    while len(verdicts) < len(chosen):
+        if done.empty() and not any(w.is_alive() for w in workers):
+            break
+        if not done.empty():
+            verdicts.append(done.get())
+        else:
+            time.sleep(0.05)
+    for worker in workers:
+        worker.join()
+    # A worker that died took its test with it.
+    return verdicts + ["FAILED"] * (len(chosen) - len(verdicts))
+
+
+def _clean_up():
+    for undo in reversed(suite.cleanup):
+        try:
+            undo()
+        except Exception as trouble:
+            print("cleanup: %r" % trouble, flush=True)
+
+
+def main(name, jobs=1):
+    """jobs: how many tests may run at once, where they share nothing."""
     parser = argparse.ArgumentParser(description="the %s suite" % name)
     parser.add_argument("-k", metavar="PATTERN", default="",
                         help="only tests whose title matches (regular expression)")
@@ -144,19 +189,21 @@ def main(name):
         for title, _ in chosen:
             print(title)
         return 0
+    if chosen and not os.access(PGKEEL, os.X_OK):
+        print("%s is not there: run 'make', or set PGKEEL=FILE\n0 passed, 1 failed" % PGKEEL)
+        return 1
     where = os.path.join(BUILD, "test-logs", name)
     verdicts = []
     try:
-        for title, function in chosen:
-            verdicts.append(_run_one(title, function, where))
-            if options.stop and verdicts[-1] == "FAILED":
-                break
+        if jobs > 1 and len(chosen) > 1 and not options.stop:
+            verdicts = _parallel(chosen, where, jobs)
+        else:
+            for title, function in chosen:
+                verdicts.append(_run_one(title, function, where))
+                if options.stop and verdicts[-1] == "FAILED":
+                    break
     finally:
-        for undo in reversed(suite.cleanup):
-            try:
-                undo()
-            except Exception as trouble:
-                print("cleanup: %r" % trouble, flush=True)
+        _clean_up()
     failed, skipped = verdicts.count("FAILED"), verdicts.count("skipped")
     if skipped:
         print("%d skipped" % skipped, flush=True)

@@ -2,6 +2,7 @@
 import copy
 import json
 import os
+import shutil
 import sys
 import tempfile
 import threading
@@ -67,6 +68,8 @@ class Rig:
                 operator.kill()
         if kind is not None:
             rigs.evidence = self.evidence()
+        else:
+            shutil.rmtree(self.folder, True)
         if self.simulate_rest:
             self.simulation.stop()
         self.server.stop()
@@ -86,7 +89,8 @@ class Rig:
         """Starts one. kill_after: SIGKILL right after so many writes."""
         self.server.faults.killed.clear()
         started = process.Process(
-            [runner.PGKEEL, "controller", "--kubeconfig", self.kubeconfig],
+            [runner.PGKEEL, "controller", "--kubeconfig", self.kubeconfig,
+             "--metrics-address=", "--postgres-image-pattern=localhost/postgres:%d"],
             os.path.join(self.folder, "operator.log"),
             env={"POD_NAME": identity, "POD_NAMESPACE": SYSTEM,
                  "PGKEEL_IMAGE": "localhost/pgkeel:dev", **env})
@@ -198,6 +202,23 @@ class Rig:
         return text
 
 
+states = {}
+
+
+def ready_state(instances=2, **spec):
+    """A cluster that is Ready, made once per shape."""
+    key = (instances, repr(sorted(spec.items())))
+    if key not in states:
+        with Rig() as rig:
+            rig.apply(names.cluster("a", NAMESPACE, instances, **spec))
+            operator = rig.operator()
+            rig.ready()
+            rig.quiet()
+            runner.equal(operator.terminate(), 0, "exit code after SIGTERM")
+            states[key] = rig.save()
+    return states[key]
+
+
 def _plain(kind, obj):
     """Strips versions, times and random values, and keeps every other byte."""
     obj = copy.deepcopy(obj)
@@ -257,4 +278,5 @@ def _evidence(log):
 
 
 runner.suite.evidence.append(_evidence)
-__all__ = ["Rig", "NAMESPACE", "SYSTEM", "difference", "faults", "names", "runner"]
+__all__ = ["Rig", "NAMESPACE", "SYSTEM", "difference", "faults", "names", "ready_state", "runner",
+           "states"]

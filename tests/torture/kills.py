@@ -3,7 +3,7 @@ import multiprocessing
 import os
 import time
 
-from harness import NAMESPACE, Rig
+from harness import NAMESPACE, Rig, ready_state, states
 from lib import names, runner
 from lib.runner import check, test
 
@@ -88,22 +88,6 @@ def every_kill(name, scenario):
     return count
 
 
-_states = {}
-
-
-def ready_state(instances=2, **spec):
-    """A cluster that is Ready, made once per shape."""
-    key = (instances, repr(sorted(spec.items())))
-    if key not in _states:
-        with Rig() as rig:
-            rig.apply(names.cluster("a", NAMESPACE, instances, **spec))
-            rig.operator()
-            rig.ready()
-            rig.quiet()
-            _states[key] = rig.save()
-    return _states[key]
-
-
 def _at(rig, instances):
     cluster = rig.cluster()
     return names.is_true(cluster, "Ready") and len(cluster["status"]["instances"]) == instances
@@ -179,7 +163,7 @@ def _growth():
 
 
 def _deleted_state():
-    if "deleted" not in _states:
+    if "deleted" not in states:
         with Rig(ready_state(2)) as rig:
             operator = rig.operator()
             rig.quiet()
@@ -188,8 +172,8 @@ def _deleted_state():
                       and rig.get("Pod", "a-1-0") is None, 5, "the children to go")
             rig.quiet()
             operator.kill()
-            _states["deleted"] = rig.save()
-    return _states["deleted"]
+            states["deleted"] = rig.save()
+    return states["deleted"]
 
 
 @test("An operator killed after any write of an adoption keeps volumes and passwords")

@@ -31,6 +31,14 @@ static void nothing_is_replaced_before_the_set_carries_the_template(void **state
     assert_int_equal(world_deleted(world_model(&world)), 0);
 }
 
+static void a_set_that_its_controller_has_not_seen_is_waited_for(void **state)
+{
+    WORLD(1);
+    world.instances[0].set_generation = 2;
+    assert_contains(world_wait(world_model(&world), REASON_ROLLOUT_PENDING)->message,
+                    "StatefulSet 'a-1' is being updated");
+}
+
 static void the_next_replica_waits_until_the_last_one_streams(void **state)
 {
     WORLD(3);
@@ -227,6 +235,7 @@ int main(void)
         cmocka_unit_test(a_healthy_cluster_has_nothing_due),
         cmocka_unit_test(a_template_change_replaces_the_highest_replica_first),
         cmocka_unit_test(nothing_is_replaced_before_the_set_carries_the_template),
+        cmocka_unit_test(a_set_that_its_controller_has_not_seen_is_waited_for),
         cmocka_unit_test(the_next_replica_waits_until_the_last_one_streams),
         cmocka_unit_test(the_primary_goes_last_and_only_while_all_replicas_stream),
         cmocka_unit_test(a_single_instance_is_replaced_at_once),

@@ -1,4 +1,5 @@
 """The kinds this server knows, and what the real one does to each of them on a write."""
+import hashlib
 from collections import namedtuple
 
 Kind = namedtuple("Kind", "group version plural kind namespaced status generation")
@@ -111,12 +112,18 @@ def check_update(kind, old, new):
         raise Invalid("type", "Invalid value: field is immutable")
 
 
-def set_defaults(kind, obj, number):
+def address(net, text):
+    """An IP address that follows from the name, so that two runs give the same."""
+    found = hashlib.sha256(text.encode()).digest()
+    return "%s.%d.%d" % (net, found[0], found[1])
+
+
+def set_defaults(kind, obj):
     """The few defaults that a client may look at."""
     spec = obj.get("spec")
     if kind.kind == "Service":
         if spec.get("type") != "ExternalName" and not spec.get("clusterIP"):
-            spec["clusterIP"] = "10.96.%d.%d" % (number // 250 % 250, number % 250 + 1)
+            spec["clusterIP"] = address("10.96", obj["metadata"]["uid"])
             spec["clusterIPs"] = [spec["clusterIP"]]
         spec.setdefault("type", "ClusterIP")
         spec.setdefault("sessionAffinity", "None")

@@ -45,7 +45,6 @@ class Simulation:
         self.storage_classes = {"standard", "fast"}
         self._stop = threading.Event()
         self._thread = None
-        self._number = 0
 
     # -- life ------------------------------------------------------------------------------------
     def start(self):
@@ -70,10 +69,10 @@ class Simulation:
                 seen = self.store.version
 
     def save(self):
-        return copy.deepcopy((self.disks, self.processes, self._number))
+        return copy.deepcopy((self.disks, self.processes))
 
     def load(self, state):
-        self.disks, self.processes, self._number = copy.deepcopy(state)
+        self.disks, self.processes = copy.deepcopy(state)
 
     def settle(self):
         """Everything that can move has moved."""
@@ -93,6 +92,7 @@ class Simulation:
         for budget in self.store.all("PodDisruptionBudget"):
             self._budget(budget)
         self._namespaces()
+        self.store.collect()
 
     # -- writing ---------------------------------------------------------------------------------
     def _status(self, kind_name, obj, status, manager):
@@ -177,7 +177,6 @@ class Simulation:
             self._pod_status(pod, "Pending", False, waiting)
             return
         if not pod.get("status", {}).get("podIP"):
-            self._number += 1
             self._pod_status(pod, "Running", False)
             return
         if CLUSTER in (meta.get("labels") or {}) and INSTANCE in meta["labels"]:
@@ -217,7 +216,7 @@ class Simulation:
             {"name": c["name"], "ready": ready, "restartCount": 0, "image": c["image"],
              "imageID": "", "state": state} for c in pod["spec"]["containers"]]
         if phase == "Running":
-            status["podIP"] = pod.get("status", {}).get("podIP") or "10.244.0.%d" % self._number
+            status["podIP"] = kinds.address("10.244", pod["metadata"]["uid"])
         self._status("Pod", pod, status, KUBELET)
         if scheduled and not pod["spec"].get("nodeName"):
             self._patch("Pod", self.store.get("Pod", pod["metadata"]["namespace"],

@@ -1,0 +1,257 @@
+"""Bootstrap, clone, probes, logs, stopping, what it costs."""
+import json
+import os
+import time
+
+from lib import runner
+from lib.runner import check, equal, never, test, wait_for
+from rig import Rig
+
+
+@test("a granted instance initialises its volume, takes the lease and serves")
+def bootstrap():
+    with Rig() as rig:
+        agent = rig.agents[0].start()
+        agent.reports(phase="Waiting", reason="WaitingForPrimary", role=None)
+        equal(agent.probe("/livez")[0], 200, "livez")
+        equal(agent.probe("/startupz")[0], 200, "startupz")
+        code, text = agent.probe()
+        equal(code, 503, "readyz")
+        check("primary has not started" in text, "readyz says why not: %s", text)
+        rig.grant()
+        agent.ready(30)
+        equal(rig.holder(), "a-1", "holder")
+        equal(rig.lease()["leaseTransitions"], 1, "epoch")
+        wait_for(lambda: rig.endpoints() == ["127.0.0.1"], 5, "the endpoint")
+        report = agent.reports(phase="Running", role="primary", bootstrapped=True)
+        equal(report["timeline"], 1, "timeline")
+        equal(report["epoch"], 1, "epoch in the report")
+        equal(agent.label(), "primary", "role label")
+        equal(agent.sql("show data_checksums"), "on", "checksums")
+        equal(agent.sql("select datcollate from pg_database where datname='app'"), "C.UTF-8",
+              "locale")
+        equal(agent.sql("select pg_get_userbyid(datdba) from pg_database where datname='app'"),
+              "app", "owner of the database")
+        check(os.path.islink(os.path.join(agent.data, "pgdata/pg_wal")), "pg_wal is a link")
+        equal(sorted(os.listdir(agent.data)),
+              ["accepted.json", "instance.json", "lock", "pgdata"], "what is on the data volume")
+        equal(os.listdir(agent.wal), ["pg_wal"], "what is on the WAL volume")
+        agent.stop()
+        equal(rig.endpoints(), [], "endpoints after the stop")
+        equal(agent.report()["phase"], "Stopping", "last report")
+        equal(agent.postgres_pids(), [], "left behind")
+        equal(rig.holder(), "a-1", "holder after the stop")
+
+
+@test("a replica clones, streams through its slot, and both say so")
+def clone():
+    with Rig(2) as rig:
+        first, second = rig.pair()
+        equal(second.label(), "replica", "role label")
+        report = second.reports(phase="Running", role="replica")
+        equal(report["systemIdentifier"], first.report()["systemIdentifier"], "system identifier")
+        first.sql("create table t as select generate_series(1, 1000) n")
+        wait_for(lambda: second.sql("select count(*) from t") == "1000", 10, "rows on the replica")
+        equal(first.sql("select active from pg_replication_slots where slot_name='a_2'"), "t",
+              "slot in use")
+        equal(first.sql("select application_name from pg_stat_replication"), "a-2",
+              "application_name")
+        status = wait_for(lambda: rig.primary_status().get("replicas") and
+                          rig.primary_status()["replicas"][0].get("state") == "streaming" and
+                          rig.primary_status(), 10, "the replica in the lease's status")
+        equal([r["name"] for r in status["replicas"]], ["a-2"], "replicas told of")
+        equal(status["timeline"], 1, "timeline")
+        equal(second.sql("select pg_is_in_recovery()"), "t", "replica in recovery")
+        second.stop()
+        wait_for(lambda: not rig.primary_status()["replicas"][0].get("state"), 15,
+                 "the replica gone from the status")
+        first.stop()
+
+
+@test("a restarted pod of the holder takes the lease again with the next epoch")
+def retake():
+    with Rig() as rig:
+        agent = rig.primary()
+        agent.sql("create table t(n int); insert into t values (1)")
+        agent.stop()
+        agent.start().ready()
+        equal(rig.lease()["leaseTransitions"], 2, "epoch")
+        equal(rig.lease()["holderIdentity"], "a-1/" + agent.uid, "holder")
+        equal(agent.sql("select n from t"), "1", "the row")
+        with open(os.path.join(agent.data, "instance.json")) as record:
+            equal(json.load(record), {"epoch": 2, "role": "primary"}, "the record")
+        agent.kill()
+        agent.start(new_pod=False).ready()
+        equal(rig.lease()["leaseTransitions"], 2, "epoch after a container restart")
+
+
+@test("an epoch on the volume that is newer than the lease wins")
+def newer_epoch():
+    with Rig() as rig:
+        agent = rig.primary()
+        agent.stop()
+        rig.edit("Lease", "a-primary", {"spec": {"leaseTransitions": 1}})
+        with open(os.path.join(agent.data, "instance.json"), "w") as record:
+            json.dump({"epoch": 7, "role": "primary"}, record)
+        agent.start().ready()
+        equal(rig.lease()["leaseTransitions"], 8, "epoch")
+
+
+@test("without a grant nobody takes the lease and nothing is initialised")
+def no_grant():
+    with Rig(2) as rig:
+        rig.grant("a-2")
+        agent = rig.agents[0].start()
+        agent.reports(phase="Waiting", reason="WaitingForPrimary")
+        never(lambda: os.path.exists(os.path.join(agent.data, "pgdata")), 1, "initdb")
+        equal(rig.holder(), "", "holder")
+        agent.stop()
+
+
+@test("a holder with an empty volume and a spent grant does not initialise it")
+def data_lost():
+    with Rig() as rig:
+        rig.grant(mode="existing")
+        rig.edit("Lease", "a-primary", {"spec": {"holderIdentity": "a-1/old",
+                                                 "leaseTransitions": 3}})
+        agent = rig.agents[0].start()
+        report = agent.reports(phase="Waiting", reason="DataVolumeEmpty")
+        check("volume" in report["message"], "message: %s", report)
+        equal(report.get("role"), None, "role")
+        never(lambda: os.path.exists(os.path.join(agent.data, "pgdata")), 1, "initdb")
+        equal(rig.lease()["holderIdentity"], "a-1/old", "holder")
+
+
+@test("a lease held by another instance makes an old primary's volume a standby")
+def other_holder():
+    with Rig(2) as rig:
+        agent = rig.primary()
+        agent.stop()
+        rig.edit("Lease", "a-primary", {"spec": {"holderIdentity": "a-2/x"}})
+        agent.start()
+        agent.reports(role="replica", phase="Running", seconds=30)
+        equal(agent.sql("select pg_is_in_recovery()"), "t", "in recovery")
+        code, text = agent.probe()
+        equal((code, "not streamed" in text), (503, True), "readiness: %s" % text)
+        equal(agent.label(), "replica", "label")
+        equal(rig.lease()["holderIdentity"], "a-2/x", "holder")
+
+
+@test("a running primary whose lease goes to another stops at once and becomes a standby")
+def deposed():
+    with Rig(2) as rig:
+        agent = rig.primary()
+        before = agent.postmaster()
+        rig.edit("Lease", "a-primary", {"spec": {"holderIdentity": "a-2/x",
+                                                 "leaseTransitions": 2}})
+        wait_for(lambda: agent.postmaster() != before and
+                 agent.sql("select pg_is_in_recovery()") == "t", 30, "a standby")
+        check(not os.path.exists("/proc/%d" % before), "the old postmaster is gone")
+        agent.reports(role="replica")
+        equal(rig.endpoints(), ["127.0.0.1"], "the slice, which is another's to write now")
+
+
+@test("a standby that the lease names is promoted to a timeline of its own")
+def promoted():
+    with Rig(2) as rig:
+        first, second = rig.pair()
+        first.sql("create table t as select 1 n")
+        wait_for(lambda: second.sql("select n from t") == "1", 10, "the row on the replica")
+        first.stop()
+        rig.edit("Lease", "a-primary", {"spec": {"holderIdentity": "a-2/" + second.uid,
+                                                 "leaseTransitions": 2}})
+        second.reports(role="primary", timeline=2, seconds=30)
+        second.ready()
+        second.sql("insert into t values (2)")
+        equal(rig.endpoints(), ["127.0.0.1"], "endpoint")
+        equal(second.label(), "primary", "label")
+        wait_for(lambda: second.sql("select string_agg(slot_name, ',') from"
+                                    " pg_replication_slots") == "a_1", 10,
+                 "a slot for the other")
+
+
+@test("every line of the log is JSON, and a statement of many lines is one line")
+def logs():
+    with Rig() as rig:
+        agent = rig.primary()
+        try:
+            agent.sql("select 1,\n  2,\n\t'ä\u20ac \x07' ,\n  nope")
+        except runner.Failed:
+            pass
+        found = wait_for(lambda: agent.logged('column "nope" does not exist'), 5, "the error")
+        equal(len(found), 1, "lines that tell the error")
+        line = found[0]
+        equal((line["level"], line["severity"], line["sqlstate"], line["user"], line["db"],
+               line["app"], line["logger"]),
+              ("error", "ERROR", "42703", "postgres", "postgres", "psql", "postgres"), "fields")
+        equal(line["statement"], "select 1,\n  2,\n\t'ä\u20ac \x07' ,\n  nope", "statement")
+        big = "x" * 300000
+        agent.sql("select length('%s')" % big)
+        parts = wait_for(lambda: [l for l in agent.log() if "part" in l], 5, "a message in parts")
+        equal("".join(l["msg"] for l in parts).count("x"), len(big), "length of all parts")
+        agent.stop()
+        check(agent.logged("database system is shut down"), "the last line is there")
+
+
+@test("at rest only the lease is written, once in a third of its time")
+def at_rest():
+    with Rig(2) as rig:
+        first, second = rig.pair()
+        second.reports(phase="Running")
+        time.sleep(2.5)  # until the last report is out; nothing announces that there is none
+        count, started = len(rig.writes()), time.monotonic()
+        cpu = [a.cpu_seconds() for a in (first, second)]
+        wal = first.sql("select pg_current_wal_insert_lsn()")
+        time.sleep(6)
+        written = rig.writes()[count:]
+        equal({w["kind"] for w in written}, {"Lease"}, "kinds written: %s" % written)
+        took = time.monotonic() - started
+        check(took - 2 <= len(written) <= took + 2, "%d renewals in %g s", len(written), took)
+        used = [a.cpu_seconds() - c for a, c in zip((first, second), cpu)]
+        check(max(used) < 0.15, "CPU at rest: %s s in %g s", used, took)
+        equal(first.sql("select pg_current_wal_insert_lsn()"), wal, "WAL written at rest")
+        for agent in (first, second):
+            memory = agent.memory()
+            check("asan" in os.environ.get("PGKEEL", "") or memory["rss"] <= 6 * 1024 * 1024,
+                  "RSS of %s: %s", agent.name, memory)
+
+
+@test("two agents never run on one volume")
+def two_pods():
+    with Rig() as rig:
+        agent = rig.primary()
+        twin = type(agent)(rig, 1)
+        twin.pods, twin.uid = 50, "11111111-2222-3333-4444-555555555555"
+        rig.mkdir(twin.run)
+        rig.agents.append(twin)
+        twin.start(new_pod=False)
+        wait_for(lambda: twin.probe()[0] == 503 and "holds" in twin.probe()[1], 10,
+                 "the other says that the volume is in use")
+        agent.kill()
+        rig.edit("Lease", "a-primary", {"spec": {"holderIdentity": "a-1/" + agent.uid}})
+        twin.ready(30)
+        equal(rig.lease()["holderIdentity"], "a-1/" + twin.uid, "holder")
+
+
+@test("orphans are reaped, and what a killed postmaster left is gone before the next one")
+def orphans():
+    with Rig() as rig:
+        agent = rig.primary()
+        before = agent.postmaster()
+        os.kill(before, 9)
+        wait_for(lambda: agent.postmaster() != before and agent.probe()[0] == 200, 30,
+                 "another postmaster")
+        agent.sql("select 1")
+        zombies = []
+        for pid in filter(str.isdigit, os.listdir("/proc")):
+            try:
+                with open("/proc/%s/stat" % pid) as source:
+                    fields = source.read().rsplit(")", 1)[1].split()
+                if fields[0] == "Z" and int(fields[1]) == agent.pid:
+                    zombies.append(pid)
+            except OSError:
+                continue
+        equal(zombies, [], "zombies of the agent")
+        check(agent.logged("postgres was killed by signal 9"), "the crash is told")
+
+
