@@ -59,6 +59,7 @@ struct configuration {
     char next_hash[17];
     double loaded_before;
     int64_t deadline_ms;
+    bool asked_pending; /* after the reload, what waits for a restart */
 };
 
 struct agent {

@@ -177,9 +177,16 @@ void configure_watch(struct agent *agent)
         return;
     if (!loaded)
         log_warning("the server has not told of a reload in time", NULL);
+    if (!config->asked_pending) {
+        config->asked_pending = true;
+        monitor_forget_pending(agent->monitor);
+        monitor_poll_now(agent->monitor);
+    }
+    /* The report tells the new hash together with what waits for a restart, never before it: else
+     * the cluster would look healthy in between, and the primary might be restarted first. */
+    if (!view->pending_known && clock_boot_ms() < config->deadline_ms)
+        return;
     config->deadline_ms = 0;
-    monitor_forget_pending(agent->monitor);
-    monitor_poll_now(agent->monitor);
     finish(agent);
 }
 
@@ -219,6 +226,7 @@ static void after_hba_check(void *arg, const PGresult *result, const struct erro
     }
     config->loaded_before = monitor_view(agent->monitor)->loaded_at;
     config->deadline_ms = clock_boot_ms() + RELOAD_DEADLINE_MS;
+    config->asked_pending = false;
     server_reload(agent->server);
     monitor_set_period(agent->monitor, RELOAD_LOOK_MS);
     monitor_poll_now(agent->monitor);

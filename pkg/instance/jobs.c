@@ -113,8 +113,8 @@ void job_inspect(struct agent *agent)
     struct error err = {0};
     enum volume_state state = VOLUME_UNKNOWN;
     agent->control_known = agent->control_seen = false;
-    if (volume_inspect(&agent->volume, &state, &err) < 0 ||
-        volume_record_read(&agent->volume, &agent->record, &err) < 0) {
+    if (volume_record_read(&agent->volume, &agent->record, &err) < 0 ||
+        volume_inspect(&agent->volume, &state, &err) < 0) {
         state = VOLUME_UNKNOWN;
         snprintf(err.reason, sizeof err.reason, "VolumeUnreadable");
     }
@@ -174,6 +174,14 @@ void job_read_control(struct agent *agent)
 }
 
 /* ---- filling the volume ---- */
+
+static void goes_on(struct agent *agent, const char *part)
+{
+    AUTO_ARENA arena = arena_new();
+    log_info("step goes on", "step", agent->job.name, "part", part, "ms",
+             arena_printf(arena, "%lld", (long long)(clock_boot_ms() - agent->job.started_ms)),
+             NULL);
+}
 
 static int begin_bootstrap(void *arg, struct error *err)
 {
@@ -235,21 +243,25 @@ static void after_initdb_commit(struct agent *agent, const struct child_result *
 
 static void after_initdb(struct agent *agent, const struct child_result *result)
 {
-    if (result->err.class != 0)
+    if (result->err.class != 0) {
         fail_bootstrap(agent, &agent->start_trouble, "InitdbFailed", result);
-    else
-        job_task(agent, commit_primary, after_initdb_commit);
+        return;
+    }
+    goes_on(agent, "commit");
+    job_task(agent, commit_primary, after_initdb_commit);
 }
 
 static void run_initdb(struct agent *agent, const struct child_result *result)
 {
     AUTO_ARENA arena = arena_new();
-    if (result->err.class != 0)
+    if (result->err.class != 0) {
         fail_bootstrap(agent, &agent->start_trouble, "InitdbFailed", result);
-    else
-        job_program(agent, bootstrap_initdb(arena, &agent->binaries, &agent->volume,
-                                            &settings_view(agent->settings)->config),
-                    NULL, after_initdb);
+        return;
+    }
+    goes_on(agent, "run");
+    job_program(agent, bootstrap_initdb(arena, &agent->binaries, &agent->volume,
+                                        &settings_view(agent->settings)->config),
+                NULL, after_initdb);
 }
 
 void job_initdb(struct agent *agent)
@@ -272,6 +284,7 @@ static void after_clone(struct agent *agent, const struct child_result *result)
         fail_bootstrap(agent, &agent->clone_trouble, "CloneFailed", result);
         return;
     }
+    goes_on(agent, "commit");
     snprintf(agent->job.message, sizeof agent->job.message, "making the copy durable");
     job_task(agent, commit_standby, after_clone_commit);
 }
@@ -297,6 +310,7 @@ static void run_clone(struct agent *agent, const struct child_result *result)
         fail_bootstrap(agent, &agent->clone_trouble, "CloneFailed", result);
         return;
     }
+    goes_on(agent, "run");
     struct conf_input input = agent_conf_input(agent, arena);
     /* Another name than the replica's own: who counts streaming replicas must not count a copy. */
     const char *conninfo = arena_printf(arena, "%s application_name='%s clone'",

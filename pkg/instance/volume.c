@@ -238,12 +238,10 @@ static int read_json(struct arena *arena, const char *path, size_t limit, cJSON 
     char *text;
     size_t length;
     *ret_tree = NULL;
-    if (file_read(arena, path, limit, &text, &length, err) < 0) {
-        if (err->class != ERR_NOT_FOUND)
-            return err->class;
-        memset(err, 0, sizeof *err);
+    if (access(path, F_OK) != 0 && errno == ENOENT)
         return 0;
-    }
+    if (file_read(arena, path, limit, &text, &length, err) < 0)
+        return err->class;
     if (json_parse(arena, text, length, ret_tree, err) < 0)
         return err_wrap(err, "read '%s'", path);
     return 0;

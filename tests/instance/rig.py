@@ -156,8 +156,9 @@ class Agent:
         os.kill(self.pid, number)
 
     def kill(self):
-        """As the kernel ends a container: the agent, and all that it started."""
-        self.process.kill()
+        """As the kernel ends a container: the agent, and with PID 1 all that it started."""
+        self.signal(signal.SIGKILL)
+        self.process.wait(10)
 
     def stop(self, seconds=25):
         self.signal(signal.SIGTERM)
@@ -270,7 +271,7 @@ def container():
     """Arguments that make the agent PID 1, as it is in a pod. Only root can."""
     if os.geteuid() != 0:
         return []
-    words = ["unshare", "--pid", "--fork", "--kill-child=KILL", "--mount-proc"]
+    words = ["unshare", "--pid", "--fork", "--mount-proc"]
     tried = subprocess.run([*words, "true"], capture_output=True, check=False)
     return words if tried.returncode == 0 else []
 
@@ -315,7 +316,7 @@ class Rig:
     def __exit__(self, kind, value, trace):
         for agent in self.agents:
             if agent.process and agent.process.alive():
-                agent.process.kill()
+                agent.kill()
         if kind is not None:
             rigs.evidence = self.evidence()
         rigs.current = None
