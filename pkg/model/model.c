@@ -52,6 +52,14 @@ static bool change_is_under_way(const struct model *model)
     return false;
 }
 
+/* It has not been what was asked for even once. */
+static bool is_new(const struct model *model)
+{
+    const char *phase = json_str(model->snapshot->status, "phase", "");
+    return same(phase, "") || same(phase, "Creating") || !model->ever_held ||
+           !was_bootstrapped(model);
+}
+
 const char *model_phase(const struct model *model)
 {
     bool serving = model->primary != NULL && model->primary->healthy;
@@ -61,7 +69,7 @@ const char *model_phase(const struct model *model)
         return "Healthy";
     if (any_wait(model, true) && !serving)
         return "Failed";
-    if (!model->ever_held || !was_bootstrapped(model))
+    if (is_new(model) && !any_wait(model, true))
         return "Creating";
     if (any_wait(model, false) || (fell_back(model) && !change_is_under_way(model)))
         return "Degraded";

@@ -53,8 +53,9 @@ static void find_outdated(struct work *work, struct model_instance *instance)
 {
     const struct seen_instance *seen = instance->seen;
     bool same_template = seen->set_there && same(seen->template_hash, wanted_hash(work, instance));
-    instance->outdated =
-        instance->wanted && seen->pod.there && (!same_template || pod_is_old(instance));
+    /* Until its controller has seen the set, the pod's revision proves nothing. */
+    instance->outdated = instance->wanted && seen->pod.there &&
+                         (!set_is_settled(work, instance) || pod_is_old(instance));
     instance->needs_restart = instance->wanted && restart_is_needed(work, seen);
     if (same_template && given(seen->agent_image))
         instance->agent_image = seen->agent_image;

@@ -14,6 +14,9 @@ static void a_healthy_cluster_has_nothing_due(void **state)
 static void a_template_change_replaces_the_highest_replica_first(void **state)
 {
     WORLD(3);
+    cJSON *status = json_object(arena);
+    json_set_str(status, "phase", "Healthy");
+    world.snapshot.status = status;
     world_new_template(&world);
     struct model *model = world_model(&world);
     assert_int_equal(world_deleted(model), 3);

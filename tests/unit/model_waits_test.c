@@ -348,6 +348,25 @@ static void a_cluster_that_falls_ill_is_degraded_and_a_changing_one_updating(voi
     assert_string_equal(world_model(&world)->phase, "Updating");
 }
 
+static void a_cluster_is_being_created_until_it_was_healthy_once(void **state)
+{
+    WORLD(2);
+    cJSON *status = json_object(arena);
+    json_set_int(status, "observedGeneration", 1);
+    world.snapshot.status = status;
+    world.instances[1].report.phase = "Failed";
+    world.instances[1].report.reason = REASON_CLONE_FAILED;
+    world.instances[1].pod.ready = false;
+    assert_string_equal(world_model(&world)->phase, "Creating");
+    json_set_str(status, "phase", "Creating");
+    assert_string_equal(world_model(&world)->phase, "Creating");
+    world.instances[1].report.reason = REASON_VERSION_MISMATCH;
+    assert_string_equal(world_model(&world)->phase, "Degraded");
+    world.instances[1].report.reason = REASON_CLONE_FAILED;
+    json_set_str(status, "phase", "Healthy");
+    assert_string_equal(world_model(&world)->phase, "Degraded");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -378,6 +397,7 @@ int main(void)
         cmocka_unit_test(what_needs_a_person_comes_first),
         cmocka_unit_test(deletion_and_terminating_namespaces_have_their_phase),
         cmocka_unit_test(more_faults_than_fit_are_counted),
+        cmocka_unit_test(a_cluster_is_being_created_until_it_was_healthy_once),
         cmocka_unit_test(a_cluster_that_falls_ill_is_degraded_and_a_changing_one_updating),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -396,6 +396,7 @@ UNUSED static void sim_initdb(struct sim *sim, struct sim_instance *instance)
             fail_msg("%s initialises though %s holds data", instance->seen.name,
                      sim->instances[i].seen.name);
     instance->volume_data = 7000 + ++sim->initdbs;
+    instance->volume_role = "primary";
 }
 
 UNUSED static void sim_holder_step(struct sim *sim, struct sim_instance *instance)
@@ -421,6 +422,7 @@ UNUSED static void sim_replica_step(struct sim *sim, struct sim_instance *instan
 {
     if (instance->volume_data == 0 && primary->serving) {
         instance->volume_data = primary->volume_data;
+        instance->volume_role = "replica";
         sim_report(sim, instance, "Cloning", "");
     } else if (instance->volume_data == 0) {
         sim_report(sim, instance, "Waiting", "");
