@@ -137,7 +137,7 @@ static void on_plugin(void *arg, const struct kube_exec_credential *credential,
             auth->key = kube_secret(auth->arena, arena_strdup(auth->arena, credential->key_pem));
         }
         auth->have = true;
-        auth->fetched_ms = clock_boot_ms();
+        auth->fetched_ms = kube_now_ms(auth->kube);
         auth->expires_wall_ms = credential->expires_wall_ms;
     }
     kube_transfer_settled(auth->kube, err);
@@ -149,7 +149,7 @@ static bool expired(const struct kube_auth *auth)
     int64_t left_ms = auth->expires_wall_ms - clock_wall_ms();
     if (auth->expires_wall_ms < 0 || left_ms > EXPIRY_MARGIN_MS)
         return false;
-    return left_ms <= 0 || clock_boot_ms() - auth->fetched_ms >= EXPIRY_MARGIN_MS;
+    return left_ms <= 0 || kube_now_ms(auth->kube) - auth->fetched_ms >= EXPIRY_MARGIN_MS;
 }
 
 static int prepare_plugin(struct kube_auth *auth, struct error *err)
@@ -186,7 +186,7 @@ bool kube_auth_renew(struct kube_auth *auth)
     if (config->exec != NULL) {
         /* Many requests may be refused at once; those that come after the first find it running or
          * freshly done, and one more try with what is there then is right for them. */
-        if (auth->have && clock_boot_ms() - auth->fetched_ms > auth->kube->timing.second_ms)
+        if (auth->have && kube_now_ms(auth->kube) - auth->fetched_ms > auth->kube->timing.second_ms)
             auth->have = false;
         return true;
     }

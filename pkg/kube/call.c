@@ -50,8 +50,7 @@ static void discard(struct kube_call *call)
 {
     TAILQ_REMOVE(&call->kube->calls, call, link);
     kube_transfer_cancel(call->transfer);
-    if (call->pause != NULL)
-        event_free(call->pause);
+    kube_timer_free(call->kube, call->pause);
     arena_free(call->arena);
     free(call);
 }
@@ -104,7 +103,8 @@ static void on_answer(void *arg, int status, const struct buffer *body, const st
     if (may_repeat(call, status, err)) {
         if (call->pause == NULL)
             call->pause = evtimer_new(call->kube->loop, send_again, call);
-        kube_timer_set(call->pause, kube_random(err->retry_after_ms, err->retry_after_ms * 5 / 4));
+        kube_timer_set(call->kube, call->pause,
+                       kube_random(err->retry_after_ms, err->retry_after_ms * 5 / 4));
         return;
     }
     if (err->class < 0)

@@ -38,7 +38,7 @@ static void set_lease(struct kube_elect *e, const cJSON *seen)
     const char *old = json_str(e->lease, "metadata.resourceVersion", "");
     const char *new = json_str(seen, "metadata.resourceVersion", "");
     if (strcmp(old, new) != 0)
-        e->observed_ms = clock_boot_ms();
+        e->observed_ms = kube_now_ms(e->kube);
     cJSON_Delete(e->lease);
     e->lease = seen ? cJSON_Duplicate(seen, true) : NULL;
     /* Left out of a PUT they stay as they are, and need not travel. */
@@ -64,7 +64,7 @@ static int64_t expires_ms(const struct kube_elect *e)
 bool kube_elect_leads(const struct kube_elect *elect)
 {
     /* The clock is asked each time: after a freeze the timer comes too late. */
-    return elect->leads && clock_boot_ms() < elect->deadline_ms;
+    return elect->leads && kube_now_ms(elect->kube) < elect->deadline_ms;
 }
 
 static void stop_leading(struct kube_elect *e, const char *why)
@@ -72,7 +72,7 @@ static void stop_leading(struct kube_elect *e, const char *why)
     if (!e->leads)
         return;
     e->leads = false;
-    event_del(e->expiry);
+    kube_timer_set(e->kube, e->expiry, -1);
     if (e->options.stopped != NULL)
         e->options.stopped(e->options.arg, why);
 }
@@ -92,7 +92,7 @@ static void start_leading(struct kube_elect *e)
     bool before = e->leads;
     e->leads = true;
     e->trouble = (struct error){0};
-    kube_timer_set(e->expiry, e->deadline_ms - clock_boot_ms());
+    kube_timer_set(e->kube, e->expiry, e->deadline_ms - kube_now_ms(e->kube));
     if (!before && e->options.started != NULL)
         e->options.started(e->options.arg);
 }
@@ -102,7 +102,7 @@ static void finish_release(struct kube_elect *e);
 
 static void later(struct kube_elect *e, int64_t ms)
 {
-    kube_timer_set(e->timer, ms < 1 ? 1 : ms);
+    kube_timer_set(e->kube, e->timer, ms < 1 ? 1 : ms);
 }
 
 static void retry_later(struct kube_elect *e)
@@ -142,9 +142,9 @@ static void on_written(void *arg, const cJSON *body, const struct error *err)
     set_lease(e, body);
     if (e->releasing) {
         look(e);
-    } else if (clock_boot_ms() < deadline_ms) {
+    } else if (kube_now_ms(e->kube) < deadline_ms) {
         e->deadline_ms = deadline_ms;
-        later(e, e->sent_ms + lease_ms(e) / 3 - clock_boot_ms());
+        later(e, e->sent_ms + lease_ms(e) / 3 - kube_now_ms(e->kube));
         start_leading(e);
     } else {
         later(e, 1);
@@ -168,7 +168,7 @@ static void take(struct kube_elect *e)
     put_times(arena, e, spec);
     json_set_str(spec, "holderIdentity", e->options.identity);
     json_set_int(spec, "leaseDurationSeconds", e->options.lease_seconds);
-    e->sent_ms = clock_boot_ms();
+    e->sent_ms = kube_now_ms(e->kube);
     request(e, KUBE_PUT, e->path, body, on_written);
 }
 
@@ -186,7 +186,7 @@ static void create(struct kube_elect *e)
     json_set_str(spec, "acquireTime", now);
     json_set_str(spec, "renewTime", now);
     json_set_int(spec, "leaseTransitions", 0);
-    e->sent_ms = clock_boot_ms();
+    e->sent_ms = kube_now_ms(e->kube);
     request(e, KUBE_POST, e->collection, body, on_written);
 }
 
@@ -194,7 +194,7 @@ static void finish_release(struct kube_elect *e)
 {
     void (*released)(void *) = e->released;
     e->released = NULL;
-    event_del(e->timer);
+    kube_timer_set(e->kube, e->timer, -1);
     if (released != NULL)
         released(e->released_arg);
 }
@@ -220,7 +220,7 @@ static void empty(struct kube_elect *e)
 /* Somebody else holds it: look again, at the latest when it would run out. */
 static void wait_for_holder(struct kube_elect *e)
 {
-    int64_t left_ms = expires_ms(e) - clock_boot_ms();
+    int64_t left_ms = expires_ms(e) - kube_now_ms(e->kube);
     int64_t pause_ms = kube_random(lease_ms(e) * 2 / 15, lease_ms(e) / 6);
     if (e->leads) {
         char why[400];
@@ -246,7 +246,7 @@ static void on_seen(void *arg, const cJSON *body, const struct error *err)
     } else if (err->class < 0) {
         e->trouble = *err;
         retry_later(e);
-    } else if (is_ours(e) || holder(e)[0] == '\0' || clock_boot_ms() >= expires_ms(e)) {
+    } else if (is_ours(e) || holder(e)[0] == '\0' || kube_now_ms(e->kube) >= expires_ms(e)) {
         take(e);
     } else {
         wait_for_holder(e);
@@ -294,12 +294,12 @@ void kube_elect_release(struct kube_elect *elect, void (*done)(void *arg), void 
     elect->releasing = true;
     elect->released = done;
     elect->released_arg = arg;
-    event_del(elect->expiry);
+    kube_timer_set(elect->kube, elect->expiry, -1);
     /* A write under way is waited for: it could land after the release. */
     if (elect->call == NULL)
         later(elect, 0);
     else
-        event_del(elect->timer);
+        kube_timer_set(elect->kube, elect->timer, -1);
 }
 
 void kube_elect_free(struct kube_elect *elect)
@@ -307,8 +307,8 @@ void kube_elect_free(struct kube_elect *elect)
     if (elect == NULL)
         return;
     kube_call_cancel(elect->call);
-    event_free(elect->timer);
-    event_free(elect->expiry);
+    kube_timer_free(elect->kube, elect->timer);
+    kube_timer_free(elect->kube, elect->expiry);
     cJSON_Delete(elect->lease);
     arena_free(elect->arena);
     free(elect);

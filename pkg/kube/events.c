@@ -86,7 +86,8 @@ static void make_key(const struct kube_event *event, char key[17])
 static struct entry *find(struct kube_events *events, const char *key)
 {
     struct entry *entry;
-    int64_t oldest = clock_boot_ms() - (int64_t)SERIES_SECONDS * events->kube->timing.second_ms;
+    int64_t oldest =
+        kube_now_ms(events->kube) - (int64_t)SERIES_SECONDS * events->kube->timing.second_ms;
     TAILQ_FOREACH(entry, &events->entries, link)
     if (strcmp(entry->key, key) == 0)
         return entry->last_boot_ms >= oldest ? entry : (forget(entry), NULL);
@@ -212,7 +213,7 @@ void kube_event_emit(struct kube *kube, const struct kube_event *event)
     if (!known)
         entry = add(kube->events, event, key);
     entry->count++;
-    entry->last_boot_ms = clock_boot_ms();
+    entry->last_boot_ms = kube_now_ms(kube);
     entry->last_wall_ms = clock_wall_ms();
     if (!known)
         send_new(entry, event);

@@ -26,6 +26,20 @@ struct kube_timing {
 extern const struct kube_timing kube_timing_default;
 void kube_set_timing(struct kube *kube, const struct kube_timing *timing);
 
+/* Time itself, so that tests can let it pass at will. */
+struct kube_clock {
+    int64_t (*now_ms)(void *arg);
+    /* When the time has come the timer is made active on its loop; ms < 0 forgets it. */
+    void (*set_timer)(void *arg, struct event *timer, int64_t ms);
+    void *arg;
+};
+void kube_set_clock(struct kube *kube, const struct kube_clock *clock);
+int64_t kube_now_ms(const struct kube *kube); /* CLOCK_BOOTTIME */
+/* Sets it anew, or stops it when ms < 0. */
+void kube_timer_set(struct kube *kube, struct event *timer, int64_t ms);
+/* Stops and frees it. NULL is fine. */
+void kube_timer_free(struct kube *kube, struct event *timer);
+
 struct kube_socket {
     TAILQ_ENTRY(kube_socket) link;
     struct event *event;
@@ -44,6 +58,7 @@ struct kube {
     struct arena *arena; /* owns config and the texts below */
     struct kube_config config;
     struct kube_timing timing;
+    const struct kube_clock *clock; /* NULL: the real one */
     const char *user_agent;
     const char *origin;      /* what URLs begin with; its host is the name that TLS verifies */
     const char *host_header; /* "Host: ..." when origin's host is tls-server-name; else NULL */
@@ -59,6 +74,7 @@ struct kube {
     CURL *idle[KUBE_IDLE_HANDLES];
     int idle_count;
     int verify_error;       /* why the server's certificate was refused last; X509_V_OK: was not */
+    int started, answered;  /* exchanges so far, for tests */
     int ended_since_trim;   /* requests; see transfer.c */
     bool watchlist_refused; /* the server does not know sendInitialEvents */
 };
@@ -70,8 +86,10 @@ void kube_loop_close(struct kube *kube);
  * dead connection to the next request otherwise. */
 void kube_loop_cut_silent(struct kube *kube, CURL *easy, int64_t since_ms);
 
+/* Where a watch would resume; "" before its list is complete. For tests. */
+const char *kube_watch_version(const struct kube_watch *watch);
+
 /* A random number in [low, high]. */
 int kube_random(int low, int high);
 /* Pause number `attempt` (from 0): doubled each time to the bound, with half of it at random. */
 int kube_backoff_ms(const struct kube_timing *timing, int attempt);
-void kube_timer_set(struct event *timer, int64_t ms);

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/clock.h"
 #include "kube/auth.h"
 #include "kube/call.h"
 #include "kube/events.h"
@@ -42,13 +43,33 @@ int kube_backoff_ms(const struct kube_timing *timing, int attempt)
     return kube_random((int)pause_ms / 2, (int)pause_ms);
 }
 
-void kube_timer_set(struct event *timer, int64_t ms)
+void kube_set_clock(struct kube *kube, const struct kube_clock *clock)
+{
+    kube->clock = clock;
+}
+
+int64_t kube_now_ms(const struct kube *kube)
+{
+    return kube->clock ? kube->clock->now_ms(kube->clock->arg) : clock_boot_ms();
+}
+
+void kube_timer_set(struct kube *kube, struct event *timer, int64_t ms)
 {
     struct timeval after = {ms / 1000, ms % 1000 * 1000};
-    if (ms < 0)
+    if (kube->clock != NULL)
+        kube->clock->set_timer(kube->clock->arg, timer, ms);
+    else if (ms < 0)
         event_del(timer);
     else
         event_add(timer, &after);
+}
+
+void kube_timer_free(struct kube *kube, struct event *timer)
+{
+    if (timer == NULL)
+        return;
+    kube_timer_set(kube, timer, -1);
+    event_free(timer);
 }
 
 /* scheme://host[:port][/path] */

@@ -5,7 +5,6 @@
 
 #include <event2/event.h>
 
-#include "base/clock.h"
 #include "kube/transfer.h"
 
 static void act(struct kube *kube, curl_socket_t fd, int what)
@@ -29,7 +28,7 @@ static void on_socket(evutil_socket_t fd, short what, void *arg)
     struct kube *kube = arg;
     struct kube_socket *socket = find(kube, fd);
     if (socket != NULL && (what & EV_READ))
-        socket->heard_ms = clock_boot_ms();
+        socket->heard_ms = kube_now_ms(kube);
     act(kube, fd,
         (what & EV_READ ? CURL_CSELECT_IN : 0) | (what & EV_WRITE ? CURL_CSELECT_OUT : 0));
 }
@@ -57,7 +56,7 @@ static struct kube_socket *remember(struct kube *kube, curl_socket_t fd)
 {
     struct kube_socket *socket = xcalloc(1, sizeof *socket);
     socket->fd = fd;
-    socket->heard_ms = clock_boot_ms();
+    socket->heard_ms = kube_now_ms(kube);
     socket->event = event_new(kube->loop, fd, 0, on_socket, kube);
     TAILQ_INSERT_TAIL(&kube->sockets, socket, link);
     curl_multi_assign(kube->multi, fd, socket);
@@ -87,7 +86,12 @@ static int socket_changed(CURL *easy, curl_socket_t fd, int what, void *arg, voi
 static int timer_changed(CURLM *multi, long ms, void *arg)
 {
     (void)multi;
-    kube_timer_set(((struct kube *)arg)->timer, ms);
+    struct kube *kube = arg;
+    struct timeval after = {ms / 1000, ms % 1000 * 1000};
+    if (ms < 0)
+        event_del(kube->timer);
+    else
+        event_add(kube->timer, &after);
     return 0;
 }
 

@@ -8,7 +8,6 @@
 
 #include <openssl/ssl.h>
 
-#include "base/clock.h"
 #include "kube/auth.h"
 #include "kube/reply.h"
 
@@ -28,10 +27,11 @@ struct kube_transfer {
     struct curl_slist *headers;
     struct buffer in;
     enum state state;
-    bool fresh;         /* bytes came that were not handed out yet */
-    bool too_large;     /* the answer went over its limit */
-    bool renewed;       /* credentials were renewed after a 401 once */
-    int64_t started_ms; /* CLOCK_BOOTTIME */
+    bool fresh;     /* bytes came that were not handed out yet */
+    bool too_large; /* the answer went over its limit */
+    bool renewed;   /* credentials were renewed after a 401 once */
+    int64_t started_ms;
+    struct event *deadline;
     struct error failure;
     char detail[CURL_ERROR_SIZE];
 };
@@ -182,7 +182,6 @@ static void set_request(struct kube_transfer *t)
     curl_easy_setopt(t->easy, CURLOPT_ERRORBUFFER, t->detail);
     curl_easy_setopt(t->easy, CURLOPT_WRITEFUNCTION, on_bytes);
     curl_easy_setopt(t->easy, CURLOPT_WRITEDATA, t);
-    curl_easy_setopt(t->easy, CURLOPT_TIMEOUT_MS, (long)t->request.timeout_ms);
     if (t->request.body != NULL) {
         curl_easy_setopt(t->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)strlen(t->request.body));
         curl_easy_setopt(t->easy, CURLOPT_POSTFIELDS, t->request.body);
@@ -204,7 +203,10 @@ static void attach(struct kube_transfer *t)
     struct error err;
     t->easy = kube->idle_count > 0 ? kube->idle[--kube->idle_count] : curl_easy_init();
     t->state = RUNNING;
-    t->started_ms = clock_boot_ms();
+    t->started_ms = kube_now_ms(kube);
+    kube->started++;
+    if (t->request.timeout_ms > 0)
+        kube_timer_set(kube, t->deadline, t->request.timeout_ms);
     CURLMcode code = CURLM_OUT_OF_MEMORY;
     if (t->easy != NULL) {
         set_request(t);
@@ -224,6 +226,7 @@ static void attach(struct kube_transfer *t)
 static void detach(struct kube_transfer *t)
 {
     struct kube *kube = t->kube;
+    kube_timer_set(kube, t->deadline, -1);
     for (struct curl_slist *line = t->headers; line != NULL; line = line->next)
         explicit_bzero(line->data, strlen(line->data));
     if (t->easy != NULL) {
@@ -250,6 +253,8 @@ static void begin(struct kube_transfer *t)
         attach(t);
 }
 
+static void on_deadline(evutil_socket_t fd, short what, void *arg);
+
 struct kube_transfer *kube_transfer_start(struct kube *kube,
                                           const struct kube_transfer_request *request)
 {
@@ -259,6 +264,7 @@ struct kube_transfer *kube_transfer_start(struct kube *kube,
                   request->query ? request->query : "");
     t->kube = kube;
     t->request = *request;
+    t->deadline = evtimer_new(kube->loop, on_deadline, t);
     t->url = url.data;
     TAILQ_INSERT_TAIL(&kube->transfers, t, link);
     begin(t);
@@ -269,6 +275,7 @@ static void discard(struct kube_transfer *t)
 {
     TAILQ_REMOVE(&t->kube->transfers, t, link);
     detach(t);
+    kube_timer_free(t->kube, t->deadline);
     buffer_free(&t->in);
     free(t->url);
     free(t);
@@ -344,11 +351,10 @@ static void ended(struct kube_transfer *t, CURLcode code)
     curl_off_t retry_after_s = 0;
     if (code != CURLE_OK) {
         transport_error(t, code, &err);
-        if (code == CURLE_OPERATION_TIMEDOUT)
-            kube_loop_cut_silent(t->kube, t->easy, t->started_ms);
         finish(t, 0, &err);
         return;
     }
+    t->kube->answered++;
     curl_easy_getinfo(t->easy, CURLINFO_RESPONSE_CODE, &status);
     curl_easy_getinfo(t->easy, CURLINFO_RETRY_AFTER, &retry_after_s);
     if (status == 401 && !t->renewed && kube_auth_renew(t->kube->auth)) {
@@ -362,6 +368,19 @@ static void ended(struct kube_transfer *t, CURLcode code)
         kube_reply_error((int)status, (int)retry_after_s * t->kube->timing.second_ms, t->in.data,
                          t->in.length, &err);
     finish(t, (int)status, &err);
+}
+
+static void on_deadline(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd, (void)what;
+    struct kube_transfer *t = arg;
+    struct error err;
+    err_set_reason(&err, ERR_TIMEOUT, "APIServerTimeout", "%s: no answer to %s %s within %d ms",
+                   t->kube->config.server, verbs[t->request.method], t->request.path,
+                   t->request.timeout_ms);
+    if (t->easy != NULL)
+        kube_loop_cut_silent(t->kube, t->easy, t->started_ms);
+    finish(t, 0, &err);
 }
 
 static void hand_out(struct kube_transfer *t)

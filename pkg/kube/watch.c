@@ -14,7 +14,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/clock.h"
 #include "kube/frame.h"
 #include "kube/transfer.h"
 
@@ -53,14 +52,14 @@ static void stop_transfer(struct kube_watch *w)
 {
     kube_transfer_cancel(w->transfer);
     w->transfer = NULL;
-    event_del(w->stall);
+    kube_timer_set(w->kube, w->stall, -1);
 }
 
 static void discard(struct kube_watch *w)
 {
     stop_transfer(w);
-    event_free(w->pause);
-    event_free(w->stall);
+    kube_timer_free(w->kube, w->pause);
+    kube_timer_free(w->kube, w->stall);
     buffer_free(&w->items.envelope);
     free(w->next_page);
     arena_free(w->arena);
@@ -99,7 +98,7 @@ static void go_on_after(struct kube_watch *w, int64_t ms)
 {
     stop_transfer(w);
     w->state = PAUSED;
-    kube_timer_set(w->pause, ms);
+    kube_timer_set(w->kube, w->pause, ms);
 }
 
 /* Tells about a failure and tries again after a pause that the server's wish can lengthen. */
@@ -254,7 +253,7 @@ static void on_line(struct kube_watch *w, const char *text, size_t length)
 
 static void heard(struct kube_watch *w)
 {
-    w->heard_ms = clock_boot_ms();
+    w->heard_ms = kube_now_ms(w->kube);
 }
 
 static void on_stream_bytes(void *arg, struct buffer *in)
@@ -350,7 +349,7 @@ static void on_page_end(struct kube_watch *w)
 static void on_stream_end(struct kube_watch *w)
 {
     struct error err;
-    bool quick = !w->progress && clock_boot_ms() - w->started_ms < QUICK_END_MS;
+    bool quick = !w->progress && kube_now_ms(w->kube) - w->started_ms < QUICK_END_MS;
     if (w->state == STREAMING) {
         w->watchlist_failures++;
         err_set(&err, ERR_TRANSPORT, "the stream ended before the list was complete");
@@ -403,7 +402,8 @@ static void on_end(void *arg, int status, const struct buffer *body, const struc
 
 static void arm_stall(struct kube_watch *w)
 {
-    kube_timer_set(w->stall, w->heard_ms + w->kube->timing.stall_ms - clock_boot_ms());
+    kube_timer_set(w->kube, w->stall,
+                   w->heard_ms + w->kube->timing.stall_ms - kube_now_ms(w->kube));
 }
 
 /* One timer looks whether anything came lately; it is not moved for each byte. */
@@ -412,7 +412,7 @@ static void on_stall(evutil_socket_t fd, short what, void *arg)
     (void)fd, (void)what;
     struct kube_watch *w = arg;
     struct error err;
-    int64_t silent_ms = clock_boot_ms() - w->heard_ms;
+    int64_t silent_ms = kube_now_ms(w->kube) - w->heard_ms;
     if (silent_ms < w->kube->timing.stall_ms) {
         arm_stall(w);
         return;
@@ -485,7 +485,7 @@ static void begin(struct kube_watch *w)
     if (w->state != FOLLOWING && w->next_page == NULL)
         w->begun = false;
     put_query(w, &query);
-    w->started_ms = w->heard_ms = clock_boot_ms();
+    w->started_ms = w->heard_ms = kube_now_ms(w->kube);
     w->transfer = kube_transfer_start(
         w->kube, &(struct kube_transfer_request){
                      .method = KUBE_GET,
@@ -530,13 +530,18 @@ struct kube_watch *kube_watch_new(struct kube *kube, const struct kube_watch_opt
     return w;
 }
 
+const char *kube_watch_version(const struct kube_watch *watch)
+{
+    return watch->version;
+}
+
 void kube_watch_free(struct kube_watch *watch)
 {
     if (watch == NULL)
         return;
     watch->dead = true;
     stop_transfer(watch);
-    event_del(watch->pause);
+    kube_timer_set(watch->kube, watch->pause, -1);
     if (watch->busy == 0)
         discard(watch);
 }

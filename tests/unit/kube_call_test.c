@@ -327,7 +327,9 @@ static void an_answer_over_the_limit_is_refused(void **state)
     memset(body, ' ', size);
     body[size] = '\0';
     s->body = body;
-    ask(s, &get_pod);
+    struct kube_request request = get_pod;
+    request.timeout_ms = DEADLINE_S * 1000;
+    ask(s, &request);
     free(body);
     s->body = "{}";
     assert_int_equal(s->err.class, ERR_INTERNAL);

@@ -1,4 +1,4 @@
-#include "kube_server.h"
+#include "kube_time.h"
 
 struct scene {
     struct world world;
@@ -80,8 +80,7 @@ static void a_repeated_event_counts_up_in_a_series(void **state)
 {
     struct scene *s = *state;
     kube_event_emit(s->world.kube, &example);
-    run_until(s->world.loop, &s->created, 1);
-    run_for_ms(s->world.loop, 10);
+    run_until(s->world.loop, &s->world.kube->answered, 1);
     kube_event_emit(s->world.kube, &example);
     run_until(s->world.loop, &s->patched, 1);
     assert_string_equal(s->patched_at, arena_printf(s->world.arena, "%s/%s", s->made,
@@ -122,27 +121,32 @@ static void another_note_is_another_event(void **state)
 static void a_series_ends_after_ten_minutes_of_quiet(void **state)
 {
     struct scene *s = *state;
-    struct kube_timing timing = quick;
-    timing.second_ms = 0; /* ten minutes take no time at all */
+    int64_t now_ms = 1000000;
+    struct virtual_clock clock;
+    virtual_clock_init(&clock, &now_ms);
+    kube_set_clock(s->world.kube, &clock.clock);
     kube_event_emit(s->world.kube, &example);
-    run_until(s->world.loop, &s->created, 1);
-    run_for_ms(s->world.loop, 10);
-    kube_set_timing(s->world.kube, &timing);
+    run_until(s->world.loop, &s->world.kube->answered, 1);
+    now_ms += 600 * quick.second_ms;
+    kube_event_emit(s->world.kube, &example);
+    run_until(s->world.loop, &s->world.kube->answered, 2);
+    assert_int_equal(s->patched, 1);
+    now_ms += 600 * quick.second_ms + 1;
     kube_event_emit(s->world.kube, &example);
     run_until(s->world.loop, &s->created, 2);
-    assert_int_equal(s->patched, 0);
+    assert_int_equal(s->patched, 1);
+    kube_free(s->world.kube); /* before its clock */
+    s->world.kube = NULL;
 }
 
 static void an_event_that_is_gone_is_made_anew(void **state)
 {
     struct scene *s = *state;
     kube_event_emit(s->world.kube, &example);
-    run_until(s->world.loop, &s->created, 1);
-    run_for_ms(s->world.loop, 10);
+    run_until(s->world.loop, &s->world.kube->answered, 1);
     s->status = 404;
     kube_event_emit(s->world.kube, &example);
-    run_until(s->world.loop, &s->patched, 1);
-    run_for_ms(s->world.loop, 10);
+    run_until(s->world.loop, &s->world.kube->answered, 2);
     s->status = 0;
     kube_event_emit(s->world.kube, &example);
     run_until(s->world.loop, &s->created, 2);
@@ -188,12 +192,16 @@ static void many_different_events_are_forgotten_in_time(void **state)
         snprintf(note, sizeof note, "%d", i);
         event.note = note;
         kube_event_emit(s->world.kube, &event);
-        run_for_ms(s->world.loop, i % 20 == 0 ? 5 : 0);
+        run_until(s->world.loop, &s->world.kube->answered, i + 1);
     }
-    run_for_ms(s->world.loop, 30);
-    kube_event_emit(s->world.kube, &example);
-    run_for_ms(s->world.loop, 30);
-    assert_string_equal(json_str(s->event, "note", ""), example.note);
+    /* The first is forgotten, the last is not. */
+    struct kube_event event = example;
+    event.note = "0";
+    kube_event_emit(s->world.kube, &event);
+    run_until(s->world.loop, &s->created, 301);
+    event.note = "299";
+    kube_event_emit(s->world.kube, &event);
+    run_until(s->world.loop, &s->patched, 1);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, open_scene, close_scene)

@@ -1,5 +1,5 @@
 /* HTTP/2: one connection for everything, and what happens when it dies in silence. */
-#include "kube_server.h"
+#include "kube_time.h"
 
 #include <nghttp2/nghttp2.h>
 
@@ -26,6 +26,7 @@ struct h2_connection {
     struct h2_stream streams[STREAMS];
     struct h2_connection *next;
     bool frozen; /* reads nothing and says nothing any more */
+    int ignored; /* so often bytes came nevertheless */
 };
 
 struct scene {
@@ -37,6 +38,8 @@ struct scene {
     const char *never; /* requests with this in their path are not answered */
     int done, failed, upserts, synced, troubles;
     struct error err, trouble;
+    int64_t now_ms;
+    struct virtual_clock clock;
 };
 
 static ssize_t on_send(nghttp2_session *session, const uint8_t *data, size_t length, int flags,
@@ -141,7 +144,9 @@ static void on_h2_bytes(struct bufferevent *stream, void *arg)
     size_t got;
     while (!c->frozen && (got = bufferevent_read(stream, bytes, sizeof bytes)) > 0)
         nghttp2_session_mem_recv(c->session, bytes, got);
-    if (!c->frozen)
+    if (c->frozen)
+        c->ignored++;
+    else
         nghttp2_session_send(c->session);
 }
 
@@ -305,15 +310,32 @@ static void watches_and_calls_share_one_connection(void **state)
     kube_watch_free(services);
 }
 
+static void use_virtual_time(struct scene *s)
+{
+    s->now_ms = 1000000;
+    virtual_clock_init(&s->clock, &s->now_ms);
+    kube_set_clock(s->world.kube, &s->clock.clock);
+}
+
+static void pass_ms(struct scene *s, int64_t ms)
+{
+    s->now_ms += ms;
+    fire_due(&s->clock);
+}
+
 static void a_slow_request_does_not_cost_the_others_their_connection(void **state)
 {
     struct scene *s = *state;
+    use_virtual_time(s);
     struct kube_watch *pods = watch(s, "Pod");
     run_until(s->world.loop, &s->synced, 1);
     s->never = "/slow";
     ask(s, "/api/v1/slow", 100);
-    run_for_ms(s->world.loop, 30);
+    run_until(s->world.loop, &s->requests, 2);
+    pass_ms(s, 50);
     push_everywhere(s->connections, ADDED);
+    run_until(s->world.loop, &s->upserts, 1);
+    pass_ms(s, 50);
     run_until(s->world.loop, &s->done, 1);
     assert_int_equal(s->err.class, ERR_TIMEOUT);
     ask(s, "/api/v1/quick", 0);
@@ -327,18 +349,23 @@ static void a_slow_request_does_not_cost_the_others_their_connection(void **stat
 static void a_connection_that_died_in_silence_is_not_used_again(void **state)
 {
     struct scene *s = *state;
+    use_virtual_time(s);
     struct kube_watch *pods = watch(s, "Pod");
     run_until(s->world.loop, &s->synced, 1);
     s->connections->frozen = true;
-    run_for_ms(s->world.loop, 5);
+    pass_ms(s, 10);
     ask(s, "/api/v1/pods/x", 60);
+    run_until(s->world.loop, &s->connections->ignored, 1);
+    pass_ms(s, 60);
     run_until(s->world.loop, &s->done, 1);
     assert_int_equal(s->err.class, ERR_TIMEOUT);
-    ask(s, "/api/v1/pods/x", 3000);
+    ask(s, "/api/v1/pods/x", 60);
     run_until(s->world.loop, &s->done, 2);
     assert_int_equal(s->failed, 1);
     assert_int_equal(s->connection_count, 2);
-    /* The watch that sat on the dead one followed. */
+    /* The watch that sat on the dead one follows. */
+    run_until(s->world.loop, &s->troubles, 1);
+    pass_ms(s, quick.backoff_max_ms);
     run_until(s->world.loop, &s->requests, 3);
     push_everywhere(s->connections, ADDED);
     run_until(s->world.loop, &s->upserts, 1);
@@ -349,12 +376,14 @@ static void a_connection_that_died_in_silence_is_not_used_again(void **state)
 static void a_watch_that_stalls_leaves_a_dead_connection(void **state)
 {
     struct scene *s = *state;
-    struct kube_timing timing = quick;
-    timing.stall_ms = 80;
-    kube_set_timing(s->world.kube, &timing);
+    use_virtual_time(s);
     struct kube_watch *pods = watch(s, "Pod");
     run_until(s->world.loop, &s->synced, 1);
     s->connections->frozen = true;
+    pass_ms(s, quick.stall_ms);
+    run_until(s->world.loop, &s->troubles, 1);
+    assert_int_equal(s->trouble.class, ERR_TIMEOUT);
+    pass_ms(s, quick.backoff_max_ms);
     run_until(s->world.loop, &s->requests, 2);
     push_everywhere(s->connections, ADDED);
     run_until(s->world.loop, &s->upserts, 1);
