@@ -33,7 +33,7 @@ def _waiting():
         rig.kube().apply(names.cluster("a", where))
         cluster = rig.kube().condition(where, "a", "Ready", 10, status="False")
         status = rig.kube().wait("PostgresCluster", where, "a", lambda o: (
-            o["status"].get("waitingFor") and o["status"]), 10, "an entry in waitingFor")
+            (o.get("status") or {}).get("waitingFor") and o["status"]), 10, "an entry in waitingFor")
         for entry in status["waitingFor"]:
             check(entry.get("what") and entry.get("reason"), "an entry says nothing: %s", entry)
         equal(status["observedGeneration"], cluster["metadata"]["generation"], "observedGeneration")
@@ -72,7 +72,8 @@ def _edited():
         kube.apply(names.cluster("a", where))
         rig.settled(where, "a")
         edits = [
-            ("Service", "a-rw", {"spec": {"ports": [{"name": "other", "port": 9999}]}}),
+            ("Service", "a-rw", {"spec": {"ports": [{"name": "postgres", "port": 5432,
+                                                     "targetPort": 9999}]}}),
             ("ConfigMap", "a-config", {"data": {"pg_hba.conf": "# nobody\n"}}),
             ("Role", "a", {"rules": []}),
             ("RoleBinding", "a", {"subjects": []}),

@@ -31,10 +31,21 @@ def kube():
         # The operator runs on the host here, with the rights of its ServiceAccount.
         deploy.install(connected, replicas=0)
         _parts["kube"] = connected
+        _default_class(connected)
         _parts["namespaces"] = deploy.Namespaces(connected, "t")
         for lease in connected.list("Lease", deploy.NAMESPACE):
             connected.delete("Lease", deploy.NAMESPACE, lease["metadata"]["name"])
     return _parts["kube"]
+
+
+def _default_class(connected):
+    """A class that waits for a node, as real ones do: there is none here."""
+    name = "standard"
+    if connected.get("StorageClass", None, name) is None:
+        connected.make("StorageClass", None, name, provisioner="example.com/none",
+                       volumeBindingMode="WaitForFirstConsumer", allowVolumeExpansion=True,
+                       metadata={"annotations": {
+                           "storageclass.kubernetes.io/is-default-class": "true"}})
 
 
 def namespace():

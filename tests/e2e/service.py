@@ -2,9 +2,10 @@
 import os
 import re
 import ssl
+import threading
 import time
 
-from rig import Cluster, deploy, kube, namespace, runner
+from rig import Cluster, deploy, kube, names, namespace, runner
 from lib.postgres import Lost, SqlError
 from lib.runner import Failed, check, equal, test, wait_for
 
@@ -155,6 +156,60 @@ def _rollout():
         rows = ledger.check()
         print("        %d rows, none lost; %.1f s in all, longest pause of the client %.2f s"
               % (rows, took, ledger.longest_pause(begun)))
+
+
+class Recorder:
+    """Every state of the cluster object that the server told, by a watch of its own."""
+
+    def __init__(self, cluster):
+        self.states, self._stop = [], threading.Event()
+        self._thread = threading.Thread(target=self._run, args=(cluster,), daemon=True)
+
+    def _run(self, cluster):
+        while not self._stop.is_set():
+            for state in kube().states("PostgresCluster", cluster.where, cluster.name, 5):
+                self.states.append((time.monotonic(), state))
+                if self._stop.is_set():
+                    return
+
+    def __enter__(self):
+        self._thread.start()
+        wait_for(lambda: self.states, 10, "the first state", every=0.01)
+        return self
+
+    def __exit__(self, *_):
+        self._stop.set()
+        self._thread.join()
+
+    def ready_at(self, generation):
+        """When Ready was True for this generation: every such time."""
+        return [at for at, state in self.states if state is not None
+                and state["metadata"]["generation"] == generation
+                and names.is_true(state, "Ready")]
+
+
+@test("During a restart for parameters Ready never says True before both servers run them")
+def _truthful():
+    with namespace() as where:
+        cluster = Cluster(where).apply()
+        cluster.ready()
+        with Recorder(cluster) as recorder:
+            generation = cluster.edit(postgres={"parameters": {"max_connections": "120"}})[
+                "metadata"]["generation"]
+            seen = {}
+
+            def everywhere():
+                for instance in ("1", "2"):
+                    if instance not in seen and \
+                            cluster.on(instance, "show max_connections") == "120":
+                        seen[instance] = time.monotonic()
+                return len(seen) == 2
+            wait_for(everywhere, 90, "both servers to run with it", every=0.05)
+            cluster.ready(60)
+        early = [at for at in recorder.ready_at(generation) if at < max(seen.values()) - 1]
+        check(not early, "Ready was True %.1f s before the last server ran with it",
+              max(seen.values()) - (early or [0])[0])
+        check(seen[cluster.replica()] <= seen[cluster.primary()], "the primary came first: %s", seen)
 
 
 @test("A change of resources makes the pods anew, replica first, and loses no row")

@@ -1,1 +1,283 @@
-"""x"""
+"""What goes wrong around an instance: the API, the image, the volume, postgres itself."""
+import json
+import os
+import shutil
+import signal
+import subprocess
+import time
+
+from lib import runner
+from lib.runner import check, equal, never, test, wait_for
+from rig import PASSWORDS, Rig
+
+
+@test("a primary goes on while the API server is away, and renews when it is back")
+def api_away():
+    with Rig() as rig:
+        agent = rig.primary()
+        agent.reports(bootstrapped=True)
+        rig.control("freeze")
+        rig.control("cut")
+        renewed = rig.lease()["renewTime"]
+        agent.sql("create table t(n int)")
+        never(lambda: agent.probe()[0] != 200, 8, "unreadiness while the API is away")
+        agent.sql("insert into t values (1)")
+        equal(rig.lease()["renewTime"], renewed, "renewals while the API is away")
+        rig.control("thaw")
+        wait_for(lambda: rig.lease()["renewTime"] != renewed, 20, "a renewal")
+        equal(rig.lease()["leaseTransitions"], 1, "epoch")
+        check(agent.logged("the lease cannot be written"), "the failure is told")
+        check(agent.logged("the lease can be written again"), "its end is told")
+
+
+@test("a pod restarted while the API server is away takes up the role it had")
+def api_away_restart():
+    with Rig(2) as rig:
+        first, second = rig.pair()
+        first.sql("create table t as select 1 n")
+        rig.control("freeze")
+        rig.control("cut")
+        for agent, recovering in ((second, "t"), (first, "f")):
+            agent.kill()
+            agent.start(new_pod=False)
+            wait_for(lambda a=agent: a.sql("select 1") == "1", 20, "%s up" % agent.name)
+            equal(agent.sql("select pg_is_in_recovery()"), recovering, "role of %s" % agent.name)
+        wait_for(lambda: first.probe()[0] == 200, 10, "the primary ready")
+        first.sql("insert into t values (2)")
+        rig.control("thaw")
+        wait_for(lambda: second.sql("select count(*) from t") == "2", 20, "streaming")
+        first.reports(role="primary", phase="Running", seconds=30)
+
+
+@test("an empty volume waits for the API server, however long it is away")
+def api_away_empty():
+    with Rig() as rig:
+        rig.grant()
+        rig.control("freeze")
+        agent = rig.agents[0].start()
+        wait_for(lambda: "API server" in agent.probe()[1], 10, "the reason")
+        never(lambda: os.path.exists(os.path.join(agent.data, "unfinished")), 3, "initdb")
+        rig.control("thaw")
+        agent.ready(40)
+
+
+@test("conflicts, overload and errors of the API server are ridden out")
+def storms():
+    with Rig() as rig:
+        for code in (409, 429, 500, 503):
+            rig.server.faults.add({"do": "status", "code": code, "verb": "patch", "times": 2,
+                                   "path": "leases|endpointslices|pods"})
+        agent = rig.primary(60)
+        agent.reports(phase="Running", bootstrapped=True, seconds=40)
+        wait_for(lambda: rig.endpoints() == ["127.0.0.1"], 20, "the endpoint")
+
+
+@test("an endpoint that somebody edits or empties is put right at once")
+def endpoint_edited():
+    with Rig() as rig:
+        agent = rig.primary()
+        wait_for(lambda: rig.endpoints() == ["127.0.0.1"], 5, "the endpoint")
+        for wrong in ([], [{"addresses": ["10.9.9.9"], "conditions": {"ready": True}}]):
+            rig.edit("EndpointSlice", "a-rw", {"endpoints": wrong})
+            wait_for(lambda: rig.endpoints() == ["127.0.0.1"], 5, "the endpoint again")
+        equal(agent.probe()[0], 200, "readiness")
+
+
+@test("a lease that was deleted and made again is taken again with a higher epoch")
+def lease_deleted():
+    with Rig() as rig:
+        agent = rig.primary()
+        rig.delete("Lease", "a-primary")
+        never(lambda: agent.probe()[0] != 200, 1, "unreadiness without the lease")
+        rig.make("Lease", "a-primary", spec={})
+        rig.grant(mode="existing")
+        wait_for(lambda: rig.lease().get("leaseTransitions") == 2, 10, "epoch 2")
+        equal(rig.holder(), "a-1", "holder")
+
+
+@test("an image with another major version is refused with both versions named")
+def wrong_major():
+    with Rig() as rig:
+        rig.major += 1
+        rig.put_config()
+        agent = rig.agents[0].start()
+        report = agent.reports(phase="Failed", reason="VersionMismatch")
+        for words in ("PostgreSQL %d" % rig.major, "%d." % (rig.major - 1), "spec.postgres.image"):
+            check(words in report["message"], "'%s' in: %s", words, report["message"])
+        rig.major -= 1
+        rig.grant()
+        rig.put_config()
+        agent.ready(30)
+
+
+@test("an initdb that fails says in whose words, and tries again")
+def initdb_fails():
+    with Rig() as rig:
+        texts = rig.config_texts
+        def wrong():
+            found, roles = texts()
+            found["cluster.json"] = found["cluster.json"].replace('"C.UTF-8"', '"xx_YY.UTF-8"')
+            return found, roles
+        rig.config_texts = wrong
+        rig.put_config()
+        rig.grant()
+        agent = rig.agents[0].start()
+        report = agent.reports(phase="Failed", reason="InitdbFailed")
+        check("xx_YY.UTF-8" in report["message"], "message: %s", report)
+        equal(rig.holder(), "", "holder")
+        rig.config_texts = texts
+        rig.put_config()
+        agent.ready(30)
+
+
+@test("a uid without a line in /etc/passwd is told with the remedy")
+def no_passwd():
+    with Rig() as rig:
+        if not rig.container:
+            raise runner.Skipped("needs root")
+        rig.drop = ["setpriv", "--reuid=70000", "--regid=70000", "--clear-groups",
+                    "--no-new-privs"]
+        rig.agent_uid = 70000
+        subprocess.run(["chown", "-R", "70000", rig.folder], check=True)
+        rig.grant()
+        agent = rig.agents[0].start()
+        report = agent.reports(phase="Failed", reason="InitdbFailed")
+        check("/etc/passwd" in report["message"], "message: %s", report)
+
+
+@test("a clone that fails says why, and goes on as soon as it can")
+def clone_fails():
+    with Rig(2) as rig:
+        first = rig.primary()
+        first.reports(bootstrapped=True)
+        rig.write(os.path.join(rig.replication, "password"), "wrong")
+        second = rig.agents[1].start()
+        report = second.reports(phase="Failed", reason="CloneFailed")
+        check("password authentication failed" in report["message"], "message: %s", report)
+        equal(second.probe("/livez")[0], 200, "livez")
+        rig.write(os.path.join(rig.replication, "password"), PASSWORDS["pgkeel_replication"])
+        second.ready(60)
+
+
+@test("a server that cannot start is told with its last words, and started again later")
+def crash_loop():
+    with Rig() as rig:
+        agent = rig.primary()
+        agent.reports(bootstrapped=True)
+        agent.stop()
+        control = os.path.join(agent.data, "pgdata", "global", "pg_filenode.map")
+        shutil.move(control, control + ".away")
+        agent.start()
+        report = agent.reports(phase="Failed", reason="CrashLooping", seconds=20)
+        check("pg_filenode.map" in report["message"] and "FATAL" in report["message"],
+              "message: %s", report)
+        equal(agent.probe("/livez")[0], 200, "livez")
+        equal(agent.probe("/startupz")[0], 200, "startupz")
+        code, text = agent.probe()
+        check(code == 503 and "pg_filenode.map" in text, "readyz: %s", text)
+        shutil.move(control + ".away", control)
+        agent.ready(40)
+        agent.reports(phase="Running", reason=None)
+
+
+@test("a single crash is recovered from at once, and the endpoint stays")
+def one_crash():
+    with Rig() as rig:
+        agent = rig.primary()
+        wait_for(lambda: rig.endpoints() == ["127.0.0.1"], 5, "the endpoint")
+        writes = len(rig.writes("EndpointSlice"))
+        started = time.monotonic()
+        os.kill(agent.postmaster(), signal.SIGKILL)
+        wait_for(lambda: agent.probe()[0] != 200, 5, "unreadiness")
+        agent.ready(20)
+        check(time.monotonic() - started < 10, "took %g s", time.monotonic() - started)
+        equal(len(rig.writes("EndpointSlice")), writes, "writes to the endpoint")
+
+
+@test("a frozen server is not ready, but nothing kills it")
+def frozen():
+    with Rig() as rig:
+        agent = rig.primary()
+        pids = [pid for pid, _ in agent.postgres_pids()]
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)
+        wait_for(lambda: agent.probe()[0] == 503, 30, "unreadiness")
+        check("does not answer" in agent.probe()[1], "why: %s", agent.probe()[1])
+        equal(agent.probe("/livez")[0], 200, "livez")
+        for pid in pids:
+            os.kill(pid, signal.SIGCONT)
+        agent.ready(20)
+        check(pids[0] in [pid for pid, _ in agent.postgres_pids()], "the same postmaster")
+
+
+@test("a slow shutdown becomes an immediate one when its time is over")
+def slow_stop():
+    with Rig() as rig:
+        rig.grant()
+        agent = rig.agents[0].start(stop_timeout=2).ready(30)
+        os.kill(agent.postmaster(), signal.SIGSTOP)
+        agent.signal(signal.SIGTERM)
+        wait_for(lambda: agent.logged("did not stop in time", signal="SIGQUIT"), 10, "SIGQUIT")
+        equal(agent.process.wait(20), 0, "exit code")
+        check(agent.logged("did not stop in time", signal="SIGKILL"), "SIGKILL")
+        agent.start().ready(30)
+
+
+@test("SIGTERM in the middle of initdb or of a clone ends the agent at once")
+def stopped_early():
+    with Rig(2) as rig:
+        rig.grant()
+        first, second = rig.agents
+        first.start()
+        wait_for(lambda: first.logged("step goes on", part="run"), 10, "initdb")
+        first.stop(5)
+        first.start().ready(40)
+        first.reports(bootstrapped=True)
+        second.start()
+        wait_for(lambda: second.logged("step goes on", part="run"), 10, "pg_basebackup")
+        second.stop(5)
+        second.start().ready(40)
+
+
+@test("a replica whose WAL is gone from the primary says so, and how to go on")
+def wal_gone():
+    with Rig(2) as rig:
+        first, second = rig.pair()
+        second.stop()
+        first.sql("select pg_drop_replication_slot('a_2')")
+        for _ in range(3):
+            first.sql("create table x as select generate_series(1, 1000); drop table x;"
+                      " select pg_switch_wal(); checkpoint")
+        second.start()
+        report = second.reports(reason="WalGone", seconds=30)
+        check("cloned anew" in report["message"], "message: %s", report)
+        equal(second.probe()[0], 503, "readiness")
+
+
+@test("a replica's lost slot is made anew by the primary")
+def slot_lost():
+    with Rig(2) as rig:
+        rig.settings["more"] = "max_slot_wal_keep_size = 1MB\nmin_wal_size = 32MB\n" \
+                               "max_wal_size = 32MB\n"
+        rig.put_config()
+        first, second = rig.pair()
+        second.stop()
+        for _ in range(4):
+            first.sql("create table x as select generate_series(1, 1000); drop table x;"
+                      " select pg_switch_wal(); checkpoint")
+        wait_for(lambda: first.sql("select wal_status from pg_replication_slots") == "reserved",
+                 20, "a slot that is not lost")
+
+
+@test("an unreadable configuration at start is waited out")
+def no_config():
+    with Rig() as rig:
+        rig.grant()
+        rig.write(os.path.join(rig.config, "cluster.json"), "{")
+        agent = rig.agents[0].start()
+        report = agent.reports(phase="Failed", reason="ConfigInvalid")
+        check("cluster.json" in report["message"], "message: %s", report)
+        rig.put_config()
+        agent.ready(30)
+        equal(json.loads(rig.config_texts()[0]["cluster.json"])["configHash"],
+              agent.report()["configHash"], "configuration hash")

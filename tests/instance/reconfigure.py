@@ -1,1 +1,209 @@
-"""x"""
+"""Changes of the configuration: reload, restart by token, refusals, certificates."""
+import os
+import signal
+import subprocess
+
+from lib.runner import check, equal, never, test, wait_for
+from rig import Rig
+
+
+@test("a parameter that needs no restart is there after a reload")
+def reload():
+    with Rig() as rig:
+        agent = rig.primary()
+        agent.reports(bootstrapped=True)
+        started = agent.sql("select pg_postmaster_start_time()")
+        rig.settings["more"] = "work_mem = 12MB\n"
+        wanted = rig.put_config(mounts=False)
+        agent.reports(configHash=wanted)
+        equal(agent.sql("show work_mem"), "12MB", "work_mem")
+        rig.settings["more"] = "work_mem = 13MB\n"
+        rig.put_config(mounts=False)
+        wait_for(lambda: agent.sql("show work_mem") == "13MB", 5, "another change")
+        equal(agent.sql("select pg_postmaster_start_time()"), started, "start of postgres")
+        loaded = agent.sql("select pg_conf_load_time()")
+        rig.put_config()
+        rig.edit("ConfigMap", "a-config", {"metadata": {"labels": {"touched": "yes"}}})
+        never(lambda: agent.sql("select pg_conf_load_time()") != loaded, 1,
+              "a reload without a change")
+
+
+@test("a parameter that needs a restart waits for its token, and is restarted for once")
+def restart():
+    with Rig(2) as rig:
+        first, second = rig.pair()
+        starts = [a.sql("select pg_postmaster_start_time()") for a in (first, second)]
+        rig.settings["max_connections"] = "70"
+        wanted = rig.put_config()
+        for agent in (first, second):
+            report = agent.reports(pendingRestart=True, configHash=wanted)
+            equal(report["pendingParameters"], "max_connections", "parameters")
+        equal([a.sql("select pg_postmaster_start_time()") for a in (first, second)], starts,
+              "no restart without a token")
+        rig.token = wanted
+        rig.put_config()
+        for agent in (second, first):
+            agent.reports(restartToken=wanted, pendingRestart=None, phase="Running", seconds=30)
+            wait_for(lambda a=agent: a.sql("show max_connections") == "70", 20, "70 connections")
+        restarted = [a.sql("select pg_postmaster_start_time()") for a in (first, second)]
+        check(starts[0] != restarted[0] and starts[1] != restarted[1], "both were restarted")
+        rig.settings["more"] = "work_mem = 9MB\n"
+        rig.put_config()
+        wait_for(lambda: first.sql("show work_mem") == "9MB", 10, "a reload")
+        equal([a.sql("select pg_postmaster_start_time()") for a in (first, second)], restarted,
+              "the old token restarts nobody again")
+        check(first.logged("checkpoint complete"), "a checkpoint comes before the restart")
+
+
+@test("a standby keeps what its primary's data needs until that is lowered, too")
+def standby_floor():
+    with Rig(2) as rig:
+        first, second = rig.pair()
+        rig.settings["max_connections"] = "40"
+        rig.token = rig.put_config()
+        rig.put_config()
+        second.reports(restartToken=rig.token, pendingRestart=None, seconds=30)
+        second.stop()
+        second.start().ready(30)
+        check(int(second.sql("show max_connections")) >= 40, "starts with enough")
+        first.reports(restartToken=rig.token, pendingRestart=None, seconds=30)
+        equal(first.sql("show max_connections"), "40", "the primary is lowered")
+
+
+@test("a bad parameter is refused in the server's words; the old configuration goes on")
+def bad_parameter():
+    with Rig() as rig:
+        agent = rig.primary()
+        agent.reports(bootstrapped=True)
+        good = agent.report()["configHash"]
+        wait_for(lambda: os.path.exists(os.path.join(agent.data, "accepted.json")), 10,
+                 "an accepted configuration")
+        for more, words in (("work_mem = abc\n", 'invalid value for parameter "work_mem": "abc"'),
+                            ("no_such = 1\n", 'unrecognized configuration parameter "no_such"'),
+                            ("= = =\n", "syntax error")):
+            rig.settings["more"] = more
+            rig.put_config()
+            report = agent.reports(reason="ConfigInvalid", phase="Running",
+                                   message=lambda m, w=words: m and w in m)
+            equal(report["configHash"], good, "what runs")
+            equal(agent.probe()[0], 200, "readiness")
+        # A new pod has only the bad one mounted.
+        agent.stop()
+        agent.start().ready(30)
+        report = agent.reports(reason="ConfigInvalid", phase="Running")
+        equal(report["configHash"], good, "what runs in the new pod")
+        rig.settings["more"] = "work_mem = 6MB\n"
+        wanted = rig.put_config()
+        agent.reports(configHash=wanted, reason=None)
+        equal(agent.sql("show work_mem"), "6MB", "the corrected one")
+
+
+@test("a bad pg_hba.conf is refused with its line; the old rules go on")
+def bad_hba():
+    with Rig() as rig:
+        agent = rig.primary()
+        agent.reports(bootstrapped=True)
+        rig.hba = "host nonsense\n"
+        rig.put_config()
+        report = agent.reports(reason="ConfigInvalid")
+        check("pg_hba.conf line 4" in report["message"], "message: %s", report)
+        with open(os.path.join(agent.run, "pg_hba.conf")) as rules:
+            check("nonsense" not in rules.read(), "the file is the old one again")
+        with agent.login("app", "app") as session:
+            equal(session.value("select 1"), "1", "a login")
+        rig.hba = "hostssl other other all scram-sha-256\n"
+        agent.reports(configHash=rig.put_config(), reason=None)
+        equal(agent.sql("select count(*) from pg_hba_file_rules where 'other' = any(database)"),
+              "1", "the new rule")
+
+
+@test("a configuration with which postgres does not start gives way to the accepted one")
+def does_not_start():
+    with Rig() as rig:
+        agent = rig.primary()
+        agent.reports(bootstrapped=True)
+        good = agent.report()["configHash"]
+        wait_for(lambda: os.path.exists(os.path.join(agent.data, "accepted.json")), 10,
+                 "an accepted configuration")
+        rig.settings["more"] = "shared_preload_libraries = 'nonexistent'\n"
+        rig.token = rig.put_config()
+        agent.reports(pendingRestart=True)
+        rig.put_config()
+        report = agent.reports(reason="ConfigInvalid", phase="Running", seconds=30)
+        check("nonexistent" in report["message"], "message: %s", report)
+        equal(report["configHash"], good, "what runs")
+        agent.ready(20)
+
+
+@test("a first configuration that is bad is waited out without a server")
+def first_is_bad():
+    with Rig() as rig:
+        rig.settings["more"] = "work_mem = abc\n"
+        rig.put_config()
+        rig.grant()
+        agent = rig.agents[0].start()
+        report = agent.reports(phase="Failed", reason="ConfigInvalid", seconds=30)
+        check("work_mem" in report["message"], "message: %s", report)
+        rig.settings["more"] = ""
+        rig.put_config()
+        agent.ready(30)
+
+
+@test("a renewed certificate is served without a restart, its key closed to others")
+def certificate():
+    with Rig() as rig:
+        agent = rig.primary()
+        agent.reports(bootstrapped=True)
+        started = agent.sql("select pg_postmaster_start_time()")
+        with agent.login("app", "app") as session:
+            before = session.certificate
+        rig.make_certificates()
+        def renewed():
+            with agent.login("app", "app") as fresh:
+                return fresh.certificate != before
+        wait_for(renewed, 10, "the new certificate")
+        equal(agent.sql("select pg_postmaster_start_time()"), started, "start of postgres")
+        key = os.stat(os.path.join(agent.run, "tls", "tls.key"))
+        equal((key.st_mode & 0o777, key.st_uid), (0o600, rig.agent_uid), "mode and owner")
+
+
+@test("settings that belong to the agent cannot be changed through the configuration")
+def reserved():
+    with Rig() as rig:
+        rig.settings["more"] = "port = 1\nlogging_collector = on\nlog_line_prefix = 'x'\n" \
+                               "unix_socket_permissions = 0777\nssl = off\n"
+        rig.put_config()
+        agent = rig.primary()
+        equal(agent.sql("select string_agg(setting, ',' order by name) from pg_settings where"
+                        " name in ('port', 'logging_collector', 'ssl',"
+                        " 'unix_socket_permissions')"),
+              "off,%d,on,0700" % agent.port, "settings")
+
+
+@test("SIGHUP reads the mounts again")
+def sighup():
+    with Rig() as rig:
+        agent = rig.primary()
+        agent.reports(bootstrapped=True)
+        loaded = agent.sql("select pg_conf_load_time()")
+        agent.signal(signal.SIGHUP)
+        wait_for(lambda: agent.sql("select pg_conf_load_time()") != loaded, 5, "a reload")
+        check(agent.logged("reading everything again"), "it says so")
+
+
+@test("the run folder is closed: socket, configuration and passfile belong to the agent alone")
+def closed():
+    with Rig() as rig:
+        agent = rig.primary()
+        socket_path = os.path.join(agent.run, ".s.PGSQL.%d" % agent.port)
+        equal(os.stat(socket_path).st_mode & 0o777, 0o700, "mode of the socket")
+        for name in ("postgresql.conf", "pg_hba.conf", "pgpass"):
+            equal(os.stat(os.path.join(agent.run, name)).st_mode & 0o777, 0o600, name)
+        if os.geteuid() == 0:
+            done = subprocess.run(
+                ["setpriv", "--reuid=daemon", "--regid=daemon", "--clear-groups",
+                 os.path.join(rig.bindir, "psql"), "-h", agent.run, "-p", str(agent.port), "-U",
+                 "postgres", "-c", "select 1"], capture_output=True, check=False)
+            check(done.returncode != 0, "another uid gets in through the socket")
+
+

@@ -380,6 +380,17 @@ class Rig:
     def edit(self, kind_name, name, patch):
         return self.store.patch(kinds.BY_KIND[kind_name], NAMESPACE, name, "", patch, "rig")
 
+    def delete(self, kind_name, name):
+        return self.store.delete(kinds.BY_KIND[kind_name], NAMESPACE, name)
+
+    def control(self, word):
+        """freeze, thaw, cut: see the scripted server's README."""
+        wire = http.client.HTTPConnection("127.0.0.1", int(self.server.url.rsplit(":", 1)[1]),
+                                          timeout=10)
+        wire.request("POST", "/_test/" + word)
+        wire.getresponse().read()
+        wire.close()
+
     def roles_json(self):
         return json.dumps([{"name": name, "verifier": verifier(password),
                             "superuser": name == "postgres",

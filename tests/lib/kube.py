@@ -206,14 +206,14 @@ class Kube:
                 raise runner.Failed("%s did not come about within %g s; last seen: %s"
                                     % (what, seconds, summary(last)))
             try:
-                for last in self._states(kind, namespace, name, left):
+                for last in self.states(kind, namespace, name, left):
                     found = probe(last)
                     if found:
                         return found
             except (OSError, http.client.HTTPException, ValueError, Refused):
                 time.sleep(min(0.2, max(0.0, left)))  # the server is away; the deadline counts
 
-    def _states(self, kind, namespace, name, seconds):
+    def states(self, kind, namespace, name, seconds):
         """Yields the object (None: absent) now and after every change, for so long."""
         end = time.monotonic() + seconds
         selector = "fieldSelector=" + urllib.parse.quote("metadata.name=" + name)
