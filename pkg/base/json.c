@@ -175,8 +175,23 @@ static int by_name(const void *a, const void *b)
     return strcmp((*(cJSON *const *)a)->string, (*(cJSON *const *)b)->string);
 }
 
+/* Most strings need no escape: those go out as they are. */
+static bool write_plain_string(struct buffer *out, const char *text)
+{
+    size_t length = 0;
+    for (; text[length]; length++)
+        if ((unsigned char)text[length] < 0x20 || text[length] == '"' || text[length] == '\\')
+            return false;
+    buffer_append(out, "\"", 1);
+    buffer_append(out, text, length);
+    buffer_append(out, "\"", 1);
+    return true;
+}
+
 static void write_scalar(struct buffer *out, const cJSON *node)
 {
+    if (cJSON_IsString(node) && write_plain_string(out, node->valuestring))
+        return;
     char *text = cJSON_PrintUnformatted(node);
     buffer_puts(out, text ? text : "null");
     cJSON_free(text);
