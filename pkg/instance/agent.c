@@ -209,6 +209,9 @@ static void on_fatal(void *arg, const char *text)
         return;
     snprintf(trouble->reason, sizeof trouble->reason, "%s", reason);
     snprintf(trouble->text, sizeof trouble->text, "%.600s%s", text, remedy);
+    for (char *p = trouble->text; *p; p++)
+        if (*p == '\n' || *p == '\t')
+            *p = ' ';
     agent_kick(agent);
 }
 

@@ -104,7 +104,8 @@ struct agent {
     bool wrote, bootstrapped;
     bool served;       /* this process has had traffic pointed at itself */
     bool control_seen; /* control was read for what is on the volume now */
-    char roles_hash[17]; /* of what was applied */
+    char roles_hash[17]; /* of what was applied, or is being */
+    int64_t roles_done_ms;
     char verifiers_hash[17], next_verifiers_hash[17];
     /* the last decision, for the log and the probes */
     enum step last_step;

@@ -65,14 +65,15 @@ void configure_refresh(struct agent *agent)
     AUTO_ARENA arena = arena_new();
     char hash[17];
     hash_sources(view->conf, view->hba, hash);
+    bool refused = same(hash, config->refused);
     config->dirty = false;
-    if (!same(hash, config->refused))
+    if (!refused)
         config->stale = config->conf == NULL || !same(config->hba, view->hba) ||
                         !same(config->conf, render(agent, arena, view->conf));
     else
         config->stale = config->conf != NULL &&
                         !same(config->conf, render(agent, arena, config->shared_conf));
-    if (!config->stale && same(hash, config->hash)) {
+    if (!config->stale && !refused && same(hash, config->hash)) {
         config->fault = (struct error){0};
         config->from_accepted = false;
     }

@@ -15,6 +15,7 @@ enum {
     RELOAD_PERIOD_MS = 25,
     REPLICA_PERIOD_MS = 5000,
     STALE_ANSWER_MS = 15000,
+    SILENCE_MS = 5000,
     ROLES_FIRST_PAUSE_MS = 1000,
     ROLES_LONGEST_PAUSE_MS = 30000,
 };
@@ -54,35 +55,36 @@ static void hash_of_duty(struct agent *agent, char ret_hash[17])
     snprintf(ret_hash, 17, "%s", hash_hex16(arena, text, strlen(text)));
 }
 
-static bool slot_is_wanted(const struct agent *agent, struct arena *arena, const char *slot)
+static const struct monitor_slot *find_slot(const struct monitor_view *view, const char *name)
+{
+    for (int i = 0; i < view->slot_count; i++)
+        if (strcmp(view->slots[i].name, name) == 0)
+            return &view->slots[i];
+    return NULL;
+}
+
+static bool is_other_member(const struct agent *agent, const char *name)
 {
     const struct cluster_config *config = &settings_view(agent->settings)->config;
     for (size_t i = 0; i < config->member_count; i++)
-        if (strcmp(config->members[i].name, agent->options.name) != 0 &&
-            strcmp(name_slot(arena, config->members[i].name), slot) == 0)
-            return true;
+        if (strcmp(config->members[i].name, name) == 0)
+            return strcmp(name, agent->options.name) != 0;
     return false;
 }
 
-static bool slot_is_ours(const struct agent *agent, struct arena *arena, const char *slot)
-{
-    const char *cluster = settings_view(agent->settings)->config.cluster;
-    for (int ordinal = 1; ordinal <= INSTANCES_MAX; ordinal++)
-        if (strcmp(name_slot(arena, name_instance(arena, cluster, ordinal)), slot) == 0)
-            return true;
-    return false;
-}
-
-/* A slot that was invalidated, or whose member left and which is not in use any more. */
+/* A member without a slot, a slot that was invalidated, or one whose member left and which is not in
+ * use any more. */
 static bool slots_need_work(const struct agent *agent)
 {
     const struct monitor_view *view = monitor_view(agent->monitor);
+    const char *cluster = settings_view(agent->settings)->config.cluster;
     AUTO_ARENA arena = arena_new();
-    for (int i = 0; i < view->slot_count; i++) {
-        const struct monitor_slot *slot = &view->slots[i];
-        if (slot->active || !slot_is_ours(agent, arena, slot->name))
-            continue;
-        if (strcmp(slot->wal_status, "lost") == 0 || !slot_is_wanted(agent, arena, slot->name))
+    for (int ordinal = 1; ordinal <= INSTANCES_MAX; ordinal++) {
+        const char *name = name_instance(arena, cluster, ordinal);
+        const struct monitor_slot *slot = find_slot(view, name_slot(arena, name));
+        bool wanted = is_other_member(agent, name);
+        bool lost = slot != NULL && strcmp(slot->wal_status, "lost") == 0;
+        if (wanted ? slot == NULL || (lost && !slot->active) : slot != NULL && !slot->active)
             return true;
     }
     return false;
@@ -100,6 +102,7 @@ static void on_roles_done(void *arg, const struct error *err)
     struct agent *agent = arg;
     roles_free(agent->roles);
     agent->roles = NULL;
+    agent->roles_done_ms = clock_boot_ms();
     if (err->class == 0) {
         agent_forget_trouble(&agent->roles_trouble);
         memcpy(agent->verifiers_hash, agent->next_verifiers_hash, sizeof agent->verifiers_hash);
@@ -122,7 +125,10 @@ static void tend_roles(struct agent *agent)
     char hash[17];
     settings_fetch_verifiers(agent->settings);
     hash_of_duty(agent, hash);
-    bool due = strcmp(hash, agent->roles_hash) != 0 || slots_need_work(agent);
+    /* Slots as they were seen before the last round say nothing of what it left. */
+    bool seen_since = monitor_view(agent->monitor)->answered_ms > agent->roles_done_ms;
+    bool due = strcmp(hash, agent->roles_hash) != 0 ||
+               (agent->bootstrapped && seen_since && slots_need_work(agent));
     if (agent->roles != NULL || !due || agent_in_pause(&agent->roles_trouble))
         return;
     memcpy(agent->roles_hash, hash, sizeof hash);
@@ -207,9 +213,14 @@ void tend_running(struct agent *agent)
 void tend_notice(const struct agent *agent, const char **ret_reason, const char **ret_text)
 {
     const struct settings_view *view = settings_view(agent->settings);
+    const struct monitor_view *monitor = monitor_view(agent->monitor);
+    bool silent = server_state(agent->server) == SERVER_UP && monitor->trouble.class != 0 &&
+                  clock_boot_ms() - agent->up_since_ms > SILENCE_MS &&
+                  clock_boot_ms() - monitor->answered_ms > SILENCE_MS;
     const struct {
         const char *reason, *text;
     } notices[] = {
+        {"NotAccepting", silent ? monitor->trouble.text : ""},
         {agent->config.fault.reason, agent->config.fault.text},
         {view->fault.reason, view->fault.text},
         {agent->roles_trouble.reason, agent->roles_trouble.text},
@@ -275,12 +286,10 @@ static const struct monitor_replica *find_replica(const struct monitor_view *vie
     return NULL;
 }
 
-static const char *slot_status(const struct monitor_view *view, const char *slot)
+static const char *slot_status(const struct monitor_view *view, const char *name)
 {
-    for (int i = 0; i < view->slot_count; i++)
-        if (strcmp(view->slots[i].name, slot) == 0)
-            return view->slots[i].wal_status;
-    return "";
+    const struct monitor_slot *slot = find_slot(view, name);
+    return slot ? slot->wal_status : "";
 }
 
 cJSON *tend_primary_status(void *arg, struct arena *arena)

@@ -16,14 +16,13 @@ def api_away():
     with Rig() as rig:
         agent = rig.primary()
         agent.reports(bootstrapped=True)
-        rig.control("freeze")
-        rig.control("cut")
+        rig.freeze_api()
         renewed = rig.lease()["renewTime"]
         agent.sql("create table t(n int)")
         never(lambda: agent.probe()[0] != 200, 8, "unreadiness while the API is away")
         agent.sql("insert into t values (1)")
         equal(rig.lease()["renewTime"], renewed, "renewals while the API is away")
-        rig.control("thaw")
+        rig.thaw_api()
         wait_for(lambda: rig.lease()["renewTime"] != renewed, 20, "a renewal")
         equal(rig.lease()["leaseTransitions"], 1, "epoch")
         check(agent.logged("the lease cannot be written"), "the failure is told")
@@ -35,8 +34,7 @@ def api_away_restart():
     with Rig(2) as rig:
         first, second = rig.pair()
         first.sql("create table t as select 1 n")
-        rig.control("freeze")
-        rig.control("cut")
+        rig.freeze_api()
         for agent, recovering in ((second, "t"), (first, "f")):
             agent.kill()
             agent.start(new_pod=False)
@@ -44,7 +42,7 @@ def api_away_restart():
             equal(agent.sql("select pg_is_in_recovery()"), recovering, "role of %s" % agent.name)
         wait_for(lambda: first.probe()[0] == 200, 10, "the primary ready")
         first.sql("insert into t values (2)")
-        rig.control("thaw")
+        rig.thaw_api()
         wait_for(lambda: second.sql("select count(*) from t") == "2", 20, "streaming")
         first.reports(role="primary", phase="Running", seconds=30)
 
@@ -53,11 +51,11 @@ def api_away_restart():
 def api_away_empty():
     with Rig() as rig:
         rig.grant()
-        rig.control("freeze")
+        rig.freeze_api()
         agent = rig.agents[0].start()
         wait_for(lambda: "API server" in agent.probe()[1], 10, "the reason")
         never(lambda: os.path.exists(os.path.join(agent.data, "unfinished")), 3, "initdb")
-        rig.control("thaw")
+        rig.thaw_api()
         agent.ready(40)
 
 
@@ -165,18 +163,39 @@ def crash_loop():
         agent = rig.primary()
         agent.reports(bootstrapped=True)
         agent.stop()
-        control = os.path.join(agent.data, "pgdata", "global", "pg_filenode.map")
-        shutil.move(control, control + ".away")
+        away = rig.mkdir(os.path.join(agent.folder, "away"))
+        wal = os.path.join(agent.wal, "pg_wal")
+        names = [n for n in os.listdir(wal) if os.path.isfile(os.path.join(wal, n))]
+        for name in names:
+            shutil.move(os.path.join(wal, name), away)
         agent.start()
         report = agent.reports(phase="Failed", reason="CrashLooping", seconds=20)
-        check("pg_filenode.map" in report["message"] and "FATAL" in report["message"],
+        check("PANIC" in report["message"] and "checkpoint record" in report["message"],
               "message: %s", report)
         equal(agent.probe("/livez")[0], 200, "livez")
         equal(agent.probe("/startupz")[0], 200, "startupz")
         code, text = agent.probe()
-        check(code == 503 and "pg_filenode.map" in text, "readyz: %s", text)
-        shutil.move(control + ".away", control)
+        check(code == 503 and "checkpoint record" in text, "readyz: %s", text)
+        for name in names:
+            shutil.move(os.path.join(away, name), wal)
         agent.ready(40)
+        agent.reports(phase="Running", reason=None)
+
+
+@test("a server that is up but lets nobody in is told in its own words")
+def lets_nobody_in():
+    with Rig() as rig:
+        agent = rig.primary()
+        agent.reports(bootstrapped=True)
+        agent.stop()
+        path = os.path.join(agent.data, "pgdata", "global", "pg_filenode.map")
+        shutil.move(path, path + ".away")
+        agent.start()
+        report = agent.reports(phase="Running", reason="NotAccepting", seconds=20)
+        check("pg_filenode.map" in report["message"], "message: %s", report)
+        equal(agent.probe()[0], 503, "readiness")
+        shutil.move(path + ".away", path)
+        agent.ready(20)
         agent.reports(phase="Running", reason=None)
 
 

@@ -383,13 +383,13 @@ class Rig:
     def delete(self, kind_name, name):
         return self.store.delete(kinds.BY_KIND[kind_name], NAMESPACE, name)
 
-    def control(self, word):
-        """freeze, thaw, cut: see the scripted server's README."""
-        wire = http.client.HTTPConnection("127.0.0.1", int(self.server.url.rsplit(":", 1)[1]),
-                                          timeout=10)
-        wire.request("POST", "/_test/" + word)
-        wire.getresponse().read()
-        wire.close()
+    def freeze_api(self):
+        """Nobody is answered any more; connections that stood are cut."""
+        self.server.faults.open.clear()
+        self.server.cut_all()
+
+    def thaw_api(self):
+        self.server.faults.open.set()
 
     def roles_json(self):
         return json.dumps([{"name": name, "verifier": verifier(password),
