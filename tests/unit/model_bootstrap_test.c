@@ -206,9 +206,40 @@ static void an_empty_volume_of_the_holder_never_starts_anew(void **state)
     assert_contains(wait->unblock, "annotate pvc a-2-data");
 }
 
+static void two_primaries_of_one_epoch_are_left_to_a_person(void **state)
+{
+    EMPTY_WORLD(2);
+    world_bound(&world, &world.instances[0].data, "primary", 2);
+    world_bound(&world, &world.instances[1].data, "primary", 2);
+    struct model *model = world_model(&world);
+    assert_true(model->grant_blocked);
+    assert_string_equal(model->grant.instance, "");
+    assert_contains(world_wait(model, REASON_BOOTSTRAP_BLOCKED)->unblock, "last-role=replica");
+}
+
+static void an_epoch_belongs_to_the_data_that_it_was_stamped_for(void **state)
+{
+    WORLD(1);
+    world.instances[0].data.epoch = 9;
+    assert_int_equal(world_model(&world)->instances[0].epoch, 9);
+    world.instances[0].report.system_identifier = "8000";
+    assert_int_equal(world_model(&world)->instances[0].epoch, 1);
+    assert_string_equal(world_model(&world)->instances[0].system_identifier, "8000");
+}
+
+static void a_holder_is_the_instance_of_that_very_name(void **state)
+{
+    WORLD(1);
+    world.snapshot.lease.holder = "a-11/uid-pod-1";
+    assert_null(world_model(&world)->primary);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(two_primaries_of_one_epoch_are_left_to_a_person),
+        cmocka_unit_test(an_epoch_belongs_to_the_data_that_it_was_stamped_for),
+        cmocka_unit_test(a_holder_is_the_instance_of_that_very_name),
         cmocka_unit_test(a_fresh_cluster_lets_its_first_instance_initialise),
         cmocka_unit_test(data_beats_emptiness),
         cmocka_unit_test(the_last_primary_beats_a_replica_of_the_same_epoch),

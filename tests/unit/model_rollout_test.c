@@ -232,9 +232,39 @@ static void an_invalid_spec_makes_nothing_due(void **state)
     assert_int_equal(model->wait_count, 1);
 }
 
+static void a_replica_at_its_bound_still_streams(void **state)
+{
+    WORLD(2);
+    world.replicas[0].lag_bytes = world.snapshot.spec.max_lag_bytes;
+    assert_true(world_model(&world)->instances[1].streaming);
+}
+
+static void a_replica_that_does_not_stream_waits_while_another_one_starts(void **state)
+{
+    WORLD(3);
+    world_new_template(&world);
+    world.replicas[0].state = "";
+    world.instances[2].pod.ready = false;
+    world.instances[2].report.phase = "Starting";
+    world.instances[2].pod.revision = "rev-2";
+    assert_int_equal(world_deleted(world_model(&world)), 0);
+}
+
+static void a_pod_told_to_restart_postgres_is_not_deleted_meanwhile(void **state)
+{
+    WORLD(2);
+    world.instances[1].report.pending_restart = true;
+    world.instances[1].restart_token = "config-1";
+    world_new_template(&world);
+    assert_int_equal(world_deleted(world_model(&world)), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_replica_at_its_bound_still_streams),
+        cmocka_unit_test(a_replica_that_does_not_stream_waits_while_another_one_starts),
+        cmocka_unit_test(a_pod_told_to_restart_postgres_is_not_deleted_meanwhile),
         cmocka_unit_test(a_healthy_cluster_has_nothing_due),
         cmocka_unit_test(a_template_change_replaces_the_highest_replica_first),
         cmocka_unit_test(nothing_is_replaced_before_the_set_carries_the_template),

@@ -272,6 +272,9 @@ static void a_surplus_volume_that_would_vanish_stays_while_the_primary_is_ill(vo
     struct model *model = world_model(&world);
     assert_true(model->instances[1].wanted);
     assert_non_null(world_wait(model, REASON_SCALING_DOWN));
+    world.snapshot.spec.retain = true;
+    assert_false(world_model(&world)->instances[1].wanted);
+    world.snapshot.spec.retain = false;
     world.instances[0].pod.ready = true;
     assert_false(world_model(&world)->instances[1].wanted);
 }

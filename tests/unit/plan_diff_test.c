@@ -189,6 +189,8 @@ static void a_volume_goes_only_behind_its_instance_and_when_it_is_not_kept(void 
     struct plan *plan = objects_plan(&objects, &world);
     assert_int_equal(plan->count, 1);
     assert_string_equal(plan->actions[0].effect, "irreversible");
+    world.snapshot.spec.retain = true;
+    assert_int_equal(objects_plan(&objects, &world)->count, 0);
 }
 
 static void a_changed_template_says_what_it_does(void **state)

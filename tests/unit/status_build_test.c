@@ -322,9 +322,22 @@ static void a_held_service_is_waited_for_and_a_held_volume_told_once(void **stat
     assert_condition(status, "PrimaryReady", "True", REASON_SERVING);
 }
 
+static void a_grant_that_is_spent_is_no_decision(void **state)
+{
+    STATUS_WORLD(1);
+    world.snapshot.lease.grant.initdb = true;
+    world.snapshot.status = build(&world, NULL, NULL, 0).status;
+    objects_applied(&objects, &world, objects_add(&objects, "Lease", "a-primary"))->applied = "x";
+    struct plan *plan = objects_plan(&objects, &world);
+    assert_contains(plan->actions[0].reason, "data exists");
+    struct status_outcome outcome = {.action = &plan->actions[0]};
+    assert_int_equal(build(&world, plan, &outcome, 1).event_count, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_grant_that_is_spent_is_no_decision),
         cmocka_unit_test(a_healthy_cluster_is_ready_and_neither_reconciling_nor_stalled),
         cmocka_unit_test(nothing_is_written_at_rest),
         cmocka_unit_test(times_alone_are_no_change),
