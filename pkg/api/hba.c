@@ -85,7 +85,7 @@ static bool is_prefix_length(const char *text, int family)
 {
     size_t length = strlen(text);
     return length > 0 && length <= 3 && strspn(text, "0123456789") == length &&
-           atoi(text) <= (family == AF_INET ? 32 : 128);
+           strtol(text, NULL, 10) <= (family == AF_INET ? 32 : 128);
 }
 
 static bool is_host_name(const char *text)

@@ -44,7 +44,7 @@ struct kube_events *kube_events_new(struct kube *kube)
     events->kube = kube;
     TAILQ_INIT(&events->entries);
     if (gethostname(events->instance, sizeof events->instance - 1) != 0 || !events->instance[0])
-        strcpy(events->instance, "unknown");
+        snprintf(events->instance, sizeof events->instance, "unknown");
     return events;
 }
 
@@ -80,7 +80,7 @@ static void make_key(const struct kube_event *event, char key[17])
                               or_empty(event->kind), or_empty(event->namespace),
                               or_empty(event->name), or_empty(event->uid), or_empty(event->type),
                               or_empty(event->reason), or_empty(event->note));
-    strcpy(key, hash_hex16(arena, text, strlen(text)));
+    memcpy(key, hash_hex16(arena, text, strlen(text)), 17);
 }
 
 static struct entry *find(struct kube_events *events, const char *key)
@@ -195,7 +195,7 @@ static struct entry *add(struct kube_events *events, const struct kube_event *ev
     snprintf(name, sizeof name, "%.*s.%08x%08x", NAME_MAX_BYTES, event->name, arc4random(),
              arc4random());
     entry->events = events;
-    strcpy(entry->key, key);
+    memcpy(entry->key, key, sizeof entry->key);
     entry->namespace = xstrdup(event->namespace ? event->namespace : "default");
     entry->name = xstrdup(name);
     if (++events->count > REMEMBERED)

@@ -95,7 +95,7 @@ static int split_server(struct arena *arena, const char *server, struct place *r
     char *bracket = strrchr(host, ']'), *colon = strrchr(host, ':');
     place.port = place.tls ? 443 : 80;
     if (colon != NULL && (bracket == NULL || colon > bracket)) {
-        place.port = atoi(colon + 1);
+        place.port = (int)strtol(colon + 1, NULL, 10);
         *colon = '\0';
     }
     if (host[0] == '\0' || place.port < 1 || place.port > 65535)

@@ -174,7 +174,7 @@ static void take_version(struct kube_watch *w, const cJSON *object)
 {
     const char *version = json_str(object, "metadata.resourceVersion", "");
     if (version[0] != '\0' && strlen(version) < sizeof w->version)
-        strcpy(w->version, version);
+        snprintf(w->version, sizeof w->version, "%s", version);
 }
 
 static void on_bookmark(struct kube_watch *w, const cJSON *object)
