@@ -33,12 +33,12 @@ static const struct verb_option options[OPTIONS + 1] = {
     [OPTION_NAME] = {"name", 'n', "NAME", "the instance, e.g. a-1 (required)"},
     [OPTION_DATA_DIR] = {"data-dir", 0, "DIR", "data volume (default " POD_DATA_DIR ")"},
     [OPTION_WAL_DIR] = {"wal-dir", 0, "DIR", "WAL volume (default " POD_WAL_DIR ")"},
-    [OPTION_RUN_DIR] = {"run-dir", 0, "DIR", "sockets and temporary files (default " POD_RUN_DIR
-                                             ")"},
-    [OPTION_CONFIG_DIR] = {"config-dir", 0, "DIR", "mounted ConfigMap (default " POD_CONFIG_DIR
-                                                   ")"},
-    [OPTION_TLS_DIR] = {"tls-dir", 0, "DIR", "mounted server certificate (default " POD_TLS_DIR
-                                             ")"},
+    [OPTION_RUN_DIR] = {"run-dir", 0, "DIR",
+                        "sockets and temporary files (default " POD_RUN_DIR ")"},
+    [OPTION_CONFIG_DIR] = {"config-dir", 0, "DIR",
+                           "mounted ConfigMap (default " POD_CONFIG_DIR ")"},
+    [OPTION_TLS_DIR] = {"tls-dir", 0, "DIR",
+                        "mounted server certificate (default " POD_TLS_DIR ")"},
     [OPTION_VERIFIERS_DIR] = {"verifiers-dir", 0, "DIR",
                               "mounted role verifiers (default " POD_VERIFIERS_DIR ")"},
     [OPTION_REPLICATION_DIR] = {"replication-dir", 0, "DIR",
@@ -122,7 +122,8 @@ static int run(const struct verb *verb, int argc, char **argv)
     if (!numbers(values, &o))
         return EXIT_USAGE;
     if (o.name == NULL || first < argc) {
-        fprintf(stderr, "pgkeel instance: --name NAME is required, and nothing behind the options\n");
+        fprintf(stderr,
+                "pgkeel instance: --name NAME is required, and nothing behind the options\n");
         return EXIT_USAGE;
     }
     struct error err = {0};

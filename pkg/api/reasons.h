@@ -33,15 +33,15 @@
 #define REASON_OBJECT_DELETING "ObjectDeleting"
 
 /* Credentials */
-#define REASON_CREDENTIALS_INCOMPLETE "CredentialsIncomplete"
-#define REASON_CREDENTIALS_PENDING    "CredentialsPending"
-#define REASON_CERTIFICATE_EXPIRED    "CertificateExpired"
-#define REASON_CERTIFICATE_INVALID    "CertificateInvalid"
-#define REASON_SECRET_MISSING         "SecretMissing"
-#define REASON_SECRET_KEY_MISSING     "SecretKeyMissing"
+#define REASON_CREDENTIALS_INCOMPLETE   "CredentialsIncomplete"
+#define REASON_CREDENTIALS_PENDING      "CredentialsPending"
+#define REASON_CERTIFICATE_EXPIRED      "CertificateExpired"
+#define REASON_CERTIFICATE_INVALID      "CertificateInvalid"
+#define REASON_SECRET_MISSING           "SecretMissing"
+#define REASON_SECRET_KEY_MISSING       "SecretKeyMissing"
 #define REASON_SECRET_USERNAME_MISMATCH "SecretUsernameMismatch"
-#define REASON_PASSWORD_INVALID       "PasswordInvalid"
-#define REASON_PRIMARY_NOT_READY      "PrimaryNotReady"
+#define REASON_PASSWORD_INVALID         "PasswordInvalid"
+#define REASON_PRIMARY_NOT_READY        "PrimaryNotReady"
 
 /* Volumes */
 #define REASON_VOLUME_MISSING          "VolumeMissing"
@@ -100,6 +100,8 @@
 #define REASON_VOLUME_IN_USE              "VolumeInUse"
 #define REASON_VOLUME_FOREIGN             "VolumeForeign"
 #define REASON_WAL_VOLUME_LOST            "WalVolumeLost"
+#define REASON_VOLUME_UNREADABLE          "VolumeUnreadable"
+#define REASON_DATA_INVALID               "DataInvalid"
 #define REASON_SYSTEM_IDENTIFIER_MISMATCH "SystemIdentifierMismatch"
 #define REASON_WAL_GONE                   "WalGone"
 #define REASON_NO_POSTGRES                "NoPostgres"

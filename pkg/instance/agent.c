@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "api/names.h"
+#include "api/reasons.h"
 #include "instance/tree.h"
 
 enum {
@@ -69,10 +70,14 @@ struct conf_input agent_conf_input(const struct agent *agent, struct arena *aren
     if (host == NULL)
         host = arena_printf(arena, "%s.%s.svc", name_child(arena, view->config.cluster, "rw"),
                             agent->namespace);
-    return (struct conf_input){.shared = view->conf, .instance = options->name,
-                               .run_dir = options->run_dir, .listen = options->listen,
-                               .port = options->port, .tls = view->tls,
-                               .syncfs = tree_can_syncfs(), .primary_host = host,
+    return (struct conf_input){.shared = view->conf,
+                               .instance = options->name,
+                               .run_dir = options->run_dir,
+                               .listen = options->listen,
+                               .port = options->port,
+                               .tls = view->tls,
+                               .syncfs = tree_can_syncfs(),
+                               .primary_host = host,
                                .primary_port = options->primary_port,
                                .slot = name_slot(arena, options->name)};
 }
@@ -94,8 +99,7 @@ static void open_api(struct agent *agent)
     if (agent->namespace[0] == '\0')
         snprintf(agent->namespace, sizeof agent->namespace, "%s",
                  config.namespace ? config.namespace : "default");
-    struct reporter_options reporter = {agent->namespace, agent->pod_name,
-                                        agent->options.pod_uid};
+    struct reporter_options reporter = {agent->namespace, agent->pod_name, agent->options.pod_uid};
     agent->reporter = reporter_new(agent->loop, agent->kube, &reporter, agent_kick, agent);
 }
 
@@ -181,7 +185,7 @@ static void on_crashed(void *arg, const char *why, bool was_up)
         agent_forget_trouble(trouble);
     bool first = trouble->failures == 0;
     trouble->text[0] = '\0'; /* each crash is told in the log */
-    agent_note_trouble(agent, trouble, "CrashLooping", why, CRASH_FIRST_PAUSE_MS / 2,
+    agent_note_trouble(agent, trouble, REASON_CRASH_LOOPING, why, CRASH_FIRST_PAUSE_MS / 2,
                        CRASH_LONGEST_PAUSE_MS);
     if (was_up && first)
         trouble->until_ms = 0; /* a single crash costs no more than its recovery */
@@ -192,18 +196,21 @@ static void on_fatal(void *arg, const char *text)
     struct agent *agent = arg;
     struct trouble *trouble = &agent->stream_trouble;
     const char *reason = NULL, *remedy = "";
+    snprintf(agent->last_fatal, sizeof agent->last_fatal, "FATAL:  %s", text);
+    agent->last_fatal_ms = clock_boot_ms();
     if (strstr(text, "has already been removed") != NULL) {
-        reason = "WalGone";
+        reason = REASON_WAL_GONE;
         remedy = ": delete this instance's pod and both of its volume claims, it is then cloned "
                  "anew";
     } else if (strstr(text, "system identifier differs") != NULL) {
-        reason = "SystemIdentifierMismatch";
-        remedy = ": the volume holds another cluster's data; delete this instance's pod and both of "
-                 "its volume claims to clone the primary";
+        reason = REASON_SYSTEM_IDENTIFIER_MISMATCH;
+        remedy =
+            ": the volume holds another cluster's data; delete this instance's pod and both of "
+            "its volume claims to clone the primary";
     } else if (strncmp(text, "could not connect to the primary", 32) == 0 ||
                strncmp(text, "could not start WAL streaming", 29) == 0 ||
                strncmp(text, "could not receive data from WAL", 31) == 0) {
-        reason = "NotStreaming";
+        reason = REASON_NOT_STREAMING;
     }
     if (reason == NULL || agent->running != ROLE_REPLICA)
         return;
@@ -247,7 +254,7 @@ static void lock_volume(struct agent *agent)
         return;
     }
     if (err.reason[0] == '\0')
-        snprintf(err.reason, sizeof err.reason, "VolumeUnreadable");
+        snprintf(err.reason, sizeof err.reason, REASON_VOLUME_UNREADABLE);
     agent->lock_error = err;
     agent_note_trouble(agent, &agent->volume_trouble, err.reason, err.text, LOCK_FIRST_PAUSE_MS,
                        LOCK_LONGEST_PAUSE_MS);
@@ -257,14 +264,16 @@ static void start_server(struct agent *agent)
 {
     AUTO_ARENA arena = arena_new();
     struct error err = {0};
-    struct server_start start = {
-        .postgres = arena_printf(arena, "%s/postgres", agent->binaries.dir),
-        .pgdata = agent->volume.pgdata, .run_dir = agent->options.run_dir,
-        .port = agent->options.port, .lock_fd = agent->lock_fd};
+    struct server_start start = {.postgres =
+                                     arena_printf(arena, "%s/postgres", agent->binaries.dir),
+                                 .pgdata = agent->volume.pgdata,
+                                 .run_dir = agent->options.run_dir,
+                                 .port = agent->options.port,
+                                 .lock_fd = agent->lock_fd};
     agent->running = agent->standby_signal ? ROLE_REPLICA : ROLE_PRIMARY;
     if (volume_prepare_start(&agent->volume, &err) < 0 ||
         server_start(agent->server, &start, &err) < 0)
-        agent_note_trouble(agent, &agent->start_trouble, "StartFailed", err.text,
+        agent_note_trouble(agent, &agent->start_trouble, REASON_CRASH_LOOPING, err.text,
                            CRASH_FIRST_PAUSE_MS, CRASH_LONGEST_PAUSE_MS);
 }
 
@@ -347,7 +356,6 @@ static bool perform(struct agent *agent, const struct decision *decision)
         stop_server(agent);
         return true;
     case STEP_STOP_NOW:
-        log_error("another instance holds the lease: stopping at once", NULL);
         server_stop_immediately(agent->server);
         return true;
     case STEP_CANCEL_JOB:
@@ -411,7 +419,8 @@ static int prepare_folders(struct agent *agent, struct error *err)
         return err_set(err, ERR_FORBIDDEN, "folder '%s' is not there or not writable for uid %d",
                        options->run_dir, (int)geteuid());
     if (geteuid() == 0)
-        return err_set(err, ERR_FORBIDDEN, "PostgreSQL does not run as root: set runAsUser to "
+        return err_set(err, ERR_FORBIDDEN,
+                       "PostgreSQL does not run as root: set runAsUser to "
                        "another uid than 0");
     return volume_init(&agent->volume, options->data_dir, options->wal_dir, err);
 }
@@ -436,8 +445,7 @@ static struct agent *agent_new(const struct instance_options *options)
     snprintf(agent->namespace, sizeof agent->namespace, "%s",
              options->pod_namespace ? options->pod_namespace : "");
     snprintf(agent->pod_name, sizeof agent->pod_name, "%s%s",
-             options->pod_name ? options->pod_name : options->name,
-             options->pod_name ? "" : "-0");
+             options->pod_name ? options->pod_name : options->name, options->pod_name ? "" : "-0");
     if (agent->options.pod_uid == NULL)
         agent->options.pod_uid = "";
     snprintf(agent->last_phase, sizeof agent->last_phase, "Starting");
@@ -449,9 +457,9 @@ static void open_parts(struct agent *agent)
     const struct instance_options *options = &agent->options;
     struct server_handlers server = {on_server, on_crashed, on_fatal, agent};
     struct settings_handlers settings = {on_settings, on_tls, agent};
-    struct settings_options mounts = {options->config_dir, options->tls_dir,
+    struct settings_options mounts = {options->config_dir,    options->tls_dir,
                                       options->verifiers_dir, options->replication_dir,
-                                      options->run_dir, agent->namespace};
+                                      options->run_dir,       agent->namespace};
     agent->step = event_new(agent->loop, -1, 0, on_step, agent);
     agent->wake = evtimer_new(agent->loop, on_wake, agent);
     agent->api_again = evtimer_new(agent->loop, on_api_again, agent);

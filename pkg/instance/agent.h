@@ -1,7 +1,7 @@
 /*
- * The parts of the agent tied together. Only the files that conduct know this header: agent.c (loop,
- * steps), facts.c (what is known), jobs.c (steps that take time), configure.c (configuration files)
- * and tend.c (what a running server needs: roles, slots, endpoint, report, probes).
+ * The parts of the agent tied together. Only the files that conduct know this header: agent.c
+ * (loop, steps), facts.c (what is known), jobs.c (steps that take time), configure.c (configuration
+ * files) and tend.c (what a running server needs: roles, slots, endpoint, report, probes).
  */
 #pragma once
 
@@ -22,7 +22,6 @@
 #include "instance/slice.h"
 #include "instance/timer.h"
 #include "instance/volume.h"
-
 
 struct agent;
 
@@ -46,14 +45,14 @@ struct job {
 /* The configuration files as they are below run_dir. */
 struct configuration {
     enum known known;
-    bool dirty, stale;   /* sources may have changed; they have */
-    char *conf, *hba;    /* as written, rendered */
-    char *shared_conf;   /* the shared part they were rendered from */
-    char hash[17];       /* of that part and hba: cluster_config.config_hash */
-    char refused[17];    /* hash of sources that were found bad */
-    char accepted[17];   /* hash of what is on the volume as proven */
-    bool from_accepted;  /* the sources were refused; the accepted ones go on */
-    struct error fault;  /* why `refused` was */
+    bool dirty, stale;  /* sources may have changed; they have */
+    char *conf, *hba;   /* as written, rendered */
+    char *shared_conf;  /* the shared part they were rendered from */
+    char hash[17];      /* of that part and hba: cluster_config.config_hash */
+    char refused[17];   /* hash of sources that were found bad */
+    char accepted[17];  /* hash of what is on the volume as proven */
+    bool from_accepted; /* the sources were refused; the accepted ones go on */
+    struct error fault; /* why `refused` was */
     /* in the making */
     char *next_conf, *next_hba, *next_shared;
     char next_hash[17];
@@ -99,13 +98,16 @@ struct agent {
     enum volume_role running; /* as postgres was started, or promoted */
     bool stopping, farewell, farewell_done;
     int64_t began_ms, up_since_ms, farewell_deadline_ms;
+    char last_fatal[512]; /* of any process of postgres */
+    int64_t last_fatal_ms;
     char restart_token[128]; /* the last one obeyed */
     /* of the present run as primary */
     bool wrote, bootstrapped;
-    bool served;       /* this process has had traffic pointed at itself */
-    bool control_seen; /* control was read for what is on the volume now */
+    bool served;         /* this process has had traffic pointed at itself */
+    bool control_seen;   /* control was read for what is on the volume now */
     char roles_hash[17]; /* of what was applied, or is being */
     int64_t roles_done_ms;
+    char told_replicas[17]; /* hash of what the lease's status was renewed for */
     char verifiers_hash[17], next_verifiers_hash[17];
     /* the last decision, for the log and the probes */
     enum step last_step;

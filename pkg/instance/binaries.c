@@ -5,6 +5,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "api/reasons.h"
+
 enum { CANDIDATES_MAX = 48, OLDEST_MAJOR = 14, NEWEST_MAJOR = 18 };
 
 struct search {
@@ -28,11 +30,11 @@ bool binaries_parse_version(const char *text, int *ret_major, char *ret_version,
     if (version == NULL)
         return false;
     version += sizeof mark - 1;
-    int major = atoi(version);
+    long major = strtol(version, NULL, 10);
     size_t length = strcspn(version, " \r\n");
     if (major <= 0 || length == 0)
         return false;
-    *ret_major = major;
+    *ret_major = (int)major;
     snprintf(ret_version, size, "%.*s", (int)length, version);
     return true;
 }
@@ -67,7 +69,8 @@ static void add_major(struct search *search, int major)
 {
     char dir[128];
     static const char *const patterns[] = {"/usr/lib/postgresql/%d/bin", "/usr/pgsql-%d/bin",
-                                           "/usr/lib/postgresql%d/bin", "/usr/libexec/postgresql%d"};
+                                           "/usr/lib/postgresql%d/bin",
+                                           "/usr/libexec/postgresql%d"};
     for (size_t i = 0; i < sizeof patterns / sizeof patterns[0]; i++) {
         const char *number = strstr(patterns[i], "%d");
         snprintf(dir, sizeof dir, "%.*s%d%s", (int)(number - patterns[i]), patterns[i], major,
@@ -99,17 +102,17 @@ static void finish(struct search *search, const struct binaries *binaries)
     struct error err = {0};
     size_t length = strlen(search->others);
     if (binaries == NULL && length == 0)
-        err_set_reason(&err, ERR_NOT_FOUND, "NoPostgres",
+        err_set_reason(&err, ERR_NOT_FOUND, REASON_NO_POSTGRES,
                        "the image holds no PostgreSQL server (postgres, initdb, pg_basebackup and "
                        "pg_controldata in one folder): looked in PATH, /usr/lib/postgresql/N/bin, "
                        "/usr/pgsql-N/bin, /usr/local/bin and asked pg_config; set "
-                       "spec.postgres.image to an image with PostgreSQL %d", search->wanted_major);
+                       "spec.postgres.image to an image with PostgreSQL %d",
+                       search->wanted_major);
     else if (binaries == NULL)
-        err_set_reason(&err, ERR_INVALID, "VersionMismatch",
+        err_set_reason(&err, ERR_INVALID, REASON_VERSION_MISMATCH,
                        "spec.postgres.version asks for PostgreSQL %d, but the image holds %.*s: "
                        "set spec.postgres.image to an image with PostgreSQL %d",
-                       search->wanted_major, (int)length - 2, search->others,
-                       search->wanted_major);
+                       search->wanted_major, (int)length - 2, search->others, search->wanted_major);
     search->found(search->arg, binaries, &err);
     free(search);
 }
@@ -132,15 +135,16 @@ static bool start_pg_config(struct search *search)
     struct error ignored; /* an image without pg_config is the usual case */
     const char *path = getenv("PATH");
     char program[BINARIES_PATH_MAX + 16] = "";
-    for (; path != NULL && *path != '\0'; path += strcspn(path, ":") + (strchr(path, ':') != NULL)) {
+    for (; path != NULL && *path != '\0';
+         path += strcspn(path, ":") + (strchr(path, ':') != NULL)) {
         snprintf(program, sizeof program, "%.*s/pg_config", (int)strcspn(path, ":"), path);
         if (access(program, X_OK) == 0)
             break;
         program[0] = '\0';
     }
     const char *argv[] = {program, "--bindir", NULL};
-    struct child_spec spec = {.name = "pg_config", .argv = argv, .ended = on_pg_config,
-                              .arg = search};
+    struct child_spec spec = {
+        .name = "pg_config", .argv = argv, .ended = on_pg_config, .arg = search};
     return program[0] != '\0' && child_start(search->children, &spec, &child, &ignored) == 0;
 }
 
@@ -149,8 +153,8 @@ static void on_version(void *arg, const struct child_result *result)
     struct search *search = arg;
     struct binaries found = {0};
     snprintf(found.dir, sizeof found.dir, "%s", search->dirs[search->next - 1]);
-    if (result->err.class == 0 && binaries_parse_version(result->output, &found.major,
-                                                         found.version, sizeof found.version)) {
+    if (result->err.class == 0 &&
+        binaries_parse_version(result->output, &found.major, found.version, sizeof found.version)) {
         if (found.major == search->wanted_major) {
             finish(search, &found);
             return;
@@ -170,8 +174,8 @@ static void next_candidate(struct search *search)
         char program[BINARIES_PATH_MAX + 16];
         snprintf(program, sizeof program, "%s/postgres", search->dirs[search->next++]);
         const char *argv[] = {program, "-V", NULL};
-        struct child_spec spec = {.name = "postgres -V", .argv = argv, .ended = on_version,
-                                  .arg = search};
+        struct child_spec spec = {
+            .name = "postgres -V", .argv = argv, .ended = on_version, .arg = search};
         struct child *child;
         struct error ignored; /* one that cannot be started is no candidate */
         if (child_start(search->children, &spec, &child, &ignored) == 0)
@@ -191,8 +195,8 @@ int binaries_find(struct children *children, const char *root, int wanted_major,
     if (strlen(root) >= BINARIES_PATH_MAX)
         return err_set(err, ERR_INVALID, "root path too long");
     struct search *search = xcalloc(1, sizeof *search);
-    *search = (struct search){.children = children, .wanted_major = wanted_major, .found = found,
-                              .arg = arg};
+    *search = (struct search){
+        .children = children, .wanted_major = wanted_major, .found = found, .arg = arg};
     snprintf(search->root, sizeof search->root, "%s", root);
     add_candidates(search);
     next_candidate(search);

@@ -104,6 +104,5 @@ static char *size_text(struct arena *arena, int64_t kb)
 char *bootstrap_progress_text(struct arena *arena, const struct bootstrap_progress *progress)
 {
     int shown = progress->percent / STEP_PERCENT * STEP_PERCENT;
-    return arena_printf(arena, "copied %d %% of %s", shown,
-                        size_text(arena, progress->total_kb));
+    return arena_printf(arena, "copied %d %% of %s", shown, size_text(arena, progress->total_kb));
 }

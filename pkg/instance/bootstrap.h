@@ -18,8 +18,8 @@ struct bootstrap_progress {
     int percent; /* 0..100 */
 };
 
-/* The last progress line in a piece of pg_basebackup's output: " 1024/4096 kB (25%), 0/1 tablespace".
- * false when there is none. */
+/* The last progress line in a piece of pg_basebackup's output: " 1024/4096 kB (25%), 0/1
+ * tablespace". false when there is none. */
 bool bootstrap_read_progress(const char *output, struct bootstrap_progress *ret_progress);
 /* "copied 25 % of 12.3 GiB", in steps of 5 %. */
 char *bootstrap_progress_text(struct arena *arena, const struct bootstrap_progress *progress);

@@ -263,9 +263,16 @@ static struct child *adopt(struct children *children, const struct child_spec *s
                            int fd)
 {
     struct child *child = xcalloc(1, sizeof *child);
-    *child = (struct child){.next = children->list, .owner = children, .pid = pid, .fd = fd,
-                            .is_task = spec->task != NULL, .stream = spec->stream,
-                            .output = spec->output, .closed = spec->closed, .ended = spec->ended, .arg = spec->arg};
+    *child = (struct child){.next = children->list,
+                            .owner = children,
+                            .pid = pid,
+                            .fd = fd,
+                            .is_task = spec->task != NULL,
+                            .stream = spec->stream,
+                            .output = spec->output,
+                            .closed = spec->closed,
+                            .ended = spec->ended,
+                            .arg = spec->arg};
     snprintf(child->name, sizeof child->name, "%s", spec->name);
     child->readable = event_new(children->loop, fd, EV_READ | EV_PERSIST, on_readable, child);
     event_add(child->readable, NULL);
@@ -353,7 +360,7 @@ int children_strays(const struct children *children, const char *executable, int
     DIR *proc = opendir("/proc");
     int count = 0;
     for (struct dirent *entry; proc != NULL && (entry = readdir(proc)) != NULL;) {
-        pid_t pid = (pid_t)atoi(entry->d_name);
+        pid_t pid = (pid_t)strtol(entry->d_name, NULL, 10);
         if (pid <= 1 || parent_of(pid) != getpid() || is_known(children, pid) ||
             !runs(pid, executable))
             continue;

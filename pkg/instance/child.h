@@ -1,10 +1,11 @@
 /*
- * Child processes of the agent, on its event loop: programs of PostgreSQL, and tasks of our own that
- * must block (fsync of a whole tree) and therefore run in a forked copy. PID 1 inherits every orphan
- * of its container: all are reaped at once, because a zombie still looks alive to kill(pid, 0).
+ * Child processes of the agent, on its event loop: programs of PostgreSQL, and tasks of our own
+ * that must block (fsync of a whole tree) and therefore run in a forked copy. PID 1 inherits every
+ * orphan of its container: all are reaped at once, because a zombie still looks alive to kill(pid,
+ * 0).
  *
- * A child never outlives the agent: it gets death_signal when the agent dies. Each runs in a session
- * of its own, so that child_signal() reaches what it started, too.
+ * A child never outlives the agent: it gets death_signal when the agent dies. Each runs in a
+ * session of its own, so that child_signal() reaches what it started, too.
  */
 #pragma once
 

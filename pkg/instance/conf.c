@@ -5,6 +5,7 @@
 #include <strings.h>
 
 #include "api/names.h"
+#include "api/reasons.h"
 #include "base/buffer.h"
 
 char *conf_quote(struct arena *arena, const char *text)
@@ -102,10 +103,8 @@ char *conf_setting(struct arena *arena, const char *text, const char *name)
 
 /* PostgreSQL's own defaults, for names that the shared part does not set. */
 static const int64_t limit_defaults[STANDBY_LIMITS] = {
-    [LIMIT_MAX_CONNECTIONS] = 100,
-    [LIMIT_MAX_WORKER_PROCESSES] = 8,
-    [LIMIT_MAX_WAL_SENDERS] = 10,
-    [LIMIT_MAX_PREPARED_TRANSACTIONS] = 0,
+    [LIMIT_MAX_CONNECTIONS] = 100,          [LIMIT_MAX_WORKER_PROCESSES] = 8,
+    [LIMIT_MAX_WAL_SENDERS] = 10,           [LIMIT_MAX_PREPARED_TRANSACTIONS] = 0,
     [LIMIT_MAX_LOCKS_PER_TRANSACTION] = 64,
 };
 
@@ -135,9 +134,10 @@ char *conf_render(struct arena *arena, const struct conf_input *input)
 {
     AUTO_BUFFER out = {0};
     if (input->syncfs)
-        buffer_puts(&out, "# A default, which the lines below may change: before crash recovery all "
-                          "files are synced,\n# which takes seconds one by one.\n"
-                          "recovery_init_sync_method = 'syncfs'\n\n");
+        buffer_puts(&out,
+                    "# A default, which the lines below may change: before crash recovery all "
+                    "files are synced,\n# which takes seconds one by one.\n"
+                    "recovery_init_sync_method = 'syncfs'\n\n");
     buffer_puts(&out, input->shared);
     buffer_puts(&out, "\n# ---- the part of this instance, written by pgkeel; it wins\n");
     set(&out, arena, "listen_addresses", input->listen);
@@ -166,9 +166,10 @@ int conf_passfile(struct arena *arena, const char *user, const char *password, c
     buffer_printf(&out, "*:*:*:%s:", user);
     for (const char *p = password; *p; p++) {
         if (*p == '\n' || *p == '\r')
-            return err_set_reason(err, ERR_INVALID, "PasswordInvalid",
+            return err_set_reason(err, ERR_INVALID, REASON_PASSWORD_INVALID,
                                   "the password of role '%s' holds a line break, which no libpq "
-                                  "passfile can carry: set another one in its Secret", user);
+                                  "passfile can carry: set another one in its Secret",
+                                  user);
         if (*p == ':' || *p == '\\')
             buffer_puts(&out, "\\");
         buffer_append(&out, p, 1);

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "api/names.h"
+#include "api/reasons.h"
 #include "base/buffer.h"
 #include "base/hash.h"
 #include "instance/agent.h"
@@ -31,8 +32,8 @@ static bool same(const char *a, const char *b)
 
 void configure_free(struct configuration *config)
 {
-    char **all[] = {&config->conf, &config->hba, &config->shared_conf, &config->next_conf,
-                    &config->next_hba, &config->next_shared};
+    char **all[] = {&config->conf,      &config->hba,      &config->shared_conf,
+                    &config->next_conf, &config->next_hba, &config->next_shared};
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
         replace(all[i], NULL);
 }
@@ -71,8 +72,8 @@ void configure_refresh(struct agent *agent)
         config->stale = config->conf == NULL || !same(config->hba, view->hba) ||
                         !same(config->conf, render(agent, arena, view->conf));
     else
-        config->stale = config->conf != NULL &&
-                        !same(config->conf, render(agent, arena, config->shared_conf));
+        config->stale =
+            config->conf != NULL && !same(config->conf, render(agent, arena, config->shared_conf));
     if (!config->stale && !refused && same(hash, config->hash)) {
         config->fault = (struct error){0};
         config->from_accepted = false;
@@ -99,7 +100,7 @@ static void refuse(struct agent *agent, const char *hash, const char *why)
 {
     struct configuration *config = &agent->config;
     snprintf(config->refused, sizeof config->refused, "%s", hash);
-    err_set_reason(&config->fault, ERR_INVALID, "ConfigInvalid",
+    err_set_reason(&config->fault, ERR_INVALID, REASON_CONFIG_INVALID,
                    "PostgreSQL refuses the configuration: %s; correct spec.postgres", why);
     log_failure(&config->fault, "the configuration is refused", "hash", hash, NULL);
     config->stale = false;
@@ -213,9 +214,9 @@ static void after_hba_check(void *arg, const PGresult *result, const struct erro
     if (!is_reloading(agent))
         return;
     if (err->class == 0 && PQntuples(result) > 0) {
-        const char *why = arena_printf(arena, "pg_hba.conf line %s: %s",
-                                       pg_text(result, 0, "line_number"),
-                                       pg_text(result, 0, "error"));
+        const char *why =
+            arena_printf(arena, "pg_hba.conf line %s: %s", pg_text(result, 0, "line_number"),
+                         pg_text(result, 0, "error"));
         if (write_file(agent, "pg_hba.conf", config->hba, &written) < 0)
             log_failure(&written, "putting the earlier pg_hba.conf back", NULL);
         refuse_and_end(agent, why);
@@ -241,8 +242,10 @@ static void put_into_running(struct agent *agent)
         refuse_and_end(agent, err.text);
         return;
     }
-    monitor_query(agent->monitor, "select line_number::text, error from pg_hba_file_rules"
-                  " where error is not null limit 1", QUERY_TIMEOUT_MS, after_hba_check, agent);
+    monitor_query(agent->monitor,
+                  "select line_number::text, error from pg_hba_file_rules"
+                  " where error is not null limit 1",
+                  QUERY_TIMEOUT_MS, after_hba_check, agent);
 }
 
 /* ---- checking ---- */
@@ -300,9 +303,14 @@ static void check(struct agent *agent, const char *shared, const char *hba, cons
         return;
     }
     const char *argv[] = {
-        arena_printf(arena, "%s/postgres", agent->binaries.dir), "-D", agent->volume.pgdata, "-c",
-        arena_printf(arena, "config_file=%s", path_of(agent, arena, "postgresql.conf.new")), "-C",
-        "data_directory", NULL};
+        arena_printf(arena, "%s/postgres", agent->binaries.dir),
+        "-D",
+        agent->volume.pgdata,
+        "-c",
+        arena_printf(arena, "config_file=%s", path_of(agent, arena, "postgresql.conf.new")),
+        "-C",
+        "data_directory",
+        NULL};
     job_program(agent, argv, NULL, after_check);
 }
 
@@ -343,8 +351,7 @@ void configure_begin(struct agent *agent)
 static int write_accepted(void *arg, struct error *err)
 {
     struct agent *agent = arg;
-    return volume_accepted_write(&agent->volume, agent->config.shared_conf, agent->config.hba,
-                                 err);
+    return volume_accepted_write(&agent->volume, agent->config.shared_conf, agent->config.hba, err);
 }
 
 static void after_accepted(struct agent *agent, const struct child_result *result)
@@ -352,8 +359,8 @@ static void after_accepted(struct agent *agent, const struct child_result *resul
     if (result->err.class == 0)
         memcpy(agent->config.accepted, agent->config.hash, sizeof agent->config.accepted);
     else if (!agent->stopping)
-        agent_note_trouble(agent, &agent->volume_trouble, "VolumeUnreadable", result->err.text,
-                           1000, 30000);
+        agent_note_trouble(agent, &agent->volume_trouble, REASON_VOLUME_UNREADABLE,
+                           result->err.text, 1000, 30000);
     job_end(agent);
 }
 

@@ -60,8 +60,10 @@ int controldata_parse(const char *output, struct controldata *ret_data, struct e
                   sizeof data.system_identifier) ||
         !value_of(output, "Database cluster state", data.state, sizeof data.state) ||
         !number_of(output, "Latest checkpoint's TimeLineID", &timeline))
-        return err_set(err, ERR_INTERNAL, "pg_controldata answered without a system identifier, "
-                       "state or timeline: %.200s", output);
+        return err_set(err, ERR_INTERNAL,
+                       "pg_controldata answered without a system identifier, "
+                       "state or timeline: %.200s",
+                       output);
     for (int limit = 0; limit < STANDBY_LIMITS; limit++)
         if (!number_of(output, limit_labels[limit], &data.limits[limit]))
             return err_set(err, ERR_INTERNAL, "pg_controldata answered without '%s'",

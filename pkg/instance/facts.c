@@ -1,4 +1,5 @@
 /* What is known now, put together for the state machine. */
+#include <stdio.h>
 #include <string.h>
 
 #include "instance/agent.h"
@@ -23,7 +24,7 @@ bool agent_restart_due(struct agent *agent)
         return false;
     if (view->pending_restart)
         return true;
-    strncpy(agent->restart_token, token, sizeof agent->restart_token - 1);
+    snprintf(agent->restart_token, sizeof agent->restart_token, "%s", token);
     return false;
 }
 
@@ -37,9 +38,7 @@ static void lock_facts(struct agent *agent, struct facts *f)
 static void settings_facts(struct agent *agent, struct facts *f)
 {
     const struct settings_view *view = settings_view(agent->settings);
-    f->settings = view->known               ? KNOWN_GOOD
-                  : view->fault.class != 0 ? KNOWN_BAD
-                                           : KNOWN_NOT_YET;
+    f->settings = view->known ? KNOWN_GOOD : view->fault.class != 0 ? KNOWN_BAD : KNOWN_NOT_YET;
     f->settings_error = view->fault.text;
     f->binaries = agent->binaries_known;
     f->binaries_reason = agent->binaries_error.reason;
@@ -72,6 +71,7 @@ static void lease_facts(struct agent *agent, struct facts *f)
     const struct lease_view *view = lease_view(agent->lease);
     f->lease = view->state;
     f->lease_epoch = view->epoch;
+    f->slot_ready = view->slot_ready;
     f->granted = view->granted;
     f->grant_initdb = view->grant_initdb;
     f->lease_writing = lease_writing(agent->lease);
@@ -100,7 +100,8 @@ static void server_facts(struct agent *agent, struct facts *f)
 
 struct facts agent_facts(struct agent *agent)
 {
-    struct facts f = {.stopping = agent->stopping, .farewell_done = agent->farewell_done,
+    struct facts f = {.stopping = agent->stopping,
+                      .farewell_done = agent->farewell_done,
                       .job_running = agent->job.running,
                       .job_phase = agent->job.running ? agent->job.phase : "",
                       .job_message = agent->job.message};

@@ -1,6 +1,6 @@
 /*
- * The agent: PID 1 of every PostgreSQL pod. It fills the volume (initdb or pg_basebackup), writes the
- * configuration, runs postgres in the role that the lease gives, answers probes and tells the
+ * The agent: PID 1 of every PostgreSQL pod. It fills the volume (initdb or pg_basebackup), writes
+ * the configuration, runs postgres in the role that the lease gives, answers probes and tells the
  * operator what it sees. docs/instance.md is its manual.
  *
  * Inside: machine.h says what comes next; agent.h ties the parts together; each part is a header of

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "api/names.h"
+#include "api/reasons.h"
 #include "instance/agent.h"
 
 enum {
@@ -15,8 +16,8 @@ enum {
 
 void job_begin(struct agent *agent, const char *name, const char *phase)
 {
-    agent->job = (struct job){.running = true, .name = name, .phase = phase,
-                              .started_ms = clock_boot_ms()};
+    agent->job =
+        (struct job){.running = true, .name = name, .phase = phase, .started_ms = clock_boot_ms()};
 }
 
 void job_end(struct agent *agent)
@@ -101,9 +102,11 @@ void job_find_binaries(struct agent *agent)
 
 static const char *state_name(enum volume_state state)
 {
-    static const char *const names[] = {
-        [VOLUME_UNKNOWN] = "unknown", [VOLUME_EMPTY] = "empty", [VOLUME_UNFINISHED] = "unfinished",
-        [VOLUME_DATA] = "data", [VOLUME_FOREIGN] = "foreign"};
+    static const char *const names[] = {[VOLUME_UNKNOWN] = "unknown",
+                                        [VOLUME_EMPTY] = "empty",
+                                        [VOLUME_UNFINISHED] = "unfinished",
+                                        [VOLUME_DATA] = "data",
+                                        [VOLUME_FOREIGN] = "foreign"};
     return names[state];
 }
 
@@ -116,7 +119,7 @@ void job_inspect(struct agent *agent)
     if (volume_record_read(&agent->volume, &agent->record, &err) < 0 ||
         volume_inspect(&agent->volume, &state, &err) < 0) {
         state = VOLUME_UNKNOWN;
-        snprintf(err.reason, sizeof err.reason, "VolumeUnreadable");
+        snprintf(err.reason, sizeof err.reason, REASON_VOLUME_UNREADABLE);
     }
     agent->volume_state = state;
     agent->standby_signal = volume_is_standby(&agent->volume);
@@ -139,8 +142,8 @@ static void after_discard(struct agent *agent, const struct child_result *result
 {
     agent->volume_state = VOLUME_UNKNOWN;
     if (result->err.class != 0 && !agent->stopping)
-        agent_note_trouble(agent, &agent->volume_trouble, "VolumeUnreadable", result->err.text,
-                           FIRST_PAUSE_MS, LONGEST_PAUSE_MS);
+        agent_note_trouble(agent, &agent->volume_trouble, REASON_VOLUME_UNREADABLE,
+                           result->err.text, FIRST_PAUSE_MS, LONGEST_PAUSE_MS);
     job_end(agent);
 }
 
@@ -158,8 +161,8 @@ static void after_control(struct agent *agent, const struct child_result *result
         log_info("data directory read", "system", agent->control.system_identifier, "state",
                  agent->control.state, NULL);
     } else if (!agent->stopping) {
-        agent_note_trouble(agent, &agent->start_trouble, "DataInvalid", err.text, FIRST_PAUSE_MS,
-                           LONGEST_PAUSE_MS);
+        agent_note_trouble(agent, &agent->start_trouble, REASON_DATA_INVALID, err.text,
+                           FIRST_PAUSE_MS, LONGEST_PAUSE_MS);
     }
     job_end(agent);
 }
@@ -190,12 +193,12 @@ static int begin_bootstrap(void *arg, struct error *err)
 
 static int commit_primary(void *arg, struct error *err)
 {
-    return volume_commit(&((struct agent *)arg)->volume, false, err);
+    return volume_commit(&((struct agent *)arg)->volume, ROLE_PRIMARY, err);
 }
 
 static int commit_standby(void *arg, struct error *err)
 {
-    return volume_commit(&((struct agent *)arg)->volume, true, err);
+    return volume_commit(&((struct agent *)arg)->volume, ROLE_REPLICA, err);
 }
 
 static void log_output(const char *program, const char *output)
@@ -217,9 +220,12 @@ static void fail_bootstrap(struct agent *agent, struct trouble *trouble, const c
         return;
     }
     if (strstr(text, "could not look up effective user ID") != NULL)
-        text = arena_printf(arena, "%s: /etc/passwd of the container has no line for the uid that "
-                            "it runs as; the operator mounts one, so look for a change of the pod's "
-                            "volumes or runAsUser", text);
+        text =
+            arena_printf(arena,
+                         "%s: /etc/passwd of the container has no line for the uid that "
+                         "it runs as; the operator mounts one, so look for a change of the pod's "
+                         "volumes or runAsUser",
+                         text);
     log_output(agent->job.name, result->output);
     agent_note_trouble(agent, trouble, reason, text, FIRST_PAUSE_MS, LONGEST_PAUSE_MS);
     agent->volume_state = VOLUME_UNKNOWN;
@@ -236,7 +242,7 @@ static void end_bootstrap(struct agent *agent, struct trouble *trouble)
 static void after_initdb_commit(struct agent *agent, const struct child_result *result)
 {
     if (result->err.class != 0)
-        fail_bootstrap(agent, &agent->start_trouble, "InitdbFailed", result);
+        fail_bootstrap(agent, &agent->start_trouble, REASON_INITDB_FAILED, result);
     else
         end_bootstrap(agent, &agent->start_trouble);
 }
@@ -244,7 +250,7 @@ static void after_initdb_commit(struct agent *agent, const struct child_result *
 static void after_initdb(struct agent *agent, const struct child_result *result)
 {
     if (result->err.class != 0) {
-        fail_bootstrap(agent, &agent->start_trouble, "InitdbFailed", result);
+        fail_bootstrap(agent, &agent->start_trouble, REASON_INITDB_FAILED, result);
         return;
     }
     goes_on(agent, "commit");
@@ -255,12 +261,13 @@ static void run_initdb(struct agent *agent, const struct child_result *result)
 {
     AUTO_ARENA arena = arena_new();
     if (result->err.class != 0) {
-        fail_bootstrap(agent, &agent->start_trouble, "InitdbFailed", result);
+        fail_bootstrap(agent, &agent->start_trouble, REASON_INITDB_FAILED, result);
         return;
     }
     goes_on(agent, "run");
-    job_program(agent, bootstrap_initdb(arena, &agent->binaries, &agent->volume,
-                                        &settings_view(agent->settings)->config),
+    job_program(agent,
+                bootstrap_initdb(arena, &agent->binaries, &agent->volume,
+                                 &settings_view(agent->settings)->config),
                 NULL, after_initdb);
 }
 
@@ -273,7 +280,7 @@ void job_initdb(struct agent *agent)
 static void after_clone_commit(struct agent *agent, const struct child_result *result)
 {
     if (result->err.class != 0)
-        fail_bootstrap(agent, &agent->clone_trouble, "CloneFailed", result);
+        fail_bootstrap(agent, &agent->clone_trouble, REASON_CLONE_FAILED, result);
     else
         end_bootstrap(agent, &agent->clone_trouble);
 }
@@ -281,7 +288,7 @@ static void after_clone_commit(struct agent *agent, const struct child_result *r
 static void after_clone(struct agent *agent, const struct child_result *result)
 {
     if (result->err.class != 0) {
-        fail_bootstrap(agent, &agent->clone_trouble, "CloneFailed", result);
+        fail_bootstrap(agent, &agent->clone_trouble, REASON_CLONE_FAILED, result);
         return;
     }
     goes_on(agent, "commit");
@@ -307,17 +314,16 @@ static void run_clone(struct agent *agent, const struct child_result *result)
 {
     AUTO_ARENA arena = arena_new();
     if (result->err.class != 0) {
-        fail_bootstrap(agent, &agent->clone_trouble, "CloneFailed", result);
+        fail_bootstrap(agent, &agent->clone_trouble, REASON_CLONE_FAILED, result);
         return;
     }
     goes_on(agent, "run");
     struct conf_input input = agent_conf_input(agent, arena);
     /* Another name than the replica's own: who counts streaming replicas must not count a copy. */
     const char *conninfo = arena_printf(arena, "%s application_name='%s clone'",
-                                        conf_primary_conninfo(arena, &input),
-                                        agent->options.name);
-    job_program(agent, bootstrap_clone(arena, &agent->binaries, &agent->volume, conninfo,
-                                       input.slot),
+                                        conf_primary_conninfo(arena, &input), agent->options.name);
+    job_program(agent,
+                bootstrap_clone(arena, &agent->binaries, &agent->volume, conninfo, input.slot),
                 on_clone_output, after_clone);
 }
 
@@ -337,7 +343,7 @@ static int write_record(void *arg, struct error *err)
 
 static void note_volume_trouble(struct agent *agent, const struct child_result *result)
 {
-    agent_note_trouble(agent, &agent->start_trouble, "VolumeUnreadable", result->err.text,
+    agent_note_trouble(agent, &agent->start_trouble, REASON_VOLUME_UNREADABLE, result->err.text,
                        FIRST_PAUSE_MS, LONGEST_PAUSE_MS);
 }
 
@@ -353,8 +359,7 @@ static void after_record(struct agent *agent, const struct child_result *result)
 void job_record(struct agent *agent, struct volume_record record)
 {
     agent->next_record = record;
-    job_begin(agent, "record", server_state(agent->server) == SERVER_UP
-                                   ? "Running" : "Starting");
+    job_begin(agent, "record", server_state(agent->server) == SERVER_UP ? "Running" : "Starting");
     job_task(agent, write_record, after_record);
 }
 

@@ -10,7 +10,7 @@
 #include "base/log.h"
 #include "instance/timer.h"
 
-enum { RETRY_MS = 500 };
+enum { RETRY_MS = 500, CLOSEST_MS = 500 };
 
 struct lease {
     struct kube *kube;
@@ -20,6 +20,7 @@ struct lease {
     struct lease_handlers handlers;
     char namespace[256], name[256], instance[64], identity[128], pod_uid[64];
     int seconds;
+    int64_t renewed_ms; /* CLOCK_BOOTTIME of the last write */
     struct lease_view view;
     bool listing, seen; /* between begin and synced; and whether it came up in the list */
     bool again;         /* renew once more when the write under way has ended */
@@ -31,6 +32,21 @@ static const struct kube_kind *lease_kind(void)
     return kube_kind_find("coordination.k8s.io/v1", "Lease");
 }
 
+static bool shows_slot(const cJSON *object, const char *instance)
+{
+    AUTO_ARENA arena = arena_new();
+    struct primary_report report = {0};
+    struct error ignored; /* what cannot be read shows nothing */
+    const char *text = json_str(object, "metadata.annotations[\"" ANN_PRIMARY_STATUS "\"]", NULL);
+    if (text == NULL || report_primary_decode(arena, text, &report, &ignored) < 0)
+        return false;
+    for (size_t i = 0; i < report.replica_count; i++)
+        if (strcmp(report.replicas[i].name, instance) == 0)
+            return report.replicas[i].slot_wal_status[0] != '\0' &&
+                   strcmp(report.replicas[i].slot_wal_status, "lost") != 0;
+    return false;
+}
+
 void lease_read(const cJSON *object, const char *instance, const char *pod_uid,
                 struct lease_view *ret_view)
 {
@@ -39,8 +55,7 @@ void lease_read(const cJSON *object, const char *instance, const char *pod_uid,
     struct bootstrap_grant grant = {0};
     struct error ignored; /* an annotation that cannot be read grants nothing */
     const char *holder = json_str(object, "spec.holderIdentity", "");
-    const char *grant_text =
-        json_str(object, "metadata.annotations[\"" ANN_BOOTSTRAP "\"]", NULL);
+    const char *grant_text = json_str(object, "metadata.annotations[\"" ANN_BOOTSTRAP "\"]", NULL);
     view.epoch = json_int(object, "spec.leaseTransitions", 0);
     snprintf(view.holder, sizeof view.holder, "%.*s", (int)strcspn(holder, "/"), holder);
     snprintf(view.resource_version, sizeof view.resource_version, "%s",
@@ -50,6 +65,7 @@ void lease_read(const cJSON *object, const char *instance, const char *pod_uid,
         view.granted = true;
         view.grant_initdb = grant.initdb;
     }
+    view.slot_ready = shows_slot(object, instance);
     const char *uid = strchr(holder, '/');
     if (holder[0] == '\0')
         view.state = view.epoch == 0 ? LEASE_FREE : LEASE_RELEASED;
@@ -100,7 +116,8 @@ static void set_view(struct lease *lease, const struct lease_view *view)
     bool held_before = lease->view.state == LEASE_HELD;
     bool differs = view->state != lease->view.state || view->epoch != lease->view.epoch ||
                    view->granted != lease->view.granted ||
-                   view->grant_initdb != lease->view.grant_initdb;
+                   view->grant_initdb != lease->view.grant_initdb ||
+                   view->slot_ready != lease->view.slot_ready;
     lease->view = *view;
     if (view->state == LEASE_HELD && !held_before)
         timer_arm(lease->renew, lease->seconds * 1000 / 3);
@@ -191,8 +208,10 @@ static void reread(struct lease *lease)
 static void note_failure(struct lease *lease, const struct error *err)
 {
     if (!lease->failing)
-        log_failure(err, "the lease cannot be written; a holder goes on, since nobody else can take "
-                    "it", "lease", lease->name, NULL);
+        log_failure(err,
+                    "the lease cannot be written; a holder goes on, since nobody else can take "
+                    "it",
+                    "lease", lease->name, NULL);
     lease->failing = true;
 }
 
@@ -230,6 +249,7 @@ static void patch(struct lease *lease, const cJSON *body)
         .query = "fieldManager=" AGENT_MANAGER,
         .body = body,
         .timeout_ms = lease->seconds * 1000};
+    lease->renewed_ms = clock_boot_ms();
     lease->call = kube_call_start(lease->kube, &request, on_written, lease);
 }
 
@@ -251,8 +271,7 @@ static void renew(evutil_socket_t fd, short what, void *arg)
 }
 
 struct lease *lease_new(struct event_base *loop, struct kube *kube,
-                        const struct lease_options *options,
-                        const struct lease_handlers *handlers)
+                        const struct lease_options *options, const struct lease_handlers *handlers)
 {
     struct lease *lease = xcalloc(1, sizeof *lease);
     lease->kube = kube;
@@ -265,11 +284,14 @@ struct lease *lease_new(struct event_base *loop, struct kube *kube,
     snprintf(lease->identity, sizeof lease->identity, "%s/%s", lease->instance, lease->pod_uid);
     lease->renew = evtimer_new(loop, renew, lease);
     AUTO_ARENA arena = arena_new();
-    struct kube_watch_options watch = {
-        .kind = lease_kind(), .namespace = lease->namespace,
-        .field_selector = arena_printf(arena, "metadata.name=%s", lease->name)};
-    struct kube_watch_handlers watch_handlers = {.begin = on_begin, .upsert = on_upsert,
-                                                 .remove = on_remove, .synced = on_synced,
+    struct kube_watch_options watch = {.kind = lease_kind(),
+                                       .namespace = lease->namespace,
+                                       .field_selector =
+                                           arena_printf(arena, "metadata.name=%s", lease->name)};
+    struct kube_watch_handlers watch_handlers = {.begin = on_begin,
+                                                 .upsert = on_upsert,
+                                                 .remove = on_remove,
+                                                 .synced = on_synced,
                                                  .trouble = on_trouble};
     lease->watch = kube_watch_new(kube, &watch, &watch_handlers, lease);
     return lease;
@@ -310,12 +332,13 @@ void lease_take(struct lease *lease, int64_t at_least)
 
 void lease_renew_now(struct lease *lease)
 {
+    int64_t since_ms = clock_boot_ms() - lease->renewed_ms;
     if (lease->view.state == LEASE_HELD)
-        timer_arm(lease->renew, 0);
+        timer_arm(lease->renew, since_ms >= CLOSEST_MS ? 0 : (int)(CLOSEST_MS - since_ms));
 }
 
 bool lease_writing(const struct lease *lease)
 {
-    return lease->call != NULL || (lease->view.state != LEASE_HELD &&
-                                   evtimer_pending(lease->renew, NULL));
+    return lease->call != NULL ||
+           (lease->view.state != LEASE_HELD && evtimer_pending(lease->renew, NULL));
 }

@@ -1,6 +1,7 @@
 /*
- * The Lease <cluster>-primary, as one instance sees and writes it. Every write is a compare-and-swap
- * on resourceVersion. holderIdentity is "<instance>/<pod uid>", leaseTransitions the epoch.
+ * The Lease <cluster>-primary, as one instance sees and writes it. Every write is a
+ * compare-and-swap on resourceVersion. holderIdentity is "<instance>/<pod uid>", leaseTransitions
+ * the epoch.
  *
  * In this version only three may take it: the one the operator grants a never held lease to, the
  * instance that holds it already (in a new pod), and the last holder of a released one.
@@ -14,7 +15,8 @@ struct lease_view {
     enum lease_state state;
     int64_t epoch; /* leaseTransitions */
     bool granted, grant_initdb;
-    char holder[128];           /* the instance's name; "" when none */
+    bool slot_ready;  /* the primary's status shows a slot of this instance */
+    char holder[128]; /* the instance's name; "" when none */
     char resource_version[32];
 };
 
@@ -34,8 +36,7 @@ struct lease;
 
 /* Strings are copied. Watches from now on. */
 struct lease *lease_new(struct event_base *loop, struct kube *kube,
-                        const struct lease_options *options,
-                        const struct lease_handlers *handlers);
+                        const struct lease_options *options, const struct lease_handlers *handlers);
 void lease_free(struct lease *lease);
 
 const struct lease_view *lease_view(const struct lease *lease);
@@ -43,7 +44,8 @@ void lease_set_seconds(struct lease *lease, int seconds);
 /* Compare-and-swap to this pod, with an epoch above the lease's and `at_least`: an epoch file newer
  * than the lease wins (etcd restored from a snapshot). */
 void lease_take(struct lease *lease, int64_t at_least);
-/* Renews now instead of at the next third of lease_seconds; held leases renew by themselves. */
+/* Renews at once, but not more often than twice a second, instead of at the next third of
+ * lease_seconds; held leases renew by themselves. */
 void lease_renew_now(struct lease *lease);
 /* A write is under way, or pauses after a failure. */
 bool lease_writing(const struct lease *lease);

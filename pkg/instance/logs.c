@@ -10,29 +10,50 @@
 enum { RECORD_MARK = 0x1e, FIELD_MARK = 0x1f, NAME_MAX_BYTES = 64 };
 
 /* In the order of CONF_LOG_LINE_PREFIX. */
-enum field { FIELD_TIME, FIELD_PID, FIELD_BACKEND, FIELD_USER, FIELD_DB, FIELD_APP, FIELD_SQLSTATE,
-             FIELDS };
-static const char *const field_names[FIELDS] = {"time", "pid", "backend", "user", "db", "app",
-                                                "sqlstate"};
+enum field {
+    FIELD_TIME,
+    FIELD_PID,
+    FIELD_BACKEND,
+    FIELD_USER,
+    FIELD_DB,
+    FIELD_APP,
+    FIELD_SQLSTATE,
+    FIELDS
+};
+static const char *const field_names[FIELDS] = {"time", "pid", "backend", "user",
+                                                "db",   "app", "sqlstate"};
 
 /* What joins the message before it, and under which name. */
-enum part { PART_MESSAGE, PART_DETAIL, PART_HINT, PART_QUERY, PART_CONTEXT, PART_STATEMENT,
-            PART_LOCATION, PART_BACKTRACE, PARTS };
+enum part {
+    PART_MESSAGE,
+    PART_DETAIL,
+    PART_HINT,
+    PART_QUERY,
+    PART_CONTEXT,
+    PART_STATEMENT,
+    PART_LOCATION,
+    PART_BACKTRACE,
+    PARTS
+};
 static const struct {
     const char *label, *name;
 } parts[PARTS] = {
-    [PART_MESSAGE] = {"", "msg"},         [PART_DETAIL] = {"DETAIL", "detail"},
-    [PART_HINT] = {"HINT", "hint"},       [PART_QUERY] = {"QUERY", "query"},
-    [PART_CONTEXT] = {"CONTEXT", "context"}, [PART_STATEMENT] = {"STATEMENT", "statement"},
-    [PART_LOCATION] = {"LOCATION", "location"}, [PART_BACKTRACE] = {"BACKTRACE", "backtrace"},
+    [PART_MESSAGE] = {"", "msg"},
+    [PART_DETAIL] = {"DETAIL", "detail"},
+    [PART_HINT] = {"HINT", "hint"},
+    [PART_QUERY] = {"QUERY", "query"},
+    [PART_CONTEXT] = {"CONTEXT", "context"},
+    [PART_STATEMENT] = {"STATEMENT", "statement"},
+    [PART_LOCATION] = {"LOCATION", "location"},
+    [PART_BACKTRACE] = {"BACKTRACE", "backtrace"},
 };
 
 static const struct {
     const char *severity, *level;
 } severities[] = {
-    {"DEBUG", "debug"}, {"DEBUG1", "debug"}, {"DEBUG2", "debug"}, {"DEBUG3", "debug"},
-    {"DEBUG4", "debug"}, {"DEBUG5", "debug"}, {"INFO", "info"}, {"NOTICE", "info"},
-    {"LOG", "info"}, {"WARNING", "warning"}, {"ERROR", "error"}, {"FATAL", "error"},
+    {"DEBUG", "debug"},  {"DEBUG1", "debug"},    {"DEBUG2", "debug"}, {"DEBUG3", "debug"},
+    {"DEBUG4", "debug"}, {"DEBUG5", "debug"},    {"INFO", "info"},    {"NOTICE", "info"},
+    {"LOG", "info"},     {"WARNING", "warning"}, {"ERROR", "error"},  {"FATAL", "error"},
     {"PANIC", "error"},
 };
 
@@ -130,10 +151,11 @@ static void emit(struct logs *logs)
     AUTO_ARENA arena = arena_new();
     AUTO_BUFFER out = {0};
     const char *severity = logs->severity[0] ? logs->severity : "LOG";
+    const char *level = level_of(severity) ? level_of(severity) : "info";
     const char *ts = timestamp(arena, logs->fields[FIELD_TIME]);
     buffer_puts(&out, "{");
     put_field(&out, "ts", ts, strlen(ts));
-    put_field(&out, "level", level_of(severity), strlen(level_of(severity)));
+    put_field(&out, "level", level, strlen(level));
     put_field(&out, "logger", logs->logger, strlen(logs->logger));
     put_field(&out, "msg", buffer_text(&logs->texts[PART_MESSAGE]),
               logs->texts[PART_MESSAGE].length);
@@ -210,8 +232,8 @@ static void begin_message(struct logs *logs, const char *severity, size_t length
 static size_t label_length(const char *text, size_t length)
 {
     size_t n = 0;
-    while (n < length && n < 15 && ((text[n] >= 'A' && text[n] <= 'Z') ||
-                                    (n > 0 && text[n] >= '0' && text[n] <= '9')))
+    while (n < length && n < 15 &&
+           ((text[n] >= 'A' && text[n] <= 'Z') || (n > 0 && text[n] >= '0' && text[n] <= '9')))
         n++;
     return n > 0 && n + 3 <= length && memcmp(text + n, ":  ", 3) == 0 ? n : 0;
 }
@@ -278,8 +300,7 @@ static void take_plain(struct logs *logs, const char *line, size_t length)
 {
     size_t label = 0, at = 0;
     for (at = 0; at < length; at++) {
-        if ((at == 0 || line[at - 1] == ' ') &&
-            (label = label_length(line + at, length - at)) > 0)
+        if ((at == 0 || line[at - 1] == ' ') && (label = label_length(line + at, length - at)) > 0)
             break;
     }
     bool known = label > 0 && is_severity(line + at, label);

@@ -1,8 +1,8 @@
 /*
- * postgres's stderr -> JSON lines, one a message, whatever its number of lines. A message begins with
- * CONF_LOG_LINE_PREFIX; its further lines begin with a tab; DETAIL, HINT, CONTEXT, STATEMENT and QUERY
- * come as lines of their own and join the message before them. Anything else (a library that
- * writes to stderr, lines from before the configuration was read) becomes a line of its own.
+ * postgres's stderr -> JSON lines, one a message, whatever its number of lines. A message begins
+ * with CONF_LOG_LINE_PREFIX; its further lines begin with a tab; DETAIL, HINT, CONTEXT, STATEMENT
+ * and QUERY come as lines of their own and join the message before them. Anything else (a library
+ * that writes to stderr, lines from before the configuration was read) becomes a line of its own.
  *
  *     {"ts":"...","level":"error","logger":"postgres","msg":"relation \"x\" does not exist",
  *      "severity":"ERROR","pid":"71","backend":"client backend","user":"app","db":"app",
@@ -22,7 +22,8 @@ enum { LOGS_PART_BYTES = 64 * 1024 };
 struct logs_handlers {
     /* One finished line of JSON, without line break. */
     void (*line)(void *arg, const char *json, size_t length);
-    /* Every message of its own, before it is written: severity as PostgreSQL spells it. May be NULL. */
+    /* Every message of its own, before it is written: severity as PostgreSQL spells it. May be
+     * NULL. */
     void (*message)(void *arg, const char *severity, const char *text);
     void *arg;
 };

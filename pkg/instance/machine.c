@@ -1,5 +1,7 @@
 #include "instance/machine.h"
 
+#include "api/reasons.h"
+
 static const char *const step_names[] = {
     [STEP_WAIT] = "wait",
     [STEP_LOCK] = "lock",
@@ -35,8 +37,8 @@ static struct decision act(enum step step, const char *phase)
 
 static struct decision stay(const char *phase, const char *reason, const char *message)
 {
-    return (struct decision){.step = STEP_WAIT, .phase = phase, .reason = reason,
-                             .message = message};
+    return (struct decision){
+        .step = STEP_WAIT, .phase = phase, .reason = reason, .message = message};
 }
 
 /* May the lease be taken by compare-and-swap? Never from another instance: promotion without proof
@@ -66,8 +68,8 @@ enum volume_role machine_role(const struct facts *f)
         return ROLE_PRIMARY;
     if (f->lease == LEASE_OTHER)
         return ROLE_REPLICA;
-    /* A lease that was made anew, or no API: a primary stays what it was, since nobody but the holder
-     * may take a lease; it only must not decide that before it has looked. */
+    /* A lease that was made anew, or no API: a primary stays what it was, since nobody but the
+     * holder may take a lease; it only must not decide that before it has looked. */
     if (f->server != SERVER_DOWN)
         return f->running;
     if (api_is_away(f))
@@ -93,7 +95,7 @@ static struct decision prepare(const struct facts *f)
         return f->lock_error[0] ? stay("Starting", f->lock_reason, f->lock_error)
                                 : act(STEP_LOCK, "Starting");
     if (f->settings != KNOWN_GOOD)
-        return f->settings == KNOWN_BAD ? stay("Failed", "ConfigInvalid", f->settings_error)
+        return f->settings == KNOWN_BAD ? stay("Failed", REASON_CONFIG_INVALID, f->settings_error)
                                         : stay("Starting", "", "");
     if (f->job_running)
         return stay(f->job_phase, "", f->job_message);
@@ -125,13 +127,13 @@ static struct decision retry_or_wait(bool waits, const struct facts *f, enum ste
     return decision;
 }
 
-/* The operator spends the grant as soon as data is known anywhere, so that a volume that vanished is
- * never initialised over. */
+/* The operator spends the grant as soon as data is known anywhere, so that a volume that vanished
+ * is never initialised over. */
 static struct decision fill_as_primary(const struct facts *f)
 {
     if (f->granted && f->grant_initdb)
         return retry_or_wait(f->restart_waits, f, STEP_INITDB, "Initializing");
-    return stay("Waiting", "DataVolumeEmpty",
+    return stay("Waiting", REASON_DATA_VOLUME_EMPTY,
                 "this instance is to start the data it had as primary, but its volume is empty: "
                 "bring the volume back, or restore a backup into a new cluster; deleting the lease "
                 "lets the operator choose among the volumes that hold data");
@@ -141,20 +143,25 @@ static struct decision fill_volume(const struct facts *f)
 {
     switch (f->lease) {
     case LEASE_UNKNOWN:
-        return stay("Waiting", "ApiUnreachable",
-                    "the volume is empty, and only the API server can tell whether to initialise it "
-                    "or to clone the primary");
+        return stay(
+            "Waiting", REASON_API_UNREACHABLE,
+            "the volume is empty, and only the API server can tell whether to initialise it "
+            "or to clone the primary");
     case LEASE_ABSENT:
-        return stay("Waiting", "WaitingForLease", "the operator has not made the lease yet");
+        return stay("Waiting", REASON_WAITING_FOR_LEASE, "the operator has not made the lease yet");
     case LEASE_FREE:
-        return f->granted ? fill_as_primary(f)
-                          : stay("Waiting", "WaitingForPrimary", "the primary has not started yet");
+        return f->granted
+                   ? fill_as_primary(f)
+                   : stay("Waiting", REASON_WAITING_FOR_PRIMARY, "the primary has not started yet");
     case LEASE_MINE:
     case LEASE_HELD:
         return fill_as_primary(f);
     case LEASE_RELEASED:
-        return stay("Waiting", "WaitingForPrimary", "no instance holds the lease");
+        return stay("Waiting", REASON_WAITING_FOR_PRIMARY, "no instance holds the lease");
     case LEASE_OTHER:
+        if (!f->slot_ready)
+            return stay("Waiting", REASON_WAITING_FOR_PRIMARY,
+                        "the primary does not serve yet: it has made no slot for this instance");
         return retry_or_wait(f->clone_waits, f, STEP_CLONE, "Cloning");
     }
     return stay("Failed", "Internal", "unknown state of the lease");
@@ -177,17 +184,16 @@ static struct decision record(const struct facts *f, enum volume_role role, cons
 /* The record must be on disk before postgres may accept a write in the role. */
 static bool recorded(const struct facts *f, enum volume_role role)
 {
-    return f->record.role == role &&
-           (f->lease != LEASE_HELD || f->record.epoch >= f->lease_epoch);
+    return f->record.role == role && (f->lease != LEASE_HELD || f->record.epoch >= f->lease_epoch);
 }
 
 static struct decision no_role(const struct facts *f)
 {
     if (f->lease == LEASE_UNKNOWN)
-        return stay("Waiting", "ApiUnreachable", "asking the API server for the lease");
+        return stay("Waiting", REASON_API_UNREACHABLE, "asking the API server for the lease");
     if (f->lease == LEASE_ABSENT)
-        return stay("Waiting", "WaitingForLease", "the operator has not made the lease yet");
-    return stay("Waiting", "WaitingForGrant",
+        return stay("Waiting", REASON_WAITING_FOR_LEASE, "the operator has not made the lease yet");
+    return stay("Waiting", REASON_WAITING_FOR_GRANT,
                 "the lease has no holder, and the operator has not said who may take it");
 }
 
@@ -204,17 +210,26 @@ static struct decision start(const struct facts *f)
         return stay("Failed", f->trouble_reason, f->trouble);
     if (!recorded(f, role))
         return record(f, role, "Starting");
-    /* What was a standby comes up as one and is promoted then: that alone gives it a timeline of its
-     * own. */
+    /* What was a standby comes up as one and is promoted then: that alone gives it a timeline of
+     * its own. */
     if (role == ROLE_REPLICA && !f->standby_signal)
         return act(STEP_MAKE_STANDBY, "Starting");
     if (f->config == KNOWN_BAD && !f->config_stale)
-        return stay("Failed", "ConfigInvalid", f->config_error);
+        return stay("Failed", REASON_CONFIG_INVALID, f->config_error);
     if (f->config == KNOWN_NOT_YET || f->config_stale)
         return act(STEP_CONFIGURE, "Starting");
     struct decision decision = retry_or_wait(false, f, STEP_START, "Starting");
     decision.record.role = role;
     return decision;
+}
+
+static struct decision stop_now(void)
+{
+    return (struct decision){.step = STEP_STOP_NOW,
+                             .phase = "Stopping",
+                             .reason = REASON_NOT_HOLDER,
+                             .message = "another instance holds the lease: stopping at once, to "
+                                        "come back as its replica"};
 }
 
 static struct decision tend(const struct facts *f)
@@ -223,11 +238,11 @@ static struct decision tend(const struct facts *f)
     bool primary = f->running == ROLE_PRIMARY || (f->server == SERVER_UP && !f->in_recovery);
     if (f->server == SERVER_STARTING) {
         if (primary && f->lease == LEASE_OTHER)
-            return act(STEP_STOP_NOW, "Stopping");
+            return stop_now();
         return stay("Recovering", f->trouble_reason, f->trouble);
     }
     if (primary && role == ROLE_REPLICA)
-        return act(STEP_STOP_NOW, "Stopping");
+        return stop_now();
     if (role == ROLE_PRIMARY && may_take(f))
         return take_lease(f, "Running");
     if (role == ROLE_PRIMARY && !recorded(f, role) && !f->restart_waits)

@@ -1,7 +1,7 @@
 /*
- * The agent's state machine, whole and pure: from what is known now to the one next step. It is asked
- * again after every event, so it never has to remember anything: killed and started again at any
- * point, an agent that sees the same facts does the same thing.
+ * The agent's state machine, whole and pure: from what is known now to the one next step. It is
+ * asked again after every event, so it never has to remember anything: killed and started again at
+ * any point, an agent that sees the same facts does the same thing.
  *
  *   lock volume → find binaries → inspect volumes ─┬─ empty, granted ──→ initdb ─┐
  *                                                  ├─ empty, a primary → clone ──┤
@@ -30,35 +30,36 @@ enum lease_state {
 enum known { KNOWN_NOT_YET, KNOWN_GOOD, KNOWN_BAD };
 
 struct facts {
-    bool stopping;        /* SIGTERM came */
-    bool farewell_done;   /* the last words to the API are out, or their deadline passed */
-    bool job_running;     /* initdb, clone, inspection...: its phase and progress are known */
+    bool stopping;      /* SIGTERM came */
+    bool farewell_done; /* the last words to the API are out, or their deadline passed */
+    bool job_running;   /* initdb, clone, inspection...: its phase and progress are known */
     const char *job_phase, *job_message;
-    bool locked;          /* we hold the volume's lock */
+    bool locked;                          /* we hold the volume's lock */
     const char *lock_reason, *lock_error; /* "" or why not */
-    enum known settings;  /* cluster.json is read */
+    enum known settings;                  /* cluster.json is read */
     const char *settings_error;
     enum known binaries;
     const char *binaries_reason, *binaries_error;
     enum volume_state volume;
     const char *volume_reason, *volume_error;
     struct volume_record record;
-    bool standby_signal;  /* PGDATA is marked a standby's */
+    bool standby_signal; /* PGDATA is marked a standby's */
     enum lease_state lease;
-    int64_t lease_epoch;  /* transitions */
+    int64_t lease_epoch;        /* transitions */
+    bool slot_ready;            /* the primary has made this instance's slot */
     bool granted, grant_initdb; /* ANN_BOOTSTRAP names this instance */
-    bool api_wait_over;   /* waited long enough for an API that does not answer */
-    bool lease_writing;   /* a compare-and-swap is under way */
-    bool control_known;   /* pg_controldata was read since the last stop */
-    enum known config;    /* the files are written; BAD: no source is usable */
+    bool api_wait_over;         /* waited long enough for an API that does not answer */
+    bool lease_writing;         /* a compare-and-swap is under way */
+    bool control_known;         /* pg_controldata was read since the last stop */
+    enum known config;          /* the files are written; BAD: no source is usable */
     const char *config_error;
-    bool config_stale;    /* other sources than what is written, not refused yet */
+    bool config_stale; /* other sources than what is written, not refused yet */
     enum server_state server;
-    enum volume_role running;  /* how postgres was started; ROLE_NONE when down */
-    bool in_recovery;          /* what postgres itself says; meaningful when running */
-    bool restart_due;          /* a restart token that was not obeyed yet */
-    bool restart_waits;        /* back-off after a crash */
-    bool clone_waits;          /* back-off after a failed clone */
+    enum volume_role running;             /* how postgres was started; ROLE_NONE when down */
+    bool in_recovery;                     /* what postgres itself says; meaningful when running */
+    bool restart_due;                     /* a restart token that was not obeyed yet */
+    bool restart_waits;                   /* back-off after a crash */
+    bool clone_waits;                     /* back-off after a failed clone */
     const char *trouble_reason, *trouble; /* last crash, failed initdb or clone: "" when none */
     const char *notice_reason, *notice;   /* what is amiss although it runs: "" when nothing */
 };
@@ -73,11 +74,11 @@ enum step {
     STEP_CLONE,
     STEP_TAKE_LEASE,
     STEP_READ_CONTROL,
-    STEP_RECORD,       /* decision.record */
+    STEP_RECORD, /* decision.record */
     STEP_MAKE_STANDBY,
     STEP_CONFIGURE,
     STEP_START,
-    STEP_RELOAD,  /* new configuration into the running server */
+    STEP_RELOAD, /* new configuration into the running server */
     STEP_PROMOTE,
     STEP_STOP,
     STEP_STOP_NOW, /* immediate: the lease went to another */
@@ -88,9 +89,9 @@ enum step {
 
 struct decision {
     enum step step;
-    const char *phase;   /* of instance_report */
-    const char *reason;  /* CamelCase; "" when all is well */
-    const char *message; /* what it waits for or what failed, and the remedy */
+    const char *phase;           /* of instance_report */
+    const char *reason;          /* CamelCase; "" when all is well */
+    const char *message;         /* what it waits for or what failed, and the remedy */
     struct volume_record record; /* for STEP_RECORD, and the role for START */
 };
 

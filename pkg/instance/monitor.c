@@ -78,11 +78,11 @@ void monitor_read(const PGresult *result, struct monitor_view *view)
         if (strcmp(kind, "self") == 0) {
             view->in_recovery = strcmp(pg_text(result, row, "a"), "true") == 0;
             snprintf(view->lsn, sizeof view->lsn, "%s", pg_text(result, row, "b"));
-            view->timeline = atoi(pg_text(result, row, "c"));
+            view->timeline = (int)strtol(pg_text(result, row, "c"), NULL, 10);
             view->loaded_at = strtod(pg_text(result, row, "d"), NULL);
         } else if (strcmp(kind, "receiver") == 0) {
             view->streaming = strcmp(pg_text(result, row, "a"), "streaming") == 0;
-            received_timeline = atoi(pg_text(result, row, "b"));
+            received_timeline = (int)strtol(pg_text(result, row, "b"), NULL, 10);
         } else if (strcmp(kind, "replica") == 0) {
             read_replica(result, row, view);
         } else if (strcmp(kind, "slot") == 0) {
@@ -151,10 +151,17 @@ static void open_connection(struct monitor *monitor)
 {
     /* The server's own deadline stands below ours, so that a slow query ends there, too. What is
      * asked here must not fill a log that is set to tell every statement. */
-    static const char *const keywords[] = {"host", "port", "user", "dbname", "application_name",
-                                           "sslmode", "gssencmode", "passfile", "options", NULL};
-    const char *values[] = {monitor->socket_dir, monitor->port, "postgres", "postgres",
-                            "pgkeel-agent", "disable", "disable", "/dev/null/none",
+    static const char *const keywords[] = {
+        "host",    "port",       "user",     "dbname",  "application_name",
+        "sslmode", "gssencmode", "passfile", "options", NULL};
+    const char *values[] = {monitor->socket_dir,
+                            monitor->port,
+                            "postgres",
+                            "postgres",
+                            "pgkeel-agent",
+                            "disable",
+                            "disable",
+                            "/dev/null/none",
                             "-c statement_timeout=4500 -c log_statement=none -c log_duration=off"
                             " -c log_min_duration_statement=-1 -c log_min_duration_sample=-1"
                             " -c search_path=pg_catalog -c pg_stat_statements.track=none",

@@ -11,8 +11,8 @@
 enum { MONITOR_PEERS_MAX = 32 };
 
 struct monitor_replica {
-    char name[64];  /* application_name */
-    char state[16]; /* pg_stat_replication.state */
+    char name[64];     /* application_name */
+    char state[16];    /* pg_stat_replication.state */
     int64_t lag_bytes; /* of replay behind our own end of WAL; -1 unknown */
 };
 
@@ -23,11 +23,11 @@ struct monitor_slot { /* physical ones */
 };
 
 struct monitor_view {
-    bool answered;      /* at least once since monitor_start() */
-    int64_t answered_ms; /* CLOCK_BOOTTIME of the last answer */
+    bool answered;        /* at least once since monitor_start() */
+    int64_t answered_ms;  /* CLOCK_BOOTTIME of the last answer */
     struct error trouble; /* class 0, or why the last attempt gave none */
     bool in_recovery;
-    char lsn[24];       /* written, or replayed on a standby */
+    char lsn[24]; /* written, or replayed on a standby */
     int timeline;
     double loaded_at;   /* pg_conf_load_time() of our session */
     bool streaming;     /* standby: the WAL receiver streams */

@@ -110,8 +110,7 @@ int mounts_write(const char *path, const void *data, size_t length, unsigned mod
     AUTO_FD fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
     if (fd < 0)
         return err_errno(err, errno, "create '%s'", temporary);
-    if (fchmod(fd, mode) < 0 || write_whole(fd, data, length) < 0 ||
-        rename(temporary, path) < 0) {
+    if (fchmod(fd, mode) < 0 || write_whole(fd, data, length) < 0 || rename(temporary, path) < 0) {
         int saved = errno;
         unlink(temporary);
         return err_errno(err, saved, "write '%s'", path);

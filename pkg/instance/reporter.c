@@ -24,8 +24,7 @@ struct reporter {
     bool failing;
 };
 
-cJSON *reporter_body(struct arena *arena, const char *report, const char *role,
-                     const char *pod_uid)
+cJSON *reporter_body(struct arena *arena, const char *report, const char *role, const char *pod_uid)
 {
     cJSON *body = json_object(arena);
     cJSON *metadata = json_add_object(body, "metadata");
@@ -99,13 +98,12 @@ static void patch(struct reporter *reporter)
     struct error err;
     if (json_parse(arena, reporter->wanted, strlen(reporter->wanted), &body, &err) < 0)
         return; /* cannot be: it is our own text */
-    struct kube_request request = {
-        .method = KUBE_PATCH_MERGE,
-        .path = kube_path(arena, kube_kind_find("v1", "Pod"), reporter->namespace, reporter->pod,
-                          "status"),
-        .query = "fieldManager=" AGENT_MANAGER,
-        .body = body,
-        .timeout_ms = 5000};
+    struct kube_request request = {.method = KUBE_PATCH_MERGE,
+                                   .path = kube_path(arena, kube_kind_find("v1", "Pod"),
+                                                     reporter->namespace, reporter->pod, "status"),
+                                   .query = "fieldManager=" AGENT_MANAGER,
+                                   .body = body,
+                                   .timeout_ms = 5000};
     replace(&reporter->sent, reporter->wanted);
     reporter->call = kube_call_start(reporter->kube, &request, on_written, reporter);
 }
@@ -129,8 +127,8 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 }
 
 struct reporter *reporter_new(struct event_base *loop, struct kube *kube,
-                              const struct reporter_options *options,
-                              void (*settled)(void *arg), void *arg)
+                              const struct reporter_options *options, void (*settled)(void *arg),
+                              void *arg)
 {
     struct reporter *reporter = xcalloc(1, sizeof *reporter);
     reporter->kube = kube;
@@ -161,8 +159,7 @@ void reporter_free(struct reporter *reporter)
 void reporter_set(struct reporter *reporter, const char *report, const char *role)
 {
     AUTO_ARENA arena = arena_new();
-    const char *text = json_canonical(arena, reporter_body(arena, report, role,
-                                                           reporter->pod_uid));
+    const char *text = json_canonical(arena, reporter_body(arena, report, role, reporter->pod_uid));
     if (same(text, reporter->wanted))
         return;
     replace(&reporter->wanted, text);

@@ -15,8 +15,8 @@ struct reporter;
 
 /* `settled` is called when the last report was written. Strings are copied. */
 struct reporter *reporter_new(struct event_base *loop, struct kube *kube,
-                              const struct reporter_options *options,
-                              void (*settled)(void *arg), void *arg);
+                              const struct reporter_options *options, void (*settled)(void *arg),
+                              void *arg);
 void reporter_free(struct reporter *reporter);
 /* role "" leaves the label alone. */
 void reporter_set(struct reporter *reporter, const char *report, const char *role);

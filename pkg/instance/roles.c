@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "api/names.h"
+#include "api/reasons.h"
 #include "base/buffer.h"
 #include "base/json.h"
 #include "base/log.h"
@@ -56,9 +57,10 @@ int roles_parse(struct arena *arena, const char *json, struct role_want **ret_ro
                                    .replication = json_bool(item, "replication", false),
                                    .login = json_bool(item, "login", true)};
         if (role->name[0] == '\0' || !is_verifier(role->verifier))
-            return err_set(err, ERR_INVALID, "key '%s' of the verifiers' Secret: entry %zu ('%s') "
-                           "has no name or no SCRAM-SHA-256 verifier", VERIFIERS_KEY, i - 1,
-                           role->name);
+            return err_set(err, ERR_INVALID,
+                           "key '%s' of the verifiers' Secret: entry %zu ('%s') "
+                           "has no name or no SCRAM-SHA-256 verifier",
+                           VERIFIERS_KEY, i - 1, role->name);
     }
     *ret_roles = roles;
     *ret_count = i;
@@ -133,13 +135,17 @@ char *roles_slots_sql(struct arena *arena, const struct cluster_config *config,
         buffer_printf(&drop, "%s(slot_name = %s%s)", drop.length ? " or " : "", slot,
                       wanted ? " and wal_status = 'lost'" : "");
         if (wanted)
-            buffer_printf(&create, "; select pg_create_physical_replication_slot(%s, true)"
+            buffer_printf(&create,
+                          "; select pg_create_physical_replication_slot(%s, true)"
                           " where not exists (select from pg_replication_slots"
-                          " where slot_name = %s)", slot, slot);
+                          " where slot_name = %s)",
+                          slot, slot);
     }
-    return arena_printf(arena, "select pg_drop_replication_slot(slot_name) from"
+    return arena_printf(arena,
+                        "select pg_drop_replication_slot(slot_name) from"
                         " pg_replication_slots where slot_type = 'physical' and not active and"
-                        " (%s)%s", buffer_text(&drop), buffer_text(&create));
+                        " (%s)%s",
+                        buffer_text(&drop), buffer_text(&create));
 }
 
 static void end(struct roles *roles, const struct error *err, const char *context)
@@ -150,7 +156,7 @@ static void end(struct roles *roles, const struct error *err, const char *contex
     else
         told = roles->unreadable;
     if (told.class != 0)
-        snprintf(told.reason, sizeof told.reason, "RolesFailed");
+        snprintf(told.reason, sizeof told.reason, REASON_ROLES_FAILED);
     roles->handlers.done(roles->handlers.arg, &told);
 }
 
@@ -175,9 +181,9 @@ static void on_database_known(void *arg, const PGresult *result, const struct er
         end(roles, err, "look for the application's database");
         return;
     }
-    const char *sql = arena_printf(arena, "create database %s owner %s",
-                                   pg_identifier(arena, roles->database),
-                                   pg_identifier(arena, roles->owner));
+    const char *sql =
+        arena_printf(arena, "create database %s owner %s", pg_identifier(arena, roles->database),
+                     pg_identifier(arena, roles->owner));
     pg_query(roles->pg, sql, QUERY_TIMEOUT_MS, on_database_made, roles);
 }
 
@@ -205,8 +211,8 @@ static void on_written(void *arg, const PGresult *result, const struct error *er
         return;
     }
     AUTO_ARENA arena = arena_new();
-    pg_query(roles->pg, roles_slots_sql(arena, &roles->config, roles->instance),
-             QUERY_TIMEOUT_MS, on_slots_made, roles);
+    pg_query(roles->pg, roles_slots_sql(arena, &roles->config, roles->instance), QUERY_TIMEOUT_MS,
+             on_slots_made, roles);
     roles->handlers.wrote(roles->handlers.arg);
 }
 
@@ -260,10 +266,12 @@ struct roles *roles_start(struct event_base *loop, const struct roles_input *inp
         (void)roles_parse(roles->arena, arena_strdup(roles->arena, input->verifiers),
                           &roles->wanted, &roles->count, &roles->unreadable);
     snprintf(port, sizeof port, "%d", input->port);
-    static const char *const keywords[] = {"host", "port", "user", "dbname", "application_name",
-                                           "sslmode", "gssencmode", "passfile", "options", NULL};
-    const char *values[] = {input->socket_dir, port, ROLE_SUPERUSER, "postgres", "pgkeel-roles",
-                            "disable", "disable", "/dev/null/none", session_options, NULL};
+    static const char *const keywords[] = {
+        "host",    "port",       "user",     "dbname",  "application_name",
+        "sslmode", "gssencmode", "passfile", "options", NULL};
+    const char *values[] = {input->socket_dir, port,      ROLE_SUPERUSER, "postgres",
+                            "pgkeel-roles",    "disable", "disable",      "/dev/null/none",
+                            session_options,   NULL};
     struct pg_options options = {keywords, values, CONNECT_TIMEOUT_MS};
     roles->pg = pg_open(loop, &options, on_opened, roles);
     return roles;

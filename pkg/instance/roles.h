@@ -12,7 +12,7 @@
 struct roles_input {
     const char *socket_dir;
     int port;
-    const char *instance;  /* ourselves: no slot of our own */
+    const char *instance; /* ourselves: no slot of our own */
     const struct cluster_config *config;
     const char *verifiers; /* roles.json; "" leaves the roles alone */
 };

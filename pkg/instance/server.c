@@ -49,7 +49,7 @@ static void set_state(struct server *server, enum server_state state)
 void server_pidfile_status(const char *text, pid_t expected, char *ret_status, size_t size)
 {
     ret_status[0] = '\0';
-    if (atoi(text) != expected)
+    if (strtol(text, NULL, 10) != expected)
         return; /* of an earlier postmaster */
     for (int line = 1; line < 8 && text != NULL; line++) {
         text = strchr(text, '\n');
@@ -245,9 +245,15 @@ int server_start(struct server *server, const struct server_start *start, struct
     const char *argv[] = {start->postgres, "-D", start->pgdata, "-c", config, NULL};
     const char *env[] = {"LC_ALL=C", NULL};
     struct stream *stream = stream_new(server);
-    struct child_spec spec = {.name = "postgres", .argv = argv, .env = env,
-                              .death_signal = SIGQUIT, .keep_fd = start->lock_fd,
-                              .output = on_output, .stream = true, .closed = on_closed, .ended = on_ended,
+    struct child_spec spec = {.name = "postgres",
+                              .argv = argv,
+                              .env = env,
+                              .death_signal = SIGQUIT,
+                              .keep_fd = start->lock_fd,
+                              .output = on_output,
+                              .stream = true,
+                              .closed = on_closed,
+                              .ended = on_ended,
                               .arg = stream};
     remove_socket_locks(start);
     if (child_start(server->children, &spec, &server->postmaster, err) < 0) {

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 
 #include "api/names.h"
+#include "api/reasons.h"
 #include "base/file.h"
 #include "base/hash.h"
 #include "base/log.h"
@@ -40,8 +41,7 @@ static int read_key(struct arena *arena, const char *folder, const char *key, ch
 }
 
 static int decode_config(struct arena *arena, const char *conf, const char *hba,
-                         const char *cluster, struct cluster_config *ret_config,
-                         struct error *err)
+                         const char *cluster, struct cluster_config *ret_config, struct error *err)
 {
     if (conf == NULL || hba == NULL || cluster == NULL)
         return err_set(err, ERR_INVALID, "key '%s' is missing",
@@ -65,7 +65,7 @@ static bool take_config(struct settings *settings, struct arena *arena, const ch
     struct error err = {0};
     if (decode_config(arena, conf, hba, cluster, &config, &err) < 0) {
         err_wrap(&err, "%s", source);
-        snprintf(err.reason, sizeof err.reason, "ConfigInvalid");
+        snprintf(err.reason, sizeof err.reason, REASON_CONFIG_INVALID);
         log_failure(&err, "the configuration cannot be used; the earlier one goes on", NULL);
         view->fault = err;
         arena_free(arena);
@@ -96,7 +96,7 @@ static bool read_mounted_config(struct settings *settings)
         read_key(arena, settings->config_dir, CONFIG_KEY_CLUSTER, &cluster, &err) < 0) {
         arena_free(arena);
         if (!settings->view.known) {
-            snprintf(err.reason, sizeof err.reason, "ConfigInvalid");
+            snprintf(err.reason, sizeof err.reason, REASON_CONFIG_INVALID);
             settings->view.fault = err;
         }
         return true;
@@ -167,8 +167,8 @@ static bool write_passfile(struct settings *settings)
     settings->view.passfile =
         read_key(arena, settings->replication_dir, "password", &password, err) == 0 &&
         conf_passfile(arena, ROLE_REPLICATION, password, &text, err) == 0 &&
-        mounts_write(arena_printf(arena, "%s/pgpass", settings->run_dir), text, strlen(text),
-                     0600, &written, err) == 0;
+        mounts_write(arena_printf(arena, "%s/pgpass", settings->run_dir), text, strlen(text), 0600,
+                     &written, err) == 0;
     return before.passfile != settings->view.passfile ||
            strcmp(before.password_fault.text, err->text) != 0;
 }
@@ -219,9 +219,10 @@ void settings_watch(struct settings *settings, struct kube *kube)
     AUTO_ARENA arena = arena_new();
     settings->kube = kube;
     const char *name = name_child(arena, settings->view.config.cluster, "config");
-    struct kube_watch_options options = {
-        .kind = kube_kind_find("v1", "ConfigMap"), .namespace = settings->namespace,
-        .field_selector = arena_printf(arena, "metadata.name=%s", name)};
+    struct kube_watch_options options = {.kind = kube_kind_find("v1", "ConfigMap"),
+                                         .namespace = settings->namespace,
+                                         .field_selector =
+                                             arena_printf(arena, "metadata.name=%s", name)};
     struct kube_watch_handlers handlers = {.upsert = on_config, .trouble = on_trouble};
     settings->watch = kube_watch_new(kube, &options, &handlers, settings);
 }
@@ -251,8 +252,8 @@ static void on_fetched(void *arg, const cJSON *body, const struct error *err)
 void settings_fetch_verifiers(struct settings *settings)
 {
     const char *wanted = settings->view.config.verifiers_hash;
-    if (settings->kube == NULL || settings->fetch != NULL || wanted == NULL ||
-        wanted[0] == '\0' || same_text(settings->view.verifiers_hash, wanted) ||
+    if (settings->kube == NULL || settings->fetch != NULL || wanted == NULL || wanted[0] == '\0' ||
+        same_text(settings->view.verifiers_hash, wanted) ||
         evtimer_pending(settings->fetch_again, NULL))
         return;
     AUTO_ARENA arena = arena_new();
@@ -283,8 +284,8 @@ const struct settings_view *settings_view(const struct settings *settings)
 static void watch_mounts(struct settings *settings)
 {
     struct error err;
-    const char *const folders[] = {settings->config_dir, settings->tls_dir,
-                                   settings->verifiers_dir, settings->replication_dir};
+    const char *const folders[] = {settings->config_dir, settings->tls_dir, settings->verifiers_dir,
+                                   settings->replication_dir};
     for (size_t i = 0; i < sizeof folders / sizeof folders[0]; i++)
         if (mounts_add(settings->mounts, folders[i], &err) < 0)
             log_failure(&err, "a mounted folder is missing", NULL);
@@ -299,8 +300,7 @@ struct settings *settings_new(struct event_base *loop, const struct settings_opt
     settings->view.verifiers = settings->view.verifiers_hash = "";
     snprintf(settings->config_dir, sizeof settings->config_dir, "%s", options->config_dir);
     snprintf(settings->tls_dir, sizeof settings->tls_dir, "%s", options->tls_dir);
-    snprintf(settings->verifiers_dir, sizeof settings->verifiers_dir, "%s",
-             options->verifiers_dir);
+    snprintf(settings->verifiers_dir, sizeof settings->verifiers_dir, "%s", options->verifiers_dir);
     snprintf(settings->replication_dir, sizeof settings->replication_dir, "%s",
              options->replication_dir);
     snprintf(settings->run_dir, sizeof settings->run_dir, "%s", options->run_dir);

@@ -16,14 +16,14 @@ struct settings_options {
 };
 
 struct settings_view {
-    bool known;               /* a whole configuration was read once */
-    struct error fault;       /* class 0, or why the newest one cannot be used (reason ConfigInvalid) */
+    bool known;         /* a whole configuration was read once */
+    struct error fault; /* class 0, or why the newest one cannot be used (reason ConfigInvalid) */
     struct cluster_config config;
-    const char *conf, *hba;   /* postgresql.conf and pg_hba.conf of the ConfigMap */
-    const char *verifiers;    /* roles.json; "" until known */
+    const char *conf, *hba; /* postgresql.conf and pg_hba.conf of the ConfigMap */
+    const char *verifiers;  /* roles.json; "" until known */
     const char *verifiers_hash;
-    bool tls;                 /* tls.crt and tls.key were copied */
-    bool passfile;            /* pgpass was written */
+    bool tls;                    /* tls.crt and tls.key were copied */
+    bool passfile;               /* pgpass was written */
     struct error password_fault; /* class 0, or why it was not */
 };
 

@@ -101,12 +101,12 @@ static void write_slice(struct slice *slice)
     struct slice_options options = {slice->namespace, slice->name, slice->ip, slice->pod,
                                     slice->pod_uid};
     const struct kube_kind *kind = kube_kind_find("discovery.k8s.io/v1", "EndpointSlice");
-    struct kube_request request = {
-        .method = KUBE_PATCH_MERGE,
-        .path = kube_path(arena, kind, slice->namespace, slice->name, NULL),
-        .query = "fieldManager=" AGENT_MANAGER,
-        .body = slice_body(arena, slice->seen, slice->want, &options),
-        .timeout_ms = 5000};
+    struct kube_request request = {.method = KUBE_PATCH_MERGE,
+                                   .path =
+                                       kube_path(arena, kind, slice->namespace, slice->name, NULL),
+                                   .query = "fieldManager=" AGENT_MANAGER,
+                                   .body = slice_body(arena, slice->seen, slice->want, &options),
+                                   .timeout_ms = 5000};
     log_info("pointing read-write traffic", "slice", slice->name, "to",
              slice->want == SLICE_SELF ? slice->ip : "nobody", NULL);
     slice->call = kube_call_start(slice->kube, &request, on_written, slice);
@@ -153,8 +153,7 @@ static void on_trouble(void *arg, const struct error *err)
 }
 
 struct slice *slice_new(struct event_base *loop, struct kube *kube,
-                        const struct slice_options *options, void (*changed)(void *arg),
-                        void *arg)
+                        const struct slice_options *options, void (*changed)(void *arg), void *arg)
 {
     struct slice *slice = xcalloc(1, sizeof *slice);
     slice->loop = loop;
@@ -190,8 +189,8 @@ static void begin_watch(struct slice *slice)
         .kind = kube_kind_find("discovery.k8s.io/v1", "EndpointSlice"),
         .namespace = slice->namespace,
         .field_selector = arena_printf(arena, "metadata.name=%s", slice->name)};
-    struct kube_watch_handlers handlers = {.upsert = on_upsert, .remove = on_remove,
-                                           .trouble = on_trouble};
+    struct kube_watch_handlers handlers = {
+        .upsert = on_upsert, .remove = on_remove, .trouble = on_trouble};
     slice->watch = kube_watch_new(slice->kube, &options, &handlers, slice);
 }
 

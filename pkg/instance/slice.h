@@ -21,8 +21,7 @@ struct slice;
 
 /* Strings are copied. `changed` is called when it has become as wanted, or is not any more. */
 struct slice *slice_new(struct event_base *loop, struct kube *kube,
-                        const struct slice_options *options, void (*changed)(void *arg),
-                        void *arg);
+                        const struct slice_options *options, void (*changed)(void *arg), void *arg);
 void slice_free(struct slice *slice);
 /* From now on the slice is kept like that, whoever edits it. The first want other than LEAVE begins
  * to watch it. */

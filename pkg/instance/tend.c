@@ -7,6 +7,8 @@
 #include <string.h>
 
 #include "api/names.h"
+#include "api/reasons.h"
+#include "base/buffer.h"
 #include "base/hash.h"
 #include "instance/agent.h"
 
@@ -38,8 +40,7 @@ static bool may_serve_writes(const struct agent *agent)
     if (holds_lease(agent))
         return true;
     enum lease_state state = agent->lease ? lease_view(agent->lease)->state : LEASE_UNKNOWN;
-    return (state == LEASE_UNKNOWN || state == LEASE_ABSENT) &&
-           agent->record.role == ROLE_PRIMARY;
+    return (state == LEASE_UNKNOWN || state == LEASE_ABSENT) && agent->record.role == ROLE_PRIMARY;
 }
 
 /* ---- roles, slots, database ---- */
@@ -72,8 +73,8 @@ static bool is_other_member(const struct agent *agent, const char *name)
     return false;
 }
 
-/* A member without a slot, a slot that was invalidated, or one whose member left and which is not in
- * use any more. */
+/* A member without a slot, a slot that was invalidated, or one whose member left and which is not
+ * in use any more. */
 static bool slots_need_work(const struct agent *agent)
 {
     const struct monitor_view *view = monitor_view(agent->monitor);
@@ -108,8 +109,6 @@ static void on_roles_done(void *arg, const struct error *err)
         memcpy(agent->verifiers_hash, agent->next_verifiers_hash, sizeof agent->verifiers_hash);
         /* Without verifiers there are no roles yet, whatever else was made. */
         agent->bootstrapped = agent->verifiers_hash[0] != '\0';
-        if (agent->lease != NULL)
-            lease_renew_now(agent->lease); /* replicas wait for this to clone */
     } else {
         agent->roles_hash[0] = '\0';
         agent_note_trouble(agent, &agent->roles_trouble, err->reason, err->text,
@@ -134,8 +133,10 @@ static void tend_roles(struct agent *agent)
     memcpy(agent->roles_hash, hash, sizeof hash);
     snprintf(agent->next_verifiers_hash, sizeof agent->next_verifiers_hash, "%s",
              view->verifiers_hash);
-    struct roles_input input = {.socket_dir = agent->options.run_dir, .port = agent->options.port,
-                                .instance = agent->options.name, .config = &view->config,
+    struct roles_input input = {.socket_dir = agent->options.run_dir,
+                                .port = agent->options.port,
+                                .instance = agent->options.name,
+                                .config = &view->config,
                                 .verifiers = view->verifiers};
     struct roles_handlers handlers = {on_wrote, on_roles_done, agent};
     agent->roles = roles_start(agent->loop, &input, &handlers);
@@ -185,6 +186,27 @@ static int wanted_period(const struct agent *agent)
     return view->streaming ? REPLICA_PERIOD_MS : QUICK_PERIOD_MS * 5;
 }
 
+/* What the operator and waiting replicas act upon must not wait for the next renewal; positions and
+ * lags, which always change, may. */
+static void tend_lease(struct agent *agent)
+{
+    const struct monitor_view *view = monitor_view(agent->monitor);
+    AUTO_ARENA arena = arena_new();
+    AUTO_BUFFER text = {0};
+    if (!is_primary(agent) || !holds_lease(agent))
+        return;
+    buffer_printf(&text, "%d", view->timeline);
+    for (int i = 0; i < view->replica_count; i++)
+        buffer_printf(&text, "\n%s %s", view->replicas[i].name, view->replicas[i].state);
+    for (int i = 0; i < view->slot_count; i++)
+        buffer_printf(&text, "\n%s=%s", view->slots[i].name, view->slots[i].wal_status);
+    const char *hash = hash_hex16(arena, text.data, text.length);
+    if (strcmp(hash, agent->told_replicas) == 0)
+        return;
+    snprintf(agent->told_replicas, sizeof agent->told_replicas, "%s", hash);
+    lease_renew_now(agent->lease);
+}
+
 void tend_running(struct agent *agent)
 {
     const struct monitor_view *view = monitor_view(agent->monitor);
@@ -197,35 +219,43 @@ void tend_running(struct agent *agent)
     monitor_start(agent->monitor);
     monitor_set_period(agent->monitor, wanted_period(agent));
     configure_watch(agent);
+    tend_lease(agent);
     if (view->streaming)
         agent_forget_trouble(&agent->stream_trouble);
     if (is_primary(agent) && may_serve_writes(agent) && !agent->stopping)
         tend_roles(agent);
     else if (view->answered && view->in_recovery)
         forget_run(agent);
-    if (view->pending_known && !view->pending_restart && !agent->config.stale &&
-        !agent->stopping)
+    if (view->pending_known && !view->pending_restart && !agent->config.stale && !agent->stopping)
         configure_proven(agent);
 }
 
 /* ---- what is told ---- */
 
+/* Up, but nobody gets in. What the server's log says of it is worth more than what a refused client
+ * is told. */
+static const char *silence(const struct agent *agent)
+{
+    const struct monitor_view *view = monitor_view(agent->monitor);
+    int64_t now = clock_boot_ms();
+    if (server_state(agent->server) != SERVER_UP || view->trouble.class == 0 ||
+        now - agent->up_since_ms < SILENCE_MS || now - view->answered_ms < SILENCE_MS)
+        return "";
+    return now - agent->last_fatal_ms < SILENCE_MS ? agent->last_fatal : view->trouble.text;
+}
+
 void tend_notice(const struct agent *agent, const char **ret_reason, const char **ret_text)
 {
     const struct settings_view *view = settings_view(agent->settings);
-    const struct monitor_view *monitor = monitor_view(agent->monitor);
-    bool silent = server_state(agent->server) == SERVER_UP && monitor->trouble.class != 0 &&
-                  clock_boot_ms() - agent->up_since_ms > SILENCE_MS &&
-                  clock_boot_ms() - monitor->answered_ms > SILENCE_MS;
     const struct {
         const char *reason, *text;
     } notices[] = {
-        {"NotAccepting", silent ? monitor->trouble.text : ""},
+        {REASON_NOT_ACCEPTING, silence(agent)},
         {agent->config.fault.reason, agent->config.fault.text},
         {view->fault.reason, view->fault.text},
         {agent->roles_trouble.reason, agent->roles_trouble.text},
         {agent->stream_trouble.reason, agent->stream_trouble.text},
-        {view->password_fault.reason[0] ? view->password_fault.reason : "PasswordInvalid",
+        {view->password_fault.reason[0] ? view->password_fault.reason : REASON_PASSWORD_INVALID,
          agent->running == ROLE_REPLICA ? view->password_fault.text : ""},
     };
     *ret_reason = *ret_text = "";
@@ -264,7 +294,9 @@ void tend_report(struct agent *agent, const struct decision *decision)
         .message = decision->message,
         .system_identifier = has_data ? agent->control.system_identifier : "",
         .postgres_version = agent->binaries.version,
-        .timeline = view->answered ? view->timeline : has_data ? agent->control.timeline : 0,
+        .timeline = view->answered ? view->timeline
+                    : has_data     ? agent->control.timeline
+                                   : 0,
         .epoch = agent->record.epoch,
         .config_hash = agent->config.known == KNOWN_GOOD ? agent->config.hash : "",
         .verifiers_hash = agent->bootstrapped ? agent->verifiers_hash : "",
@@ -277,8 +309,7 @@ void tend_report(struct agent *agent, const struct decision *decision)
                  role);
 }
 
-static const struct monitor_replica *find_replica(const struct monitor_view *view,
-                                                  const char *name)
+static const struct monitor_replica *find_replica(const struct monitor_view *view, const char *name)
 {
     for (int i = 0; i < view->replica_count; i++)
         if (strcmp(view->replicas[i].name, name) == 0)
@@ -306,11 +337,11 @@ cJSON *tend_primary_status(void *arg, struct arena *arena)
         const struct monitor_replica *replica = find_replica(view, name);
         if (strcmp(name, agent->options.name) == 0)
             continue;
-        report.replicas[report.replica_count++] = (struct replica_report){
-            .name = name,
-            .state = replica ? replica->state : "",
-            .lag_bytes = replica ? replica->lag_bytes : -1,
-            .slot_wal_status = slot_status(view, name_slot(arena, name))};
+        report.replicas[report.replica_count++] =
+            (struct replica_report){.name = name,
+                                    .state = replica ? replica->state : "",
+                                    .lag_bytes = replica ? replica->lag_bytes : -1,
+                                    .slot_wal_status = slot_status(view, name_slot(arena, name))};
     }
     return report_primary_encode(arena, &report);
 }
@@ -339,16 +370,17 @@ bool tend_ready(void *arg, char *text, size_t size)
         return false;
     if (view->in_recovery) {
         bool wants_primary = agent->record.role == ROLE_PRIMARY;
-        snprintf(text, size, "%s", wants_primary    ? "waits for its promotion"
-                                   : view->streamed ? "replica: accepts reads"
-                                                    : "replica that has not streamed yet");
+        snprintf(text, size, "%s",
+                 wants_primary    ? "waits for its promotion"
+                 : view->streamed ? "replica: accepts reads"
+                                  : "replica that has not streamed yet");
         return view->streamed && !wants_primary;
     }
     if (!may_serve_writes(agent)) {
         snprintf(text, size, "accepts writes, but does not hold the lease");
         return false;
     }
-    snprintf(text, size, "%s", agent->wrote ? "primary: accepts writes"
-                                            : "primary that has not written yet");
+    snprintf(text, size, "%s",
+             agent->wrote ? "primary: accepts writes" : "primary that has not written yet");
     return agent->wrote;
 }

@@ -5,9 +5,9 @@
 
 #include "base/error.h"
 
-/* Makes everything below `path` durable, symbolic links to folders (pg_wal, tablespaces) followed one
- * level: by syncfs() of each file system met, or file by file where syncfs() cannot be trusted. The
- * difference is seconds on a disk that needs milliseconds for each fsync. */
+/* Makes everything below `path` durable, symbolic links to folders (pg_wal, tablespaces) followed
+ * one level: by syncfs() of each file system met, or file by file where syncfs() cannot be trusted.
+ * The difference is seconds on a disk that needs milliseconds for each fsync. */
 int tree_sync(const char *path, struct error *err);
 /* Only since Linux 5.8 does syncfs() report that writing back failed. */
 bool tree_can_syncfs(void);

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "api/reasons.h"
 #include "base/file.h"
 #include "base/json.h"
 #include "instance/tree.h"
@@ -17,8 +18,7 @@ enum { SMALL_FILE_BYTES = 4096, ACCEPTED_MAX_BYTES = 4 * 1024 * 1024, ID_LENGTH 
 static const char remedy_foreign[] = "nothing was touched; move it away, or delete the claim to "
                                      "begin with an empty volume";
 
-int volume_init(struct volume *volume, const char *data_dir, const char *wal_dir,
-                struct error *err)
+int volume_init(struct volume *volume, const char *data_dir, const char *wal_dir, struct error *err)
 {
     if (strlen(data_dir) >= VOLUME_PATH_MAX || strlen(wal_dir) >= VOLUME_PATH_MAX)
         return err_set(err, ERR_INVALID, "volume path longer than %d bytes", VOLUME_PATH_MAX - 1);
@@ -36,7 +36,8 @@ static const char *in(char *place, size_t size, const char *folder, const char *
     snprintf(place, size, "%s/%s", folder, name);
     return place;
 }
-#define PATH_IN(folder, name) in((char[VOLUME_PATH_MAX + 64]){0}, VOLUME_PATH_MAX + 64, folder, name)
+#define PATH_IN(folder, name)                                                                      \
+    in((char[VOLUME_PATH_MAX + 64]){0}, VOLUME_PATH_MAX + 64, folder, name)
 
 static bool exists(const char *path)
 {
@@ -49,8 +50,10 @@ int volume_lock(const struct volume *volume, int *ret_fd, struct error *err)
     const char *path = PATH_IN(volume->data_dir, "lock");
     int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (fd < 0)
-        return err_errno(err, errno, "open lock file '%s' (is the volume mounted and writable for "
-                         "uid %d?)", path, (int)geteuid());
+        return err_errno(err, errno,
+                         "open lock file '%s' (is the volume mounted and writable for "
+                         "uid %d?)",
+                         path, (int)geteuid());
     /* An open-file-description lock, unlike a process lock, is inherited: a backend that outlives
      * its agent still holds it. */
     struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
@@ -61,9 +64,10 @@ int volume_lock(const struct volume *volume, int *ret_fd, struct error *err)
     int saved = errno;
     close(fd);
     if (saved == EAGAIN || saved == EACCES)
-        return err_set_reason(err, ERR_CONFLICT, "VolumeInUse",
+        return err_set_reason(err, ERR_CONFLICT, REASON_VOLUME_IN_USE,
                               "another process holds '%s': an earlier pod of this instance has not "
-                              "ended yet; this one goes on as soon as it has", path);
+                              "ended yet; this one goes on as soon as it has",
+                              path);
     return err_errno(err, saved, "lock '%s'", path);
 }
 
@@ -96,16 +100,18 @@ static enum volume_state inspect_data(const struct volume *volume, struct error 
 {
     struct stat st;
     if (!is_complete(volume)) {
-        err_set_reason(err, ERR_INVALID, "VolumeForeign",
+        err_set_reason(err, ERR_INVALID, REASON_VOLUME_FOREIGN,
                        "'%s' is there but holds no complete PostgreSQL data directory: %s",
                        volume->pgdata, remedy_foreign);
         return VOLUME_FOREIGN;
     }
     if (stat(PATH_IN(volume->pgdata, "pg_wal"), &st) < 0 || !S_ISDIR(st.st_mode)) {
-        err_set_reason(err, ERR_INVALID, "WalVolumeLost",
-                       "the data volume is whole, but its WAL folder '%s' is missing: for a replica "
-                       "delete both of its volume claims and its pod, it is then cloned anew; for "
-                       "the primary restore a backup", volume->pg_wal);
+        err_set_reason(
+            err, ERR_INVALID, REASON_WAL_VOLUME_LOST,
+            "the data volume is whole, but its WAL folder '%s' is missing: for a replica "
+            "delete both of its volume claims and its pod, it is then cloned anew; for "
+            "the primary restore a backup",
+            volume->pg_wal);
         return VOLUME_FOREIGN;
     }
     return VOLUME_DATA;
@@ -126,7 +132,7 @@ int volume_inspect(const struct volume *volume, enum volume_state *ret_state, st
     read_mark(volume->data_dir, id);
     bool wal_there = exists(volume->pg_wal), new_there = exists(volume->pgdata_new);
     if ((wal_there && !wal_is_unfinished(volume)) || (new_there && id[0] == '\0')) {
-        err_set_reason(err, ERR_INVALID, "VolumeForeign",
+        err_set_reason(err, ERR_INVALID, REASON_VOLUME_FOREIGN,
                        "'%s' is there although the data volume holds no data directory: %s",
                        new_there ? volume->pgdata_new : volume->pg_wal, remedy_foreign);
         *ret_state = VOLUME_FOREIGN;
@@ -170,19 +176,6 @@ static int touch(const char *path, struct error *err)
     if (fd < 0)
         return err_errno(err, errno, "create '%s'", path);
     return fsync(fd) < 0 ? err_errno(err, errno, "fsync '%s'", path) : 0;
-}
-
-int volume_commit(const struct volume *volume, bool standby, struct error *err)
-{
-    if (standby && touch(PATH_IN(volume->pgdata_new, "standby.signal"), err) < 0)
-        return err->class;
-    if (tree_sync(volume->pgdata_new, err) < 0 || file_sync_dir(volume->wal_dir, err) < 0)
-        return err_wrap(err, "make the new data directory durable");
-    if (rename(volume->pgdata_new, volume->pgdata) < 0)
-        return err_errno(err, errno, "rename '%s' to '%s'", volume->pgdata_new, volume->pgdata);
-    if (file_sync_dir(volume->data_dir, err) < 0)
-        return err->class;
-    return remove_marks(volume, err);
 }
 
 int volume_discard(const struct volume *volume, struct error *err)
@@ -259,8 +252,8 @@ int volume_record_read(const struct volume *volume, struct volume_record *ret_re
 {
     AUTO_ARENA arena = arena_new();
     cJSON *tree;
-    if (read_json(arena, PATH_IN(volume->data_dir, "instance.json"), SMALL_FILE_BYTES, &tree,
-                  err) < 0)
+    if (read_json(arena, PATH_IN(volume->data_dir, "instance.json"), SMALL_FILE_BYTES, &tree, err) <
+        0)
         return err->class;
     const char *role = json_str(tree, "role", "");
     *ret_record = (struct volume_record){.epoch = json_int(tree, "epoch", 0)};
@@ -278,6 +271,22 @@ int volume_record_write(const struct volume *volume, const struct volume_record 
     json_set_str(tree, "role", volume_role_name(record->role));
     json_set_int(tree, "epoch", record->epoch);
     return write_json(PATH_IN(volume->data_dir, "instance.json"), tree, err);
+}
+
+int volume_commit(const struct volume *volume, enum volume_role role, struct error *err)
+{
+    struct volume_record record = {.role = role};
+    if (role == ROLE_REPLICA && touch(PATH_IN(volume->pgdata_new, "standby.signal"), err) < 0)
+        return err->class;
+    if (tree_sync(volume->pgdata_new, err) < 0 || file_sync_dir(volume->wal_dir, err) < 0)
+        return err_wrap(err, "make the new data directory durable");
+    if (volume_record_write(volume, &record, err) < 0)
+        return err->class;
+    if (rename(volume->pgdata_new, volume->pgdata) < 0)
+        return err_errno(err, errno, "rename '%s' to '%s'", volume->pgdata_new, volume->pgdata);
+    if (file_sync_dir(volume->data_dir, err) < 0)
+        return err->class;
+    return remove_marks(volume, err);
 }
 
 int volume_accepted_read(struct arena *arena, const struct volume *volume, const char **ret_conf,

@@ -48,7 +48,8 @@ int volume_init(struct volume *volume, const char *data_dir, const char *wal_dir
                 struct error *err);
 
 /* ERR_CONFLICT with reason VolumeInUse while another process holds it. The descriptor is to be
- * inherited by everything that touches the volume: the lock lasts until the last of them is gone. */
+ * inherited by everything that touches the volume: the lock lasts until the last of them is gone.
+ */
 int volume_lock(const struct volume *volume, int *ret_fd, struct error *err);
 
 /* VOLUME_FOREIGN fills err (with a reason) and still returns 0. */
@@ -56,9 +57,10 @@ int volume_inspect(const struct volume *volume, enum volume_state *ret_state, st
 
 /* (task) Writes the two marks. Only for VOLUME_EMPTY. */
 int volume_begin(const struct volume *volume, struct error *err);
-/* (task) Makes pgdata.new durable and renames it to pgdata; a standby gets its standby.signal first,
- * so that a clone can never be started read-write by mistake. */
-int volume_commit(const struct volume *volume, bool standby, struct error *err);
+/* (task) Makes pgdata.new durable, records the role and renames it to pgdata; a standby gets its
+ * standby.signal first, so that a clone can never be started read-write by mistake, and data
+ * without a record, which would leave open whose it is, never exists. */
+int volume_commit(const struct volume *volume, enum volume_role role, struct error *err);
 /* (task) Removes what an unfinished attempt left. Refuses anything else. */
 int volume_discard(const struct volume *volume, struct error *err);
 

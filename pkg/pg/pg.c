@@ -204,8 +204,7 @@ static void start_next(struct pg *pg)
 static bool is_success(const PGresult *result)
 {
     ExecStatusType status = PQresultStatus(result);
-    return status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK ||
-           status == PGRES_EMPTY_QUERY;
+    return status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK || status == PGRES_EMPTY_QUERY;
 }
 
 /* True when the running query is answered to its end. */
@@ -337,8 +336,8 @@ struct pg *pg_open(struct event_base *loop, const struct pg_options *options, pg
 void pg_query(struct pg *pg, const char *sql, int timeout_ms, pg_done done, void *arg)
 {
     struct query *query = xcalloc(1, sizeof *query);
-    *query = (struct query){.sql = xstrdup(sql), .timeout_ms = timeout_ms, .done = done,
-                            .arg = arg};
+    *query =
+        (struct query){.sql = xstrdup(sql), .timeout_ms = timeout_ms, .done = done, .arg = arg};
     *pg->last = query;
     pg->last = &query->next;
     event_active(pg->kick, 0, 0);

@@ -1,11 +1,11 @@
 /*
- * PostgreSQL for programs that must not block: libpq on a libevent loop, every connection attempt and
- * every query with a deadline. Queries of one connection queue up and run one after the other.
+ * PostgreSQL for programs that must not block: libpq on a libevent loop, every connection attempt
+ * and every query with a deadline. Queries of one connection queue up and run one after the other.
  *
- * SQLSTATEs become error classes (pg_class_of); err->sqlstate keeps the code. A query whose deadline
- * passes is cancelled, where libpq can do that without blocking, and its connection is closed in any
- * case: nobody knows what state it is in. Connect by Unix socket or by hostaddr: a host name would
- * be looked up by libpq, which blocks.
+ * SQLSTATEs become error classes (pg_class_of); err->sqlstate keeps the code. A query whose
+ * deadline passes is cancelled, where libpq can do that without blocking, and its connection is
+ * closed in any case: nobody knows what state it is in. Connect by Unix socket or by hostaddr: a
+ * host name would be looked up by libpq, which blocks.
  */
 #pragma once
 

@@ -1,4 +1,5 @@
 """Changes of the configuration: reload, restart by token, refusals, certificates."""
+import json
 import os
 import signal
 import subprocess
@@ -35,6 +36,12 @@ def restart():
         starts = [a.sql("select pg_postmaster_start_time()") for a in (first, second)]
         rig.settings["max_connections"] = "70"
         wanted = rig.put_config()
+        told = [json.loads(event["metadata"]["annotations"]["pgkeel.dev/report"])
+                for event in rig.history("Pod", "a-1-0", until=lambda: [
+                    agent.reports(pendingRestart=True, configHash=wanted)
+                    for agent in (first, second)])]
+        check(all(r.get("pendingRestart") for r in told if r.get("configHash") == wanted),
+              "the new hash is told before what waits for a restart: %s", told)
         for agent in (first, second):
             report = agent.reports(pendingRestart=True, configHash=wanted)
             equal(report["pendingParameters"], "max_connections", "parameters")

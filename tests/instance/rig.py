@@ -391,6 +391,14 @@ class Rig:
     def thaw_api(self):
         self.server.faults.open.set()
 
+    def history(self, kind_name, name, until):
+        """Every state that an object went through while until() ran."""
+        before = len(self.store.history)
+        until()
+        return [obj for _, kind, _, obj, _ in self.store.history[before:]
+                if kind.kind == kind_name and obj["metadata"]["name"] == name
+                and obj["metadata"].get("annotations", {}).get("pgkeel.dev/report")]
+
     def roles_json(self):
         return json.dumps([{"name": name, "verifier": verifier(password),
                             "superuser": name == "postgres",
