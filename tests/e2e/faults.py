@@ -1,8 +1,11 @@
 """Things die, freeze and are cut off while a client writes; nothing acknowledged is lost."""
+import os
+import signal
 import time
 
-from rig import Cluster, deploy, kube, namespace, testcluster
-from lib.runner import check, equal, never, test, wait_for
+from rig import Cluster, deploy, kube, namespace, operator_away_from, testcluster
+from service import agent_pid
+from lib.runner import Failed, check, equal, never, test, wait_for
 
 
 @test("A replica whose pod is deleted comes back streaming, without a new copy")
@@ -101,9 +104,6 @@ def _replica_postmaster():
 
 @test("An agent that is killed is restarted with its postgres, and no row is lost")
 def _agent():
-    import os
-    import signal
-    from service import agent_pid
     with namespace() as where:
         cluster = Cluster(where).apply()
         cluster.ready()
@@ -126,28 +126,42 @@ def _recovery():
         restarts, uid = cluster.restarts("1"), cluster.uid("1")
         with cluster.connect() as wire:
             wire.query("create table t as select generate_series(1, 400000) as x")
-        # The recovery is held up right at its start, by stopping the process that replays. The
-        # shell asks in a tight loop: it must not come too late.
-        cluster.shell("1", """
-            kill -KILL $(head -n 1 /pgkeel/data/pgdata/postmaster.pid)
-            for i in $(seq 2000); do
-                for p in /proc/[0-9]*; do
-                    case "$(cat $p/cmdline 2>/dev/null | tr '\\0' ' ')" in
-                    *"startup recovering"*|*": startup"*)
-                        kill -STOP ${p#/proc/} && echo ${p#/proc/} >/tmp/stopped && exit 0 ;;
-                    esac
-                done
-            done
-            exit 0""")
-        held = cluster.shell("1", "cat /tmp/stopped 2>/dev/null", check=False)
-        check(held, "the recovery was over before it could be stopped: the test proves nothing")
-        cluster.told("Ready", seconds=30)
-        never(lambda: (cluster.restarts("1"), cluster.uid("1")) != (restarts, uid), 60,
-              "a restart during crash recovery")
-        cluster.shell("1", "kill -CONT " + held)
+        agent = agent_pid(cluster, "1")
+        held = _stopped_startup(agent, _child(agent))
+        try:
+            cluster.told("Ready", seconds=30)
+            never(lambda: (cluster.restarts("1"), cluster.uid("1")) != (restarts, uid), 60,
+                  "a restart during crash recovery")
+        finally:
+            os.kill(held, signal.SIGCONT)
         cluster.ready(60)
         equal(cluster.value("select count(*) from t"), "400000", "rows")
         equal((cluster.restarts("1"), cluster.uid("1")), (restarts, uid), "restarts")
+
+
+def _stopped_startup(agent, postmaster):
+    """Kills the server and stops the process that replays WAL after it, before it can finish."""
+    os.kill(postmaster, signal.SIGKILL)
+    end = time.monotonic() + 20
+    while time.monotonic() < end:
+        for server in _children(agent):
+            for pid in _children(server) if server != postmaster else []:
+                try:
+                    with open("/proc/%d/cmdline" % pid, "rb") as words:
+                        if b": startup" in words.read():
+                            os.kill(pid, signal.SIGSTOP)
+                            return pid
+                except OSError:
+                    continue
+    raise Failed("the recovery was over before it could be stopped: the test proves nothing")
+
+
+def _children(pid):
+    try:
+        with open("/proc/%d/task/%d/children" % (pid, pid)) as source:
+            return [int(word) for word in source.read().split()]
+    except OSError:
+        return []
 
 
 @test("A clone that is killed in its middle starts over cleanly and ends streaming")
@@ -216,6 +230,7 @@ def _cut_replica():
     with namespace() as where:
         cluster = Cluster(where).apply()
         cluster.ready()
+        operator_away_from(cluster.node(cluster.replica()))
         with cluster.ledger() as ledger:
             with testcluster().cut(cluster.node(cluster.replica())):
                 cluster.told("ReplicasStreaming", seconds=90)
@@ -232,9 +247,6 @@ def _api_frozen():
         cluster.ready()
         primary = cluster.primary()
         restarts = cluster.restarts(primary)
-        from service import agent_pid
-        import os
-        import signal
         agent = agent_pid(cluster, primary)
         with cluster.ledger() as ledger:
             with testcluster().frozen("apiserver"):
@@ -254,11 +266,10 @@ def _api_frozen():
 
 def _child(agent):
     """The postmaster, on this machine's own process table."""
-    with open("/proc/%d/task/%d/children" % (agent, agent)) as source:
-        for pid in source.read().split():
-            with open("/proc/%s/comm" % pid) as name:
-                if name.read().strip() == "postgres":
-                    return int(pid)
+    for pid in _children(agent):
+        with open("/proc/%d/comm" % pid) as name:
+            if name.read().strip() == "postgres":
+                return pid
     raise LookupError("the agent has no postgres")
 
 

@@ -78,6 +78,22 @@ def namespace():
     return _parts["namespaces"]()
 
 
+def operator_away_from(node):
+    """A fault of a node shall hit the database there, not whoever tells of it."""
+    here = [p for p in kube().list("Pod", deploy.NAMESPACE) if p["spec"].get("nodeName") == node]
+    if not here:
+        return
+    kube().kubectl("cordon", node)
+    try:
+        for pod in here:
+            kube().delete("Pod", deploy.NAMESPACE, pod["metadata"]["name"])
+            kube().gone("Pod", deploy.NAMESPACE, pod["metadata"]["name"], 60)
+        kube().kubectl("rollout", "status", "-n", deploy.NAMESPACE, "--timeout=90s",
+                       "deployment/" + deploy.DEPLOYMENT, timeout=120)
+    finally:
+        kube().kubectl("uncordon", node)
+
+
 class Cluster:
     """A PostgresCluster and everything a test asks of it."""
 
@@ -207,5 +223,5 @@ def _evidence(log):
 
 
 runner.suite.evidence.append(_evidence)
-__all__ = ["Cluster", "Connection", "deploy", "kube", "names", "namespace", "runner",
-           "testcluster"]
+__all__ = ["Cluster", "Connection", "deploy", "kube", "names", "namespace", "operator_away_from",
+           "runner", "testcluster"]

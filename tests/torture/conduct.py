@@ -232,3 +232,35 @@ def _deleted_early():
         rig.until(lambda: not strange(), 10, "the end of everything but volumes and passwords")
         rig.quiet()
         equal(strange(), [], "made for a cluster that is gone")
+
+
+def _deleted_during(fault):
+    """A write of the status is under way when the cluster is deleted, and its answer comes late."""
+    with Rig(ready_state(2)) as rig:
+        rig.operator()
+        rig.quiet()
+        rule = rig.server.faults.add({"do": fault, "verb": "write", "seconds": 0.7,
+                                      "path": "/postgresclusters/a/status"})
+        rig.edit("PostgresCluster", "a", {"spec": {"instances": 3}})
+        rig.until(lambda: rule.struck and [w for w in rig.server.requests
+                                           if w["path"].endswith("/a/status")], 5,
+                  "a write of the status")
+        if fault == "late":
+            rig.until(lambda: [w for w in rig.writes() if w["sub"] == "status"], 5, "its storing")
+        rig.delete("PostgresCluster", "a")
+        rig.until(lambda: not rig.get("Service", "a-rw"), 5, "the children to go")
+        rig.quiet(1.5)
+        rig.server.requests.clear()
+        asked = lambda: [r for r in rig.server.requests if "/namespaces/shop/" in r["path"]
+                         and r["verb"] != "watch"]
+        never(asked, 3, "a request for a cluster that is gone")
+
+
+@test("A cluster that is deleted before its status could be written is forgotten")
+def _forgotten():
+    _deleted_during("stall")
+
+
+@test("A cluster that is deleted before the answer to its status came is forgotten")
+def _forgotten_late():
+    _deleted_during("late")

@@ -475,28 +475,32 @@ UNUSED static void sim_renew(struct sim *sim)
                                         .slot_wal_status = "reserved"};
 }
 
+enum { SIM_ACTORS = 5 };
+
+UNUSED static void sim_act(struct sim *sim, uint32_t actor, struct sim_instance *instance)
+{
+    static void (*const steps[])(struct sim * sim, struct sim_instance * instance) = {
+        sim_set_step, sim_volume_step, sim_kubelet_step, sim_agent_step};
+    sim->now_ms += 500;
+    if (actor < sizeof steps / sizeof *steps)
+        steps[actor](sim, instance);
+    else
+        sim_renew(sim);
+}
+
 /* One step of something, somewhere. */
 UNUSED static void sim_step(struct sim *sim)
 {
-    struct sim_instance *instance = &sim->instances[sim_random(sim, INSTANCES_MAX)];
-    sim->now_ms += 500;
-    switch (sim_random(sim, 5)) {
-    case 0:
-        sim_set_step(sim, instance);
-        break;
-    case 1:
-        sim_volume_step(sim, instance);
-        break;
-    case 2:
-        sim_kubelet_step(sim, instance);
-        break;
-    case 3:
-        sim_agent_step(sim, instance);
-        break;
-    default:
-        sim_renew(sim);
-        break;
-    }
+    uint32_t actor = sim_random(sim, SIM_ACTORS);
+    sim_act(sim, actor, &sim->instances[sim_random(sim, INSTANCES_MAX)]);
+}
+
+/* One step of everything everywhere. */
+UNUSED static void sim_sweep(struct sim *sim)
+{
+    for (uint32_t actor = 0; actor < SIM_ACTORS; actor++)
+        for (size_t i = 0; i < INSTANCES_MAX; i++)
+            sim_act(sim, actor, &sim->instances[i]);
 }
 
 /* ---- what the operator sees ---- */

@@ -13,14 +13,14 @@ COUNTED = re.compile(r"^(?!.*/events(/|$))(?!.*/leases/pgkeel-controller)")
 class Rule:
     """
     One trouble. Members of the JSON form, all optional but `do`:
-      do      status | drop | drop-after | stall | split | truncate | kill | expire
+      do      status | drop | drop-after | stall | late | split | truncate | kill | expire
       verb    get list watch create update patch apply delete, or `write`, or `read`
       path    regular expression on the request path
       agent   regular expression on the User-Agent
       skip    let so many matching requests pass first
       times   then strike so often (default 1; 0: for ever)
       code, retry_after, message    for `status`
-      seconds                       for `stall` (0: until the client gives up)
+      seconds                       for `stall` (0: until the client gives up) and `late`
       bytes                         for `split` (chunk size) and `truncate` (bytes let through)
       pid                           for `kill`: SIGKILL right after the write was stored
     """
@@ -28,8 +28,8 @@ class Rule:
     def __init__(self, spec):
         unknown = set(spec) - {"do", "verb", "path", "agent", "skip", "times", "code",
                                "retry_after", "message", "seconds", "bytes", "pid"}
-        if unknown or spec.get("do") not in ("status", "drop", "drop-after", "stall", "split",
-                                             "truncate", "kill", "expire"):
+        if unknown or spec.get("do") not in ("status", "drop", "drop-after", "stall", "late",
+                                             "split", "truncate", "kill", "expire"):
             raise ValueError("not a fault: %r" % (spec,))
         self.do = spec["do"]
         self.verb = spec.get("verb")

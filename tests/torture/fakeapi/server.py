@@ -222,6 +222,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.server.note_write(verb, target, agent, obj)
         if rule is not None and rule.do == "drop-after":
             raise Dropped()
+        if rule is not None and rule.do == "late":
+            self._wait_for_hangup(rule.seconds)
         self.answer(code, obj, rule)
 
     def _store(self, method, target, query, body, agent):
