@@ -54,9 +54,9 @@ char *conf_primary_conninfo(struct arena *arena, const struct conf_input *input)
                       quote_keyword(arena, arena_printf(arena, "%s/tls/ca.crt", input->run_dir)));
     else
         buffer_puts(&out, " sslmode=prefer");
-    /* A primary that vanished without a word must not hold the receiver for minutes. The walreceiver
-     * does not look at connect_timeout; tcp_user_timeout bounds its connect, too: else a SYN to a pod
-     * that is gone is repeated for 127 s. */
+    /* A primary that vanished without a word must not hold the receiver for minutes. The
+     * walreceiver does not look at connect_timeout; tcp_user_timeout bounds its connect, too: else
+     * a SYN to a pod that is gone is repeated for 127 s. */
     buffer_puts(&out, " connect_timeout=10 tcp_user_timeout=4000 keepalives_idle=10 "
                       "keepalives_interval=5 keepalives_count=3");
     return arena_strndup(arena, buffer_text(&out), out.length);
