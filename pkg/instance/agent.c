@@ -15,9 +15,8 @@ enum {
     STEPS_PER_TURN = 32,
     LOCK_FIRST_PAUSE_MS = 250,
     LOCK_LONGEST_PAUSE_MS = 2000,
-    CRASH_FIRST_PAUSE_MS = 1000,
-    CRASH_LONGEST_PAUSE_MS = 30000,
-    STEADY_MS = 30000, /* a server that ran for this long has not crashed "again" */
+    START_FIRST_PAUSE_MS = 1000,
+    START_LONGEST_PAUSE_MS = 30000,
     API_AGAIN_MS = 2000,
     FAREWELL_MS = 3000,
 };
@@ -132,118 +131,6 @@ static void open_cluster(struct agent *agent)
     settings_watch(agent->settings, agent->kube);
 }
 
-/* ---- events ---- */
-
-static void on_settings(void *arg)
-{
-    struct agent *agent = arg;
-    const struct settings_view *view = settings_view(agent->settings);
-    agent->config.dirty = true;
-    if (agent->lease != NULL && view->known)
-        lease_set_seconds(agent->lease, view->config.lease_seconds);
-    if (agent->binaries_known == KNOWN_BAD)
-        agent->binaries_known = KNOWN_NOT_YET;
-    agent_kick(agent);
-}
-
-static void on_tls(void *arg)
-{
-    struct agent *agent = arg;
-    log_info("new TLS files", NULL);
-    server_reload(agent->server);
-}
-
-static void on_server(void *arg)
-{
-    struct agent *agent = arg;
-    enum server_state state = server_state(agent->server);
-    agent->config.dirty = true;
-    if (state == SERVER_UP) {
-        agent->up_since_ms = clock_boot_ms();
-        agent->start_trouble.text[0] = agent->start_trouble.reason[0] = '\0';
-        log_info("postgres is up", "role", volume_role_name(agent->running), NULL);
-    } else if (agent->job.running && agent->job.child == NULL) {
-        job_end(agent); /* it waited for a server that is not there any more */
-    }
-    if (state == SERVER_DOWN) {
-        agent->running = ROLE_NONE;
-        agent->control_known = false;
-        agent->standby_signal = volume_is_standby(&agent->volume);
-        log_info("postgres is down", NULL);
-    }
-    agent_kick(agent);
-}
-
-static void on_crashed(void *arg, const char *why, bool was_up)
-{
-    struct agent *agent = arg;
-    struct trouble *trouble = &agent->start_trouble;
-    bool steady = was_up && clock_boot_ms() - agent->up_since_ms >= STEADY_MS;
-    if (!was_up && configure_blame(agent, why))
-        return;
-    if (steady)
-        agent_forget_trouble(trouble);
-    bool first = trouble->failures == 0;
-    trouble->text[0] = '\0'; /* each crash is told in the log */
-    agent_note_trouble(agent, trouble, REASON_CRASH_LOOPING, why, CRASH_FIRST_PAUSE_MS / 2,
-                       CRASH_LONGEST_PAUSE_MS);
-    if (was_up && first)
-        trouble->until_ms = 0; /* a single crash costs no more than its recovery */
-}
-
-static void on_fatal(void *arg, const char *text)
-{
-    struct agent *agent = arg;
-    struct trouble *trouble = &agent->stream_trouble;
-    const char *reason = NULL, *remedy = "";
-    snprintf(agent->last_fatal, sizeof agent->last_fatal, "FATAL:  %s", text);
-    agent->last_fatal_ms = clock_boot_ms();
-    if (strstr(text, "has already been removed") != NULL) {
-        reason = REASON_WAL_GONE;
-        remedy = ": delete this instance's pod and both of its volume claims, it is then cloned "
-                 "anew";
-    } else if (strstr(text, "system identifier differs") != NULL) {
-        reason = REASON_SYSTEM_IDENTIFIER_MISMATCH;
-        remedy =
-            ": the volume holds another cluster's data; delete this instance's pod and both of "
-            "its volume claims to clone the primary";
-    } else if (strncmp(text, "could not connect to the primary", 32) == 0 ||
-               strncmp(text, "could not start WAL streaming", 29) == 0 ||
-               strncmp(text, "could not receive data from WAL", 31) == 0) {
-        reason = REASON_NOT_STREAMING;
-    }
-    if (reason == NULL || agent->running != ROLE_REPLICA)
-        return;
-    snprintf(trouble->reason, sizeof trouble->reason, "%s", reason);
-    snprintf(trouble->text, sizeof trouble->text, "%.600s%s", text, remedy);
-    for (char *p = trouble->text; *p; p++)
-        if (*p == '\n' || *p == '\t')
-            *p = ' ';
-    agent_kick(agent);
-}
-
-static void on_children(void *arg)
-{
-    struct agent *agent = arg;
-    server_check_strays(agent->server);
-}
-
-static void on_signal(evutil_socket_t signal, short what, void *arg)
-{
-    (void)what;
-    struct agent *agent = arg;
-    if (signal == SIGHUP) {
-        log_info("reading everything again", NULL);
-        settings_reread(agent->settings);
-        server_reload(agent->server);
-        return;
-    }
-    if (!agent->stopping)
-        log_info("asked to stop", "signal", signal == SIGTERM ? "SIGTERM" : "SIGINT", NULL);
-    agent->stopping = true;
-    agent_kick(agent);
-}
-
 /* ---- steps ---- */
 
 static void lock_volume(struct agent *agent)
@@ -274,7 +161,7 @@ static void start_server(struct agent *agent)
     if (volume_prepare_start(&agent->volume, &err) < 0 ||
         server_start(agent->server, &start, &err) < 0)
         agent_note_trouble(agent, &agent->start_trouble, REASON_CRASH_LOOPING, err.text,
-                           CRASH_FIRST_PAUSE_MS, CRASH_LONGEST_PAUSE_MS);
+                           START_FIRST_PAUSE_MS, START_LONGEST_PAUSE_MS);
 }
 
 static void stop_server(struct agent *agent)
@@ -429,7 +316,7 @@ static void add_signals(struct agent *agent)
 {
     static const int numbers[] = {SIGTERM, SIGINT, SIGHUP};
     for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
-        agent->signals[i] = evsignal_new(agent->loop, numbers[i], on_signal, agent);
+        agent->signals[i] = evsignal_new(agent->loop, numbers[i], react_signal, agent);
         event_add(agent->signals[i], NULL);
     }
     signal(SIGPIPE, SIG_IGN);
@@ -455,15 +342,15 @@ static struct agent *agent_new(const struct instance_options *options)
 static void open_parts(struct agent *agent)
 {
     const struct instance_options *options = &agent->options;
-    struct server_handlers server = {on_server, on_crashed, on_fatal, agent};
-    struct settings_handlers settings = {on_settings, on_tls, agent};
+    struct server_handlers server = {react_server, react_crashed, react_fatal, agent};
+    struct settings_handlers settings = {react_settings, react_tls, agent};
     struct settings_options mounts = {options->config_dir,    options->tls_dir,
                                       options->verifiers_dir, options->replication_dir,
                                       options->run_dir,       agent->namespace};
     agent->step = event_new(agent->loop, -1, 0, on_step, agent);
     agent->wake = evtimer_new(agent->loop, on_wake, agent);
     agent->api_again = evtimer_new(agent->loop, on_api_again, agent);
-    agent->children = children_new(agent->loop, on_children, agent);
+    agent->children = children_new(agent->loop, react_children, agent);
     agent->server = server_new(agent->loop, agent->children, &server);
     agent->monitor = monitor_new(agent->loop, options->run_dir, options->port, agent_kick, agent);
     open_api(agent);

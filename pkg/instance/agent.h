@@ -1,7 +1,7 @@
 /*
  * The parts of the agent tied together. Only the files that conduct know this header: agent.c
- * (loop, steps), facts.c (what is known), jobs.c (steps that take time), configure.c (configuration
- * files) and tend.c (what a running server needs: roles, slots, endpoint, report, probes).
+ * (loop, steps), react.c (events), facts.c (what is known), jobs.c and fill.c (steps that take
+ * time), configure.c (configuration files) and tend.c (what a running server needs).
  */
 #pragma once
 
@@ -135,7 +135,7 @@ struct conf_input agent_conf_input(const struct agent *agent, struct arena *aren
 struct facts agent_facts(struct agent *agent);
 bool agent_restart_due(struct agent *agent);
 
-/* jobs.c: each begins a job; its end kicks. */
+/* jobs.c, fill.c: each begins a job; its end kicks. */
 void job_begin(struct agent *agent, const char *name, const char *phase);
 void job_program(struct agent *agent, const char *const *argv,
                  void (*output)(void *agent, const char *data, size_t length),
@@ -164,6 +164,15 @@ bool configure_blame(struct agent *agent, const char *why);
 /* While config waits for postgres to have read it: called when the monitor has an answer. */
 void configure_watch(struct agent *agent);
 void configure_free(struct configuration *config);
+
+/* react.c: handlers of the parts */
+void react_settings(void *agent);
+void react_tls(void *agent);
+void react_server(void *agent);
+void react_crashed(void *agent, const char *why, bool was_up);
+void react_fatal(void *agent, const char *text);
+void react_children(void *agent);
+void react_signal(evutil_socket_t signal, short what, void *agent);
 
 /* tend.c */
 void tend_running(struct agent *agent);

@@ -15,8 +15,8 @@ struct binaries {
     char version[32]; /* "17.11" */
 };
 
-/* Called once. On failure err has the reason NoPostgres or VersionMismatch and says what was found
- * where. */
+/* Called once. On failure binaries is NULL and err has the reason NoPostgres or VersionMismatch and
+ * says what was found where. */
 typedef void (*binaries_found)(void *arg, const struct binaries *binaries, const struct error *err);
 
 /* Asks the candidates for their version, those first that a look at the path recommends. `root` is

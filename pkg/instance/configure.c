@@ -20,7 +20,7 @@ enum { RELOAD_DEADLINE_MS = 10000, RELOAD_LOOK_MS = 25, QUERY_TIMEOUT_MS = 5000 
 
 static void replace(char **place, const char *text)
 {
-    char *copy = text ? xstrdup(text) : NULL;
+    char *copy = xstrdup(text);
     free(*place);
     *place = copy;
 }
@@ -32,10 +32,10 @@ static bool same(const char *a, const char *b)
 
 void configure_free(struct configuration *config)
 {
-    char **all[] = {&config->conf,      &config->hba,      &config->shared_conf,
-                    &config->next_conf, &config->next_hba, &config->next_shared};
+    char *all[] = {config->conf,      config->hba,      config->shared_conf,
+                   config->next_conf, config->next_hba, config->next_shared};
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
-        replace(all[i], NULL);
+        free(all[i]);
 }
 
 /* As `desired` computes cluster_config.config_hash. */
@@ -217,7 +217,7 @@ static void after_hba_check(void *arg, const PGresult *result, const struct erro
         const char *why =
             arena_printf(arena, "pg_hba.conf line %s: %s", pg_text(result, 0, "line_number"),
                          pg_text(result, 0, "error"));
-        if (write_file(agent, "pg_hba.conf", config->hba, &written) < 0)
+        if (config->hba != NULL && write_file(agent, "pg_hba.conf", config->hba, &written) < 0)
             log_failure(&written, "putting the earlier pg_hba.conf back", NULL);
         refuse_and_end(agent, why);
         return;
@@ -238,7 +238,8 @@ static void put_into_running(struct agent *agent)
 {
     struct error err = {0};
     /* The view reads the file as it lies there; the running rules stay until the reload. */
-    if (write_file(agent, "pg_hba.conf", agent->config.next_hba, &err) < 0) {
+    const char *hba = agent->config.next_hba;
+    if (hba == NULL || write_file(agent, "pg_hba.conf", hba, &err) < 0) {
         refuse_and_end(agent, err.text);
         return;
     }

@@ -3,11 +3,11 @@
  * asked again after every event, so it never has to remember anything: killed and started again at
  * any point, an agent that sees the same facts does the same thing.
  *
- *   lock volume → find binaries → inspect volumes ─┬─ empty, granted ──→ initdb ─┐
- *                                                  ├─ empty, a primary → clone ──┤
- *                                                  └─ data ──────────────────────┴→
- *   → read controldata → take lease → record role and epoch → configure → start
- *   → (reload | promote | stop)…
+ *   lock volume > find binaries > inspect volumes
+ *       empty, granted   > initdb
+ *       empty, a primary > clone
+ *   > read controldata > take lease > record role and epoch > configure > start
+ *   > (reload | promote | stop)...
  */
 #pragma once
 

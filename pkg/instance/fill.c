@@ -1,0 +1,163 @@
+/* Filling an empty volume: initdb for the first primary, pg_basebackup for everybody else. */
+#include <stdio.h>
+#include <string.h>
+
+#include "api/reasons.h"
+#include "instance/agent.h"
+
+enum { FIRST_PAUSE_MS = 500, LONGEST_PAUSE_MS = 10000 };
+
+static void goes_on(struct agent *agent, const char *part)
+{
+    AUTO_ARENA arena = arena_new();
+    log_info("step goes on", "step", agent->job.name, "part", part, "ms",
+             arena_printf(arena, "%lld", (long long)(clock_boot_ms() - agent->job.started_ms)),
+             NULL);
+}
+
+static int begin_bootstrap(void *arg, struct error *err)
+{
+    return volume_begin(&((struct agent *)arg)->volume, err);
+}
+
+static int commit_primary(void *arg, struct error *err)
+{
+    return volume_commit(&((struct agent *)arg)->volume, ROLE_PRIMARY, err);
+}
+
+static int commit_standby(void *arg, struct error *err)
+{
+    return volume_commit(&((struct agent *)arg)->volume, ROLE_REPLICA, err);
+}
+
+static void log_output(const char *program, const char *output)
+{
+    AUTO_ARENA arena = arena_new();
+    char *rest = NULL;
+    for (char *line = strtok_r(arena_strdup(arena, output), "\r\n", &rest); line != NULL;
+         line = strtok_r(NULL, "\r\n", &rest))
+        log_info(line, "program", program, NULL);
+}
+
+static void fail_bootstrap(struct agent *agent, struct trouble *trouble, const char *reason,
+                           const struct child_result *result)
+{
+    AUTO_ARENA arena = arena_new();
+    const char *text = result->err.text;
+    if (agent->stopping) {
+        job_end(agent);
+        return;
+    }
+    if (strstr(text, "could not look up effective user ID") != NULL)
+        text =
+            arena_printf(arena,
+                         "%s: /etc/passwd of the container has no line for the uid that "
+                         "it runs as; the operator mounts one, so look for a change of the pod's "
+                         "volumes or runAsUser",
+                         text);
+    log_output(agent->job.name, result->output);
+    agent_note_trouble(agent, trouble, reason, text, FIRST_PAUSE_MS, LONGEST_PAUSE_MS);
+    agent->volume_state = VOLUME_UNKNOWN;
+    job_end(agent);
+}
+
+static void end_bootstrap(struct agent *agent, struct trouble *trouble)
+{
+    agent_forget_trouble(trouble);
+    agent->volume_state = VOLUME_UNKNOWN; /* looked at once more: trust is no substitute */
+    job_end(agent);
+}
+
+static void after_initdb_commit(struct agent *agent, const struct child_result *result)
+{
+    if (result->err.class != 0)
+        fail_bootstrap(agent, &agent->start_trouble, REASON_INITDB_FAILED, result);
+    else
+        end_bootstrap(agent, &agent->start_trouble);
+}
+
+static void after_initdb(struct agent *agent, const struct child_result *result)
+{
+    if (result->err.class != 0) {
+        fail_bootstrap(agent, &agent->start_trouble, REASON_INITDB_FAILED, result);
+        return;
+    }
+    goes_on(agent, "commit");
+    job_task(agent, commit_primary, after_initdb_commit);
+}
+
+static void run_initdb(struct agent *agent, const struct child_result *result)
+{
+    AUTO_ARENA arena = arena_new();
+    if (result->err.class != 0) {
+        fail_bootstrap(agent, &agent->start_trouble, REASON_INITDB_FAILED, result);
+        return;
+    }
+    goes_on(agent, "run");
+    job_program(agent,
+                bootstrap_initdb(arena, &agent->binaries, &agent->volume,
+                                 &settings_view(agent->settings)->config),
+                NULL, after_initdb);
+}
+
+void job_initdb(struct agent *agent)
+{
+    job_begin(agent, "initdb", "Initializing");
+    job_task(agent, begin_bootstrap, run_initdb);
+}
+
+static void after_clone_commit(struct agent *agent, const struct child_result *result)
+{
+    if (result->err.class != 0)
+        fail_bootstrap(agent, &agent->clone_trouble, REASON_CLONE_FAILED, result);
+    else
+        end_bootstrap(agent, &agent->clone_trouble);
+}
+
+static void after_clone(struct agent *agent, const struct child_result *result)
+{
+    if (result->err.class != 0) {
+        fail_bootstrap(agent, &agent->clone_trouble, REASON_CLONE_FAILED, result);
+        return;
+    }
+    goes_on(agent, "commit");
+    snprintf(agent->job.message, sizeof agent->job.message, "making the copy durable");
+    job_task(agent, commit_standby, after_clone_commit);
+}
+
+static void on_clone_output(void *arg, const char *data, size_t length)
+{
+    struct agent *agent = arg;
+    AUTO_ARENA arena = arena_new();
+    struct bootstrap_progress progress;
+    if (!bootstrap_read_progress(arena_strndup(arena, data, length), &progress))
+        return;
+    const char *text = bootstrap_progress_text(arena, &progress);
+    if (strcmp(text, agent->job.message) == 0)
+        return;
+    snprintf(agent->job.message, sizeof agent->job.message, "%s", text);
+    agent_kick(agent);
+}
+
+static void run_clone(struct agent *agent, const struct child_result *result)
+{
+    AUTO_ARENA arena = arena_new();
+    if (result->err.class != 0) {
+        fail_bootstrap(agent, &agent->clone_trouble, REASON_CLONE_FAILED, result);
+        return;
+    }
+    goes_on(agent, "run");
+    struct conf_input input = agent_conf_input(agent, arena);
+    /* Another name than the replica's own: who counts streaming replicas must not count a copy. */
+    const char *conninfo = arena_printf(arena, "%s application_name='%s clone'",
+                                        conf_primary_conninfo(arena, &input), agent->options.name);
+    job_program(agent,
+                bootstrap_clone(arena, &agent->binaries, &agent->volume, conninfo, input.slot),
+                on_clone_output, after_clone);
+}
+
+void job_clone(struct agent *agent)
+{
+    job_begin(agent, "clone", "Cloning");
+    job_task(agent, begin_bootstrap, run_clone);
+}

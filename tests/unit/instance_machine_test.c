@@ -1,0 +1,440 @@
+#include "test.h"
+
+#include "instance/machine.h"
+
+/* Everything known and nothing due: a primary that runs. Each test changes what it is about. */
+static struct facts running_primary(void)
+{
+    return (struct facts){.job_phase = "",
+                          .job_message = "",
+                          .locked = true,
+                          .lock_reason = "",
+                          .lock_error = "",
+                          .settings = KNOWN_GOOD,
+                          .settings_error = "",
+                          .binaries = KNOWN_GOOD,
+                          .binaries_reason = "",
+                          .binaries_error = "",
+                          .volume = VOLUME_DATA,
+                          .volume_reason = "",
+                          .volume_error = "",
+                          .record = {ROLE_PRIMARY, 3},
+                          .lease = LEASE_HELD,
+                          .lease_epoch = 3,
+                          .control_known = true,
+                          .config = KNOWN_GOOD,
+                          .config_error = "",
+                          .server = SERVER_UP,
+                          .running = ROLE_PRIMARY,
+                          .trouble_reason = "",
+                          .trouble = "",
+                          .notice_reason = "",
+                          .notice = ""};
+}
+
+static struct facts stopped_primary(void)
+{
+    struct facts f = running_primary();
+    f.server = SERVER_DOWN;
+    f.running = ROLE_NONE;
+    return f;
+}
+
+static struct facts running_replica(void)
+{
+    struct facts f = running_primary();
+    f.record.role = ROLE_REPLICA;
+    f.standby_signal = true;
+    f.lease = LEASE_OTHER;
+    f.running = ROLE_REPLICA;
+    f.in_recovery = true;
+    return f;
+}
+
+static struct facts stopped_replica(void)
+{
+    struct facts f = running_replica();
+    f.server = SERVER_DOWN;
+    f.running = ROLE_NONE;
+    return f;
+}
+
+static struct facts empty_volume(enum lease_state lease)
+{
+    struct facts f = stopped_primary();
+    f.volume = VOLUME_EMPTY;
+    f.record = (struct volume_record){0};
+    f.control_known = false;
+    f.config = KNOWN_NOT_YET;
+    f.lease = lease;
+    f.lease_epoch = lease == LEASE_FREE ? 0 : 3;
+    return f;
+}
+
+static void expect(const struct facts *f, enum step step, const char *phase, const char *reason)
+{
+    struct decision decision = machine_next(f);
+    assert_string_equal(machine_step_name(decision.step), machine_step_name(step));
+    assert_string_equal(decision.phase, phase);
+    assert_string_equal(decision.reason, reason);
+    if (reason[0] != '\0' && step == STEP_WAIT)
+        assert_non_null(decision.message);
+}
+
+static void a_fresh_agent_asks_in_order(void **state)
+{
+    (void)state;
+    struct facts f = stopped_primary();
+    f.locked = false;
+    expect(&f, STEP_LOCK, "Starting", "");
+    f.lock_reason = "VolumeInUse";
+    f.lock_error = "another holds it";
+    expect(&f, STEP_WAIT, "Starting", "VolumeInUse");
+    f.locked = true;
+    f.settings = KNOWN_NOT_YET;
+    expect(&f, STEP_WAIT, "Starting", "");
+    f.settings = KNOWN_BAD;
+    expect(&f, STEP_WAIT, "Failed", "ConfigInvalid");
+    f.settings = KNOWN_GOOD;
+    f.binaries = KNOWN_NOT_YET;
+    expect(&f, STEP_FIND_BINARIES, "Starting", "");
+    f.binaries = KNOWN_GOOD;
+    f.volume = VOLUME_UNKNOWN;
+    expect(&f, STEP_INSPECT, "Starting", "");
+    f.volume = VOLUME_UNFINISHED;
+    expect(&f, STEP_DISCARD, "Starting", "");
+    f.volume = VOLUME_DATA;
+    f.control_known = false;
+    expect(&f, STEP_READ_CONTROL, "Starting", "");
+}
+
+static void an_unfit_image_or_volume_is_told_and_left_alone(void **state)
+{
+    (void)state;
+    struct facts f = stopped_primary();
+    f.binaries = KNOWN_BAD;
+    f.binaries_reason = "VersionMismatch";
+    expect(&f, STEP_WAIT, "Failed", "VersionMismatch");
+    f.binaries = KNOWN_GOOD;
+    f.volume = VOLUME_FOREIGN;
+    f.volume_reason = "VolumeForeign";
+    expect(&f, STEP_WAIT, "Failed", "VolumeForeign");
+    f.volume = VOLUME_UNKNOWN;
+    f.volume_reason = "VolumeUnreadable";
+    f.volume_error = "input/output error";
+    expect(&f, STEP_WAIT, "Failed", "VolumeUnreadable");
+}
+
+static void only_a_grant_initialises_an_empty_volume(void **state)
+{
+    (void)state;
+    struct facts f = empty_volume(LEASE_FREE);
+    expect(&f, STEP_WAIT, "Waiting", "WaitingForPrimary");
+    f.granted = true;
+    expect(&f, STEP_WAIT, "Waiting", "DataVolumeEmpty");
+    f.grant_initdb = true;
+    expect(&f, STEP_INITDB, "Initializing", "");
+    static const enum lease_state nobody_knows[] = {LEASE_UNKNOWN, LEASE_ABSENT, LEASE_RELEASED};
+    for (size_t i = 0; i < 3; i++) {
+        struct facts g = empty_volume(nobody_knows[i]);
+        g.granted = g.grant_initdb = g.api_wait_over = true;
+        assert_int_equal(machine_next(&g).step, STEP_WAIT);
+    }
+}
+
+static void a_holder_with_an_empty_volume_needs_a_grant_that_is_not_spent(void **state)
+{
+    (void)state;
+    struct facts f = empty_volume(LEASE_MINE);
+    expect(&f, STEP_WAIT, "Waiting", "DataVolumeEmpty");
+    f.granted = true;
+    expect(&f, STEP_WAIT, "Waiting", "DataVolumeEmpty");
+    f.grant_initdb = true;
+    expect(&f, STEP_INITDB, "Initializing", "");
+}
+
+static void a_clone_waits_for_its_slot_and_after_a_failure(void **state)
+{
+    (void)state;
+    struct facts f = empty_volume(LEASE_OTHER);
+    expect(&f, STEP_WAIT, "Waiting", "WaitingForPrimary");
+    f.slot_ready = true;
+    expect(&f, STEP_CLONE, "Cloning", "");
+    f.trouble_reason = "CloneFailed";
+    f.clone_waits = true;
+    expect(&f, STEP_WAIT, "Failed", "CloneFailed");
+    f.clone_waits = false;
+    expect(&f, STEP_CLONE, "Cloning", "CloneFailed");
+}
+
+static void the_lease_is_taken_before_a_start_as_primary(void **state)
+{
+    (void)state;
+    struct facts f = stopped_primary();
+    f.lease = LEASE_MINE;
+    expect(&f, STEP_TAKE_LEASE, "Starting", "");
+    f.lease_writing = true;
+    expect(&f, STEP_WAIT, "Starting", "");
+    f = stopped_primary();
+    f.lease = LEASE_FREE;
+    expect(&f, STEP_WAIT, "Waiting", "WaitingForGrant");
+    f.granted = true;
+    expect(&f, STEP_TAKE_LEASE, "Starting", "");
+}
+
+static void a_released_lease_is_taken_only_by_its_last_holder(void **state)
+{
+    (void)state;
+    struct facts f = stopped_primary();
+    f.lease = LEASE_RELEASED;
+    expect(&f, STEP_TAKE_LEASE, "Starting", "");
+    f.record.epoch = 2;
+    expect(&f, STEP_WAIT, "Waiting", "WaitingForGrant");
+    f = stopped_replica();
+    f.lease = LEASE_RELEASED;
+    assert_int_equal(machine_role(&f), ROLE_REPLICA);
+}
+
+static void the_epoch_is_on_disk_before_a_primary_starts(void **state)
+{
+    (void)state;
+    struct facts f = stopped_primary();
+    f.lease_epoch = 4;
+    struct decision decision = machine_next(&f);
+    assert_int_equal(decision.step, STEP_RECORD);
+    assert_int_equal(decision.record.role, ROLE_PRIMARY);
+    assert_int_equal(decision.record.epoch, 4);
+    f.record.epoch = 9; /* a lease from a restored etcd */
+    expect(&f, STEP_START, "Starting", "");
+}
+
+static void a_start_needs_the_files_in_order(void **state)
+{
+    (void)state;
+    struct facts f = stopped_primary();
+    f.config = KNOWN_NOT_YET;
+    expect(&f, STEP_CONFIGURE, "Starting", "");
+    f.config = KNOWN_GOOD;
+    f.config_stale = true;
+    expect(&f, STEP_CONFIGURE, "Starting", "");
+    f.config_stale = false;
+    expect(&f, STEP_START, "Starting", "");
+    f.config = KNOWN_BAD;
+    expect(&f, STEP_WAIT, "Failed", "ConfigInvalid");
+    f.config_stale = true;
+    expect(&f, STEP_CONFIGURE, "Starting", "");
+}
+
+static void what_is_not_the_holders_starts_as_a_standby(void **state)
+{
+    (void)state;
+    struct facts f = stopped_primary();
+    f.lease = LEASE_OTHER;
+    struct decision decision = machine_next(&f);
+    assert_int_equal(decision.step, STEP_RECORD);
+    assert_int_equal(decision.record.role, ROLE_REPLICA);
+    assert_int_equal(decision.record.epoch, 3);
+    f.record.role = ROLE_REPLICA;
+    expect(&f, STEP_MAKE_STANDBY, "Starting", "");
+    f.standby_signal = true;
+    expect(&f, STEP_START, "Starting", "");
+}
+
+static void while_the_api_is_away_the_recorded_role_counts_after_a_wait(void **state)
+{
+    (void)state;
+    struct facts f = stopped_primary();
+    f.lease = LEASE_UNKNOWN;
+    expect(&f, STEP_WAIT, "Waiting", "ApiUnreachable");
+    f.api_wait_over = true;
+    expect(&f, STEP_START, "Starting", "");
+    f = stopped_replica();
+    f.lease = LEASE_UNKNOWN;
+    f.api_wait_over = true;
+    expect(&f, STEP_START, "Starting", "");
+    f.record = (struct volume_record){0};
+    expect(&f, STEP_WAIT, "Waiting", "ApiUnreachable");
+}
+
+static void a_running_primary_is_not_disturbed_by_an_api_that_is_away(void **state)
+{
+    (void)state;
+    static const enum lease_state away[] = {LEASE_UNKNOWN, LEASE_ABSENT, LEASE_FREE};
+    for (size_t i = 0; i < 3; i++) {
+        struct facts f = running_primary();
+        f.lease = away[i];
+        expect(&f, STEP_WAIT, "Running", "");
+    }
+    struct facts f = running_primary();
+    f.lease = LEASE_FREE;
+    f.granted = true; /* the operator made the lease anew */
+    expect(&f, STEP_TAKE_LEASE, "Running", "");
+}
+
+static void a_lease_that_went_to_another_stops_a_primary_at_once(void **state)
+{
+    (void)state;
+    struct facts f = running_primary();
+    f.lease = LEASE_OTHER;
+    expect(&f, STEP_STOP_NOW, "Stopping", "NotHolder");
+    f.server = SERVER_STARTING;
+    expect(&f, STEP_STOP_NOW, "Stopping", "NotHolder");
+    f = running_replica();
+    expect(&f, STEP_WAIT, "Running", "");
+    f.in_recovery = false; /* promoted by somebody's hand */
+    expect(&f, STEP_STOP_NOW, "Stopping", "NotHolder");
+}
+
+static void a_standby_that_holds_the_lease_is_promoted_once_that_is_recorded(void **state)
+{
+    (void)state;
+    struct facts f = running_replica();
+    f.lease = LEASE_HELD;
+    f.lease_epoch = 4;
+    struct decision decision = machine_next(&f);
+    assert_int_equal(decision.step, STEP_RECORD);
+    assert_int_equal(decision.record.epoch, 4);
+    f.record = decision.record;
+    expect(&f, STEP_PROMOTE, "Running", "");
+    f.running = ROLE_PRIMARY;
+    f.in_recovery = false;
+    expect(&f, STEP_WAIT, "Running", "");
+}
+
+static void what_was_a_standby_starts_as_one_even_for_the_holder(void **state)
+{
+    (void)state;
+    struct facts f = stopped_primary();
+    f.standby_signal = true;
+    expect(&f, STEP_START, "Starting", "");
+}
+
+static void a_running_server_is_reloaded_and_restarted_when_due(void **state)
+{
+    (void)state;
+    struct facts f = running_primary();
+    f.config_stale = true;
+    expect(&f, STEP_RELOAD, "Running", "");
+    f.restart_due = true;
+    expect(&f, STEP_STOP, "Restarting", "");
+    f = running_primary();
+    f.notice_reason = "ConfigInvalid";
+    expect(&f, STEP_WAIT, "Running", "ConfigInvalid");
+}
+
+static void a_crash_recovery_is_left_alone(void **state)
+{
+    (void)state;
+    struct facts f = running_primary();
+    f.server = SERVER_STARTING;
+    f.config_stale = f.restart_due = true;
+    expect(&f, STEP_WAIT, "Recovering", "");
+}
+
+static void a_crash_loop_waits_between_attempts(void **state)
+{
+    (void)state;
+    struct facts f = stopped_primary();
+    f.restart_waits = true;
+    f.trouble_reason = "CrashLooping";
+    expect(&f, STEP_WAIT, "Failed", "CrashLooping");
+    f.restart_waits = false;
+    expect(&f, STEP_START, "Starting", "CrashLooping");
+}
+
+static void a_job_is_waited_for_with_its_own_phase(void **state)
+{
+    (void)state;
+    struct facts f = stopped_primary();
+    f.job_running = true;
+    f.job_phase = "Cloning";
+    expect(&f, STEP_WAIT, "Cloning", "");
+}
+
+static void a_stop_comes_before_everything_and_postgres_before_the_last_words(void **state)
+{
+    (void)state;
+    struct facts f = running_primary();
+    f.stopping = true;
+    f.job_running = true;
+    expect(&f, STEP_CANCEL_JOB, "Stopping", "");
+    f.job_running = false;
+    expect(&f, STEP_STOP, "Stopping", "");
+    f.server = SERVER_STARTING;
+    expect(&f, STEP_STOP, "Stopping", "");
+    f.server = SERVER_STOPPING;
+    expect(&f, STEP_WAIT, "Stopping", "");
+    f.server = SERVER_DOWN;
+    expect(&f, STEP_FAREWELL, "Stopping", "");
+    f.farewell_done = true;
+    expect(&f, STEP_EXIT, "Stopping", "");
+    f.locked = false;
+    expect(&f, STEP_EXIT, "Stopping", "");
+}
+
+/* Whatever the facts: read-write only for the lease's holder or, with the API away, the recorded
+ * primary; initdb only with a grant and an empty volume; no step destroys data. */
+static void no_combination_of_facts_breaks_the_invariants(void **state)
+{
+    (void)state;
+    for (unsigned bits = 0; bits < 1u << 15; bits++) {
+        struct facts f = running_primary();
+        f.lease = (enum lease_state)(bits % 7);
+        f.volume = (enum volume_state)((bits >> 3) % 5);
+        f.server = (enum server_state)((bits >> 5) % 4);
+        f.running = f.server == SERVER_DOWN ? ROLE_NONE : (enum volume_role)(1 + ((bits >> 7) & 1));
+        f.record.role = (enum volume_role)((bits >> 8) % 3);
+        f.granted = bits >> 10 & 1;
+        f.grant_initdb = bits >> 11 & 1;
+        f.api_wait_over = bits >> 12 & 1;
+        f.standby_signal = bits >> 13 & 1;
+        f.in_recovery = bits >> 14 & 1;
+        f.slot_ready = true;
+        struct decision d = machine_next(&f);
+        assert_non_null(d.phase);
+        if (d.step == STEP_INITDB)
+            assert_true(f.volume == VOLUME_EMPTY && f.granted && f.grant_initdb &&
+                        f.lease != LEASE_OTHER && f.lease != LEASE_UNKNOWN);
+        if (d.step == STEP_CLONE)
+            assert_true(f.volume == VOLUME_EMPTY && f.lease == LEASE_OTHER);
+        if (d.step == STEP_DISCARD)
+            assert_int_equal(f.volume, VOLUME_UNFINISHED);
+        if (d.step == STEP_START && !f.standby_signal)
+            assert_true(f.lease == LEASE_HELD ||
+                        (f.record.role == ROLE_PRIMARY &&
+                         (f.lease == LEASE_UNKNOWN || f.lease == LEASE_ABSENT)));
+        if (d.step == STEP_PROMOTE)
+            assert_int_equal(f.lease, LEASE_HELD);
+        if (d.step == STEP_TAKE_LEASE)
+            assert_true(f.lease == LEASE_MINE || (f.lease == LEASE_FREE && f.granted) ||
+                        (f.lease == LEASE_RELEASED && f.record.role == ROLE_PRIMARY));
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_fresh_agent_asks_in_order),
+        cmocka_unit_test(an_unfit_image_or_volume_is_told_and_left_alone),
+        cmocka_unit_test(only_a_grant_initialises_an_empty_volume),
+        cmocka_unit_test(a_holder_with_an_empty_volume_needs_a_grant_that_is_not_spent),
+        cmocka_unit_test(a_clone_waits_for_its_slot_and_after_a_failure),
+        cmocka_unit_test(the_lease_is_taken_before_a_start_as_primary),
+        cmocka_unit_test(a_released_lease_is_taken_only_by_its_last_holder),
+        cmocka_unit_test(the_epoch_is_on_disk_before_a_primary_starts),
+        cmocka_unit_test(a_start_needs_the_files_in_order),
+        cmocka_unit_test(what_is_not_the_holders_starts_as_a_standby),
+        cmocka_unit_test(while_the_api_is_away_the_recorded_role_counts_after_a_wait),
+        cmocka_unit_test(a_running_primary_is_not_disturbed_by_an_api_that_is_away),
+        cmocka_unit_test(a_lease_that_went_to_another_stops_a_primary_at_once),
+        cmocka_unit_test(a_standby_that_holds_the_lease_is_promoted_once_that_is_recorded),
+        cmocka_unit_test(what_was_a_standby_starts_as_one_even_for_the_holder),
+        cmocka_unit_test(a_running_server_is_reloaded_and_restarted_when_due),
+        cmocka_unit_test(a_crash_recovery_is_left_alone),
+        cmocka_unit_test(a_crash_loop_waits_between_attempts),
+        cmocka_unit_test(a_job_is_waited_for_with_its_own_phase),
+        cmocka_unit_test(a_stop_comes_before_everything_and_postgres_before_the_last_words),
+        cmocka_unit_test(no_combination_of_facts_breaks_the_invariants),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
