@@ -57,7 +57,7 @@ engine_build() {
     rm -f "$OUTPUT.new" "$OUTPUT.log"
     case $engine in
         # A chroot is the only isolation that works inside another container.
-        buildah) set -- nice -n 10 buildah build --isolation chroot --layers --pull-never ;;
+        buildah) set -- nice -n 10 buildah build --isolation chroot --layers --force-rm --pull-never ;;
         podman) set -- podman build --layers ;;
         docker) set -- docker build ;;
     esac
