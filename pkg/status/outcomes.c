@@ -92,6 +92,28 @@ static bool has_own_reason(const struct error *err)
            (given(err->reason) && err->http_status == 0 && !err_policy(err->class)->retry);
 }
 
+/* The server says what it refuses, but not which class it asked. */
+static void name_class(struct making *making, const char *claim, struct model_wait *wait)
+{
+    const char *class = "";
+    for (size_t i = 0; i < making->model->instance_count; i++) {
+        const struct seen_instance *seen = making->model->instances[i].seen;
+        if (same(seen->data.name, claim))
+            class = or_empty(seen->data.storage_class);
+        else if (same(seen->wal.name, claim))
+            class = or_empty(seen->wal.storage_class);
+    }
+    if (!given(class))
+        return;
+    wait->message = arena_printf(making->arena, "StorageClass '%s' does not allow expansion: %s",
+                                 class, wait->message);
+    wait->unblock =
+        arena_printf(making->arena,
+                     "set allowVolumeExpansion: true on StorageClass '%s', if its provisioner can "
+                     "grow volumes; else restore into a cluster with larger volumes",
+                     class);
+}
+
 static void failure_wait(struct making *making, const struct status_outcome *outcome)
 {
     const struct plan_action *action = outcome->action;
@@ -110,6 +132,8 @@ static void failure_wait(struct making *making, const struct status_outcome *out
     wait->stalled = own || refusal->stalled;
     if (same(wait->reason, REASON_NAME_COLLISION))
         wait->unblock = COLLISION_ADVICE;
+    if (action && same(wait->reason, REASON_EXPANSION_REFUSED))
+        name_class(making, action->name, wait);
 }
 
 static bool is_tried(const struct making *making, const struct plan_action *action)

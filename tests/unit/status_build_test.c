@@ -194,6 +194,22 @@ static void refusals_of_the_api_become_reasons_with_remedies(void **state)
     }
 }
 
+static void a_refused_growth_names_the_storage_class(void **state)
+{
+    STATUS_WORLD(1);
+    struct plan_action action = {
+        .verb = PLAN_APPLY, .kind = "PersistentVolumeClaim", .name = "a-1-data"};
+    struct plan plan = {.actions = &action, .count = 1};
+    struct status_outcome outcome = {.action = &action};
+    err_set(&outcome.err, ERR_FORBIDDEN, "only dynamically provisioned pvc can be resized");
+    outcome.err.http_status = 403;
+    const cJSON *status = build(&world, &plan, &outcome, 1).status;
+    assert_condition(status, "StorageHealthy", "False", REASON_EXPANSION_REFUSED);
+    const char *message = json_str(condition(status, "StorageHealthy"), "message", "");
+    assert_contains(message, "StorageClass 'fast' does not allow expansion: only dynamically");
+    assert_contains(message, "allowVolumeExpansion: true on StorageClass 'fast'");
+}
+
 static void reasons_of_our_own_rooms_are_passed_on(void **state)
 {
     STATUS_WORLD(1);
@@ -347,6 +363,7 @@ int main(void)
         cmocka_unit_test(an_invalid_spec_stalls_while_what_runs_is_told_truthfully),
         cmocka_unit_test(a_message_says_what_is_waited_for_and_what_unblocks),
         cmocka_unit_test(refusals_of_the_api_become_reasons_with_remedies),
+        cmocka_unit_test(a_refused_growth_names_the_storage_class),
         cmocka_unit_test(reasons_of_our_own_rooms_are_passed_on),
         cmocka_unit_test(a_collision_names_object_and_owner),
         cmocka_unit_test(what_was_bootstrapped_stays_so_while_the_primary_is_away),
