@@ -295,11 +295,9 @@ void kube_elect_release(struct kube_elect *elect, void (*done)(void *arg), void 
     elect->released = done;
     elect->released_arg = arg;
     kube_timer_set(elect->kube, elect->expiry, -1);
-    /* A write under way is waited for: it could land after the release. */
-    if (elect->call == NULL)
-        later(elect, 0);
-    else
-        kube_timer_set(elect->kube, elect->timer, -1);
+    /* A write under way is waited for, since it could land after the release: on_timer() does
+     * nothing meanwhile, and on_written() looks. */
+    later(elect, 0);
 }
 
 void kube_elect_free(struct kube_elect *elect)

@@ -374,6 +374,23 @@ static void a_renewal_that_is_answered_too_late_proves_nothing(void **state)
     assert_false(leads(&s->a));
 }
 
+static void a_lease_that_was_won_too_late_is_not_led_by(void **state)
+{
+    struct scene *s = *state;
+    s->hold_writes = true;
+    enter(s, &s->a, "a");
+    pass_until(s, &s->writes, 1);
+    s->a.clock.frozen = true;
+    pass_ms(s, LEADS_MS);
+    s->hold_writes = false;
+    reply_lease(s, s->held);
+    pass_ms(s, 0);
+    assert_int_equal(s->a.started, 0);
+    s->a.clock.frozen = false;
+    pass_until(s, &s->a.started, 1);
+    assert_true(leads(&s->a));
+}
+
 static void a_lease_taken_by_another_is_given_up(void **state)
 {
     struct scene *s = *state;
@@ -438,7 +455,7 @@ static void a_release_waits_for_a_write_under_way(void **state)
     enter(s, &s->a, "a");
     pass_until(s, &s->writes, 1);
     kube_elect_release(s->a.elect, on_released, &s->a);
-    pass_ms(s, 0);
+    pass_ms(s, 10);
     assert_int_equal(s->a.released, 0);
     s->hold_writes = false;
     reply_lease(s, s->held);
@@ -521,6 +538,7 @@ int main(void)
         TEST(a_silent_server_stops_the_leader_in_time),
         TEST(a_frozen_leader_knows_that_it_leads_no_more),
         TEST(a_renewal_that_is_answered_too_late_proves_nothing),
+        TEST(a_lease_that_was_won_too_late_is_not_led_by),
         TEST(a_lease_taken_by_another_is_given_up),
         TEST(a_deleted_lease_is_made_again),
         TEST(a_write_whose_answer_is_lost_is_found_again),
