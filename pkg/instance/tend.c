@@ -10,6 +10,7 @@
 #include "api/reasons.h"
 #include "base/buffer.h"
 #include "base/hash.h"
+#include "base/memory.h"
 #include "instance/agent.h"
 
 enum {
@@ -18,6 +19,7 @@ enum {
     REPLICA_PERIOD_MS = 5000,
     STALE_ANSWER_MS = 15000,
     SILENCE_MS = 5000,
+    QUIET_MS = 10000,
     ROLES_FIRST_PAUSE_MS = 1000,
     ROLES_LONGEST_PAUSE_MS = 30000,
 };
@@ -207,6 +209,15 @@ static void tend_lease(struct agent *agent)
     lease_renew_now(agent->lease);
 }
 
+/* Once things are quiet: bootstrap, the first TLS handshakes and queries need not stay in memory. */
+static void tend_memory(struct agent *agent)
+{
+    if (agent->gave_memory || clock_boot_ms() - agent->up_since_ms < QUIET_MS)
+        return;
+    agent->gave_memory = true;
+    memory_give_back();
+}
+
 void tend_running(struct agent *agent)
 {
     const struct monitor_view *view = monitor_view(agent->monitor);
@@ -219,6 +230,7 @@ void tend_running(struct agent *agent)
     monitor_start(agent->monitor);
     monitor_set_period(agent->monitor, wanted_period(agent));
     configure_watch(agent);
+    tend_memory(agent);
     tend_lease(agent);
     if (view->streaming)
         agent_forget_trouble(&agent->stream_trouble);
