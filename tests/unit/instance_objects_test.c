@@ -1,0 +1,214 @@
+/* What the agent reads from and writes into API objects: lease, endpoint slice, pod report. */
+#include "test.h"
+
+#include "api/names.h"
+#include "base/json.h"
+#include "instance/lease.h"
+#include "instance/probes.h"
+#include "instance/reporter.h"
+#include "instance/server.h"
+#include "instance/slice.h"
+
+static cJSON *parse(struct arena *arena, const char *text)
+{
+    struct error err;
+    cJSON *tree;
+    assert_int_equal(json_parse(arena, text, strlen(text), &tree, &err), 0);
+    return tree;
+}
+
+static struct lease_view view_of(const char *text)
+{
+    AUTO_ARENA arena = arena_new();
+    struct lease_view view;
+    lease_read(parse(arena, text), "a-1", "uid-1", &view);
+    return view;
+}
+
+static void a_lease_is_mine_by_instance_and_held_by_pod(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *spec;
+        enum lease_state wanted;
+    } cases[] = {
+        {"{}", LEASE_FREE},
+        {"{\"holderIdentity\":\"\",\"leaseTransitions\":0}", LEASE_FREE},
+        {"{\"holderIdentity\":\"\",\"leaseTransitions\":2}", LEASE_RELEASED},
+        {"{\"holderIdentity\":\"a-1/uid-1\",\"leaseTransitions\":2}", LEASE_HELD},
+        {"{\"holderIdentity\":\"a-1/uid-0\",\"leaseTransitions\":2}", LEASE_MINE},
+        {"{\"holderIdentity\":\"a-1\",\"leaseTransitions\":2}", LEASE_MINE},
+        {"{\"holderIdentity\":\"a-10/uid-1\",\"leaseTransitions\":2}", LEASE_OTHER},
+        {"{\"holderIdentity\":\"a-2/uid-1\",\"leaseTransitions\":2}", LEASE_OTHER},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        AUTO_ARENA arena = arena_new();
+        struct lease_view view = view_of(arena_printf(
+            arena, "{\"metadata\":{\"resourceVersion\":\"7\"},\"spec\":%s}", cases[i].spec));
+        assert_int_equal(view.state, cases[i].wanted);
+        assert_string_equal(view.resource_version, "7");
+    }
+}
+
+static void a_grant_counts_only_for_the_instance_it_names(void **state)
+{
+    (void)state;
+    struct lease_view view =
+        view_of("{\"metadata\":{\"annotations\":{\"pgkeel.dev/bootstrap\":"
+                "\"{\\\"instance\\\":\\\"a-1\\\",\\\"mode\\\":\\\"initdb\\\"}\"}},\"spec\":{}}");
+    assert_true(view.granted && view.grant_initdb);
+    view = view_of("{\"metadata\":{\"annotations\":{\"pgkeel.dev/bootstrap\":"
+                   "\"{\\\"instance\\\":\\\"a-1\\\",\\\"mode\\\":\\\"existing\\\"}\"}}}");
+    assert_true(view.granted && !view.grant_initdb);
+    view = view_of("{\"metadata\":{\"annotations\":{\"pgkeel.dev/bootstrap\":"
+                   "\"{\\\"instance\\\":\\\"a-2\\\",\\\"mode\\\":\\\"initdb\\\"}\"}}}");
+    assert_false(view.granted || view.grant_initdb);
+    view = view_of("{\"metadata\":{\"annotations\":{\"pgkeel.dev/bootstrap\":\"{\"}}}");
+    assert_false(view.granted);
+}
+
+static void a_slot_of_mine_is_seen_in_the_primarys_status(void **state)
+{
+    (void)state;
+    static const char pattern[] =
+        "{\"metadata\":{\"annotations\":{\"pgkeel.dev/primary-status\":\"{\\\"timeline\\\":1,"
+        "\\\"replicas\\\":[{\\\"name\\\":\\\"%s\\\",\\\"slotWalStatus\\\":\\\"%s\\\"}]}\"}},"
+        "\"spec\":{\"holderIdentity\":\"a-2/x\"}}";
+    static const struct {
+        const char *name, *status;
+        bool wanted;
+    } cases[] = {{"a-1", "reserved", true},
+                 {"a-1", "extended", true},
+                 {"a-1", "lost", false},
+                 {"a-1", "", false},
+                 {"a-3", "reserved", false}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        AUTO_ARENA arena = arena_new();
+        char *text = arena_strdup(arena, pattern);
+        char *first = strstr(text, "%s");
+        text = arena_printf(arena, "%.*s%s%s", (int)(first - text), text, cases[i].name, first + 2);
+        char *second = strstr(text, "%s");
+        text = arena_printf(arena, "%.*s%s%s", (int)(second - text), text, cases[i].status,
+                            second + 2);
+        assert_int_equal(view_of(text).slot_ready, cases[i].wanted);
+    }
+}
+
+static void taking_and_renewing_are_compare_and_swap(void **state)
+{
+    (void)state;
+    AUTO_ARENA arena = arena_new();
+    struct lease_view view = {.resource_version = "42", .epoch = 2};
+    cJSON *take = lease_take_body(arena, &view, "a-1/uid-1", 8, 3, 1769903999123);
+    assert_string_equal(json_canonical(arena, take),
+                        "{\"metadata\":{\"resourceVersion\":\"42\"},\"spec\":{"
+                        "\"acquireTime\":\"2026-01-31T23:59:59.123000Z\","
+                        "\"holderIdentity\":\"a-1/uid-1\",\"leaseDurationSeconds\":8,"
+                        "\"leaseTransitions\":3,\"renewTime\":\"2026-01-31T23:59:59.123000Z\"}}");
+    cJSON *status = parse(arena, "{\"timeline\":1}");
+    cJSON *renew = lease_renew_body(arena, &view, status, 8, 1769903999123);
+    assert_string_equal(json_str(renew, "metadata.resourceVersion", ""), "42");
+    assert_string_equal(json_str(renew, "metadata.annotations[\"" ANN_PRIMARY_STATUS "\"]", ""),
+                        "{\"timeline\":1}");
+    assert_null(json_get(renew, "spec.holderIdentity"));
+    assert_null(json_get(renew, "spec.leaseTransitions"));
+    assert_null(json_get(lease_renew_body(arena, &view, NULL, 8, 0), "metadata.annotations"));
+}
+
+static void an_endpoint_matches_only_if_it_is_ours_alone_and_ready(void **state)
+{
+    (void)state;
+    AUTO_ARENA arena = arena_new();
+    cJSON *none = parse(arena, "{}"), *empty = parse(arena, "{\"endpoints\":[]}");
+    cJSON *ours = parse(arena, "{\"endpoints\":[{\"addresses\":[\"10.0.0.1\"],"
+                               "\"conditions\":{\"ready\":true}}]}");
+    cJSON *not_ready = parse(arena, "{\"endpoints\":[{\"addresses\":[\"10.0.0.1\"],"
+                                    "\"conditions\":{\"ready\":false}}]}");
+    cJSON *two = parse(arena, "{\"endpoints\":[{\"addresses\":[\"10.0.0.1\"]},"
+                              "{\"addresses\":[\"10.0.0.2\"]}]}");
+    assert_true(slice_matches(ours, SLICE_SELF, "10.0.0.1"));
+    assert_false(slice_matches(ours, SLICE_SELF, "10.0.0.2"));
+    assert_false(slice_matches(not_ready, SLICE_SELF, "10.0.0.1"));
+    assert_false(slice_matches(two, SLICE_SELF, "10.0.0.1"));
+    assert_false(slice_matches(empty, SLICE_SELF, "10.0.0.1"));
+    assert_true(slice_matches(empty, SLICE_EMPTY, "10.0.0.1"));
+    assert_true(slice_matches(none, SLICE_EMPTY, "10.0.0.1"));
+    assert_false(slice_matches(ours, SLICE_EMPTY, "10.0.0.1"));
+}
+
+static void an_endpoint_is_written_with_its_pod_and_the_version_seen(void **state)
+{
+    (void)state;
+    AUTO_ARENA arena = arena_new();
+    struct slice_options options = {"shop", "a-rw", "10.0.0.1", "a-1-0", "uid-1"};
+    cJSON *seen = parse(arena, "{\"metadata\":{\"resourceVersion\":\"5\"},\"endpoints\":[]}");
+    cJSON *body = slice_body(arena, seen, SLICE_SELF, &options);
+    assert_string_equal(json_str(body, "metadata.resourceVersion", ""), "5");
+    assert_string_equal(json_str(body, "endpoints[0].targetRef.uid", ""), "uid-1");
+    assert_true(slice_matches(body, SLICE_SELF, "10.0.0.1"));
+    cJSON *emptied = slice_body(arena, seen, SLICE_EMPTY, &options);
+    assert_string_equal(json_canonical(arena, emptied),
+                        "{\"endpoints\":[],\"metadata\":{\"resourceVersion\":\"5\"}}");
+}
+
+static void a_report_is_bound_to_its_pod_and_leaves_an_unknown_role_alone(void **state)
+{
+    (void)state;
+    AUTO_ARENA arena = arena_new();
+    cJSON *body = reporter_body(arena, "{}", "replica", "uid-1");
+    assert_string_equal(json_canonical(arena, body),
+                        "{\"metadata\":{\"annotations\":{\"pgkeel.dev/report\":\"{}\"},"
+                        "\"labels\":{\"pgkeel.dev/role\":\"replica\"},\"uid\":\"uid-1\"}}");
+    body = reporter_body(arena, "{}", "", "");
+    assert_null(json_get(body, "metadata.labels"));
+    assert_null(json_get(body, "metadata.uid"));
+}
+
+static void probe_addresses_are_split_and_nonsense_is_refused(void **state)
+{
+    (void)state;
+    char host[64];
+    int port = -1;
+    assert_true(probes_split(":8008", host, sizeof host, &port));
+    assert_string_equal(host, "");
+    assert_int_equal(port, 8008);
+    assert_true(probes_split("[::1]:80", host, sizeof host, &port));
+    assert_string_equal(host, "::1");
+    assert_true(probes_split("127.0.0.1:0", host, sizeof host, &port));
+    assert_string_equal(host, "127.0.0.1");
+    assert_false(probes_split("8008", host, sizeof host, &port));
+    assert_false(probes_split("x:", host, sizeof host, &port));
+    assert_false(probes_split("x:70000", host, sizeof host, &port));
+    assert_false(probes_split("x:80y", host, sizeof host, &port));
+}
+
+static void the_status_in_postmaster_pid_counts_only_for_our_postmaster(void **state)
+{
+    (void)state;
+    static const char text[] = "71\n/data\n1769903999\n5432\n/run\n*\n  12345  6789\nready   \n";
+    char status[16];
+    server_pidfile_status(text, 71, status, sizeof status);
+    assert_string_equal(status, "ready");
+    server_pidfile_status(text, 72, status, sizeof status);
+    assert_string_equal(status, "");
+    server_pidfile_status("71\n/data\n", 71, status, sizeof status);
+    assert_string_equal(status, "");
+    server_pidfile_status("", 71, status, sizeof status);
+    assert_string_equal(status, "");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_lease_is_mine_by_instance_and_held_by_pod),
+        cmocka_unit_test(a_grant_counts_only_for_the_instance_it_names),
+        cmocka_unit_test(a_slot_of_mine_is_seen_in_the_primarys_status),
+        cmocka_unit_test(taking_and_renewing_are_compare_and_swap),
+        cmocka_unit_test(an_endpoint_matches_only_if_it_is_ours_alone_and_ready),
+        cmocka_unit_test(an_endpoint_is_written_with_its_pod_and_the_version_seen),
+        cmocka_unit_test(a_report_is_bound_to_its_pod_and_leaves_an_unknown_role_alone),
+        cmocka_unit_test(probe_addresses_are_split_and_nonsense_is_refused),
+        cmocka_unit_test(the_status_in_postmaster_pid_counts_only_for_our_postmaster),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
