@@ -1,11 +1,11 @@
 # Images, the demo, the test levels that need them, benchmarks.
 IMAGE ?= localhost/pgkeel:dev
 
-.PHONY: image image-fast demo demo-down test test-golden test-torture test-instance test-api test-e2e bench prerequisites
+.PHONY: image demo demo-down test test-golden test-torture test-instance test-api test-e2e bench prerequisites
 prerequisites: ## install what building and testing needs (Debian, as root)
 	@hack/prerequisites
 
-image: $(BUILD)/pgkeel ## the operator's image, by the Containerfile
+image: ## the operator's image, by the Containerfile
 	@hack/image build --tag $(IMAGE)
 
 demo: ## a cluster from nothing: test cluster, operator, primary and replica

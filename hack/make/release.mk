@@ -8,7 +8,7 @@ $(DEPS_MK): hack/deps $(wildcard hack/deps.d/*)
 	@prefix=$$(hack/deps) && { echo "DEPS_PREFIX := $$prefix"; cat "$$prefix/deps.mk"; } > $@.tmp
 	@mv $@.tmp $@
 
-ifneq ($(filter-out clean help prerequisites test demo demo-down test-unit test-fuzz unit-bins check check-layers fuzz,$(or $(MAKECMDGOALS),all)),)
+ifneq ($(filter-out clean help prerequisites image test demo demo-down test-unit test-fuzz unit-bins check check-layers fuzz,$(or $(MAKECMDGOALS),all)),)
 include $(DEPS_MK)
 endif
 

@@ -98,7 +98,7 @@ struct agent {
     enum volume_role running; /* as postgres was started, or promoted */
     bool stopping, farewell, farewell_done;
     int64_t began_ms, up_since_ms, farewell_deadline_ms;
-    bool gave_memory; /* what only the start needed */
+    bool gave_memory;     /* what only the start needed */
     char last_fatal[512]; /* of any process of postgres */
     int64_t last_fatal_ms;
     char restart_token[128]; /* the last one obeyed */

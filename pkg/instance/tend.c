@@ -209,7 +209,8 @@ static void tend_lease(struct agent *agent)
     lease_renew_now(agent->lease);
 }
 
-/* Once things are quiet: bootstrap, the first TLS handshakes and queries need not stay in memory. */
+/* Once things are quiet: bootstrap, the first TLS handshakes and queries need not stay in memory.
+ */
 static void tend_memory(struct agent *agent)
 {
     if (agent->gave_memory || clock_boot_ms() - agent->up_since_ms < QUIET_MS)
