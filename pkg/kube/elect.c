@@ -135,6 +135,9 @@ static void on_written(void *arg, const cJSON *body, const struct error *err)
         e->lease = NULL;
         if (e->releasing || (err->class == ERR_CONFLICT && e->leads))
             look(e);
+        else if (err->class == ERR_CONFLICT)
+            later(e,
+                  kube_random(lease_ms(e) / 100, lease_ms(e) / 50)); /* it may be free, or ours */
         else
             retry_later(e);
         return;

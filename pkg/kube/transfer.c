@@ -53,11 +53,17 @@ static const char *content_type(enum kube_method method)
     }
 }
 
-static bool refused(const struct kube_transfer *t)
+int kube_transfer_status(const struct kube_transfer *transfer)
 {
     long status = 0;
-    curl_easy_getinfo(t->easy, CURLINFO_RESPONSE_CODE, &status);
-    return status >= 300;
+    if (transfer->easy != NULL)
+        curl_easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE, &status);
+    return (int)status;
+}
+
+static bool refused(const struct kube_transfer *t)
+{
+    return kube_transfer_status(t) >= 300;
 }
 
 static size_t on_bytes(char *bytes, size_t one, size_t count, void *arg)

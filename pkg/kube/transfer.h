@@ -27,6 +27,8 @@ struct kube_transfer_request {
  * status of 400 and more err says what the server said. The transfer is gone afterwards. */
 struct kube_transfer *kube_transfer_start(struct kube *kube,
                                           const struct kube_transfer_request *request);
+/* The status that the server answered with so far; 0: none yet. */
+int kube_transfer_status(const struct kube_transfer *transfer);
 /* No callback comes any more. NULL is fine. */
 void kube_transfer_cancel(struct kube_transfer *transfer);
 /* Cancels, and closes the connection if it was silent since since_ms. */

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "kube/frame.h"
 #include "kube/transfer.h"
 
@@ -417,10 +418,17 @@ static void on_stall(evutil_socket_t fd, short what, void *arg)
         arm_stall(w);
         return;
     }
+    /* Some servers send no bookmarks where nothing changes: then silence alone is no trouble. */
+    bool quiet = w->state == FOLLOWING && kube_transfer_status(w->transfer) == 200;
     if (w->state == STREAMING)
         w->watchlist_failures++;
     kube_transfer_abandon(w->transfer, w->heard_ms + 1);
     w->transfer = NULL;
+    if (quiet) {
+        log_debug("a quiet watch is asked for anew", "watch", w->options.kind->plural, NULL);
+        go_on_after(w, kube_backoff_ms(&w->kube->timing, 0));
+        return;
+    }
     err_set(&err, ERR_TIMEOUT, "nothing came for %lld ms", (long long)silent_ms);
     enter(w);
     fail(w, &err);

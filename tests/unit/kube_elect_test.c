@@ -21,6 +21,7 @@ struct scene {
     int version, writes;
     bool refuse_writes; /* 500 for every write */
     bool lose_answers;  /* writes are stored, but never answered */
+    int conflicts;      /* so many creations get 409 */
     bool silent;        /* nothing is answered */
     bool hold_writes;   /* the answer to a write waits in `held` */
     struct exchange *held;
@@ -72,7 +73,7 @@ static void keep_lease(struct server *server, struct exchange *x)
     struct scene *s = server->arg;
     if (s->silent)
         return;
-    if (strcmp(x->method, "POST") == 0 && s->lease != NULL)
+    if (strcmp(x->method, "POST") == 0 && (s->lease != NULL || s->conflicts-- > 0))
         reply(x, 409, "",
               "{\"kind\":\"Status\",\"reason\":\"AlreadyExists\",\"message\":\"there\"}");
     else if (strcmp(x->method, "GET") != 0)
@@ -288,6 +289,16 @@ static void a_foreign_clock_does_not_count(void **state)
     enter(s, &s->b, "b");
     pass_until(s, &s->b.started, 1);
     assert_true(s->b.started_ms - begun_ms >= LEASE_MS);
+}
+
+static void a_storm_of_conflicts_costs_little_time(void **state)
+{
+    struct scene *s = *state;
+    int64_t begun_ms = s->now_ms;
+    s->conflicts = 5;
+    enter(s, &s->a, "a");
+    pass_until(s, &s->a.started, 1);
+    assert_in_range(s->a.started_ms - begun_ms, 1, 5 * LEASE_MS / 50);
 }
 
 static void an_empty_lease_is_taken_at_once(void **state)
@@ -532,6 +543,7 @@ int main(void)
         TEST(another_candidate_waits_while_the_lease_is_renewed),
         TEST(a_dead_leaders_lease_is_taken_when_it_was_still_for_its_duration),
         TEST(a_foreign_clock_does_not_count),
+        TEST(a_storm_of_conflicts_costs_little_time),
         TEST(an_empty_lease_is_taken_at_once),
         TEST(a_lease_under_our_own_name_is_taken_at_once),
         TEST(a_leader_that_cannot_renew_stops_before_others_may_take_over),

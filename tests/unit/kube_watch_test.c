@@ -472,7 +472,7 @@ static void silence_is_given_up_and_resumed_from(void **state)
           {"&resourceVersion=6", 0, NULL, "", SILENT, 0},
           {"&resourceVersion=6", 0, NULL, ADDED("b", "7"), KEEP, 0});
     run_until(s->world.loop, &s->upserts, 2);
-    expect_log(s, "begin synced +a trouble trouble +b ");
+    expect_log(s, "begin synced +a trouble +b ");
     assert_int_equal(s->trouble.class, ERR_TIMEOUT);
     assert_int_equal(s->world.server->connections, 3);
 }
@@ -500,7 +500,12 @@ static void bookmarks_keep_a_quiet_watch_alive(void **state)
     assert_int_equal(s->world.server->requests, 1);
     s->now_ms += quick.stall_ms;
     fire_due(&s->clock);
-    run_until(s->world.loop, &s->troubles, 1);
+    while (s->world.server->requests < 2) {
+        run_for_ms(s->world.loop, 1);
+        s->now_ms++;
+        fire_due(&s->clock);
+    }
+    assert_int_equal(s->troubles, 0); /* quiet is no trouble */
 }
 
 static void a_429_pauses_as_long_as_it_asks(void **state)
