@@ -355,6 +355,12 @@ void apply_cancel(struct apply_run *run)
     kick(apply);
 }
 
+/* The server checks a RoleBinding against its Role, which must stand by then. */
+static int wave_of(const struct plan_action *action)
+{
+    return action->wave + (strcmp(action->kind, "RoleBinding") == 0);
+}
+
 struct apply_step *apply_steps(struct arena *arena, const struct plan *plan)
 {
     static const enum apply_verb verbs[] = {
@@ -368,7 +374,7 @@ struct apply_step *apply_steps(struct arena *arena, const struct plan *plan)
                                        .name = action->name,
                                        .uid = action->uid,
                                        .object = action->object,
-                                       .wave = action->wave};
+                                       .wave = wave_of(action)};
     }
     return steps;
 }

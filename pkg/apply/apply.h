@@ -70,7 +70,7 @@ struct apply_run *apply_start(struct apply *apply, const struct apply_owner *own
 /* Nothing more is written; what is on its way may still arrive. done is not called. */
 void apply_cancel(struct apply_run *run);
 
-/* The steps of a plan, in its order, with room for one more. */
+/* The steps of a plan, in its order, with room for one more; a RoleBinding goes one wave later. */
 struct apply_step *apply_steps(struct arena *arena, const struct plan *plan);
 
 /* Whether an object that stands under a name we want may be written: 0, or ERR_CONFLICT that says

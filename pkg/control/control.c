@@ -250,6 +250,7 @@ static void start(struct control *control)
                                                        .written = on_written,
                                                        .deleted = on_deleted,
                                                        .arg = control});
+    tell_start(control);
     http_start(control);
     facts_start(control);
     start_election(control);
@@ -258,6 +259,7 @@ static void start(struct control *control)
 static void stop(struct control *control)
 {
     break_off_passes(control);
+    tell_stop(control);
     http_stop(control);
     kube_elect_free(control->elect);
     observe_free(control->observe);

@@ -28,6 +28,7 @@ struct known {
 enum pass_step { PASS_OBSERVE, PASS_DECIDE, PASS_JUDGE, PASS_REPORT, PASS_END };
 
 struct control;
+struct told;
 
 struct pass {
     TAILQ_ENTRY(pass) link;
@@ -70,6 +71,9 @@ struct control {
     struct event *pump_timer, *facts_timer, *stop_timer, *signals[2];
     struct kube_call *facts_call;
     TAILQ_HEAD(pass_list, pass) passes;
+    TAILQ_HEAD(told_list, told) told; /* Events that wait */
+    int told_count;
+    struct event *tell_timer;
     int active;
     bool leads, facts_known, image_volumes, stopping, releasing;
     char agent_image[512];
@@ -103,6 +107,12 @@ bool control_may_write(void *control);
 void facts_start(struct control *control);
 bool facts_image_volumes(enum control_delivery delivery, int minor);
 int facts_minor(const char *text); /* "33+" -> 33; -1 when it is no number */
+
+/* tell.c: Events, behind the writes that they speak of */
+void tell_start(struct control *control);
+void tell(struct control *control, const struct apply_owner *about,
+          const struct status_event *event);
+void tell_stop(struct control *control);
 
 /* http.c */
 void http_start(struct control *control);

@@ -90,20 +90,8 @@ static struct apply_step status_step(struct pass *pass, const cJSON *status, int
 
 static void emit_events(struct pass *pass, const struct status_result *result)
 {
-    for (size_t i = 0; i < result->event_count; i++) {
-        const struct status_event *event = &result->events[i];
-        kube_event_emit(pass->control->kube,
-                        &(struct kube_event){.api_version = API_VERSION,
-                                             .kind = API_KIND,
-                                             .namespace = pass->key->namespace,
-                                             .name = pass->key->name,
-                                             .uid = pass->snapshot.spec.uid,
-                                             .type = event->type,
-                                             .reason = event->reason,
-                                             .note = event->message,
-                                             .action = "Reconcile",
-                                             .controller = API_GROUP "/controller"});
-    }
+    for (size_t i = 0; i < result->event_count; i++)
+        tell(pass->control, &pass->owner, &result->events[i]);
 }
 
 static void note_failure(struct pass *pass, const struct error *err)
@@ -148,11 +136,12 @@ static void on_applied(void *arg)
 }
 
 /* A new generation is told (Ready=False) beside the first writes that follow from it, not after all
- * of them; when there is nothing to write, the report at the end is early enough. */
+ * of them. When there is nothing to write, or no status that could be taken for Ready, the report
+ * at the end is early enough. */
 static bool needs_announcement(struct pass *pass)
 {
     int64_t told = json_int(pass->snapshot.status, "observedGeneration", 0);
-    if (told >= pass->snapshot.spec.generation)
+    if (pass->snapshot.status == NULL || told >= pass->snapshot.spec.generation)
         return false;
     pass->early = status_build(pass->arena, pass->model, pass->plan, NULL, 0, clock_wall_ms());
     return pass->early.changed;
@@ -165,7 +154,7 @@ static void pass_apply(struct pass *pass)
     pass->step_count = plan->count;
     if (needs_announcement(pass))
         pass->steps[pass->step_count++] =
-            status_step(pass, pass->early.status, plan->actions[0].wave);
+            status_step(pass, pass->early.status, pass->steps[0].wave);
     pass->run = apply_start(pass->control->apply, &pass->owner, pass->steps, pass->step_count,
                             on_applied, pass);
 }

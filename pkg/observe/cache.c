@@ -69,9 +69,9 @@ struct cluster *cache_cluster(struct observe *observe, const char *namespace, co
     return cluster;
 }
 
-static void free_cluster(struct observe *observe, struct cluster *cluster)
+static void free_cluster(struct cluster *cluster)
 {
-    wonder_forget(observe, cluster);
+    wonder_forget(cluster);
     free(cluster->namespace);
     free(cluster->name);
     free(cluster->uid);
@@ -90,7 +90,7 @@ void cache_drop_cluster_if_empty(struct observe *observe, struct cluster *cluste
         at = &(*at)->next;
     *at = cluster->next;
     observe->cluster_count--;
-    free_cluster(observe, cluster);
+    free_cluster(cluster);
 }
 
 /* -- records ----------------------------------------------------------------------------------- */
@@ -175,7 +175,7 @@ void cache_free(struct observe *observe)
             next = c->next;
             while (c->records)
                 cache_drop_record(observe, c->records);
-            free_cluster(observe, c);
+            free_cluster(c);
         }
     free(observe->clusters);
     free(observe->by_name);

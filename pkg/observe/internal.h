@@ -175,6 +175,6 @@ void clusters_remove(struct observe *observe, const cJSON *object);
 void clusters_swept(struct feed *feed);
 
 /* wonder.c */
-const char *wonder_answer(const struct cluster *cluster, int kind, const char *name);
-void wonder_forget(struct observe *observe, struct cluster *cluster);
+const char *wonder_answer(const struct cluster *cluster, const struct record *record);
+void wonder_forget(struct cluster *cluster);
 void wonder_free(struct observe *observe);

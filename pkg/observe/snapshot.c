@@ -80,21 +80,21 @@ static void put_pvc(const struct build *b, const char *name, struct seen_pvc *re
     ret_pvc->name = name;
     if (record == NULL)
         return;
-    *ret_pvc = (struct seen_pvc){
-        .there = true,
-        .deleting = record->deleting,
-        .name = name,
-        .uid = text(b, record, FIELD_UID),
-        .phase = text(b, record, PVC_PHASE),
-        .storage_class = text(b, record, PVC_CLASS),
-        .requested_bytes = number(record, PVC_REQUESTED),
-        .capacity_bytes = number(record, PVC_CAPACITY),
-        .resize_message = text(b, record, PVC_RESIZE),
-        .pending_message = arena_strdup(b->arena, wonder_answer(b->cluster, SEEN_PVC, name)),
-        .system_identifier = text(b, record, PVC_SYSTEM_ID),
-        .last_role = text(b, record, PVC_LAST_ROLE),
-        .epoch = number(record, PVC_EPOCH),
-        .owner_cluster = arena_strdup(b->arena, b->cluster->name)};
+    *ret_pvc = (struct seen_pvc){.there = true,
+                                 .deleting = record->deleting,
+                                 .name = name,
+                                 .uid = text(b, record, FIELD_UID),
+                                 .phase = text(b, record, PVC_PHASE),
+                                 .storage_class = text(b, record, PVC_CLASS),
+                                 .requested_bytes = number(record, PVC_REQUESTED),
+                                 .capacity_bytes = number(record, PVC_CAPACITY),
+                                 .resize_message = text(b, record, PVC_RESIZE),
+                                 .pending_message =
+                                     arena_strdup(b->arena, wonder_answer(b->cluster, record)),
+                                 .system_identifier = text(b, record, PVC_SYSTEM_ID),
+                                 .last_role = text(b, record, PVC_LAST_ROLE),
+                                 .epoch = number(record, PVC_EPOCH),
+                                 .owner_cluster = arena_strdup(b->arena, b->cluster->name)};
     if (strcmp(ret_pvc->phase, "Pending") == 0)
         ret_pvc->pending_since_ms = number(record, PVC_CREATED);
     else
@@ -142,7 +142,7 @@ static void put_pod(const struct build *b, struct seen_instance *instance)
                                       .unschedulable_message = text(b, record, POD_UNSCHEDULABLE),
                                       .restarts = (int)number(record, POD_RESTARTS),
                                       .created_ms = number(record, POD_CREATED)};
-    const char *answer = wonder_answer(b->cluster, SEEN_POD, name);
+    const char *answer = wonder_answer(b->cluster, record);
     if (*instance->pod.waiting_message == '\0' && !instance->pod.ready)
         instance->pod.waiting_message = arena_strdup(b->arena, answer);
 }
@@ -176,8 +176,7 @@ static void put_set(const struct build *b, struct seen_instance *instance)
     instance->set_generation = number(record, SET_GENERATION);
     instance->set_observed_generation = number(record, SET_OBSERVED);
     if (!instance->pod.there)
-        instance->set_message =
-            arena_strdup(b->arena, wonder_answer(b->cluster, SEEN_SET, instance->name));
+        instance->set_message = arena_strdup(b->arena, wonder_answer(b->cluster, record));
 }
 
 static void put_instance(const struct build *b, int ordinal)

@@ -27,8 +27,14 @@ struct question {
     struct kube_call *call;
 };
 
-const char *wonder_answer(const struct cluster *cluster, int kind, const char *name)
+static const char no_class[] = "no storage class is set and the server has no default one";
+
+const char *wonder_answer(const struct cluster *cluster, const struct record *record)
 {
+    int kind = record->kind;
+    const char *name = record->text;
+    if (kind == SEEN_PVC && *record_field(record, PVC_CLASS) == '\0')
+        return no_class; /* needs no asking: the server would have filled its default in */
     for (const struct answer *a = cluster->answers; a; a = a->next)
         if (a->kind == kind && strcmp(a->name, name) == 0)
             return a->text ? a->text : "";
@@ -41,9 +47,8 @@ static void free_answer(struct answer *answer)
     free(answer);
 }
 
-void wonder_forget(struct observe *observe, struct cluster *cluster)
+void wonder_forget(struct cluster *cluster)
 {
-    (void)observe;
     for (struct answer *a = cluster->answers, *next; a; a = next) {
         next = a->next;
         free_answer(a);
@@ -205,10 +210,7 @@ static void ask(struct observe *observe, const struct cluster *cluster, const st
     }
     question->class = arena_strdup(arena, record_field(record, PVC_CLASS));
     question->delayed = *record_field(record, PVC_NODE) == '\0';
-    if (*question->class == '\0')
-        conclude(question, "no storage class is set and the server has no default one");
-    else
-        ask_class(question);
+    ask_class(question);
 }
 
 /* What the record itself says already needs no question. */
@@ -218,7 +220,8 @@ static bool puzzling(const struct observe *observe, const struct record *record)
     if (record->deleting)
         return false;
     if (record->kind == SEEN_PVC)
-        return strcmp(record_field(record, PVC_PHASE), "Pending") == 0;
+        return strcmp(record_field(record, PVC_PHASE), "Pending") == 0 &&
+               *record_field(record, PVC_CLASS) != '\0';
     if (record->kind == SEEN_SET)
         return cache_find(observe, SEEN_POD, record->cluster->namespace,
                           name_pod(scratch, record->text)) == NULL;

@@ -1,0 +1,107 @@
+/*
+ * Events wait until the writes that they speak of are through: when a thousand clusters are applied
+ * at once, their objects come first, and Events a few at a time behind them.
+ */
+#include "control/internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "api/names.h"
+#include "base/clock.h"
+
+enum {
+    PATIENCE_MS = 60000, /* how long an Event waits at most while there is other work */
+    WAITING_MAX = 4096,  /* and how many of them */
+    AT_ONCE = 8,
+    PAUSE_MS = 25
+};
+
+struct told {
+    TAILQ_ENTRY(told) link;
+    int64_t since_ms; /* boot */
+    const char *namespace, *name, *uid, *type, *reason, *note;
+    char text[]; /* all of them, each ended by NUL */
+};
+
+static const char *put(char **at, const char *text)
+{
+    char *here = *at;
+    *at = stpcpy(here, text) + 1;
+    return here;
+}
+
+static void drop_first(struct control *control)
+{
+    struct told *told = TAILQ_FIRST(&control->told);
+    TAILQ_REMOVE(&control->told, told, link);
+    control->told_count--;
+    free(told);
+}
+
+static void send_first(struct control *control)
+{
+    const struct told *told = TAILQ_FIRST(&control->told);
+    kube_event_emit(control->kube, &(struct kube_event){.api_version = API_VERSION,
+                                                        .kind = API_KIND,
+                                                        .namespace = told->namespace,
+                                                        .name = told->name,
+                                                        .uid = told->uid,
+                                                        .type = told->type,
+                                                        .reason = told->reason,
+                                                        .note = told->note,
+                                                        .action = "Reconcile",
+                                                        .controller = API_GROUP "/controller"});
+    drop_first(control);
+}
+
+static void send_some(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd, (void)what;
+    struct control *control = arg;
+    for (int i = 0; i < AT_ONCE && !TAILQ_EMPTY(&control->told); i++) {
+        int64_t age_ms = clock_boot_ms() - TAILQ_FIRST(&control->told)->since_ms;
+        if (control->active > 0 && age_ms < PATIENCE_MS && control->told_count < WAITING_MAX)
+            break;
+        send_first(control);
+    }
+    if (TAILQ_EMPTY(&control->told))
+        return;
+    const struct timeval pause = {0, PAUSE_MS * 1000};
+    evtimer_add(control->tell_timer, &pause);
+}
+
+void tell_start(struct control *control)
+{
+    TAILQ_INIT(&control->told);
+    control->tell_timer = evtimer_new(control->loop, send_some, control);
+}
+
+void tell(struct control *control, const struct apply_owner *about,
+          const struct status_event *event)
+{
+    size_t room = strlen(about->namespace) + strlen(about->name) + strlen(about->uid) +
+                  strlen(event->type) + strlen(event->reason) + strlen(event->message) + 6;
+    struct told *told = xcalloc(1, sizeof *told + room);
+    char *at = told->text;
+    told->since_ms = clock_boot_ms();
+    told->namespace = put(&at, about->namespace);
+    told->name = put(&at, about->name);
+    told->uid = put(&at, about->uid);
+    told->type = put(&at, event->type);
+    told->reason = put(&at, event->reason);
+    told->note = put(&at, event->message);
+    TAILQ_INSERT_TAIL(&control->told, told, link);
+    control->told_count++;
+    if (!evtimer_pending(control->tell_timer, NULL)) {
+        const struct timeval soon = {0, PAUSE_MS * 1000};
+        evtimer_add(control->tell_timer, &soon);
+    }
+}
+
+void tell_stop(struct control *control)
+{
+    while (!TAILQ_EMPTY(&control->told))
+        drop_first(control);
+    event_free(control->tell_timer);
+}
