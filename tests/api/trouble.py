@@ -61,8 +61,8 @@ def _collision():
         kube.apply(names.cluster("a", where))
         waits = lambda o: {w["message"] for w in (o.get("status") or {}).get("waitingFor", [])
                            if w["reason"] == "NameCollision"}
-        kube.wait("PostgresCluster", where, "a", lambda o: any("'a-rw'" in w for w in waits(o)) and
-                  any("'a-config'" in w for w in waits(o)), 30, "both collisions in waitingFor")
+        kube.wait("PostgresCluster", where, "a", lambda o: any("/a-rw'" in w for w in waits(o)) and
+                  any("/a-config'" in w for w in waits(o)), 30, "both collisions in waitingFor")
         told(where, "")
         equal(deploy.plain(kube.get("Service", where, "a-rw")), before, "the foreign Service")
         equal(kube.get("ConfigMap", where, "a-config")["data"], {"mine": "yes"}, "their ConfigMap")
