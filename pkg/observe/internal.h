@@ -65,7 +65,7 @@ enum {
     POD_CREATED,
     POD_REPORT
 };
-enum { FIELDS_MAX = 16, MESSAGE_MAX = 400 };
+enum { FIELDS_MAX = 16, MESSAGE_MAX = 400, WONDER_PATIENCE_MS = 3000 };
 
 struct record {
     struct record *next_by_name; /* in its bucket */
@@ -126,6 +126,7 @@ struct observe {
     bool synced;
     struct question *question; /* the one under way */
     struct event *ask_timer;
+    int patience_ms;  /* how long something may be in trouble before it is asked about */
     char *class_name; /* the StorageClass asked for last, and what it was then */
     bool class_missing, class_delays;
     int64_t class_asked_ms;

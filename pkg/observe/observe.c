@@ -82,6 +82,7 @@ struct observe *observe_new(const struct observe_options *options)
 {
     struct observe *observe = xcalloc(1, sizeof *observe);
     observe->options = *options;
+    observe->patience_ms = WONDER_PATIENCE_MS;
     size_t places = options->namespace_count ? options->namespace_count : 1;
     observe->feed_count = places * (SEEN_KINDS + 1);
     observe->feeds = xcalloc(observe->feed_count, sizeof *observe->feeds);

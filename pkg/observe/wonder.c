@@ -12,7 +12,6 @@
 #include "base/clock.h"
 
 enum {
-    PATIENCE_MS = 3000,
     FIRST_PAUSE_MS = 5000,
     LONGEST_PAUSE_MS = 600000,
     CLASS_KEPT_MS = 5000 /* volumes of one class are asked about in a row */
@@ -74,7 +73,8 @@ void wonder_free(struct observe *observe)
     free(observe->class_name);
 }
 
-static struct answer *answer_for(struct cluster *cluster, const struct record *record)
+static struct answer *answer_for(const struct observe *observe, struct cluster *cluster,
+                                 const struct record *record)
 {
     for (struct answer *a = cluster->answers; a; a = a->next)
         if (a->kind == record->kind && strcmp(a->name, record->text) == 0)
@@ -82,7 +82,7 @@ static struct answer *answer_for(struct cluster *cluster, const struct record *r
     struct answer *answer = xcalloc(1, sizeof *answer + strlen(record->text) + 1);
     strcpy(answer->name, record->text);
     answer->kind = record->kind;
-    answer->ask_at_ms = clock_boot_ms() + PATIENCE_MS;
+    answer->ask_at_ms = clock_boot_ms() + observe->patience_ms;
     answer->next = cluster->answers;
     cluster->answers = answer;
     return answer;
@@ -310,7 +310,7 @@ void observe_wonder(struct observe *observe, const char *namespace, const char *
         return;
     for (struct record *r = cluster->uid ? cluster->records : NULL; r; r = r->next)
         if (puzzling(observe, r))
-            answer_for(cluster, r)->wanted = true;
+            answer_for(observe, cluster, r)->wanted = true;
     drop_unwanted(cluster);
     if (cluster->answers && observe->options.kube)
         ask_next(observe);
