@@ -121,8 +121,6 @@ static void serve_start(evutil_socket_t fd, short what, void *arg)
     (void)what, (void)arg;
     static const char answer[] = "R\0\0\0\x08\0\0\0\0Z\0\0\0\x05I";
     int wire = accept(fd, NULL, NULL);
-    char start[512];
-    assert_true(read(wire, start, sizeof start) > 0);
     assert_int_equal(write(wire, answer, sizeof answer - 1), (ssize_t)sizeof answer - 1);
 }
 
