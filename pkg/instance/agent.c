@@ -178,15 +178,14 @@ static void stop_server(struct agent *agent)
     job_restart(agent);
 }
 
-/* The order of a shutdown: postgres first, then the last words. */
+/* The order of a shutdown: postgres first, then the last words. They are worth a moment, not more:
+ * a cluster that is being deleted has lost the rights to write them. */
 static void say_farewell(struct agent *agent)
 {
-    if (!agent->farewell) {
-        agent->farewell = true;
+    if (agent->farewell_deadline_ms == 0)
         agent->farewell_deadline_ms = clock_boot_ms() + FAREWELL_MS;
-        agent_wake_in(agent, FAREWELL_MS);
-    }
-    bool told = (agent->reporter == NULL || reporter_settled(agent->reporter)) &&
+    bool told = (agent->reporter == NULL || reporter_settled(agent->reporter) ||
+                 reporter_refused(agent->reporter)) &&
                 (agent->slice == NULL || slice_settled(agent->slice));
     agent->farewell_done = told || clock_boot_ms() >= agent->farewell_deadline_ms;
     if (agent->farewell_done)
@@ -275,6 +274,26 @@ static void note_decision(struct agent *agent, const struct decision *decision)
     snprintf(agent->last_message, sizeof agent->last_message, "%s", decision->message);
 }
 
+static void wake_at(struct agent *agent, int64_t at_ms)
+{
+    int64_t now = clock_boot_ms();
+    if (at_ms > now)
+        agent_wake_in(agent, at_ms - now);
+}
+
+/* One timer serves all deadlines: those behind the one that fired are set again. */
+static void keep_deadlines(struct agent *agent)
+{
+    const struct trouble *troubles[] = {&agent->volume_trouble, &agent->start_trouble,
+                                        &agent->clone_trouble, &agent->roles_trouble,
+                                        &agent->stream_trouble};
+    for (size_t i = 0; i < sizeof troubles / sizeof troubles[0]; i++)
+        wake_at(agent, troubles[i]->until_ms);
+    wake_at(agent, agent->began_ms + agent->options.api_wait_ms);
+    wake_at(agent, agent->farewell_deadline_ms);
+    wake_at(agent, agent->config.deadline_ms);
+}
+
 static void on_step(evutil_socket_t fd, short what, void *arg)
 {
     (void)fd, (void)what;
@@ -290,6 +309,7 @@ static void on_step(evutil_socket_t fd, short what, void *arg)
     }
     tend_running(agent);
     tend_report(agent, &decision);
+    keep_deadlines(agent);
     if (more)
         agent_kick(agent);
 }
@@ -358,7 +378,6 @@ static void open_parts(struct agent *agent)
         mounts.namespace = agent->namespace;
     agent->settings = settings_new(agent->loop, &mounts, &settings);
     add_signals(agent);
-    agent_wake_in(agent, options->api_wait_ms);
 }
 
 static void agent_free(struct agent *agent)

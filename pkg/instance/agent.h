@@ -96,7 +96,7 @@ struct agent {
     struct configuration config;
     struct trouble start_trouble, clone_trouble, volume_trouble, roles_trouble, stream_trouble;
     enum volume_role running; /* as postgres was started, or promoted */
-    bool stopping, farewell, farewell_done;
+    bool stopping, farewell_done;
     int64_t began_ms, up_since_ms, farewell_deadline_ms;
     bool gave_memory;     /* what only the start needed */
     char last_fatal[512]; /* of any process of postgres */

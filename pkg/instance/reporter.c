@@ -21,7 +21,7 @@ struct reporter {
     char *wanted, *sent, *written; /* canonical bodies; NULL before the first */
     int tokens, pause_ms;
     int64_t refilled_ms;
-    bool failing;
+    bool failing, refused;
 };
 
 cJSON *reporter_body(struct arena *arena, const char *report, const char *role, const char *pod_uid)
@@ -56,6 +56,7 @@ static void on_written(void *arg, const cJSON *body, const struct error *err)
     (void)body;
     struct reporter *reporter = arg;
     reporter->call = NULL;
+    reporter->refused = err->class == ERR_FORBIDDEN || err->class == ERR_NOT_FOUND;
     if (err->class == 0) {
         reporter->pause_ms = 0;
         reporter->failing = false;
@@ -72,6 +73,8 @@ static void on_written(void *arg, const cJSON *body, const struct error *err)
     if (reporter->pause_ms > LONGEST_PAUSE_MS)
         reporter->pause_ms = LONGEST_PAUSE_MS;
     timer_arm(reporter->timer, reporter->pause_ms);
+    if (reporter->refused)
+        reporter->settled(reporter->arg);
 }
 
 /* Milliseconds until one may be sent; 0: now. */
@@ -169,4 +172,9 @@ void reporter_set(struct reporter *reporter, const char *report, const char *rol
 bool reporter_settled(const struct reporter *reporter)
 {
     return reporter->wanted == NULL || same(reporter->wanted, reporter->written);
+}
+
+bool reporter_refused(const struct reporter *reporter)
+{
+    return reporter->refused;
 }

@@ -13,7 +13,7 @@ struct reporter_options {
 
 struct reporter;
 
-/* `settled` is called when the last report was written. Strings are copied. */
+/* `settled` is called when the last report was written, or refused for good. Strings are copied. */
 struct reporter *reporter_new(struct event_base *loop, struct kube *kube,
                               const struct reporter_options *options, void (*settled)(void *arg),
                               void *arg);
@@ -21,6 +21,8 @@ void reporter_free(struct reporter *reporter);
 /* role "" leaves the label alone. */
 void reporter_set(struct reporter *reporter, const char *report, const char *role);
 bool reporter_settled(const struct reporter *reporter);
+/* The last attempt was refused for good: no right to write, or no such pod any more. */
+bool reporter_refused(const struct reporter *reporter);
 
 /* Pure, for tests. */
 cJSON *reporter_body(struct arena *arena, const char *report, const char *role,

@@ -300,3 +300,14 @@ def no_config():
         agent.ready(30)
         equal(json.loads(rig.config_texts()[0]["cluster.json"])["configHash"],
               agent.report()["configHash"], "configuration hash")
+
+
+@test("an agent that lost its rights with its cluster still ends within moments")
+def rights_gone():
+    for code, reason in ((403, "forbidden"), (503, "unavailable")):
+        with Rig() as rig:
+            agent = rig.primary()
+            agent.reports(bootstrapped=True)
+            rig.server.faults.add({"do": "status", "code": code, "verb": "write", "times": 0})
+            agent.stop(8)
+            check(agent.logged("postgres is down"), "postgres was stopped (%s)", reason)
