@@ -79,8 +79,9 @@ static struct answer *answer_for(const struct observe *observe, struct cluster *
     for (struct answer *a = cluster->answers; a; a = a->next)
         if (a->kind == record->kind && strcmp(a->name, record->text) == 0)
             return a;
-    struct answer *answer = xcalloc(1, sizeof *answer + strlen(record->text) + 1);
-    strcpy(answer->name, record->text);
+    size_t name_bytes = strlen(record->text) + 1;
+    struct answer *answer = xcalloc(1, sizeof *answer + name_bytes);
+    memcpy(answer->name, record->text, name_bytes);
     answer->kind = record->kind;
     answer->ask_at_ms = clock_boot_ms() + observe->patience_ms;
     answer->next = cluster->answers;
