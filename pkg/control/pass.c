@@ -1,6 +1,6 @@
 /*
- * One pass over one cluster: observe → model → desired → plan → apply → status. Nothing here
- * decides anything about PostgreSQL; it only conducts.
+ * One pass over one cluster: observe, model, desired, plan, apply, status. Nothing here decides
+ * anything about PostgreSQL; it only conducts.
  */
 #include "control/internal.h"
 

@@ -287,8 +287,8 @@ static struct record *record_for(struct observe *observe, int kind, const cJSON 
     }
     if (label == NULL)
         return NULL;
-    return record ? record
-                  : add_record(observe, cache_cluster(observe, namespace, label, true), kind, name);
+    struct cluster *cluster = cache_cluster(observe, namespace, label, true);
+    return record || cluster == NULL ? record : add_record(observe, cluster, kind, name);
 }
 
 static uint8_t epoch_of(const struct observe *observe, int kind, const char *namespace)
