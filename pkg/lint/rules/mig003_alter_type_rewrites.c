@@ -72,8 +72,10 @@ static bool is_free(const struct type *from, const struct type *to)
         return to->first < 0 ||
                (from->first >= 0 && to->first >= from->first &&
                 (to->second < 0 ? 0 : to->second) == (from->second < 0 ? 0 : from->second));
-    if (strcmp(to->name, "bpchar") == 0)
+    if (strcmp(to->name, "bpchar") == 0 || strcmp(to->name, "bit") == 0)
         return from->first == to->first;
+    if (strcmp(to->name, "interval") == 0)
+        return to->first < 0;
     return grows(from->first, to->first);
 }
 
@@ -94,7 +96,7 @@ static void check(struct lint_pass *pass, const AlterTableStmt *alter, const Alt
         return;
     const ColumnDef *column = (const ColumnDef *)command->def;
     const char *live = lint_live_type(pass, alter->relation, command->name);
-    if (live && column->raw_default == NULL) {
+    if (live && column->raw_default == NULL && column->collClause == NULL) {
         struct type from = read_type(live), to = new_type(column->typeName);
         if (is_free(&from, &to))
             return;
