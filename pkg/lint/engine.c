@@ -6,6 +6,9 @@
 #include <string.h>
 #include <strings.h>
 
+/* An arena per statement would cost as much as its rules do. */
+enum { ARENA_KEPT_BYTES = 64 * 1024 };
+
 static const struct lint_rule *directive_rule, *skipped_rule;
 
 const char *lint_level_name(enum lint_level level)
@@ -191,6 +194,8 @@ static void end_statement(struct lint_pass *pass)
         hand_over(pass->lint, &finding);
     }
     pass->found_count = 0;
+    if (pass->arena == NULL || arena_used_bytes(pass->arena) < ARENA_KEPT_BYTES)
+        return;
     arena_free(pass->arena);
     pass->arena = NULL;
 }
@@ -295,7 +300,7 @@ static void check_effects(struct lint_pass *pass, const Node *statement)
 static void check(struct lint_pass *pass, const Node *statement)
 {
     const struct lint *lint = pass->lint;
-    pass->lengthy_found = false;
+    pass->lengthy_found = pass->effect_known = false;
     flow_before(pass, statement);
     for (size_t i = 0; i < lint->rule_count; i++)
         if (lint->enabled[i] && lint->options.pg_version >= lint->rules[i]->since &&
@@ -411,19 +416,31 @@ static void take_item(struct lint_pass *pass)
     end_statement(pass);
 }
 
+/* The first fault of a file is told; later ones only keep their statements from being parsed. */
+static void check_encoding(struct lint_pass *pass, size_t from)
+{
+    if (pass->encoding_fault != SIZE_MAX)
+        return;
+    size_t fault = encoding_fault(pass->input->text + from, pass->split.at - from);
+    if (fault == SIZE_MAX)
+        return;
+    pass->encoding_fault = from + fault;
+    tell_encoding(pass, from + fault);
+}
+
 void lint_file(struct lint *lint, const struct lint_input *input)
 {
     struct lint_pass pass = {.lint = lint, .input = input, .schema = "public"};
     lint->counts.files++;
     pass.item.line = 1;
-    pass.encoding_fault = encoding_fault(input->text, input->length);
-    if (pass.encoding_fault != SIZE_MAX)
-        tell_encoding(&pass, pass.encoding_fault);
+    pass.encoding_fault = SIZE_MAX;
     split_start(&pass.split, input->text, input->length);
     flow_begin_file(&pass);
     size_t told = 0;
     do {
+        size_t from = pass.split.at;
         pass.item = split_next(&pass.split);
+        check_encoding(&pass, from);
         take_item(&pass);
         if (input->passed && pass.item.line_start - told >= 1 << 20) {
             told = pass.item.line_start;
@@ -431,4 +448,5 @@ void lint_file(struct lint *lint, const struct lint_input *input)
         }
     } while (pass.item.kind != SPLIT_END);
     free(pass.found);
+    arena_free(pass.arena);
 }

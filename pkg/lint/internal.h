@@ -72,6 +72,8 @@ struct lint_pass {
     struct found *found;
     size_t found_count, found_capacity;
     bool lengthy_found;
+    bool effect_known; /* asked for by several rules, found once */
+    struct lint_effect effect;
     size_t encoding_fault; /* offset of the first bytes that are no UTF-8; SIZE_MAX: none */
 };
 

@@ -93,7 +93,7 @@ static void drop(struct lint_pass *pass, struct lint_effect *effect, const DropS
         }
 }
 
-struct lint_effect lint_effect_of(struct lint_pass *pass, const Node *statement)
+static struct lint_effect find_effect(struct lint_pass *pass, const Node *statement)
 {
     struct lint_effect effect = {0};
     switch (nodeTag(statement)) {
@@ -152,6 +152,15 @@ struct lint_effect lint_effect_of(struct lint_pass *pass, const Node *statement)
     default:
         break;
     }
-    effect.slow |= pass->lengthy_found;
+    return effect;
+}
+
+struct lint_effect lint_effect_of(struct lint_pass *pass, const Node *statement)
+{
+    if (!pass->effect_known)
+        pass->effect = find_effect(pass, statement);
+    pass->effect_known = true;
+    struct lint_effect effect = pass->effect;
+    effect.slow |= pass->lengthy_found; /* by rules with smaller ids */
     return effect;
 }

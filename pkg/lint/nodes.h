@@ -20,6 +20,7 @@
 #undef vsnprintf
 #undef sprintf
 #undef vsprintf
+#undef qsort
 #undef strerror
 #undef strerror_r
 #undef DEBUG

@@ -1,6 +1,6 @@
 /*
- * The whole linter and every report over any bytes. Beyond not crashing: places lie inside the file,
- * and a finding has a rule or is about what cannot be read.
+ * The whole linter and every report over any bytes. Beyond not crashing: places lie inside the
+ * file, and a finding has a rule or is about what cannot be read.
  */
 #include <stdint.h>
 #include <stdlib.h>

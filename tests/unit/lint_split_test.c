@@ -73,7 +73,8 @@ static void meta_commands_and_data_are_told_apart(void **state)
                         "S:COPY a FROM stdin|D:1;'\n|S:b|");
     assert_string_equal(pieces("copy a (b) from STDIN WITH (x);\n\\.\r\nb"),
                         "S:copy a (b) from STDIN WITH (x)|D:|S:b|");
-    assert_string_equal(pieces("\\copy a from stdin\n1'\n\\.\nb"), "M:\\copy a from stdin|D:1'\n|S:b|");
+    assert_string_equal(pieces("\\copy a from stdin\n1'\n\\.\nb"),
+                        "M:\\copy a from stdin|D:1'\n|S:b|");
     assert_string_equal(pieces("COPY a FROM 'stdin'; b"), "S:COPY a FROM 'stdin'|S:b|");
 }
 
@@ -109,7 +110,7 @@ static void psql_variables_are_seen_and_casts_are_not(void **state)
     static const struct {
         const char *text;
         bool has;
-    } cases[] = {{"a = :b", true},   {"a = :'b'", true}, {"a::int", false},
+    } cases[] = {{"a = :b", true},  {"a = :'b'", true}, {"a::int", false},
                  {"a[1:2]", false}, {"':b'", false},    {"a := 1", false}};
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct split split;
