@@ -106,7 +106,7 @@ static void let_go(void *arg, size_t offset)
 }
 
 static void lint_mapped(struct lint_walk *walk, const char *path, int fd, size_t size,
-                        struct lint_input *input)
+                        const struct lint_input *input)
 {
     char *data = mmap(NULL, size, PROT_READ, MAP_PRIVATE, fd, 0);
     if (data == MAP_FAILED) {
@@ -114,11 +114,12 @@ static void lint_mapped(struct lint_walk *walk, const char *path, int fd, size_t
         return;
     }
     struct mapping mapping = {data, 0};
-    input->text = data;
-    input->length = size;
-    input->passed = let_go;
-    input->arg = &mapping;
-    lint_file(walk->lint, input);
+    struct lint_input mapped = *input;
+    mapped.text = data;
+    mapped.length = size;
+    mapped.passed = let_go;
+    mapped.arg = &mapping;
+    lint_file(walk->lint, &mapped);
     munmap(data, size);
 }
 
