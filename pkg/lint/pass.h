@@ -52,7 +52,7 @@ int lint_line(const struct lint_pass *pass);
 enum lint_kind {
     KIND_RELATION = 'r',   /* table, view, index created in this run: schema.name */
     KIND_NOT_VALID = 'n',  /* constraint added NOT VALID: schema.table.name -> its column, if a
-                              CHECK (column IS NOT NULL), else "" */
+                              CHECK (column IS NOT NULL); "" for others; NULL if no CHECK */
     KIND_NOT_NULL = 'p',   /* column that a validated CHECK proves: schema.table.column */
     KIND_ENUM_VALUE = 'e', /* value added: the value */
     KIND_CHECK = 'c',      /* table with a validated CHECK: schema.table */

@@ -53,8 +53,10 @@ static void added_constraint(struct lint_pass *pass, const RangeVar *table,
     const char *name = constraint->conname;
     if (name == NULL && column)
         name = arena_printf(lint_arena(pass), "%s_%s_check", table->relname, column);
+    const char *proves = column ? column : "";
     if (name)
-        lint_remember(pass, KIND_NOT_VALID, member_key(pass, table, name), column ? column : "");
+        lint_remember(pass, KIND_NOT_VALID, member_key(pass, table, name),
+                      constraint->contype == CONSTR_CHECK ? proves : NULL);
 }
 
 static void altered(struct lint_pass *pass, const AlterTableStmt *alter)
@@ -66,8 +68,10 @@ static void altered(struct lint_pass *pass, const AlterTableStmt *alter)
         if (command->subtype == AT_ValidateConstraint) {
             const char *key = member_key(pass, alter->relation, command->name);
             const struct lint_memory_entry *entry = lint_recall(pass, KIND_NOT_VALID, key);
-            lint_remember(pass, KIND_CHECK, lint_key(pass, alter->relation), NULL);
-            if (entry && entry->value[0])
+            if (entry == NULL || entry->value)
+                lint_remember(pass, KIND_CHECK, lint_key(pass, alter->relation), NULL);
+            entry = lint_recall(pass, KIND_NOT_VALID, key); /* remembering moves entries */
+            if (entry && entry->value && entry->value[0])
                 lint_remember(pass, KIND_NOT_NULL, member_key(pass, alter->relation, entry->value),
                               NULL);
             lint_forget(pass, KIND_NOT_VALID, key);
