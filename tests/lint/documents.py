@@ -23,8 +23,9 @@ def table():
         for which in ("flagged", "safe"):
             lock, effect = proof.SEEN[rule["id"], which]
             refused = re.fullmatch("[0-9A-Z]{5}", effect)
+            rest = "reads and writes pass" if lock == proof.SUE else "an instant"
             cells += [lock.lower() if lock == proof.NONE else lock,
-                      "refused: %s" % effect if refused else effect or "an instant"]
+                      "refused: %s" % effect if refused else effect or rest]
         rows.append("| %s | %s | %s |" % (rule["id"], name, " | ".join(cells)))
     return "\n".join(rows) + "\n"
 
