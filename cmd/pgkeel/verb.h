@@ -35,4 +35,4 @@ bool verb_parse(const struct verb *verb, int argc, char **argv, const char **val
 /* The manual of all verbs on stdout, as Markdown or as a man page (troff). */
 void verb_manual(const struct verb *const *verbs, int count, bool man);
 
-extern const struct verb verb_controller, verb_instance, verb_install, verb_render;
+extern const struct verb verb_controller, verb_instance, verb_install, verb_lint, verb_render;

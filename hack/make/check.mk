@@ -25,6 +25,6 @@ FUZZ_BIN := $(FUZZ_SRC:tests/fuzz/%.c=$(BUILD)/fuzz/%)
 $(FUZZ_BIN): $(BUILD)/fuzz/%: tests/fuzz/%.c $(PURE_SRC) $(IO_SRC)
 	@mkdir -p $(@D)
 	$(Q)clang $(filter-out -MMD -MP,$(CFLAGS_COMMON)) -Wno-error -O1 -g -fsanitize=fuzzer,address,undefined \
-	    $(PG_INCLUDE) -o $@ $< $(PURE_SRC) $(IO_SRC) $(IO_LIBS) $(PURE_LIBS)
+	    $(PG_INCLUDE) $(PGQUERY_INCLUDE) -o $@ $< $(PURE_SRC) $(IO_SRC) $(IO_LIBS) $(PURE_LIBS)
 fuzz: $(FUZZ_BIN) ## libFuzzer over every parser, FUZZ_SECONDS each
 	@hack/run-fuzz fuzz $(BUILD)/fuzz $(FUZZ_SECONDS)

@@ -8,9 +8,13 @@ $(DEPS_MK): hack/deps $(wildcard hack/deps.d/*)
 	@prefix=$$(hack/deps) && { echo "DEPS_PREFIX := $$prefix"; cat "$$prefix/deps.mk"; } > $@.tmp
 	@mv $@.tmp $@
 
-ifneq ($(filter-out clean help prerequisites image test demo demo-down test-unit test-fuzz unit-bins check check-layers fuzz,$(or $(MAKECMDGOALS),all)),)
+ifneq ($(filter-out clean help prerequisites image test demo demo-down check check-layers,$(or $(MAKECMDGOALS),all)),)
 include $(DEPS_MK)
 endif
+
+# The linter sees PostgreSQL's parse nodes; nothing else does.
+PGQUERY_INCLUDE = -isystem $(DEPS_PREFIX)/include -isystem $(DEPS_PREFIX)/include/pg_query/postgres
+$(BUILD)/release/pkg/lint/%.o: RELEASE_CFLAGS += $(PGQUERY_INCLUDE)
 
 RELEASE_CFLAGS := $(CFLAGS_COMMON) -Os -g1 -ffunction-sections -fdata-sections -fno-plt \
     -fstack-protector-strong -D_FORTIFY_SOURCE=2

@@ -9,10 +9,13 @@ UNIT_PURE := $(foreach r,$(PURE_ROOMS),$(filter tests/unit/$(r)_%,$(UNIT_SRC)))
 UNIT_IO := $(filter-out $(UNIT_PURE),$(UNIT_SRC))
 UNIT_PURE_BIN := $(UNIT_PURE:tests/unit/%.c=$(BUILD)/unit/bin/%)
 UNIT_IO_BIN := $(UNIT_IO:tests/unit/%.c=$(BUILD)/unit/bin/%)
-PURE_LIBS := -lcjson -lyaml -lcrypto -lm
+# libpg_query, which no distribution has with its parse trees, comes from the same prefix as the
+# release's.
+PURE_LIBS = -lcjson -lyaml -lcrypto $(DEPS_LIB_PGQUERY) -lm
 IO_LIBS := -lcurl -lpq -levent -levent_openssl -lssl -lcrypto -lnghttp2
 PG_INCLUDE := -I$(shell pg_config --includedir 2>/dev/null || echo /usr/include/postgresql)
 
+$(BUILD)/unit/pkg/lint/%.o: UNIT_CFLAGS += $(PGQUERY_INCLUDE)
 $(BUILD)/unit/%.o: %.c
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(UNIT_CFLAGS) $(PG_INCLUDE) -c $< -o $@

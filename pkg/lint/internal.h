@@ -1,0 +1,110 @@
+/* The engine's own state. */
+#pragma once
+
+#include "base/buffer.h"
+#include "lint/pass.h"
+#include "lint/split.h"
+
+enum { LINT_RULES_MAX = 64, LINT_IGNORES_MAX = 64 };
+
+struct lint_memory; /* memory.c */
+struct lint_memory *memory_new(void);
+void memory_free(struct lint_memory *memory);
+void memory_put(struct lint_memory *memory, int kind, const char *key, const char *value,
+                int transaction, int line);
+void memory_drop(struct lint_memory *memory, int kind, const char *key);
+const struct lint_memory_entry *memory_get(const struct lint_memory *memory, int kind,
+                                           const char *key);
+/* Was anything of the kind ever put? */
+bool memory_has(const struct lint_memory *memory, int kind);
+/* What was put since the transaction began never happened. */
+void memory_rollback(struct lint_memory *memory, int transaction);
+
+struct ignore { /* one rule of a directive */
+    const struct lint_rule *rule;
+    size_t offset;
+    bool used;
+};
+
+struct found { /* a finding of the statement at hand */
+    const struct lint_rule *rule;
+    size_t offset;
+    const char *message;
+};
+
+/* How the file's statements reach the server, and where in it we are. */
+struct flow {
+    enum lint_transaction mode;
+    bool down;            /* in a section that goes back */
+    bool open;            /* after BEGIN */
+    int id;               /* of the current transaction */
+    size_t in_section;    /* statements since the file or section began */
+    bool timeout;         /* SET lock_timeout */
+    int timeout_local_id; /* SET LOCAL lock_timeout in this transaction */
+    bool timeout_told;
+    int exclusive_id; /* the transaction that holds ACCESS EXCLUSIVE ... */
+    int exclusive_line;
+    char exclusive[160]; /* ... on this table: schema.name */
+};
+
+struct lint {
+    struct lint_options options;
+    bool enabled[LINT_RULES_MAX];
+    const struct lint_rule *const *rules;
+    size_t rule_count;
+    struct lint_counts counts;
+    struct lint_memory *memory;
+    struct buffer statement; /* NUL-terminated copy for the parser */
+    int next_transaction;
+};
+
+struct lint_pass {
+    struct lint *lint;
+    const struct lint_input *input;
+    struct split split;
+    struct split_item item;
+    struct flow flow;
+    const struct lint_rule *rule; /* the one that is asking */
+    struct arena *arena;          /* of the statement; made when first needed */
+    char schema[64];              /* first of the search path */
+    struct ignore ignores[LINT_IGNORES_MAX];
+    size_t ignore_count;
+    struct found *found;
+    size_t found_count, found_capacity;
+    bool lengthy_found;
+    bool effect_known; /* asked for by several rules, found once */
+    struct lint_effect effect;
+    size_t encoding_fault; /* offset of the first bytes that are no UTF-8; SIZE_MAX: none */
+};
+
+/* Reports at an offset of the file, with directives applied. */
+void pass_report(struct lint_pass *pass, const struct lint_rule *rule, size_t offset,
+                 const char *message);
+void pass_trouble(struct lint_pass *pass, size_t offset, const char *message);
+bool pass_enabled(const struct lint_pass *pass, const struct lint_rule *rule);
+/* Tells of ignores that ignored nothing, and forgets them all. */
+void directives_end(struct lint_pass *pass, bool statement_seen);
+/* A comment between statements: directive, or marker of a tool. */
+void directives_comment(struct lint_pass *pass, const struct split_item *item);
+
+/* flow.c */
+void flow_begin_file(struct lint_pass *pass);
+void flow_comment(struct lint_pass *pass, const char *text, size_t length);
+void flow_before(struct lint_pass *pass, const Node *statement);
+void flow_after(struct lint_pass *pass, const Node *statement);
+/* Is it a marker that begins another section or change set? */
+bool flow_is_boundary(const char *text, size_t length);
+
+/* track.c: what the statement creates, drops, renames. */
+void track(struct lint_pass *pass, const Node *statement);
+
+/* parse.c. The tree lives until parse_end(). Errors: *ret_offset is where the server points. */
+struct parsed {
+    const List *statements; /* RawStmt */
+    void *context;
+};
+int parse_begin(const char *text, struct parsed *ret_parsed, size_t *ret_offset, struct error *err);
+void parse_end(struct parsed *parsed);
+
+/* stats.c */
+struct lint_stats;

@@ -1,0 +1,50 @@
+/* A column of type char(n) (style) */
+#include "lint/rules/rules.h"
+
+#include <string.h>
+
+static bool is_bad(const ColumnDef *column)
+{
+    return strcmp(lint_type(column->typeName), "bpchar") == 0;
+}
+
+static void look(struct lint_pass *pass, const Node *element)
+{
+    if (element == NULL || !IsA(element, ColumnDef))
+        return;
+    const ColumnDef *column = (const ColumnDef *)element;
+    if (column->typeName && is_bad(column))
+        lint_report(
+            pass, column->typeName->location,
+            "column '%s' is char(n), padded with blanks: text takes less and surprises less",
+            column->colname);
+}
+
+static void check(struct lint_pass *pass, const Node *statement)
+{
+    if (IsA(statement, CreateStmt)) {
+        const CreateStmt *create = (const CreateStmt *)statement;
+        for (int i = 0; i < list_count(create->tableElts); i++)
+            look(pass, LIST_AT(Node, create->tableElts, i));
+    } else if (IsA(statement, AlterTableStmt)) {
+        const AlterTableStmt *alter = (const AlterTableStmt *)statement;
+        for (int i = 0; i < list_count(alter->cmds); i++)
+            if (LIST_AT(AlterTableCmd, alter->cmds, i)->subtype == AT_AddColumn)
+                look(pass, LIST_AT(AlterTableCmd, alter->cmds, i)->def);
+    }
+}
+
+const struct lint_rule rule_mig041 = {
+    .id = "MIG041",
+    .name = "char-column",
+    .title = "A column of type char(n) (style)",
+    .level = LINT_WARNING,
+    .blocks = "nothing",
+    .duration = "never",
+    .recipe = "text, with a CHECK on its length where that matters.",
+    .flagged = "CREATE TABLE a (code char(3));",
+    .safe = "CREATE TABLE a (code text CHECK (length(code) = 3));",
+    .off = true,
+    .new_too = true,
+    .statement = check,
+};

@@ -1,0 +1,17 @@
+/* psql's own commands and COPY data, which lint skips */
+#include "lint/rules/rules.h"
+
+/* Found by engine.c, which reads what is no SQL. */
+
+const struct lint_rule rule_mig043 = {
+    .id = "MIG043",
+    .name = "skipped",
+    .title = "psql's own commands and COPY data, which lint skips",
+    .level = LINT_NOTE,
+    .blocks = "unknown",
+    .duration = "unknown",
+    .recipe = "Nothing to do; files that \\i includes are to be given to lint as well.",
+    .flagged = "\\set ON_ERROR_STOP on",
+    .safe = "SELECT 1;",
+    .new_too = true,
+};
