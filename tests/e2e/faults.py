@@ -231,7 +231,7 @@ def _cut_replica():
         cluster = Cluster(where).apply()
         cluster.ready()
         operator_away_from(cluster.node(cluster.replica()))
-        with cluster.ledger() as ledger:
+        with cluster.ledger(cluster.pod(cluster.primary())["status"]["podIP"]) as ledger:
             with testcluster().cut(cluster.node(cluster.replica())):
                 cluster.told("ReplicasStreaming", seconds=90)
                 cluster.told("Ready", seconds=10)

@@ -193,9 +193,10 @@ class Cluster:
         with self.connect(service, **options) as wire:
             return wire.value(sql)
 
-    def ledger(self):
-        """Looks everything up once: it must run on while the API server is away."""
-        host, secret = self.address("rw"), self.secret("app")
+    def ledger(self, host=None):
+        """Looks everything up once: it must run on while the API server is away. From this machine
+        Services are reached through node1: where that is cut off, name the primary's own address."""
+        host, secret = host or self.address("rw"), self.secret("app")
         ca, name = self.secret("server")["ca.crt"], "%s-rw.%s.svc" % (self.name, self.where)
         return Ledger(lambda: Connection(host, "app", secret["password"], APP, ca=ca,
                                          server_name=name, timeout=5))
