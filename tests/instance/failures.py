@@ -276,10 +276,12 @@ def wal_gone():
 @test("a replica's lost slot is made anew by the primary")
 def slot_lost():
     with Rig(2) as rig:
-        rig.settings["more"] = "max_slot_wal_keep_size = 1MB\nmin_wal_size = 32MB\n" \
-                               "max_wal_size = 32MB\n"
+        rig.settings["more"] = "min_wal_size = 32MB\nmax_wal_size = 32MB\n"
         rig.put_config()
         first, second = rig.pair()
+        # Not before: so small a bound would cost the slot while its replica is being cloned.
+        first.sql("alter system set max_slot_wal_keep_size = '1MB'")
+        first.sql("select pg_reload_conf()")
         second.stop()
         for _ in range(4):
             first.sql("create table x as select generate_series(1, 1000); drop table x;"
