@@ -173,6 +173,18 @@ static void a_cluster_object_that_is_gone_is_told_once(void **state)
     assert_int_equal(w->changes, 3);
 }
 
+/* The answer to a status write may be read after the news of the deletion. */
+static void an_own_answer_does_not_bring_a_cluster_back(void **state)
+{
+    struct world *w = *state;
+    cJSON *cluster = cluster_object(w, 1, 1, "", "x");
+    see(w, -1, cluster);
+    clusters_remove(w->observe, cluster);
+    observe_status_written(w->observe, cluster_object(w, 2, 1, "", "y"));
+    assert_null(observe_uid(w->observe, "n", "a"));
+    assert_int_equal(w->observe->cluster_count, 0);
+}
+
 static void many_records_are_found_again(void **state)
 {
     struct world *w = *state;
@@ -202,6 +214,7 @@ int main(void)
         CASE(deletion_is_a_change_and_remembered_from_our_own_delete),
         CASE(a_cluster_object_signals_spec_metadata_and_foreign_status),
         CASE(a_cluster_object_that_is_gone_is_told_once),
+        CASE(an_own_answer_does_not_bring_a_cluster_back),
         CASE(many_records_are_found_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
