@@ -105,3 +105,7 @@ bool lint_option(const List *options, const char *name);
 /* Calls visit(value, arg) for each string constant of a query until it returns true. */
 void lint_each_string(const Node *statement, bool (*visit)(const char *value, void *arg),
                       void *arg);
+
+/* Each column with a type that CREATE TABLE or ADD COLUMN makes. */
+typedef void (*lint_column_visit)(struct lint_pass *pass, const ColumnDef *column);
+void lint_new_columns(struct lint_pass *pass, const Node *statement, lint_column_visit visit);

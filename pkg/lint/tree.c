@@ -257,3 +257,26 @@ bool lint_option(const List *options, const char *name)
     }
     return false;
 }
+
+static void visit_column(struct lint_pass *pass, const Node *element, lint_column_visit visit)
+{
+    if (element == NULL || !IsA(element, ColumnDef))
+        return;
+    const ColumnDef *column = (const ColumnDef *)element;
+    if (column->typeName)
+        visit(pass, column);
+}
+
+void lint_new_columns(struct lint_pass *pass, const Node *statement, lint_column_visit visit)
+{
+    if (IsA(statement, CreateStmt)) {
+        const CreateStmt *create = (const CreateStmt *)statement;
+        for (int i = 0; i < list_count(create->tableElts); i++)
+            visit_column(pass, LIST_AT(Node, create->tableElts, i), visit);
+    } else if (IsA(statement, AlterTableStmt)) {
+        const AlterTableStmt *alter = (const AlterTableStmt *)statement;
+        for (int i = 0; i < list_count(alter->cmds); i++)
+            if (LIST_AT(AlterTableCmd, alter->cmds, i)->subtype == AT_AddColumn)
+                visit_column(pass, LIST_AT(AlterTableCmd, alter->cmds, i)->def, visit);
+    }
+}

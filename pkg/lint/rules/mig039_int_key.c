@@ -15,12 +15,9 @@ static bool is_bad(const ColumnDef *column)
     return false;
 }
 
-static void look(struct lint_pass *pass, const Node *element)
+static void look(struct lint_pass *pass, const ColumnDef *column)
 {
-    if (element == NULL || !IsA(element, ColumnDef))
-        return;
-    const ColumnDef *column = (const ColumnDef *)element;
-    if (column->typeName && is_bad(column))
+    if (is_bad(column))
         lint_report(pass, column->typeName->location,
                     "key '%s' ends at 2147483647 or before; widening it later rewrites the table",
                     column->colname);
@@ -28,16 +25,7 @@ static void look(struct lint_pass *pass, const Node *element)
 
 static void check(struct lint_pass *pass, const Node *statement)
 {
-    if (IsA(statement, CreateStmt)) {
-        const CreateStmt *create = (const CreateStmt *)statement;
-        for (int i = 0; i < list_count(create->tableElts); i++)
-            look(pass, LIST_AT(Node, create->tableElts, i));
-    } else if (IsA(statement, AlterTableStmt)) {
-        const AlterTableStmt *alter = (const AlterTableStmt *)statement;
-        for (int i = 0; i < list_count(alter->cmds); i++)
-            if (LIST_AT(AlterTableCmd, alter->cmds, i)->subtype == AT_AddColumn)
-                look(pass, LIST_AT(AlterTableCmd, alter->cmds, i)->def);
-    }
+    lint_new_columns(pass, statement, look);
 }
 
 const struct lint_rule rule_mig039 = {
