@@ -1,6 +1,4 @@
 # Style, analysers, layers. Each check prints what is wrong and where; the last line counts them.
-C_FILES = $(shell git ls-files 'pkg/*.[ch]' 'cmd/*.[ch]' 'tests/*.[ch]')
-SH_FILES = $(shell git ls-files | xargs grep -lE '^\#!/(usr/)?bin/(env )?(ba)?sh' 2>/dev/null)
 
 .PHONY: check check-layers fuzz test-fuzz
 check: ## style, analysers, layers

@@ -1,7 +1,7 @@
 # Images, the demo, the test levels that need them, benchmarks.
 IMAGE ?= localhost/pgkeel:dev
 
-.PHONY: image demo demo-down test test-golden test-torture test-instance test-api test-e2e bench prerequisites
+.PHONY: image demo demo-down test bench prerequisites
 prerequisites: ## install what building and testing needs (Debian, as root)
 	@hack/prerequisites
 
