@@ -2,8 +2,11 @@
 RELEASE_OBJ := $(patsubst %.c,$(BUILD)/release/%.o,$(PURE_SRC) $(IO_SRC) $(CMD_SRC))
 DEPS_MK := $(BUILD)/deps.mk
 
-# hack/deps is a no-op when its cache is warm; it prints the prefix it built.
-$(DEPS_MK): hack/deps $(wildcard hack/deps.d/*)
+# hack/deps is a no-op when its cache is warm; it prints the prefix it built. The cache may be deleted at
+# any time: a file that speaks of a prefix that is gone is made anew, as if it were not there.
+DEPS_THERE := $(wildcard $(shell sed -n 's/^DEPS_PREFIX := //p' $(DEPS_MK) 2>/dev/null)/deps.mk)
+.PHONY: deps-gone
+$(DEPS_MK): hack/deps $(wildcard hack/deps.d/*) $(if $(DEPS_THERE),,deps-gone)
 	@mkdir -p $(@D)
 	@prefix=$$(hack/deps) && { echo "DEPS_PREFIX := $$prefix"; cat "$$prefix/deps.mk"; } > $@.tmp
 	@mv $@.tmp $@

@@ -27,9 +27,22 @@ starts_quickly() {
     [ "$least" -le "$MAX_START_US" ]
 }
 
+# As after the cache was deleted: make must not link against a folder that is no more.
+notices_that_libraries_are_gone() {
+    local build=$WORK/gone prefix
+    mkdir -p "$build"
+    echo "DEPS_PREFIX := $WORK/no-such-prefix" >"$build/deps.mk"
+    make --no-print-directory BUILD="$build" "$build/deps.mk"
+    prefix=$(sed -n 's/^DEPS_PREFIX := //p' "$build/deps.mk")
+    [ -e "$prefix/deps.mk" ] || { echo "deps.mk still names $prefix"; return 1; }
+    # ... and once it is there, nothing is made again.
+    make --no-print-directory BUILD="$build" --question "$build/deps.mk"
+}
+
 test_static() {
     check "the file names no loader and no shared library" names_no_loader
     check "the file is stripped" is_stripped
     check "the file is at most 10 MiB" is_small
     check "the file starts and exits within 2 ms" starts_quickly
+    check "make notices that the libraries' cache was deleted" notices_that_libraries_are_gone
 }
