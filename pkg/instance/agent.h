@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "instance/bootstrap.h"
+#include "instance/cause.h"
 #include "instance/child.h"
 #include "instance/conf.h"
 #include "instance/instance.h"
@@ -98,9 +99,8 @@ struct agent {
     enum volume_role running; /* as postgres was started, or promoted */
     bool stopping, farewell_done;
     int64_t began_ms, up_since_ms, farewell_deadline_ms;
-    bool gave_memory;     /* what only the start needed */
-    char last_fatal[512]; /* of any process of postgres */
-    int64_t last_fatal_ms;
+    bool gave_memory;        /* what only the start needed */
+    struct cause cause;      /* why postgres is silent, since it last answered or was started */
     char restart_token[128]; /* the last one obeyed */
     /* of the present run as primary */
     bool wrote, bootstrapped;
@@ -171,7 +171,7 @@ void react_settings(void *agent);
 void react_tls(void *agent);
 void react_server(void *agent);
 void react_crashed(void *agent, const char *why, bool was_up);
-void react_fatal(void *agent, const char *text);
+void react_fatal(void *agent, const struct logs_message *message);
 void react_children(void *agent);
 void react_signal(evutil_socket_t signal, short what, void *agent);
 

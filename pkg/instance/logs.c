@@ -191,9 +191,12 @@ static void end_message(struct logs *logs)
         return;
     if (logs->number > 0)
         logs->number++;
-    if (logs->number == 0 && logs->handlers.message != NULL)
-        logs->handlers.message(logs->handlers.arg, logs->severity,
-                               buffer_text(&logs->texts[PART_MESSAGE]));
+    if (logs->number == 0 && logs->handlers.message != NULL) {
+        struct logs_message message = {logs->severity, logs->fields[FIELD_BACKEND],
+                                       logs->fields[FIELD_SQLSTATE],
+                                       buffer_text(&logs->texts[PART_MESSAGE])};
+        logs->handlers.message(logs->handlers.arg, &message);
+    }
     emit(logs);
     clear_texts(logs);
     logs->open = false;

@@ -19,12 +19,16 @@ struct logs;
 
 enum { LOGS_PART_BYTES = 64 * 1024 };
 
+/* A message as PostgreSQL spells it; what the line did not say is "". */
+struct logs_message {
+    const char *severity, *backend, *sqlstate, *text;
+};
+
 struct logs_handlers {
     /* One finished line of JSON, without line break. */
     void (*line)(void *arg, const char *json, size_t length);
-    /* Every message of its own, before it is written: severity as PostgreSQL spells it. May be
-     * NULL. */
-    void (*message)(void *arg, const char *severity, const char *text);
+    /* Every message of its own, before it is written. May be NULL. */
+    void (*message)(void *arg, const struct logs_message *message);
     void *arg;
 };
 

@@ -45,6 +45,7 @@ void react_server(void *arg)
     }
     if (state == SERVER_DOWN) {
         agent->running = ROLE_NONE;
+        agent->cause = (struct cause){0};
         agent->control_known = false;
         agent->standby_signal = volume_is_standby(&agent->volume);
         log_info("postgres is down", NULL);
@@ -69,13 +70,13 @@ void react_crashed(void *arg, const char *why, bool was_up)
         trouble->until_ms = 0; /* a single crash costs no more than its recovery */
 }
 
-void react_fatal(void *arg, const char *text)
+void react_fatal(void *arg, const struct logs_message *message)
 {
     struct agent *agent = arg;
+    const char *text = message->text;
     struct trouble *trouble = &agent->stream_trouble;
     const char *reason = NULL, *remedy = "";
-    snprintf(agent->last_fatal, sizeof agent->last_fatal, "FATAL:  %s", text);
-    agent->last_fatal_ms = clock_boot_ms();
+    cause_note_message(&agent->cause, message, clock_boot_ms());
     if (strstr(text, "has already been removed") != NULL) {
         reason = REASON_WAL_GONE;
         remedy = ": delete this instance's pod and both of its volume claims, it is then cloned "

@@ -12,7 +12,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"
-#include "instance/logs.h"
+#include "instance/cause.h"
 #include "instance/timer.h"
 
 enum { FIRST_LOOK_MS = 10, SLOWEST_LOOK_MS = 250, KILL_AFTER_MS = 5000, SETTLE_MS = 50 };
@@ -124,19 +124,18 @@ static void write_line(void *arg, const char *json, size_t length)
 
 /* Keeps what explains a crash: the FATAL or PANIC; for a configuration that cannot be loaded, the
  * LOG lines before it name the culprit. */
-static void on_message(void *arg, const char *severity, const char *text)
+static void on_message(void *arg, const struct logs_message *message)
 {
     struct stream *stream = arg;
     struct server *server = stream->server;
+    const char *severity = message->severity, *text = message->text;
     bool fatal = strcmp(severity, "FATAL") == 0 || strcmp(severity, "PANIC") == 0;
     if (fatal)
-        server->handlers.fatal(server->handlers.arg, text);
-    if ((server->state != SERVER_STARTING && !fatal) ||
-        strncmp(text, "the database system is", 22) == 0)
-        return;
-    bool explains = fatal || strcmp(severity, "ERROR") == 0 || strncmp(text, "invalid", 7) == 0 ||
-                    strncmp(text, "could not", 9) == 0;
-    if (!explains)
+        server->handlers.fatal(server->handlers.arg, message);
+    bool leads_there = !fatal && server->state == SERVER_STARTING &&
+                       (strcmp(severity, "ERROR") == 0 || strncmp(text, "invalid", 7) == 0 ||
+                        strncmp(text, "could not", 9) == 0);
+    if (!leads_there && !cause_is_told_by(message))
         return;
     size_t used = strlen(server->last_error);
     if (used > sizeof server->last_error / 2)

@@ -8,6 +8,7 @@
 #include <sys/types.h>
 
 #include "instance/child.h"
+#include "instance/logs.h"
 
 enum server_state {
     SERVER_DOWN,
@@ -22,7 +23,7 @@ struct server_handlers {
     /* It ended although nobody asked for it. `why` holds how and its last FATAL or PANIC line. */
     void (*crashed)(void *arg, const char *why, bool was_up);
     /* Any FATAL or PANIC in its log, whichever process wrote it. */
-    void (*fatal)(void *arg, const char *text);
+    void (*fatal)(void *arg, const struct logs_message *message);
     void *arg;
 };
 

@@ -219,6 +219,15 @@ static void tend_memory(struct agent *agent)
     memory_give_back();
 }
 
+static void tend_cause(struct agent *agent)
+{
+    const struct monitor_view *view = monitor_view(agent->monitor);
+    if (view->trouble.class != 0)
+        cause_note_refusal(&agent->cause, view->trouble.text, clock_boot_ms());
+    else if (view->answered_ms > agent->cause.seen_ms)
+        agent->cause = (struct cause){0};
+}
+
 void tend_running(struct agent *agent)
 {
     const struct monitor_view *view = monitor_view(agent->monitor);
@@ -231,6 +240,7 @@ void tend_running(struct agent *agent)
     monitor_start(agent->monitor);
     monitor_set_period(agent->monitor, wanted_period(agent));
     configure_watch(agent);
+    tend_cause(agent);
     tend_memory(agent);
     tend_lease(agent);
     if (view->streaming)
@@ -245,8 +255,7 @@ void tend_running(struct agent *agent)
 
 /* ---- what is told ---- */
 
-/* Up, but nobody gets in. What the server's log says of it is worth more than what a refused client
- * is told. */
+/* Up, but nobody gets in. */
 static const char *silence(const struct agent *agent)
 {
     const struct monitor_view *view = monitor_view(agent->monitor);
@@ -254,7 +263,7 @@ static const char *silence(const struct agent *agent)
     if (server_state(agent->server) != SERVER_UP || view->trouble.class == 0 ||
         now - agent->up_since_ms < SILENCE_MS || now - view->answered_ms < SILENCE_MS)
         return "";
-    return now - agent->last_fatal_ms < SILENCE_MS ? agent->last_fatal : view->trouble.text;
+    return agent->cause.text;
 }
 
 void tend_notice(const struct agent *agent, const char **ret_reason, const char **ret_text)

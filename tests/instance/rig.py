@@ -217,6 +217,11 @@ class Agent:
             return report
         return runner.wait_for(probe, seconds, "report of %s with %s" % (self.name, wanted))
 
+    def reports_during(self, during):
+        """Every report that was written while during() ran."""
+        return [json.loads(obj["metadata"]["annotations"]["pgkeel.dev/report"])
+                for obj in self.rig.history("Pod", self.name + "-0", during)]
+
     # -- its postgres ----------------------------------------------------------------------------
     def sql(self, text, database="postgres"):
         """psql over the Unix socket, as the agent's own user."""

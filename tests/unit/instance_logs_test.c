@@ -16,6 +16,7 @@
 struct seen {
     struct buffer lines; /* each followed by a line break */
     struct buffer messages;
+    struct buffer origins; /* process and sqlstate of each */
     int count;
 };
 
@@ -27,16 +28,18 @@ static void on_line(void *arg, const char *json, size_t length)
     seen->count++;
 }
 
-static void on_message(void *arg, const char *severity, const char *text)
+static void on_message(void *arg, const struct logs_message *message)
 {
     struct seen *seen = arg;
-    buffer_printf(&seen->messages, "%s=%s;", severity, text);
+    buffer_printf(&seen->messages, "%s=%s;", message->severity, message->text);
+    buffer_printf(&seen->origins, "%s/%s;", message->backend, message->sqlstate);
 }
 
 static void free_seen(struct seen *seen)
 {
     buffer_free(&seen->lines);
     buffer_free(&seen->messages);
+    buffer_free(&seen->origins);
 }
 
 /* Feeds the text in pieces of `step` bytes and flushes. */
@@ -88,6 +91,7 @@ static void an_error_and_what_explains_it_are_one_line(void **state)
     assert_string_equal(json_str(tree, "sqlstate", ""), "42P01");
     assert_string_equal(buffer_text(&seen.messages),
                         "ERROR=relation \"x\" does not exist at character 15;");
+    assert_string_equal(buffer_text(&seen.origins), "client backend/42P01;");
     free_seen(&seen);
 }
 
