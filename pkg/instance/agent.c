@@ -210,6 +210,9 @@ static bool perform(struct agent *agent, const struct decision *decision)
     case STEP_DISCARD:
         job_discard(agent);
         return true;
+    case STEP_RETIRE:
+        job_retire(agent);
+        return true;
     case STEP_INITDB:
         job_initdb(agent);
         return true;
@@ -291,6 +294,8 @@ static void keep_deadlines(struct agent *agent)
         wake_at(agent, troubles[i]->until_ms);
     wake_at(agent, agent->began_ms + agent->options.api_wait_ms);
     wake_at(agent, agent->farewell_deadline_ms);
+    if (agent->wal_gone_since_ms != 0)
+        wake_at(agent, agent->wal_gone_since_ms + WAL_GONE_MS);
     wake_at(agent, agent->config.deadline_ms);
 }
 

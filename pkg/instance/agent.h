@@ -26,6 +26,9 @@
 
 struct agent;
 
+/* How long the primary must have been saying that WAL is gone, again and again. */
+enum { WAL_GONE_MS = 3000 };
+
 /* Something that failed and is tried again, with a pause that doubles. */
 struct trouble {
     char reason[64], text[960];
@@ -98,6 +101,7 @@ struct agent {
     struct trouble start_trouble, clone_trouble, volume_trouble, roles_trouble, stream_trouble;
     enum volume_role running; /* as postgres was started, or promoted */
     bool stopping, farewell_done;
+    int64_t wal_gone_since_ms; /* 0: the primary has not said so, or it streams again */
     int64_t began_ms, up_since_ms, farewell_deadline_ms;
     bool gave_memory;        /* what only the start needed */
     struct cause cause;      /* why postgres is silent, since it last answered or was started */
@@ -148,6 +152,7 @@ void job_cancel(struct agent *agent);
 void job_find_binaries(struct agent *agent);
 void job_inspect(struct agent *agent);
 void job_discard(struct agent *agent);
+void job_retire(struct agent *agent);
 void job_initdb(struct agent *agent);
 void job_clone(struct agent *agent);
 void job_read_control(struct agent *agent);

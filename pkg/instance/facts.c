@@ -89,6 +89,8 @@ static void server_facts(struct agent *agent, struct facts *f)
     }
     f->running = f->server == SERVER_DOWN ? ROLE_NONE : agent->running;
     f->in_recovery = view->answered ? view->in_recovery : agent->running == ROLE_REPLICA;
+    f->wal_gone =
+        agent->wal_gone_since_ms != 0 && clock_boot_ms() - agent->wal_gone_since_ms >= WAL_GONE_MS;
     f->restart_due = f->server == SERVER_UP && agent_restart_due(agent);
     f->restart_waits = agent_in_pause(&agent->start_trouble);
     f->clone_waits = agent_in_pause(&agent->clone_trouble);

@@ -154,6 +154,32 @@ void job_discard(struct agent *agent)
     job_task(agent, discard, after_discard);
 }
 
+static int retire(void *arg, struct error *err)
+{
+    return volume_retire(&((struct agent *)arg)->volume, err);
+}
+
+static void after_retire(struct agent *agent, const struct child_result *result)
+{
+    agent->volume_state = VOLUME_UNKNOWN;
+    if (result->err.class == 0)
+        agent->wal_gone_since_ms = 0;
+    else if (!agent->stopping)
+        agent_note_trouble(agent, &agent->start_trouble, REASON_VOLUME_UNREADABLE, result->err.text,
+                           FIRST_PAUSE_MS, LONGEST_PAUSE_MS);
+    job_end(agent);
+}
+
+void job_retire(struct agent *agent)
+{
+    log_warning("the primary has removed WAL that this replica needs: its copy is removed and made "
+                "anew",
+                NULL);
+    agent_forget_trouble(&agent->stream_trouble);
+    job_begin(agent, "retire", "Cloning");
+    job_task(agent, retire, after_retire);
+}
+
 static void after_control(struct agent *agent, const struct child_result *result)
 {
     struct error err = result->err;

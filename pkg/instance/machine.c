@@ -8,6 +8,7 @@ static const char *const step_names[] = {
     [STEP_FIND_BINARIES] = "find-binaries",
     [STEP_INSPECT] = "inspect",
     [STEP_DISCARD] = "discard",
+    [STEP_RETIRE] = "retire",
     [STEP_INITDB] = "initdb",
     [STEP_CLONE] = "clone",
     [STEP_TAKE_LEASE] = "take-lease",
@@ -197,10 +198,34 @@ static struct decision no_role(const struct facts *f)
                 "the lease has no holder, and the operator has not said who may take it");
 }
 
+/* Is this a copy of the primary that can never catch up? The primary refuses WAL as "already
+ * removed" only after it has compared system identifier and timeline, and the copy has no WAL but
+ * what it was sent: nothing is on the volume that the primary has not. A volume that ever was a
+ * primary's (it has an epoch) is never given up, and none is while no primary could be cloned. */
+static bool may_give_up(const struct facts *f)
+{
+    return f->wal_gone && f->lease == LEASE_OTHER && f->slot_ready &&
+           f->record.role == ROLE_REPLICA && f->record.epoch == 0 && f->standby_signal &&
+           f->volume == VOLUME_DATA;
+}
+
+static struct decision give_up(enum step step)
+{
+    return (struct decision){.step = step,
+                             .phase = "Cloning",
+                             .reason = REASON_WAL_GONE,
+                             .message =
+                                 "it was away for longer than the primary keeps WAL for it: its "
+                                 "copy is removed and the primary's data is copied anew"};
+}
+
 static struct decision start(const struct facts *f)
 {
     if (f->volume == VOLUME_EMPTY)
         return fill_volume(f);
+    if (may_give_up(f))
+        return f->restart_waits ? stay("Failed", f->trouble_reason, f->trouble)
+                                : give_up(STEP_RETIRE);
     enum volume_role role = machine_role(f);
     if (role == ROLE_NONE)
         return no_role(f);
@@ -247,6 +272,8 @@ static struct decision tend(const struct facts *f)
         return take_lease(f, "Running");
     if (role == ROLE_PRIMARY && !recorded(f, role) && !f->restart_waits)
         return record(f, role, "Running");
+    if (f->running == ROLE_REPLICA && f->server == SERVER_UP && may_give_up(f))
+        return give_up(STEP_STOP_NOW);
     if (f->restart_due)
         return act(STEP_STOP, "Restarting");
     if (role == ROLE_PRIMARY && f->running == ROLE_REPLICA && f->in_recovery)

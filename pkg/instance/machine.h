@@ -57,6 +57,7 @@ struct facts {
     enum server_state server;
     enum volume_role running;             /* how postgres was started; ROLE_NONE when down */
     bool in_recovery;                     /* what postgres itself says; meaningful when running */
+    bool wal_gone;                        /* the primary keeps saying so, see machine.c */
     bool restart_due;                     /* a restart token that was not obeyed yet */
     bool restart_waits;                   /* back-off after a crash */
     bool clone_waits;                     /* back-off after a failed clone */
@@ -70,6 +71,7 @@ enum step {
     STEP_FIND_BINARIES,
     STEP_INSPECT,
     STEP_DISCARD, /* an unfinished bootstrap */
+    STEP_RETIRE,  /* a standby's data that can never catch up: it becomes unfinished */
     STEP_INITDB,
     STEP_CLONE,
     STEP_TAKE_LEASE,

@@ -9,6 +9,7 @@
 enum {
     CRASH_FIRST_PAUSE_MS = 500,
     CRASH_LONGEST_PAUSE_MS = 30000,
+    STREAM_STEADY_MS = 1500,
     STEADY_MS = 30000, /* a server that ran for this long has not crashed "again" */
 };
 
@@ -79,8 +80,9 @@ void react_fatal(void *arg, const struct logs_message *message)
     cause_note_message(&agent->cause, message, clock_boot_ms());
     if (strstr(text, "has already been removed") != NULL) {
         reason = REASON_WAL_GONE;
-        remedy = ": delete this instance's pod and both of its volume claims, it is then cloned "
-                 "anew";
+        remedy = ": it is cloned anew";
+        if (agent->wal_gone_since_ms == 0 && agent->running == ROLE_REPLICA)
+            agent->wal_gone_since_ms = clock_boot_ms();
     } else if (strstr(text, "system identifier differs") != NULL) {
         reason = REASON_SYSTEM_IDENTIFIER_MISMATCH;
         remedy =
@@ -95,6 +97,8 @@ void react_fatal(void *arg, const struct logs_message *message)
         return;
     snprintf(trouble->reason, sizeof trouble->reason, "%s", reason);
     snprintf(trouble->text, sizeof trouble->text, "%.600s%s", text, remedy);
+    /* The WAL receiver calls itself streaming before the primary has answered it. */
+    trouble->until_ms = clock_boot_ms() + STREAM_STEADY_MS;
     for (char *p = trouble->text; *p; p++)
         if (*p == '\n' || *p == '\t')
             *p = ' ';

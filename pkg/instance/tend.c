@@ -243,8 +243,10 @@ void tend_running(struct agent *agent)
     tend_cause(agent);
     tend_memory(agent);
     tend_lease(agent);
-    if (view->streaming)
+    if (view->streaming && !agent_in_pause(&agent->stream_trouble)) {
         agent_forget_trouble(&agent->stream_trouble);
+        agent->wal_gone_since_ms = 0;
+    }
     if (is_primary(agent) && may_serve_writes(agent) && !agent->stopping)
         tend_roles(agent);
     else if (view->answered && view->in_recovery)

@@ -273,6 +273,23 @@ int volume_record_write(const struct volume *volume, const struct volume_record 
     return write_json(PATH_IN(volume->data_dir, "instance.json"), tree, err);
 }
 
+int volume_retire(const struct volume *volume, struct error *err)
+{
+    enum volume_state state;
+    struct volume_record record;
+    if (volume_inspect(volume, &state, err) < 0 || volume_record_read(volume, &record, err) < 0)
+        return err->class;
+    if (state != VOLUME_DATA || record.role != ROLE_REPLICA || record.epoch != 0 ||
+        !volume_is_standby(volume))
+        return err_set(err, ERR_INTERNAL, "asked to give up '%s', which was not always a standby's",
+                       volume->pgdata);
+    if (volume_begin(volume, err) < 0)
+        return err->class;
+    if (rename(volume->pgdata, volume->pgdata_new) < 0)
+        return err_errno(err, errno, "rename '%s'", volume->pgdata);
+    return file_sync_dir(volume->data_dir, err);
+}
+
 int volume_commit(const struct volume *volume, enum volume_role role, struct error *err)
 {
     struct volume_record record = {.role = role};

@@ -64,6 +64,12 @@ int volume_commit(const struct volume *volume, enum volume_role role, struct err
 /* (task) Removes what an unfinished attempt left. Refuses anything else. */
 int volume_discard(const struct volume *volume, struct error *err);
 
+/* (task) Makes a standby's data an unfinished attempt, which volume_discard() removes: for a copy
+ * of the primary that can never catch up again. Refuses data that is not marked and recorded as a
+ * standby's, or ever was a primary's (it has an epoch). Killed anywhere it has either changed
+ * nothing, or is done. */
+int volume_retire(const struct volume *volume, struct error *err);
+
 bool volume_is_standby(const struct volume *volume);
 /* (task) */
 int volume_make_standby(const struct volume *volume, struct error *err);

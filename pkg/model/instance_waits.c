@@ -35,18 +35,38 @@ static const struct {
     {"Stopping", REASON_STOPPING, "postgres is stopping"},
 };
 
+/* Its volume has an epoch: agents give such a copy up never: it may hold what nobody else has. */
+static bool was_primary(const struct model_instance *instance)
+{
+    return instance->seen->report.epoch > 0;
+}
+
 /* What no retry of the agent's can mend. */
 static bool needs_a_person(const struct model_instance *instance, const char *reason)
 {
     static const char *const reasons[] = {
-        REASON_VOLUME_FOREIGN, REASON_WAL_VOLUME_LOST,  REASON_SYSTEM_IDENTIFIER_MISMATCH,
-        REASON_WAL_GONE,       REASON_NO_POSTGRES,      REASON_VERSION_MISMATCH,
-        REASON_CONFIG_INVALID, REASON_PASSWORD_INVALID,
+        REASON_VOLUME_FOREIGN,   REASON_WAL_VOLUME_LOST,  REASON_SYSTEM_IDENTIFIER_MISMATCH,
+        REASON_NO_POSTGRES,      REASON_VERSION_MISMATCH, REASON_CONFIG_INVALID,
+        REASON_PASSWORD_INVALID,
     };
     for (size_t i = 0; i < sizeof reasons / sizeof *reasons; i++)
         if (same(reason, reasons[i]))
             return true;
-    return instance->primary && same(reason, REASON_DATA_VOLUME_EMPTY);
+    return (instance->primary && same(reason, REASON_DATA_VOLUME_EMPTY)) ||
+           (same(reason, REASON_WAL_GONE) && was_primary(instance));
+}
+
+/* The volumes are what is wrong, and a replica's can be had again. */
+static bool is_mended_by_cloning(const char *reason)
+{
+    static const char *const reasons[] = {
+        REASON_VOLUME_FOREIGN, REASON_WAL_VOLUME_LOST, REASON_SYSTEM_IDENTIFIER_MISMATCH,
+        REASON_WAL_GONE,       REASON_DATA_INVALID,
+    };
+    for (size_t i = 0; i < sizeof reasons / sizeof *reasons; i++)
+        if (same(reason, reasons[i]))
+            return true;
+    return false;
 }
 
 static void agent_fault(struct work *work, const struct model_instance *instance,
@@ -57,6 +77,9 @@ static void agent_fault(struct work *work, const struct model_instance *instance
     if (instance->primary && same(wait->reason, REASON_DATA_VOLUME_EMPTY))
         wait_unblock(work, wait, "kubectl -n %s delete lease %s-primary, then %s", ns,
                      or_empty(work->snapshot->spec.name), bootstrap_manual_way(work));
+    else if (is_mended_by_cloning(wait->reason) && work->model->primary != NULL &&
+             !instance->primary)
+        wait_unblock_by_cloning(work, wait, instance, "if nothing on its volumes is needed: ");
     else if (!wait->stalled) /* else the agent's own message holds the remedy */
         wait_unblock(work, wait, "kubectl -n %s logs %s", ns,
                      name_pod(work->arena, instance->name));
@@ -106,18 +129,15 @@ static void role_wait(struct work *work, const struct model_instance *instance, 
 static void slot_lost_wait(struct work *work, const struct model_instance *instance,
                            const char *what)
 {
-    const char *ns = or_empty(work->snapshot->spec.namespace);
     struct model_wait *wait = wait_add(work, CONCERN_REPLICAS, REASON_SLOT_LOST, "%s", what);
     wait_say(work, wait,
              "it was away for more than spec.replication.maxSlotWalKeepSize (%s); the primary has "
-             "let go of the WAL that it needs",
-             or_empty(work->snapshot->spec.max_slot_wal_keep_size));
-    wait_unblock(work, wait,
-                 "kubectl -n %s delete pvc %s --wait=false; kubectl -n %s delete pod %s; the "
-                 "replica is then cloned anew",
-                 ns, name_data_pvc(work->arena, instance->name), ns,
-                 name_pod(work->arena, instance->name));
-    wait_fault(wait, true);
+             "let go of the WAL that it needs%s",
+             or_empty(work->snapshot->spec.max_slot_wal_keep_size),
+             was_primary(instance) ? "" : ": it is cloned anew");
+    if (was_primary(instance))
+        wait_unblock_by_cloning(work, wait, instance, "if nothing on its volumes is needed: ");
+    wait_fault(wait, was_primary(instance));
 }
 
 static void replication_wait(struct work *work, const struct model_instance *instance,

@@ -85,4 +85,8 @@ void instance_waits(struct work *work);
 /* Adds the wait for a pod that does not run as it should; false when its agent may be asked. */
 bool pod_wait(struct work *work, const struct model_instance *instance, unsigned concern,
               const char *what);
+/* How a replica gets new, empty volumes and a copy of the primary on them; `condition` goes before
+ * the commands: "" or "if nothing on it is needed: ". */
+void wait_unblock_by_cloning(struct work *work, struct model_wait *wait,
+                             const struct model_instance *instance, const char *condition);
 unsigned instance_concern(const struct work *work, const struct model_instance *instance);

@@ -25,16 +25,26 @@ static struct model_wait *volume_wait(const struct volume *volume, const char *r
                     state);
 }
 
+/* Both volumes together: WAL without the data that it belongs to is nobody's, and left alone. */
+void wait_unblock_by_cloning(struct work *work, struct model_wait *wait,
+                             const struct model_instance *instance, const char *condition)
+{
+    const char *ns = or_empty(work->snapshot->spec.namespace);
+    const char *wal = instance->seen->wal.there ? name_wal_pvc(work->arena, instance->name) : "";
+    wait_unblock(work, wait,
+                 "%skubectl -n %s delete pvc %s%s%s --wait=false; kubectl -n %s delete pod %s; the "
+                 "replica is then cloned anew",
+                 condition, ns, name_data_pvc(work->arena, instance->name), *wal ? " " : "", wal,
+                 ns, name_pod(work->arena, instance->name));
+}
+
 /* How to get a new volume where the old one goes: a replica is cloned again, a primary's data is
  * the only copy that is known to be whole. */
 static void say_how_to_replace(const struct volume *volume, struct model_wait *wait)
 {
     const char *pod = name_pod(volume->work->arena, volume->instance->name);
     if (!volume->instance->primary)
-        wait_unblock(volume->work, wait,
-                     "kubectl -n %s delete pvc %s --wait=false; kubectl -n %s delete pod %s; the "
-                     "replica is then cloned anew",
-                     namespace_of(volume), volume->name, namespace_of(volume), pod);
+        wait_unblock_by_cloning(volume->work, wait, volume->instance, "");
     else if (volume->pvc->deleting)
         wait_unblock(volume->work, wait,
                      "this is the primary's data: dump it before pod '%s' stops, for then the "

@@ -275,7 +275,7 @@ def stopped_early():
         second.start().ready(40)
 
 
-@test("a replica whose WAL is gone from the primary says so, and how to go on")
+@test("a replica whose WAL is gone from the primary says so, and clones it anew")
 def wal_gone():
     with Rig(2) as rig:
         first, second = rig.pair()
@@ -284,10 +284,35 @@ def wal_gone():
         for _ in range(3):
             first.sql("create table x as select generate_series(1, 1000); drop table x;"
                       " select pg_switch_wal(); checkpoint")
+        first.sql("create table kept as select 42 as answer")
         second.start()
-        report = second.reports(reason="WalGone", seconds=30)
+        report = second.reports(reason="WalGone", phase="Running", seconds=30)
         check("cloned anew" in report["message"], "message: %s", report)
         equal(second.probe()[0], 503, "readiness")
+        wait_for(lambda: second.logged("step", step="retire"), 30, "the copy given up")
+        second.reports(phase="Running", reason=None, seconds=60)
+        second.ready(30)
+        equal(second.sql("select answer from kept"), "42", "the row made meanwhile")
+        equal(len(second.logged("step", step="retire")), 1, "copies given up")
+
+
+@test("a volume that was a primary's once is not cloned over, even when its WAL is gone")
+def wal_gone_of_a_primary():
+    with Rig(2) as rig:
+        first, second = rig.pair()
+        second.stop()
+        path = os.path.join(second.data, "instance.json")
+        with open(path) as source:
+            record = json.load(source)
+        rig.write(path, json.dumps(dict(record, epoch=1)))
+        first.sql("select pg_drop_replication_slot('a_2')")
+        for _ in range(3):
+            first.sql("create table x as select generate_series(1, 1000); drop table x;"
+                      " select pg_switch_wal(); checkpoint")
+        second.start()
+        second.reports(reason="WalGone", seconds=30)
+        never(lambda: second.logged("step", step="retire"), 6, "a copy that is given up")
+        equal(second.report()["reason"], "WalGone", "what is told")
 
 
 @test("a replica's lost slot is made anew by the primary")

@@ -322,6 +322,30 @@ static void a_running_server_is_reloaded_and_restarted_when_due(void **state)
     expect(&f, STEP_WAIT, "Running", "ConfigInvalid");
 }
 
+static void a_copy_that_can_never_catch_up_is_given_up_when_there_is_another(void **state)
+{
+    (void)state;
+    struct facts f = running_replica();
+    f.record.epoch = 0;
+    f.slot_ready = true;
+    f.wal_gone = true;
+    struct decision d = machine_next(&f);
+    assert_int_equal(d.step, STEP_STOP_NOW);
+    assert_string_equal(d.phase, "Cloning");
+    assert_string_equal(d.reason, "WalGone");
+    f.server = SERVER_DOWN;
+    f.running = ROLE_NONE;
+    assert_int_equal(machine_next(&f).step, STEP_RETIRE);
+    f.slot_ready = false; /* no primary that could be cloned */
+    assert_int_equal(machine_next(&f).step, STEP_START);
+    f.slot_ready = true;
+    f.record.epoch = 1; /* it was a primary's once */
+    assert_int_equal(machine_next(&f).step, STEP_START);
+    f.record.epoch = 0;
+    f.lease = LEASE_RELEASED;
+    assert_int_not_equal(machine_next(&f).step, STEP_RETIRE);
+}
+
 static void a_crash_recovery_is_left_alone(void **state)
 {
     (void)state;
@@ -377,7 +401,7 @@ static void a_stop_comes_before_everything_and_postgres_before_the_last_words(vo
 static void no_combination_of_facts_breaks_the_invariants(void **state)
 {
     (void)state;
-    for (unsigned bits = 0; bits < 1u << 15; bits++) {
+    for (unsigned bits = 0; bits < 1u << 17; bits++) {
         struct facts f = running_primary();
         f.lease = (enum lease_state)(bits % 7);
         f.volume = (enum volume_state)((bits >> 3) % 5);
@@ -390,6 +414,8 @@ static void no_combination_of_facts_breaks_the_invariants(void **state)
         f.standby_signal = bits >> 13 & 1;
         f.in_recovery = bits >> 14 & 1;
         f.slot_ready = true;
+        f.wal_gone = bits >> 15 & 1;
+        f.record.epoch = bits >> 16 & 1;
         struct decision d = machine_next(&f);
         assert_non_null(d.phase);
         if (d.step == STEP_INITDB)
@@ -397,6 +423,10 @@ static void no_combination_of_facts_breaks_the_invariants(void **state)
                         f.lease != LEASE_OTHER && f.lease != LEASE_UNKNOWN);
         if (d.step == STEP_CLONE)
             assert_true(f.volume == VOLUME_EMPTY && f.lease == LEASE_OTHER);
+        if (d.step == STEP_RETIRE)
+            assert_true(f.volume == VOLUME_DATA && f.server == SERVER_DOWN && f.wal_gone &&
+                        f.standby_signal && f.record.role == ROLE_REPLICA && f.record.epoch == 0 &&
+                        f.lease == LEASE_OTHER);
         if (d.step == STEP_DISCARD)
             assert_int_equal(f.volume, VOLUME_UNFINISHED);
         if (d.step == STEP_START && !f.standby_signal)
@@ -430,6 +460,7 @@ int main(void)
         cmocka_unit_test(a_standby_that_holds_the_lease_is_promoted_once_that_is_recorded),
         cmocka_unit_test(what_was_a_standby_starts_as_one_even_for_the_holder),
         cmocka_unit_test(a_running_server_is_reloaded_and_restarted_when_due),
+        cmocka_unit_test(a_copy_that_can_never_catch_up_is_given_up_when_there_is_another),
         cmocka_unit_test(a_crash_recovery_is_left_alone),
         cmocka_unit_test(a_crash_loop_waits_between_attempts),
         cmocka_unit_test(a_job_is_waited_for_with_its_own_phase),

@@ -166,6 +166,39 @@ static void finished_data_is_never_discarded_whatever_marks_lie_around(void **st
     assert_false(there(place->wal, "unfinished"));
 }
 
+static void a_standbys_data_is_given_up_and_a_primarys_never(void **state)
+{
+    struct place *place = *state;
+    struct error err;
+    assert_int_equal(volume_begin(&place->volume, &err), 0);
+    make_pgdata(place, place->volume.pgdata_new);
+    assert_int_equal(volume_commit(&place->volume, ROLE_REPLICA, &err), 0);
+    assert_int_equal(volume_prepare_start(&place->volume, &err), 0);
+    struct volume_record once_primary = {ROLE_REPLICA, 2}, replica = {ROLE_REPLICA, 0};
+    assert_int_equal(volume_record_write(&place->volume, &once_primary, &err), 0);
+    assert_int_equal(volume_retire(&place->volume, &err), ERR_INTERNAL);
+    assert_int_equal(inspect(place, &err), VOLUME_DATA);
+    assert_int_equal(volume_record_write(&place->volume, &replica, &err), 0);
+    assert_int_equal(volume_retire(&place->volume, &err), 0);
+    assert_int_equal(inspect(place, &err), VOLUME_UNFINISHED);
+    assert_int_equal(volume_discard(&place->volume, &err), 0);
+    assert_int_equal(inspect(place, &err), VOLUME_EMPTY);
+    assert_false(there(place->wal, "pg_wal"));
+}
+
+static void primary_data_is_not_given_up(void **state)
+{
+    struct place *place = *state;
+    struct error err;
+    assert_int_equal(volume_begin(&place->volume, &err), 0);
+    make_pgdata(place, place->volume.pgdata_new);
+    assert_int_equal(volume_commit(&place->volume, ROLE_PRIMARY, &err), 0);
+    assert_int_equal(volume_retire(&place->volume, &err), ERR_INTERNAL);
+    assert_int_equal(volume_make_standby(&place->volume, &err), 0);
+    assert_int_equal(volume_retire(&place->volume, &err), ERR_INTERNAL);
+    assert_int_equal(inspect(place, &err), VOLUME_DATA);
+}
+
 static void half_a_data_directory_and_lost_wal_are_told_apart(void **state)
 {
     struct place *place = *state;
@@ -280,6 +313,8 @@ int main(void)
         TEST(wal_without_the_same_mark_on_both_volumes_is_never_removed),
         TEST(a_new_data_directory_without_a_mark_is_not_ours),
         TEST(finished_data_is_never_discarded_whatever_marks_lie_around),
+        TEST(a_standbys_data_is_given_up_and_a_primarys_never),
+        TEST(primary_data_is_not_given_up),
         TEST(half_a_data_directory_and_lost_wal_are_told_apart),
         TEST(a_start_gets_a_closed_folder_and_no_stale_pid),
         TEST(the_lock_is_one_and_goes_to_children),

@@ -134,7 +134,7 @@ static void a_running_agent_that_complains_is_heard(void **state)
     assert_int_equal(wait_of(&world, REASON_WAL_GONE)->concerns, CONCERN_REPLICAS);
 }
 
-static void a_replica_without_its_wal_tells_how_to_clone_it_anew(void **state)
+static void a_replica_without_its_wal_is_cloned_anew_unless_it_was_a_primary(void **state)
 {
     WORLD(2);
     world.replicas[0].state = "";
@@ -142,7 +142,36 @@ static void a_replica_without_its_wal_tells_how_to_clone_it_anew(void **state)
     world.replicas[0].slot_wal_status = "lost";
     const struct model_wait *wait = wait_of(&world, REASON_SLOT_LOST);
     assert_contains(wait->message, "maxSlotWalKeepSize (4GB)");
-    assert_contains(wait->unblock, "delete pvc a-2-data");
+    assert_contains(wait->unblock, "if nothing on its volumes is needed: kubectl");
+    assert_contains(wait->unblock, "delete pvc a-2-data --wait=false");
+    assert_true(wait->stalled);
+    world.instances[1].report.reason = REASON_WAL_GONE;
+    assert_true(wait_of(&world, REASON_WAL_GONE)->stalled);
+    world.instances[1].report.epoch = 0;
+    assert_false(wait_of(&world, REASON_WAL_GONE)->stalled);
+    world.instances[1].report.reason = "";
+    wait = wait_of(&world, REASON_SLOT_LOST);
+    assert_contains(wait->message, "it is cloned anew");
+    assert_string_equal(wait->unblock, "");
+    assert_false(wait->stalled);
+}
+
+static void volumes_that_a_replica_cannot_use_are_replaced_together(void **state)
+{
+    WORLD(2);
+    world.instances[1].wal.there = true;
+    world.instances[1].pod.ready = false;
+    world.instances[1].report.phase = "Failed";
+    world.instances[1].report.reason = REASON_VOLUME_FOREIGN;
+    assert_contains(wait_of(&world, REASON_VOLUME_FOREIGN)->unblock,
+                    "delete pvc a-2-data a-2-wal --wait=false; kubectl -n n delete pod a-2-0");
+    world.instances[1].data.deleting = true;
+    assert_contains(wait_of(&world, REASON_VOLUME_DELETING)->unblock,
+                    "delete pvc a-2-data a-2-wal --wait=false");
+    world.instances[0].pod.ready = false;
+    world.instances[0].report.phase = "Failed";
+    world.instances[0].report.reason = REASON_VOLUME_FOREIGN;
+    assert_null(strstr(wait_of(&world, REASON_VOLUME_FOREIGN)->unblock, "a-1-data"));
 }
 
 static void a_replica_over_its_bound_lags(void **state)
@@ -380,7 +409,8 @@ int main(void)
         cmocka_unit_test(a_pod_that_does_not_stop_names_its_node_after_the_grace_period),
         cmocka_unit_test(the_agents_own_words_are_passed_on),
         cmocka_unit_test(a_running_agent_that_complains_is_heard),
-        cmocka_unit_test(a_replica_without_its_wal_tells_how_to_clone_it_anew),
+        cmocka_unit_test(a_replica_without_its_wal_is_cloned_anew_unless_it_was_a_primary),
+        cmocka_unit_test(volumes_that_a_replica_cannot_use_are_replaced_together),
         cmocka_unit_test(a_replica_over_its_bound_lags),
         cmocka_unit_test(a_replica_that_runs_as_primary_is_a_fault_of_both),
         cmocka_unit_test(what_a_vanished_primary_said_of_its_replicas_is_not_believed),
