@@ -289,11 +289,11 @@ def wal_gone():
         report = second.reports(reason="WalGone", phase="Running", seconds=30)
         check("cloned anew" in report["message"], "message: %s", report)
         equal(second.probe()[0], 503, "readiness")
-        wait_for(lambda: second.logged("step", step="retire"), 30, "the copy given up")
+        wait_for(lambda: second.logged("its copy is removed"), 30, "the copy given up")
         second.reports(phase="Running", reason=None, seconds=60)
         second.ready(30)
         equal(second.sql("select answer from kept"), "42", "the row made meanwhile")
-        equal(len(second.logged("step", step="retire")), 1, "copies given up")
+        equal(len(second.logged("its copy is removed")), 1, "copies given up")
 
 
 @test("a volume that was a primary's once is not cloned over, even when its WAL is gone")
@@ -311,7 +311,7 @@ def wal_gone_of_a_primary():
                       " select pg_switch_wal(); checkpoint")
         second.start()
         second.reports(reason="WalGone", seconds=30)
-        never(lambda: second.logged("step", step="retire"), 6, "a copy that is given up")
+        never(lambda: second.logged("its copy is removed"), 6, "a copy that is given up")
         equal(second.report()["reason"], "WalGone", "what is told")
 
 
