@@ -22,6 +22,8 @@ struct known {
     int64_t read_ms;      /* boot: when the Secrets were read last */
     int64_t renew_ms;     /* wall: when a certificate is due */
     uint64_t read_digest; /* observe_digest() at that time */
+    int64_t peeked_ms;    /* boot: when their versions were asked for last */
+    char versions[17];    /* hash of the versions that were read; "" when they are to be read */
     int64_t doomed_ms;    /* boot: until then the namespace counts as terminating */
 };
 
@@ -54,6 +56,7 @@ struct pass {
     struct kube_call *calls[SECRETS];
     cJSON *secrets[SECRETS];
     int reads_open, credential_tries;
+    char versions[17]; /* of what is read, see known.versions */
     struct error credentials_err;
     struct credentials_result credentials;
     struct kube_call *namespace_call;
@@ -91,6 +94,17 @@ bool secrets_due(const struct pass *pass);
 bool secrets_missed(const struct pass *pass); /* a pod waits for one */
 void secrets_start(struct pass *pass);
 void secrets_cancel(struct pass *pass);
+/* Asks for the six by name, whole or their metadata only: an answer for each, then `done`. */
+void secrets_get(struct pass *pass, bool metadata_only, void (*done)(struct pass *pass));
+
+/* peek.c: asks whether the Secrets are what they were when they were read; reads them again if not,
+ * and goes on */
+bool peek_due(const struct pass *pass);
+void peek_start(struct pass *pass);
+int64_t peek_period_ms(size_t clusters, int resync_seconds);
+int64_t peek_next_ms(const struct pass *pass); /* boot; INT64_MAX when there is nothing to ask */
+/* A hash of what was answered: which there are, and in which version. */
+void peek_versions(struct arena *arena, cJSON *const secrets[SECRETS], char ret_hash[17]);
 
 /* known.c */
 struct known *known_of(struct queue_key *key);

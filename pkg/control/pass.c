@@ -249,7 +249,7 @@ static int64_t next_look(const struct pass *pass)
 {
     int64_t next_ms =
         clock_boot_ms() + jitter(pass->control->options->resync_seconds * INT64_C(1000));
-    int64_t due[4] = {INT64_MAX, INT64_MAX, INT64_MAX, INT64_MAX};
+    int64_t due[5] = {INT64_MAX, INT64_MAX, INT64_MAX, INT64_MAX, peek_next_ms(pass)};
     if (pass->model && pass->model->next_ms > 0)
         due[0] = wall_to_boot(pass->model->next_ms);
     if (pass->known->renew_ms > 0)
@@ -259,7 +259,9 @@ static int64_t next_look(const struct pass *pass)
         due[2] = clock_boot_ms() + CREDENTIALS_RETRY_MS;
     if (pass->known->doomed_ms > clock_boot_ms())
         due[3] = pass->known->doomed_ms;
-    for (int i = 0; i < 4; i++)
+    if (due[4] != INT64_MAX && due[4] > clock_boot_ms()) /* clusters of one burst drift apart */
+        due[4] = clock_boot_ms() + jitter((due[4] - clock_boot_ms()) * 10 / 9);
+    for (int i = 0; i < 5; i++)
         next_ms = due[i] < next_ms ? due[i] : next_ms;
     /* A moment later, so that what is due is past when it is looked at. */
     return next_ms + 1;
@@ -321,6 +323,10 @@ void reconcile_once(void *arg)
             break;
         if (secrets_due(pass)) {
             secrets_start(pass);
+            return;
+        }
+        if (peek_due(pass)) {
+            peek_start(pass);
             return;
         }
         /* fall through */

@@ -5,6 +5,7 @@
  */
 #include "control/internal.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "api/names.h"
@@ -15,6 +16,7 @@ enum { TRIES = 3 };
 struct slot { /* callback argument of one GET */
     struct pass *pass;
     int index;
+    void (*done)(struct pass *pass);
 };
 
 /* A Secret that was deleted is missed by nobody until a pod wants to mount it. */
@@ -70,7 +72,9 @@ static void on_written(void *arg)
         struct known *known = pass->known;
         known_keep(known, &pass->credentials.seen);
         known->renew_ms = pass->credentials.next_ms;
-        known->read_ms = clock_boot_ms();
+        known->read_ms = known->peeked_ms = clock_boot_ms();
+        snprintf(known->versions, sizeof known->versions, "%s",
+                 pass->credentials.write_count > 0 ? "" : pass->versions);
         known->read_digest =
             observe_digest(pass->control->observe, pass->key->namespace, pass->key->name);
         go_on(pass);
@@ -101,6 +105,11 @@ static void write_secrets(struct pass *pass)
 
 static void judge(struct pass *pass)
 {
+    if (pass->credentials_err.class < 0) {
+        go_on(pass);
+        return;
+    }
+    peek_versions(pass->arena, pass->secrets, pass->versions);
     const struct credentials_input input = {.superuser = pass->secrets[0],
                                             .app = pass->secrets[1],
                                             .replication = pass->secrets[2],
@@ -133,26 +142,11 @@ static void on_read(void *arg, const cJSON *body, const struct error *err)
         pass->credentials_err = *err;
         err_wrap(&pass->credentials_err, "read the cluster's Secrets");
     }
-    if (--pass->reads_open > 0)
-        return;
-    if (pass->credentials_err.class < 0)
-        go_on(pass);
-    else
-        judge(pass);
+    if (--pass->reads_open == 0)
+        slot->done(pass);
 }
 
-static void read_one(struct pass *pass, int index, const char *name)
-{
-    struct slot *slot = arena_alloc(pass->arena, sizeof *slot);
-    *slot = (struct slot){pass, index};
-    const struct kube_request request = {.method = KUBE_GET,
-                                         .path =
-                                             kube_path(pass->arena, kube_kind_find("v1", "Secret"),
-                                                       pass->key->namespace, name, NULL)};
-    pass->calls[index] = kube_call_start(pass->control->kube, &request, on_read, slot);
-}
-
-void secrets_start(struct pass *pass)
+void secrets_get(struct pass *pass, bool metadata_only, void (*done)(struct pass *pass))
 {
     const struct cluster_spec *spec = &pass->snapshot.spec;
     const char *const names[SECRETS] = {spec->superuser_secret,
@@ -161,9 +155,22 @@ void secrets_start(struct pass *pass)
                                         name_child(pass->arena, spec->name, "ca"),
                                         name_child(pass->arena, spec->name, "server"),
                                         name_child(pass->arena, spec->name, "verifiers")};
+    const struct kube_kind *kind = kube_kind_find("v1", "Secret");
     pass->reads_open = SECRETS;
-    for (int i = 0; i < SECRETS; i++)
-        read_one(pass, i, names[i]);
+    for (int i = 0; i < SECRETS; i++) {
+        struct slot *slot = arena_alloc(pass->arena, sizeof *slot);
+        *slot = (struct slot){pass, i, done};
+        const struct kube_request request = {
+            .method = KUBE_GET,
+            .path = kube_path(pass->arena, kind, pass->key->namespace, names[i], NULL),
+            .metadata_only = metadata_only};
+        pass->calls[i] = kube_call_start(pass->control->kube, &request, on_read, slot);
+    }
+}
+
+void secrets_start(struct pass *pass)
+{
+    secrets_get(pass, false, judge);
 }
 
 void secrets_cancel(struct pass *pass)

@@ -272,7 +272,6 @@ def _password():
         cluster.ready()
         before, old = cluster.started_at("1"), cluster.secret("app")["password"]
         kube().edit("Secret", where, "a-app", {"stringData": {"password": "another-one-42"}})
-        kube().edit("PostgresCluster", where, "a", {"metadata": {"annotations": {"look": "now"}}})
         wait_for(lambda: cluster.value("select 1", password="another-one-42"), 60,
                  "the new password to work", every=0.5)
         try:

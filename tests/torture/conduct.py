@@ -118,6 +118,22 @@ def _deleted():
         rig.ready()
 
 
+@test("A Secret that is changed or deleted by hand is seen without a touch of its cluster")
+def _secrets_watched():
+    with Rig(ready_state(2)) as rig:
+        rig.operator()
+        rig.quiet()
+        app, verifiers = rig.get("Secret", "a-app"), rig.get("Secret", "a-verifiers")["data"]
+        rig.edit("Secret", "a-superuser", {"data": {"password": "YW5vdGhlci1vbmU="}})
+        rig.delete("Secret", "a-app")
+        rig.until(lambda: (rig.get("Secret", "a-app") or app)["metadata"]["uid"] !=
+                  app["metadata"]["uid"], 20, "the application's Secret to come back")
+        rig.until(lambda: rig.get("Secret", "a-verifiers")["data"] != verifiers, 5,
+                  "the verifiers to follow the superuser's password")
+        rig.ready()
+        rig.quiet()
+
+
 @test("A StatefulSet deleted by hand comes back on the same volume")
 def _set_deleted():
     with Rig(ready_state(2)) as rig:

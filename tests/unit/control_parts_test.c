@@ -50,6 +50,39 @@ static void what_is_remembered_of_the_secrets_is_no_secret(void **state)
     known_free(NULL);
 }
 
+static void few_clusters_are_asked_for_often_and_many_share_what_one_may_cost(void **state)
+{
+    (void)state;
+    assert_int_equal(peek_period_ms(1, 600), 10000);
+    assert_int_equal(peek_period_ms(100, 600), 60000);
+    assert_int_equal(peek_period_ms(1000, 600), 600000);
+    assert_int_equal(peek_period_ms(100000, 600), 600000);
+    assert_int_equal(peek_period_ms(1, 2), 2000);
+}
+
+static void a_secret_that_was_changed_deleted_or_made_anew_has_another_version(void **state)
+{
+    (void)state;
+    AUTO_ARENA arena = arena_new();
+    char before[17], after[17];
+    cJSON *secrets[SECRETS] = {NULL};
+    secrets[1] = json_object(arena);
+    json_set_str(json_add_object(secrets[1], "metadata"), "uid", "u");
+    json_set_str(json_add_object(secrets[1], "metadata"), "resourceVersion", "7");
+    peek_versions(arena, secrets, before);
+    peek_versions(arena, secrets, after);
+    assert_string_equal(before, after);
+    cJSON *moved[SECRETS] = {secrets[1]};
+    peek_versions(arena, moved, after);
+    assert_string_not_equal(before, after);
+    json_set_str(json_add_object(secrets[1], "metadata"), "resourceVersion", "8");
+    peek_versions(arena, secrets, after);
+    assert_string_not_equal(before, after);
+    cJSON *none[SECRETS] = {NULL};
+    peek_versions(arena, none, after);
+    assert_string_not_equal(before, after);
+}
+
 /* A controller of which only the HTTP side lives. */
 struct scene {
     struct event_base *loop;
@@ -157,6 +190,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(image_volumes_are_used_where_the_server_offers_them_by_default),
         cmocka_unit_test(what_is_remembered_of_the_secrets_is_no_secret),
+        cmocka_unit_test(few_clusters_are_asked_for_often_and_many_share_what_one_may_cost),
+        cmocka_unit_test(a_secret_that_was_changed_deleted_or_made_anew_has_another_version),
         CASE(readiness_follows_what_the_operator_knows),
         CASE(metrics_are_in_the_text_format),
     };

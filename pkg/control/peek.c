@@ -1,0 +1,73 @@
+/*
+ * Were the Secrets changed by hand? A watch would need the right to list every Secret (those of all
+ * clusters have names of their own, and rights go by name), so they are asked for: six times the
+ * metadata of one object, by name. All clusters together share a few questions a second, so that
+ * one cluster is looked at every ten seconds, and a thousand cost the API server no more.
+ */
+#include "control/internal.h"
+
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/hash.h"
+#include "base/json.h"
+
+enum { SHORTEST_MS = 10000, READS_PER_SECOND = 10 };
+
+int64_t peek_period_ms(size_t clusters, int resync_seconds)
+{
+    int64_t fair_ms = (int64_t)clusters * SECRETS * 1000 / READS_PER_SECOND;
+    int64_t longest_ms = resync_seconds * INT64_C(1000);
+    fair_ms = fair_ms > SHORTEST_MS ? fair_ms : SHORTEST_MS;
+    return fair_ms < longest_ms ? fair_ms : longest_ms;
+}
+
+void peek_versions(struct arena *arena, cJSON *const secrets[SECRETS], char ret_hash[17])
+{
+    char *text = arena_strdup(arena, "");
+    for (int i = 0; i < SECRETS; i++)
+        text = arena_printf(arena, "%s%s/%s\n", text, json_str(secrets[i], "metadata.uid", ""),
+                            json_str(secrets[i], "metadata.resourceVersion", ""));
+    snprintf(ret_hash, 17, "%s", hash_hex16(arena, text, strlen(text)));
+}
+
+int64_t peek_next_ms(const struct pass *pass)
+{
+    const struct known *known = pass->known;
+    const struct snapshot *snapshot = &pass->snapshot;
+    size_t clusters, records;
+    if (!known->credentials_known || snapshot->faults.count > 0 || snapshot->spec.deleting ||
+        snapshot->namespace_terminating)
+        return INT64_MAX;
+    observe_count(pass->control->observe, &clusters, &records);
+    return known->peeked_ms + peek_period_ms(clusters, pass->control->options->resync_seconds);
+}
+
+bool peek_due(const struct pass *pass)
+{
+    return clock_boot_ms() >= peek_next_ms(pass);
+}
+
+static void on_answers(struct pass *pass)
+{
+    char versions[17];
+    struct known *known = pass->known;
+    known->peeked_ms = clock_boot_ms();
+    if (pass->credentials_err.class < 0) {
+        pass->credentials_err = (struct error){0}; /* what was read still holds */
+        reconcile_once(pass);
+        return;
+    }
+    peek_versions(pass->arena, pass->secrets, versions);
+    if (strcmp(versions, known->versions) == 0)
+        reconcile_once(pass);
+    else
+        secrets_start(pass);
+}
+
+void peek_start(struct pass *pass)
+{
+    secrets_get(pass, true, on_answers);
+}
