@@ -26,9 +26,10 @@ $(BUILD)/release/%.o: %.c $(DEPS_MK)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(RELEASE_CFLAGS) $(DEPS_CFLAGS) -c $< -o $@
 
-$(BUILD)/pgkeel.debug: $(RELEASE_OBJ)
+PARSER_APART := hack/make/parser.ld
+$(BUILD)/pgkeel.debug: $(RELEASE_OBJ) $(PARSER_APART)
 	$(Q)$(CC) -o $@ $(RELEASE_OBJ) $(DEPS_LDFLAGS_STATIC) -Wl,-z,relro,-z,now -Wl,--build-id \
-	    $(DEPS_LDLIBS_STATIC)
+	    -Wl,-T,$(PARSER_APART) $(DEPS_LDLIBS_STATIC)
 
 $(BUILD)/pgkeel: $(BUILD)/pgkeel.debug
 	$(Q)strip -o $@.tmp $< && mv $@.tmp $@

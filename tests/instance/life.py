@@ -1,9 +1,11 @@
 """Bootstrap, clone, probes, logs, stopping, what it costs."""
 import json
 import os
+import re
+import subprocess
 import time
 
-from lib import runner
+from lib import process, runner
 from lib.runner import check, equal, never, test, wait_for
 from rig import Rig
 
@@ -216,6 +218,16 @@ def at_rest():
                 sanitized = "libasan" in maps.read()
             check(sanitized or memory["rss"] <= 6 * 1024 * 1024, "RSS of %s: %s", agent.name,
                   memory)
+            check(sanitized or len(linter()) == 2, "the linter has no sections of its own")
+            equal(process.resident(agent.pid, linter()), 0, "KiB of the linter in " + agent.name)
+
+
+def linter():
+    """Where the file holds what only `pgkeel lint` runs: [(first address, address behind it)]."""
+    listed = subprocess.run(["readelf", "-SW", runner.PGKEEL], capture_output=True, text=True,
+                            check=True).stdout
+    found = re.findall(r" \.(?:text|rodata)\.lint +PROGBITS +(\w+) \w+ (\w+)", listed)
+    return [(int(at, 16), int(at, 16) + int(size, 16)) for at, size in found]
 
 
 @test("two agents never run on one volume")

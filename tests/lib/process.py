@@ -82,6 +82,20 @@ def memory(pid):
             "private_dirty": found["Private_Dirty"]}
 
 
+def resident(pid, ranges):
+    """KiB in memory of the mappings that begin in one of these ranges of addresses."""
+    kib, inside = 0, False
+    with open("/proc/%d/smaps" % pid) as source:
+        for line in source:
+            first, _, rest = line.partition(" ")
+            if not first.endswith(":"):
+                start = int(first.split("-")[0], 16)
+                inside = any(low <= start < high for low, high in ranges)
+            elif inside and first == "Rss:":
+                kib += int(rest.split()[0])
+    return kib
+
+
 def cpu_seconds(pid):
     with open("/proc/%d/stat" % pid) as source:
         fields = source.read().rpartition(")")[2].split()
