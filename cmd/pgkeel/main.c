@@ -44,7 +44,8 @@ static const struct verb verb_help = {
 };
 
 static const struct verb *const verbs[] = {
-    &verb_controller, &verb_instance, &verb_install, &verb_render, &verb_lint, &verb_version, &verb_help,
+    &verb_controller, &verb_instance, &verb_install, &verb_render,
+    &verb_lint,       &verb_version,  &verb_help,
 };
 enum { VERB_COUNT = sizeof verbs / sizeof verbs[0] };
 
