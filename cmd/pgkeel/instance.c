@@ -114,7 +114,7 @@ static int run(const struct verb *verb, int argc, char **argv)
         .pod_name = text(getenv("POD_NAME"), NULL),
         .pod_namespace = text(getenv("POD_NAMESPACE"), NULL),
         .pod_uid = text(getenv("POD_UID"), NULL),
-        .pod_ip = text(getenv("POD_IP"), NULL),
+        .pod_ips = text(getenv("POD_IPS"), NULL),
         .probe_address = text(values[OPTION_PROBE_ADDRESS], ":8008"),
         .listen = text(values[OPTION_LISTEN], "*"),
         .primary_host = text(values[OPTION_PRIMARY_HOST], NULL),

@@ -35,7 +35,8 @@ struct seen_pvc {
 
 struct seen_pod {
     bool there, ready, deleting;
-    const char *name, *uid, *node, *ip, *phase, *revision; /* controller-revision-hash */
+    const char *ips;                                  /* "10.0.0.1,fd00::1": one of each family */
+    const char *name, *uid, *node, *phase, *revision; /* controller-revision-hash */
     const char *waiting_reason,
         *waiting_message;              /* ImagePullBackOff, CreateContainerConfigError… */
     const char *unschedulable_message; /* PodScheduled=False */
@@ -93,6 +94,7 @@ struct snapshot {
     const char *rw_address; /* what the -rw EndpointSlice points at, "" when empty */
     const cJSON *status;    /* status as it stands in the API; NULL when none */
     /* Facts of the server that shape the objects */
+    bool ipv6;               /* Services have IPv6 addresses unless they ask for others */
     bool image_volumes;      /* the server offers image volumes */
     const char *agent_image; /* image of the operator itself */
 };

@@ -26,6 +26,13 @@ bool facts_image_volumes(enum control_delivery delivery, int minor)
     return delivery == DELIVERY_IMAGE_VOLUME;
 }
 
+/* Inside a cluster the server is known by the address of Service "kubernetes", which is of the
+ * family that every Service gets unless it asks for another. */
+bool facts_ipv6(const char *server)
+{
+    return strstr(server, "://[") != NULL;
+}
+
 static void ask_again(struct control *control)
 {
     const struct timeval again = {.tv_sec = AGAIN_SECONDS};

@@ -119,6 +119,7 @@ bool control_may_write(void *control);
 
 /* facts.c: what the API server is able to do */
 void facts_start(struct control *control);
+bool facts_ipv6(const char *server); /* by the address of the Service "kubernetes" */
 bool facts_image_volumes(enum control_delivery delivery, int minor);
 int facts_minor(const char *text); /* "33+" -> 33; -1 when it is no number */
 

@@ -99,7 +99,7 @@ static void add_environment(cJSON *container)
         {"POD_NAME", "metadata.name"},
         {"POD_NAMESPACE", "metadata.namespace"},
         {"POD_UID", "metadata.uid"},
-        {"POD_IP", "status.podIP"},
+        {"POD_IPS", "status.podIPs"},
     };
     cJSON *list = json_add_array(container, "env");
     for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++) {

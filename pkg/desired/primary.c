@@ -17,7 +17,7 @@ static void build_slice(struct build *build)
                                 build_child(build, "rw"), OWNED);
     build_label(slice, "kubernetes.io/service-name", build_child(build, "rw"));
     build_label(slice, "endpointslice.kubernetes.io/managed-by", LABEL_MANAGED_BY_VALUE);
-    json_set_str(slice, "addressType", "IPv4");
+    json_set_str(slice, "addressType", build->snapshot->ipv6 ? "IPv6" : "IPv4");
     cJSON *port = json_push_object(json_add_array(slice, "ports"));
     json_set_str(port, "name", "postgres");
     json_set_str(port, "protocol", "TCP");

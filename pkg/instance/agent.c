@@ -122,9 +122,9 @@ static void open_cluster(struct agent *agent)
                                   view->config.lease_seconds};
     struct lease_handlers handlers = {agent_kick, tend_primary_status, agent};
     agent->lease = lease_new(agent->loop, agent->kube, &lease, &handlers);
-    if (agent->options.pod_ip != NULL) {
+    if (agent->options.pod_ips != NULL) {
         struct slice_options slice = {agent->namespace, name_child(arena, cluster, "rw"),
-                                      agent->options.pod_ip, agent->pod_name,
+                                      agent->options.pod_ips, agent->pod_name,
                                       agent->options.pod_uid};
         agent->slice = slice_new(agent->loop, agent->kube, &slice, agent_kick, agent);
     }

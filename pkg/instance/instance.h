@@ -15,7 +15,8 @@ struct instance_options {
     const char *data_dir, *wal_dir, *run_dir;
     const char *config_dir, *tls_dir, *verifiers_dir, *replication_dir;
     const char *kubeconfig; /* NULL: the pod's service account */
-    const char *pod_name, *pod_namespace, *pod_uid, *pod_ip;
+    const char *pod_name, *pod_namespace, *pod_uid;
+    const char *pod_ips; /* "10.0.0.1,fd00::1", as the downward API has them; NULL: no endpoint */
     const char *probe_address; /* "HOST:PORT" */
     const char *listen;        /* listen_addresses */
     int port;

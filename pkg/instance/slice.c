@@ -18,7 +18,8 @@ struct slice {
     struct event *retry;
     void (*changed)(void *arg);
     void *arg;
-    char namespace[256], name[256], ip[64], pod[256], pod_uid[64];
+    char namespace[256], name[256], ips[256], pod[256], pod_uid[64];
+    char ip[64]; /* the one of them that the slice takes */
     enum slice_want want;
     struct arena *arena; /* of `seen` */
     cJSON *seen;         /* the slice as last seen; NULL when absent or unknown */
@@ -38,6 +39,18 @@ bool slice_matches(const cJSON *object, enum slice_want want, const char *ip)
            json_bool(only, "conditions.ready", true);
 }
 
+const char *slice_address(struct arena *arena, const cJSON *object, const char *ips)
+{
+    bool want_ipv6 = strcmp(json_str(object, "addressType", "IPv4"), "IPv6") == 0;
+    for (const char *at = ips; *at; at += *at == ',') {
+        size_t length = strcspn(at, ",");
+        if ((memchr(at, ':', length) != NULL) == want_ipv6)
+            return arena_strndup(arena, at, length);
+        at += length;
+    }
+    return "";
+}
+
 cJSON *slice_body(struct arena *arena, const cJSON *object, enum slice_want want,
                   const struct slice_options *options)
 {
@@ -48,7 +61,7 @@ cJSON *slice_body(struct arena *arena, const cJSON *object, enum slice_want want
     if (want != SLICE_SELF)
         return body;
     cJSON *self = json_push_object(endpoints);
-    json_push_str(json_add_array(self, "addresses"), options->ip);
+    json_push_str(json_add_array(self, "addresses"), slice_address(arena, object, options->ips));
     cJSON *conditions = json_add_object(self, "conditions");
     json_set_bool(conditions, "ready", true);
     json_set_bool(conditions, "serving", true);
@@ -68,7 +81,14 @@ static void see(struct slice *slice, const cJSON *object)
     slice->seen = NULL;
     if (object == NULL)
         return;
+    snprintf(slice->ip, sizeof slice->ip, "%s", slice_address(slice->arena, object, slice->ips));
+    if (slice->ip[0] == '\0' && slice->want == SLICE_SELF)
+        log_error("this pod has no address of the family that the read-write endpoint takes; make "
+                  "the nodes give pods one",
+                  "slice", slice->name, "wanted", json_str(object, "addressType", ""), "addresses",
+                  slice->ips, NULL);
     slice->seen = json_object(slice->arena);
+    json_set_str(slice->seen, "addressType", json_str(object, "addressType", ""));
     json_set_str(json_add_object(slice->seen, "metadata"), "resourceVersion",
                  json_str(object, "metadata.resourceVersion", ""));
     json_set_copy(slice->seen, "endpoints", json_get(object, "endpoints"));
@@ -98,7 +118,7 @@ static void on_written(void *arg, const cJSON *body, const struct error *err)
 static void write_slice(struct slice *slice)
 {
     AUTO_ARENA arena = arena_new();
-    struct slice_options options = {slice->namespace, slice->name, slice->ip, slice->pod,
+    struct slice_options options = {slice->namespace, slice->name, slice->ips, slice->pod,
                                     slice->pod_uid};
     const struct kube_kind *kind = kube_kind_find("discovery.k8s.io/v1", "EndpointSlice");
     struct kube_request request = {.method = KUBE_PATCH_MERGE,
@@ -118,7 +138,8 @@ static void go(struct slice *slice)
                    (slice->seen != NULL && slice_matches(slice->seen, slice->want, slice->ip));
     bool was_settled = slice->settled;
     slice->settled = settled;
-    if (!settled && slice->seen != NULL && slice->call == NULL &&
+    bool possible = slice->want != SLICE_SELF || slice->ip[0] != '\0';
+    if (!settled && possible && slice->seen != NULL && slice->call == NULL &&
         !evtimer_pending(slice->retry, NULL))
         write_slice(slice);
     if (settled != was_settled)
@@ -164,7 +185,7 @@ struct slice *slice_new(struct event_base *loop, struct kube *kube,
     slice->retry = evtimer_new(loop, on_retry, slice);
     snprintf(slice->namespace, sizeof slice->namespace, "%s", options->namespace);
     snprintf(slice->name, sizeof slice->name, "%s", options->name);
-    snprintf(slice->ip, sizeof slice->ip, "%s", options->ip);
+    snprintf(slice->ips, sizeof slice->ips, "%s", options->ips);
     snprintf(slice->pod, sizeof slice->pod, "%s", options->pod);
     snprintf(slice->pod_uid, sizeof slice->pod_uid, "%s", options->pod_uid);
     return slice;

@@ -14,7 +14,8 @@ enum slice_want {
 
 struct slice_options {
     const char *namespace, *name; /* "a-rw" */
-    const char *ip, *pod, *pod_uid;
+    const char *ips; /* "10.0.0.1,fd00::1": the slice says of which family it wants one */
+    const char *pod, *pod_uid;
 };
 
 struct slice;
@@ -30,6 +31,8 @@ void slice_set(struct slice *slice, enum slice_want want);
 bool slice_settled(const struct slice *slice);
 
 /* Pure, for tests. */
+/* The address for that slice's addressType; "" when there is none of that family. */
+const char *slice_address(struct arena *arena, const cJSON *object, const char *ips);
 bool slice_matches(const cJSON *object, enum slice_want want, const char *ip);
 cJSON *slice_body(struct arena *arena, const cJSON *object, enum slice_want want,
                   const struct slice_options *options);

@@ -169,7 +169,7 @@ static enum slice_want wanted_slice(const struct agent *agent)
 
 static void tend_slice(struct agent *agent)
 {
-    if (agent->slice == NULL || agent->options.pod_ip == NULL)
+    if (agent->slice == NULL || agent->options.pod_ips == NULL)
         return;
     enum slice_want want = wanted_slice(agent);
     agent->served |= want == SLICE_SELF;

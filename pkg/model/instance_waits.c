@@ -202,14 +202,27 @@ static void setup_waits(struct work *work, const struct model_instance *instance
     }
 }
 
+/* Is `address` one of "10.0.0.1,fd00::1"? */
+static bool is_among(const char *address, const char *list)
+{
+    size_t length = strlen(address);
+    for (const char *at = list; length > 0 && *at; at += *at == ',') {
+        size_t step = strcspn(at, ",");
+        if (step == length && strncmp(at, address, length) == 0)
+            return true;
+        at += step;
+    }
+    return false;
+}
+
 static void primary_waits(struct work *work, const struct model_instance *primary)
 {
     const char *name = or_empty(work->snapshot->spec.name);
-    if (!same(work->snapshot->rw_address, primary->seen->pod.ip)) {
+    if (!is_among(or_empty(work->snapshot->rw_address), or_empty(primary->seen->pod.ips))) {
         struct model_wait *wait = wait_add(work, CONCERN_PRIMARY, REASON_ENDPOINT_PENDING,
                                            "Service '%s-rw' leads to %s", name, primary->name);
         wait_say(work, wait, "its EndpointSlice names '%s', the pod's address is '%s'",
-                 or_empty(work->snapshot->rw_address), or_empty(primary->seen->pod.ip));
+                 or_empty(work->snapshot->rw_address), or_empty(primary->seen->pod.ips));
     }
     if (!primary->seen->report.bootstrapped) {
         struct model_wait *wait =

@@ -55,7 +55,7 @@ enum {
 enum {
     POD_READY = FIELD_COMMON,
     POD_NODE,
-    POD_IP,
+    POD_IPS,
     POD_PHASE,
     POD_REVISION,
     POD_WAITING,

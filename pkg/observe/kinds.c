@@ -174,6 +174,18 @@ static int64_t restarts(const cJSON *object)
     return 0;
 }
 
+static void take_addresses(const cJSON *object, struct fields *fields)
+{
+    char *text = arena_strdup(fields->scratch, "");
+    const cJSON *item;
+    cJSON_ArrayForEach(item, json_get(object, "status.podIPs"))
+    {
+        text = arena_printf(fields->scratch, "%s%s%s", text, *text ? "," : "",
+                            json_str(item, "ip", ""));
+    }
+    take(fields, *text ? text : json_str(object, "status.podIP", ""));
+}
+
 static void take_pod(const cJSON *object, const struct cluster *cluster, struct fields *fields)
 {
     (void)cluster;
@@ -183,7 +195,7 @@ static void take_pod(const cJSON *object, const struct cluster *cluster, struct 
     bool unschedulable = strcmp(json_str(scheduled, "status", ""), "False") == 0;
     take(fields, strcmp(json_str(ready, "status", ""), "True") == 0 ? "1" : "");
     take(fields, json_str(object, "spec.nodeName", ""));
-    take(fields, json_str(object, "status.podIP", ""));
+    take_addresses(object, fields);
     take(fields, json_str(object, "status.phase", ""));
     take(fields, json_str(object, "metadata.labels.controller-revision-hash", ""));
     take(fields, json_str(wait, "reason", ""));

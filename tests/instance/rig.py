@@ -140,7 +140,7 @@ class Agent:
         self.process = process.Process(
             arguments, os.path.join(self.folder, "log"),
             env={"POD_NAME": self.name + "-0", "POD_NAMESPACE": NAMESPACE, "POD_UID": self.uid,
-                 "POD_IP": "127.0.0.1", "HOME": "/nonexistent", "LSAN_OPTIONS": "exitcode=23",
+                 "POD_IPS": "127.0.0.1,::1", "HOME": "/nonexistent", "LSAN_OPTIONS": "exitcode=23",
                  "UBSAN_OPTIONS": "print_stacktrace=1", **(env or {})})
         return self
 

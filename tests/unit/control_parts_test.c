@@ -12,6 +12,8 @@
 static void image_volumes_are_used_where_the_server_offers_them_by_default(void **state)
 {
     (void)state;
+    assert_true(facts_ipv6("https://[fd00::1]:443"));
+    assert_false(facts_ipv6("https://10.96.0.1:443"));
     assert_int_equal(facts_minor("37"), 37);
     assert_int_equal(facts_minor("33+"), 33);
     assert_int_equal(facts_minor(""), -1);

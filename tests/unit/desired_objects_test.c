@@ -334,6 +334,10 @@ static void what_agents_write_is_not_in_the_intent(void **state)
     scene->model->grant.instance = "";
     scene->desired = desired_build(scene->arena, scene->model);
     assert_null(json_get(must(scene, "Lease", "a-primary"), "metadata.annotations"));
+    assert_text(slice, "addressType", "IPv4");
+    scene->snapshot.ipv6 = true;
+    build(scene);
+    assert_text(must(scene, "EndpointSlice", "a-rw"), "addressType", "IPv6");
     arena_free(scene->arena);
 }
 

@@ -140,7 +140,7 @@ static void an_endpoint_is_written_with_its_pod_and_the_version_seen(void **stat
 {
     (void)state;
     AUTO_ARENA arena = arena_new();
-    struct slice_options options = {"shop", "a-rw", "10.0.0.1", "a-1-0", "uid-1"};
+    struct slice_options options = {"shop", "a-rw", "fd00::1,10.0.0.1", "a-1-0", "uid-1"};
     cJSON *seen = parse(arena, "{\"metadata\":{\"resourceVersion\":\"5\"},\"endpoints\":[]}");
     cJSON *body = slice_body(arena, seen, SLICE_SELF, &options);
     assert_string_equal(json_str(body, "metadata.resourceVersion", ""), "5");
@@ -149,6 +149,21 @@ static void an_endpoint_is_written_with_its_pod_and_the_version_seen(void **stat
     cJSON *emptied = slice_body(arena, seen, SLICE_EMPTY, &options);
     assert_string_equal(json_canonical(arena, emptied),
                         "{\"endpoints\":[],\"metadata\":{\"resourceVersion\":\"5\"}}");
+}
+
+static void an_endpoint_gets_the_address_of_the_family_that_it_takes(void **state)
+{
+    (void)state;
+    AUTO_ARENA arena = arena_new();
+    cJSON *four = parse(arena, "{\"addressType\":\"IPv4\"}");
+    cJSON *six = parse(arena, "{\"addressType\":\"IPv6\"}");
+    assert_string_equal(slice_address(arena, four, "10.0.0.1,fd00::1"), "10.0.0.1");
+    assert_string_equal(slice_address(arena, six, "10.0.0.1,fd00::1"), "fd00::1");
+    assert_string_equal(slice_address(arena, six, "fd00::2"), "fd00::2");
+    assert_string_equal(slice_address(arena, six, "10.0.0.1"), "");
+    assert_string_equal(slice_address(arena, four, ""), "");
+    struct slice_options options = {"shop", "a-rw", "10.0.0.1,fd00::1", "a-1-0", "uid-1"};
+    assert_true(slice_matches(slice_body(arena, six, SLICE_SELF, &options), SLICE_SELF, "fd00::1"));
 }
 
 static void a_report_is_bound_to_its_pod_and_leaves_an_unknown_role_alone(void **state)
@@ -206,6 +221,7 @@ int main(void)
         cmocka_unit_test(taking_and_renewing_are_compare_and_swap),
         cmocka_unit_test(an_endpoint_matches_only_if_it_is_ours_alone_and_ready),
         cmocka_unit_test(an_endpoint_is_written_with_its_pod_and_the_version_seen),
+        cmocka_unit_test(an_endpoint_gets_the_address_of_the_family_that_it_takes),
         cmocka_unit_test(a_report_is_bound_to_its_pod_and_leaves_an_unknown_role_alone),
         cmocka_unit_test(probe_addresses_are_split_and_nonsense_is_refused),
         cmocka_unit_test(the_status_in_postmaster_pid_counts_only_for_our_postmaster),

@@ -212,6 +212,10 @@ static void traffic_must_lead_to_the_primary(void **state)
     WORLD(1);
     world.snapshot.rw_address = "10.0.0.9";
     assert_contains(wait_of(&world, REASON_ENDPOINT_PENDING)->message, "10.0.0.9");
+    world.instances[0].pod.ips = "10.0.0.99,fd00::9";
+    assert_non_null(wait_of(&world, REASON_ENDPOINT_PENDING));
+    world.snapshot.rw_address = "fd00::9";
+    assert_null(world_wait(world_model(&world), REASON_ENDPOINT_PENDING));
 }
 
 static void a_missing_storage_class_is_named_with_the_remedy(void **state)

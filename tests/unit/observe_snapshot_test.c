@@ -91,7 +91,8 @@ static void a_pod_tells_why_it_waits_and_what_its_agent_reports(void **state)
                "\"" ANN_REPORT "\":\"{\\\"instance\\\":\\\"a-1\\\",\\\"role\\\":\\\"primary\\\","
                "\\\"timeline\\\":3}\"",
                ",\"spec\":{\"nodeName\":\"node1\"},\"status\":{\"phase\":\"Running\",\"podIP\":"
-               "\"10.0.0.1\",\"conditions\":[{\"type\":\"Ready\",\"status\":\"True\"}],"
+               "\"10.0.0.1\",\"podIPs\":[{\"ip\":\"10.0.0.1\"},{\"ip\":\"fd00::1\"}],"
+               "\"conditions\":[{\"type\":\"Ready\",\"status\":\"True\"}],"
                "\"containerStatuses\":[{\"name\":\"postgres\",\"restartCount\":2}]}"));
     see(w, SEEN_POD,
         object(w, "a-2-0", "u2", 3, "",
@@ -103,7 +104,7 @@ static void a_pod_tells_why_it_waits_and_what_its_agent_reports(void **state)
     const struct seen_instance *first = &s.instances[0], *second = &s.instances[1];
     assert_true(first->pod.ready);
     assert_string_equal(first->pod.node, "node1");
-    assert_string_equal(first->pod.ip, "10.0.0.1");
+    assert_string_equal(first->pod.ips, "10.0.0.1,fd00::1");
     assert_string_equal(first->pod.revision, "rev-1");
     assert_int_equal(first->pod.restarts, 2);
     assert_true(first->reported);

@@ -318,7 +318,7 @@ UNUSED static void sim_kubelet_step(struct sim *sim, struct sim_instance *instan
                strcmp(instance->seen.data.phase, "Bound") == 0) {
         pod->phase = "Running";
         pod->node = "node-1";
-        pod->ip = arena_printf(sim->arena, "10.0.0.%d", sim->uids);
+        pod->ips = arena_printf(sim->arena, "10.0.0.%d", sim->uids);
         instance->running_buffers = sim->buffers;
     }
 }
@@ -379,7 +379,7 @@ UNUSED static void sim_serve(struct sim *sim, struct sim_instance *instance, con
     instance->seen.report.bootstrapped = strcmp(role, "primary") == 0;
     instance->serving = instance->seen.pod.ready = true;
     if (strcmp(role, "primary") == 0)
-        sim->rw_address = instance->seen.pod.ip;
+        sim->rw_address = instance->seen.pod.ips;
 }
 
 UNUSED static void sim_take_lease(struct sim *sim, struct sim_instance *instance)

@@ -44,7 +44,7 @@ UNUSED static struct seen_pod world_no_pod(const char *name)
     return (struct seen_pod){.name = name,
                              .uid = "",
                              .node = "",
-                             .ip = "",
+                             .ips = "",
                              .phase = "",
                              .revision = "",
                              .waiting_reason = "",
@@ -151,7 +151,7 @@ UNUSED static void world_run(struct world *world, int ordinal, const char *role)
     seen->pod.there = seen->pod.ready = true;
     seen->pod.uid = arena_printf(world->arena, "uid-pod-%d", ordinal);
     seen->pod.node = "node-1";
-    seen->pod.ip = arena_printf(world->arena, "10.0.0.%d", ordinal);
+    seen->pod.ips = arena_printf(world->arena, "10.0.0.%d", ordinal);
     seen->pod.phase = "Running";
     seen->pod.revision = "rev-1";
     seen->pod.created_ms = WORLD_NOW_MS - 60 * 1000;
