@@ -3,7 +3,7 @@ import time
 
 import rig
 from lib import names
-from lib.runner import check, equal, test, wait_for
+from lib.runner import alone, check, equal, test, wait_for
 
 KIB = 1024
 
@@ -26,7 +26,7 @@ def _rest():
         same(where, 15, rig.settled(where, "a"))
 
 
-@test("An operator that starts again writes nothing")
+@alone("An operator that starts again writes nothing")
 def _restart():
     with rig.namespace() as where:
         operator = rig.operator()
@@ -40,7 +40,7 @@ def _restart():
         same(where, 6, before)
 
 
-@test("Another version of the operator writes no pod template: nobody is restarted by an upgrade")
+@alone("Another version of the operator writes no pod template: nobody is restarted by an upgrade")
 def _upgrade():
     with rig.namespace() as where:
         operator = rig.operator()
@@ -67,7 +67,7 @@ def _leads(operator):
     return False
 
 
-@test("Hundreds of foreign Secrets and ConfigMaps change neither its memory nor its traffic")
+@alone("Hundreds of foreign Secrets and ConfigMaps change neither its memory nor its traffic")
 def _foreign():
     kube = rig.kube()
     with rig.namespace() as where, rig.namespace() as foreign:
@@ -86,7 +86,7 @@ def _foreign():
         check(grown < 512 * KIB, "RSS grew by %d KiB", grown // KIB)
 
 
-@test("The operator stays within 8 MiB with one cluster")
+@alone("The operator stays within 8 MiB with one cluster")
 def _memory():
     with rig.namespace() as where:
         operator = rig.operator()

@@ -134,5 +134,11 @@ def _evidence(log):
             log.section("the operator's log", "".join(source.readlines()[-80:]))
 
 
+def _stop_operator():
+    """Of the process that started it: a worker of the suite only uses it."""
+    if "operator" in _parts and _parts["operator"].process.owner == os.getpid():
+        _parts["operator"].stop()
+
+
 runner.suite.evidence.append(_evidence)
-runner.suite.cleanup.append(lambda: "operator" in _parts and _parts["operator"].stop())
+runner.suite.cleanup.append(_stop_operator)

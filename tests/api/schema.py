@@ -5,7 +5,7 @@ import json
 import rig
 from lib import names
 from lib.kube import Refused
-from lib.runner import Failed, check, equal, test
+from lib.runner import Failed, alone, check, equal, test
 
 
 def refused(obj, *needles, change=None):
@@ -61,7 +61,7 @@ def _required():
 
 @test("A shrinking volume is refused, with the way out")
 def _shrink():
-    with rig.namespace() as where, rig.no_operator():
+    with rig.namespace() as where:
         obj = names.cluster("a", where, storage={"size": "20Gi"}, walStorage={"size": "5Gi"})
         rig.kube().apply(obj)
         refused(obj, "spec.storage.size", change={"spec": {"storage": {"size": "10Gi"}}})
@@ -72,7 +72,7 @@ def _shrink():
 
 @test("Immutable fields are refused by name, and say why")
 def _immutable():
-    with rig.namespace() as where, rig.no_operator():
+    with rig.namespace() as where:
         obj = names.cluster("a", where, bootstrap={"initdb": {"database": "shop", "owner": "shop"}})
         rig.kube().apply(obj)
         refused(obj, "spec.postgres.version", change={"spec": {"postgres": {"version": 18}}})
@@ -84,7 +84,7 @@ def _immutable():
 
 @test("A name that its children's names could not carry is refused")
 def _long_names():
-    with rig.namespace() as where, rig.no_operator():
+    with rig.namespace() as where:
         refused(names.cluster("a" * 49, where), "48")
         refused(names.cluster("1a", where), "metadata.name")
         refused(names.cluster("a.b", where), "metadata.name")
@@ -112,7 +112,7 @@ def _quickstart():
     import os
     from lib import runner
     sample = os.path.join(runner.ROOT, "manifests", "samples", "quickstart.yaml")
-    with rig.namespace() as where, rig.no_operator():
+    with rig.namespace() as where:
         rig.kube().kubectl("apply", "-n", where, "-f", sample)
         done = rig.kube().kubectl("diff", "-n", where, "-f", sample, check=False)
         equal((done.returncode, done.stdout), (0, ""), "kubectl diff")
@@ -143,7 +143,7 @@ def _explain():
 
 @test("kubectl scale changes spec.instances, within the bounds")
 def _scale():
-    with rig.namespace() as where, rig.no_operator():
+    with rig.namespace() as where:
         rig.kube().apply(names.cluster("a", where))
         rig.kube().kubectl("scale", "-n", where, "pgc/a", "--replicas=3")
         equal(rig.kube().get("PostgresCluster", where, "a")["spec"]["instances"], 3, "instances")
@@ -151,7 +151,7 @@ def _scale():
         check(done.returncode != 0 and "9" in done.stderr, "scaling to 12: %s", done.stderr)
 
 
-@test("kubectl get pgc shows Ready, Primary, Instances, Version and Age; 'all' includes it")
+@alone("kubectl get pgc shows Ready, Primary, Instances, Version and Age; 'all' includes it")
 def _columns():
     with rig.namespace() as where, rig.no_operator():
         rig.kube().apply(names.cluster("a", where))
@@ -166,7 +166,7 @@ def _columns():
               "'kubectl get all' leaves it out")
 
 
-@test("The status subresource cannot change the spec, nor the other way round")
+@alone("The status subresource cannot change the spec, nor the other way round")
 def _subresource():
     with rig.namespace() as where, rig.no_operator():
         rig.kube().apply(names.cluster("a", where))

@@ -5,7 +5,7 @@ import time
 
 from rig import Cluster, deploy, kube, namespace, operator_away_from, testcluster
 from service import agent_pid
-from lib.runner import Failed, check, equal, never, test, wait_for
+from lib.runner import Failed, alone, check, equal, never, test, wait_for
 
 
 @test("A replica whose pod is deleted comes back streaming, without a new copy")
@@ -188,7 +188,7 @@ def _clone_killed():
         equal(cluster.value("select count(*) from big", "ro"), "300000", "rows on the replica")
 
 
-@test("A node that freezes for twenty seconds and thaws costs a pause and no row")
+@alone("A node that freezes for twenty seconds and thaws costs a pause and no row")
 def _node_frozen():
     with namespace() as where:
         cluster = Cluster(where).apply()
@@ -205,7 +205,7 @@ def _node_frozen():
         ledger.check()
 
 
-@test("A primary cut off from the API server goes on serving, and says so truthfully when healed")
+@alone("A primary cut off from the API server goes on serving, and says so truthfully when healed")
 def _cut_from_api():
     with namespace() as where:
         cluster = Cluster(where).apply()
@@ -225,7 +225,7 @@ def _cut_from_api():
         cluster.ready(120)
 
 
-@test("A replica's node cut off from everybody is told in status, and heals")
+@alone("A replica's node cut off from everybody is told in status, and heals")
 def _cut_replica():
     with namespace() as where:
         cluster = Cluster(where).apply()
@@ -240,7 +240,7 @@ def _cut_replica():
         ledger.check()
 
 
-@test("An API server that freezes for over a minute does not stop writes, nor a server's restart")
+@alone("An API server that freezes for over a minute does not stop writes, nor a server's restart")
 def _api_frozen():
     with namespace() as where:
         cluster = Cluster(where).apply()
@@ -273,7 +273,7 @@ def _child(agent):
     raise LookupError("the agent has no postgres")
 
 
-@test("With the operator gone a primary that dies comes back; the operator returns to a whole cluster")
+@alone("With the operator gone a primary that dies comes back; the operator returns to a whole cluster")
 def _no_operator():
     with namespace() as where:
         cluster = Cluster(where).apply()
@@ -298,7 +298,7 @@ def _no_operator():
         cluster.ready(60)
 
 
-@test("An operator killed while a cluster comes up is replaced, and the cluster is Ready")
+@alone("An operator killed while a cluster comes up is replaced, and the cluster is Ready")
 def _operator_killed():
     with namespace() as where:
         cluster = Cluster(where).apply()

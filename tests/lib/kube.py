@@ -110,8 +110,9 @@ class Kube:
         if accept:
             headers["Accept"] = accept
         data = json.dumps(body).encode() if body is not None else None
+        self._forget_stale()
         for attempt in (1, 2):
-            fresh = getattr(self._local, "wire", None) is None
+            fresh = self._local.wire is None
             if fresh:
                 self._local.wire = self._connect(timeout)
             wire = self._local.wire
@@ -128,6 +129,17 @@ class Kube:
                 if fresh or attempt == 2 or method == "POST":
                     raise
         raise AssertionError("not reached")
+
+    def _forget_stale(self):
+        """
+        A connection that came along at a fork is the parent's; one that idles for long is closed
+        by the server, maybe at the very moment of the next request.
+        """
+        now = (os.getpid(), time.monotonic())
+        owner, used = getattr(self._local, "used", (None, 0))
+        if owner != now[0] or now[1] - used > 30:
+            self._local.wire = None
+        self._local.used = now
 
     def ask(self, method, path, body=None, content="application/json", timeout=30):
         code, headers, data = self.raw(method, path, body, content, timeout)

@@ -20,12 +20,19 @@ class Process:
         self.process = subprocess.Popen(arguments, stdout=self._log, stderr=subprocess.STDOUT,
                                         stdin=subprocess.DEVNULL,
                                         env={**os.environ, **(env or {})})
-        self.pid = self.process.pid
+        self.pid, self.owner = self.process.pid, os.getpid()
         with _lock:
             _running.append(self)
 
     def alive(self):
-        return self.process.poll() is None
+        if self.owner == os.getpid():
+            return self.process.poll() is None
+        # A worker of the suite: only the parent can wait for it.
+        try:
+            with open("/proc/%d/stat" % self.pid) as source:
+                return source.read().rpartition(")")[2].split()[0] != "Z"
+        except OSError:
+            return False
 
     def signal(self, number):
         if self.alive():
@@ -103,7 +110,8 @@ def cpu_seconds(pid):
 
 
 def end_all():
-    for each in list(_running):
+    """Those that this very process started: a worker has inherited the list, not the children."""
+    for each in [each for each in _running if each.owner == os.getpid()]:
         try:
             each.kill()
         except runner.Failed:

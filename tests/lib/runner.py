@@ -3,6 +3,8 @@ A test is a function with a sentence for a title. A suite's `run` imports its mo
 main(); the last line is 'N passed, N failed', and the exit code is 1 when one failed.
 """
 import argparse
+import contextlib
+import io
 import multiprocessing
 import os
 import re
@@ -26,20 +28,34 @@ class Skipped(Exception):
 
 class _Suite:
     def __init__(self):
-        self.tests = []      # (title, function)
+        self.tests = []      # Test, in the order of their modules
         self.evidence = []   # functions(log) that write what helps to understand a failure
         self.cleanup = []    # functions that run at the very end, last first
+        self.parents = []    # those of them that undo what all workers share
 
 
 suite = _Suite()
 
 
-def test(title):
+class Test:
+    def __init__(self, title, function, lone):
+        self.title, self.function, self.lone = title, function, lone
+
+
+def test(title, lone=False):
     """Registers the function below under a sentence."""
     def register(function):
-        suite.tests.append((title, function))
+        suite.tests.append(Test(title, function, lone))
         return function
     return register
+
+
+def alone(title):
+    """
+    A test that disturbs what all tests share (a node, the API server, the operator), or measures
+    it: nothing runs beside it.
+    """
+    return test(title, lone=True)
 
 
 def check(truth, message, *details):
@@ -101,46 +117,51 @@ class _Log:
         self("\n==== %s\n%s" % (name, text))
 
 
-def _run_one(title, function, where):
-    log = _Log(where, title)
+def _run_one(test, where):
+    log = _Log(where, test.title)
     started = time.monotonic()
+    told = io.StringIO()
+    message = ""
     try:
-        function()
+        with contextlib.redirect_stdout(told):
+            test.function()
         verdict = "ok"
     except Skipped as why:
-        verdict = "skipped: %s" % why
+        verdict, message = "skipped", "skipped: %s" % why
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # a test that exits is a failed test
-        verdict = "FAILED"
+        verdict, message = "FAILED", str(error) or type(error).__name__
         log(traceback.format_exc())
-        message = str(error) or type(error).__name__
-        for gather in suite.evidence:
-            try:
-                gather(log)
-            except Exception as trouble:
-                log("evidence: %r" % trouble)
-    took = time.monotonic() - started
-    lines = ["%-7s %6.2f s  %s" % (verdict.split(":")[0], took, title)]
-    if verdict.startswith("skipped"):
-        lines.append("        %s" % verdict)
+        _gather_evidence(log)
+    lines = ["%-7s %6.2f s  %s" % (verdict, time.monotonic() - started, test.title)]
+    lines += told.getvalue().splitlines() + ["        " + line for line in message.splitlines()]
     if verdict == "FAILED":
-        lines += ["        " + line for line in message.splitlines()]
         lines.append("        more: " + os.path.relpath(log.path, ROOT))
         with open(log.path, errors="replace") as source:
             lines += ["        | " + line[:300] for line in source.read().splitlines()[-25:]]
     # One write: other workers print too.
     sys.stdout.write("\n".join(lines) + "\n")
     sys.stdout.flush()
-    return verdict.split(":")[0]
+    return verdict
+
+
+def _gather_evidence(log):
+    for gather in suite.evidence:
+        try:
+            gather(log)
+        except Exception as trouble:
+            log("evidence: %r" % trouble)
 
 
 def _work(chosen, where, todo, done):
+    # Whatever was made before the fork is the parent's to undo.
+    suite.cleanup = [undo for undo in suite.cleanup if undo not in suite.parents]
     while True:
         number = todo.get()
         if number is None:
             break
-        done.put(_run_one(*chosen[number], where))
+        done.put(_run_one(chosen[number], where))
     _clean_up()
 
 
@@ -176,32 +197,54 @@ def _clean_up():
             print("cleanup: %r" % trouble, flush=True)
 
 
-def main(name, jobs=1):
-    """jobs: how many tests may run at once, where they share nothing."""
+def _run_all(chosen, where, options, prepare):
+    """Those that share first, side by side; then the lone ones, in this process."""
+    shared = [t for t in chosen if not t.lone]
+    if options.jobs == 1 or len(shared) < 2 or options.stop:
+        shared = []
+    verdicts = []
+    if shared:
+        before = list(suite.cleanup)
+        if prepare is not None:
+            prepare()
+        suite.parents = [undo for undo in suite.cleanup if undo not in before]
+        verdicts += _parallel(shared, where, min(options.jobs, len(shared)))
+    for each in chosen:
+        if each not in shared:
+            verdicts.append(_run_one(each, where))
+            if options.stop and verdicts[-1] == "FAILED":
+                break
+    return verdicts
+
+
+def _options(name, jobs):
     parser = argparse.ArgumentParser(description="the %s suite" % name)
     parser.add_argument("-k", metavar="PATTERN", default="",
                         help="only tests whose title matches (regular expression)")
     parser.add_argument("-l", "--list", action="store_true", help="print the titles")
     parser.add_argument("-x", "--stop", action="store_true", help="stop at the first failure")
-    options = parser.parse_args()
-    chosen = [t for t in suite.tests if re.search(options.k, t[0], re.I)]
+    parser.add_argument("-j", "--jobs", metavar="N", type=int, default=jobs,
+                        help="tests side by side, where they share nothing (%d)" % jobs)
+    return parser.parse_args()
+
+
+def main(name, jobs=1, prepare=None):
+    """
+    jobs: how many tests may run at once, where they share nothing; prepare() makes what they all
+    use, before they part.
+    """
+    options = _options(name, jobs)
+    chosen = [t for t in suite.tests if re.search(options.k, t.title, re.I)]
     if options.list:
-        for title, _ in chosen:
-            print(title)
+        for each in chosen:
+            print(each.title)
         return 0
     if chosen and not os.access(PGKEEL, os.X_OK):
         print("%s is not there: run 'make', or set PGKEEL=FILE\n0 passed, 1 failed" % PGKEEL)
         return 1
-    where = os.path.join(BUILD, "test-logs", name)
     verdicts = []
     try:
-        if jobs > 1 and len(chosen) > 1 and not options.stop:
-            verdicts = _parallel(chosen, where, jobs)
-        else:
-            for title, function in chosen:
-                verdicts.append(_run_one(title, function, where))
-                if options.stop and verdicts[-1] == "FAILED":
-                    break
+        verdicts = _run_all(chosen, os.path.join(BUILD, "test-logs", name), options, prepare)
     finally:
         _clean_up()
     failed, skipped = verdicts.count("FAILED"), verdicts.count("skipped")
