@@ -84,8 +84,8 @@ def _two_clusters():
         # 'a-rw' brings 'a-rw-...': other names. Whatever is shared must stay with the first.
         kube.apply(names.cluster("a-1", where, 1))
         kube.apply(names.cluster("a-rw", where, 1))
-        wait_for(lambda: (kube.get("PostgresCluster", where, "a-1").get("status") or {}).get(
-            "conditions"), 15, "a status of 'a-1'")
+        for name in ("a-1", "a-rw"):
+            rig.created(where, name, 1)
         rig.settled(where, "a")
         for label, obj in rig.children(where, "a").items():
             equal((obj["metadata"]["uid"], obj["metadata"]["labels"][names.CLUSTER]),
@@ -159,7 +159,7 @@ def _frozen():
         rig.created(where, "a", 3, seconds=60)
 
 
-@alone("An API server that is gone and comes back finds an operator that goes on")
+@alone("An API server that is gone for minutes and comes back finds an operator that goes on")
 def _stopped():
     kube = rig.kube()
     with rig.namespace() as where:
@@ -167,7 +167,7 @@ def _stopped():
         kube.apply(names.cluster("a", where))
         rig.settled(where, "a")
         with rig.testcluster().fault("kill", "apiserver", undo=("start", "apiserver")):
-            never(lambda: not operator.alive(), 5, "the operator's death")
+            never(lambda: not operator.alive(), 130, "the operator's death", every=0.5)
         wait_for(lambda: kube.edit("PostgresCluster", where, "a", {"spec": {"instances": 3}}), 60,
                  "the API server to be back")
         rig.created(where, "a", 3, seconds=90)

@@ -3,16 +3,15 @@ import os
 import signal
 import time
 
-from rig import Cluster, deploy, kube, namespace, operator_away_from, testcluster
+from rig import (Cluster, deploy, kube, namespace, no_operator, operator_away_from, running,
+                 testcluster)
 from service import agent_pid
 from lib.runner import Failed, alone, check, equal, never, test, wait_for
 
 
 @test("A replica whose pod is deleted comes back streaming, without a new copy")
 def _replica_deleted():
-    with namespace() as where:
-        cluster = Cluster(where).apply()
-        cluster.ready()
+    with running() as cluster:
         replica = cluster.replica()
         made = cluster.shell(replica, "stat -c %i.%Y /pgkeel/data/pgdata/PG_VERSION")
         uid = cluster.uid(replica)
@@ -26,9 +25,7 @@ def _replica_deleted():
 
 @test("A primary whose pod is deleted comes back as primary, and no acknowledged row is lost")
 def _primary_deleted():
-    with namespace() as where:
-        cluster = Cluster(where).apply()
-        cluster.ready()
+    with running() as cluster:
         primary = cluster.primary()
         uid, epoch = cluster.uid(primary), _epoch(cluster)
         with cluster.ledger() as ledger:
@@ -45,14 +42,12 @@ def _primary_deleted():
 
 
 def _epoch(cluster):
-    return kube().get("Lease", cluster.where, cluster.name + "-primary")["spec"]["leaseTransitions"]
+    return cluster.child("Lease", cluster.name + "-primary")["spec"]["leaseTransitions"]
 
 
 @test("A pod deleted with force never gives two servers on one volume")
 def _forced():
-    with namespace() as where:
-        cluster = Cluster(where).apply()
-        cluster.ready()
+    with running() as cluster:
         primary = cluster.primary()
         uid = cluster.uid(primary)
         with cluster.ledger() as ledger:
@@ -67,9 +62,7 @@ def _forced():
 
 @test("A killed postmaster is started again in place, within seconds, and no row is lost")
 def _postmaster():
-    with namespace() as where:
-        cluster = Cluster(where).apply()
-        cluster.ready()
+    with running() as cluster:
         primary = cluster.primary()
         restarts, uid = cluster.restarts(primary), cluster.uid(primary)
         with cluster.ledger() as ledger:
@@ -89,9 +82,7 @@ def _postmaster():
 
 @test("A killed replica's postmaster streams again")
 def _replica_postmaster():
-    with namespace() as where:
-        cluster = Cluster(where).apply()
-        cluster.ready()
+    with running() as cluster:
         replica = cluster.replica()
         old = cluster.postmaster(replica)
         cluster.shell(replica, "kill -KILL " + old)
@@ -104,9 +95,7 @@ def _replica_postmaster():
 
 @test("An agent that is killed is restarted with its postgres, and no row is lost")
 def _agent():
-    with namespace() as where:
-        cluster = Cluster(where).apply()
-        cluster.ready()
+    with running() as cluster:
         primary = cluster.primary()
         with cluster.ledger() as ledger:
             os.kill(agent_pid(cluster, primary), signal.SIGKILL)
@@ -119,10 +108,9 @@ def _agent():
 
 @test("A crash recovery that takes longer than every probe is not killed")
 def _recovery():
-    with namespace() as where:
-        cluster = Cluster(where).apply(1, postgres={"version": 17, "parameters": {
-            "checkpoint_timeout": "1h", "max_wal_size": "2GB"}}, walStorage={"size": "4Gi"})
-        cluster.ready()
+    late = {"checkpoint_timeout": "1h", "max_wal_size": "2GB"}
+    with running(1, postgres={"version": 17, "parameters": late},
+                 walStorage={"size": "4Gi"}) as cluster:
         restarts, uid = cluster.restarts("1"), cluster.uid("1")
         with cluster.connect() as wire:
             wire.query("create table t as select generate_series(1, 400000) as x")
@@ -166,13 +154,11 @@ def _children(pid):
 
 @test("A clone that is killed in its middle starts over cleanly and ends streaming")
 def _clone_killed():
-    with namespace() as where:
-        cluster = Cluster(where).apply(1)
-        cluster.ready()
+    with running(1) as cluster:
         with cluster.connect() as wire:
             wire.query("create table big as select g as x, repeat(md5(g::text), 20) as y "
                        "from generate_series(1, 300000) g")
-        kube().kubectl("scale", "-n", where, "pgc/a", "--replicas=2")
+        cluster.scale(2)
         kills = 0
         for _ in range(3):
             wait_for(lambda: cluster.pod("2") and cluster.report("2").get("phase") in
@@ -190,9 +176,7 @@ def _clone_killed():
 
 @alone("A node that freezes for twenty seconds and thaws costs a pause and no row")
 def _node_frozen():
-    with namespace() as where:
-        cluster = Cluster(where).apply()
-        cluster.ready()
+    with running() as cluster:
         primary = cluster.primary()
         with cluster.ledger() as ledger:
             begun = time.monotonic()
@@ -207,9 +191,7 @@ def _node_frozen():
 
 @alone("A primary cut off from the API server goes on serving, and says so truthfully when healed")
 def _cut_from_api():
-    with namespace() as where:
-        cluster = Cluster(where).apply()
-        cluster.ready()
+    with running() as cluster:
         primary = cluster.primary()
         restarts = cluster.restarts(primary)
         with cluster.ledger() as ledger:
@@ -227,9 +209,7 @@ def _cut_from_api():
 
 @alone("A replica's node cut off from everybody is told in status, and heals")
 def _cut_replica():
-    with namespace() as where:
-        cluster = Cluster(where).apply()
-        cluster.ready()
+    with running() as cluster:
         operator_away_from(cluster.node(cluster.replica()))
         with cluster.ledger(cluster.pod(cluster.primary())["status"]["podIP"]) as ledger:
             with testcluster().cut(cluster.node(cluster.replica())):
@@ -242,9 +222,7 @@ def _cut_replica():
 
 @alone("An API server that freezes for over a minute does not stop writes, nor a server's restart")
 def _api_frozen():
-    with namespace() as where:
-        cluster = Cluster(where).apply()
-        cluster.ready()
+    with running() as cluster:
         primary = cluster.primary()
         restarts = cluster.restarts(primary)
         agent = agent_pid(cluster, primary)
@@ -275,26 +253,14 @@ def _child(agent):
 
 @alone("With the operator gone a primary that dies comes back; the operator returns to a whole cluster")
 def _no_operator():
-    with namespace() as where:
-        cluster = Cluster(where).apply()
-        cluster.ready()
+    with running() as cluster:
         primary = cluster.primary()
         uid = cluster.uid(primary)
-        kube().kubectl("scale", "-n", deploy.NAMESPACE, "deployment/" + deploy.DEPLOYMENT,
-                       "--replicas=0")
-        try:
-            wait_for(lambda: not [p for p in kube().list("Pod", deploy.NAMESPACE)], 60,
-                     "the operator to be gone", every=0.3)
-            with cluster.ledger() as ledger:
-                cluster.delete_pod(primary)
-                cluster.pod_ready(primary, 120, not_uid=uid)
-                ledger.wait_for_more(50, 60)
-            ledger.check()
-        finally:
-            kube().kubectl("scale", "-n", deploy.NAMESPACE, "deployment/" + deploy.DEPLOYMENT,
-                           "--replicas=1")
-            kube().kubectl("rollout", "status", "-n", deploy.NAMESPACE, "--timeout=90s",
-                           "deployment/" + deploy.DEPLOYMENT, timeout=120)
+        with no_operator(), cluster.ledger() as ledger:
+            cluster.delete_pod(primary)
+            cluster.pod_ready(primary, 120, not_uid=uid)
+            ledger.wait_for_more(50, 60)
+        ledger.check()
         cluster.ready(60)
 
 

@@ -1,5 +1,5 @@
 """From images that do not exist to volumes that must go or stay: a cluster's life and end."""
-from rig import Cluster, kube, namespace
+from rig import Cluster, kube, namespace, running
 from lib.kube import Refused
 from lib.runner import Failed, check, equal, never, test, wait_for
 
@@ -23,17 +23,15 @@ def _image():
 
 @test("Deleted and applied again, a cluster adopts its volumes with all rows and passwords there")
 def _adopted():
-    with namespace() as where:
-        cluster = Cluster(where).apply()
-        cluster.ready()
+    with running() as cluster:
         with cluster.connect() as wire:
             wire.query("create table t as select generate_series(1, 1000) as x")
         password, system = cluster.secret("app")["password"], _system(cluster)
         cluster.delete()
         for pod in ("a-1-0", "a-2-0"):
-            kube().gone("Pod", where, pod, 120)
-        kube().gone("Service", where, "a-rw", 30)
-        check(kube().get("PersistentVolumeClaim", where, "a-1-data"), "the volume went")
+            cluster.gone("Pod", pod, 120)
+        cluster.gone("Service", "a-rw", 30)
+        check(cluster.child("PersistentVolumeClaim", "a-1-data"), "the volume went")
         cluster.apply()
         cluster.ready(120)
         equal(cluster.value("select count(*) from t"), "1000", "rows")
@@ -49,14 +47,12 @@ def _system(cluster):
 
 @test("Adopted with one instance fewer, the volume that was primary decides")
 def _adopted_fewer():
-    with namespace() as where:
-        cluster = Cluster(where).apply()
-        cluster.ready()
+    with running() as cluster:
         with cluster.connect() as wire:
             wire.query("create table t as select 7 as x")
         cluster.delete()
         for pod in ("a-1-0", "a-2-0"):
-            kube().gone("Pod", where, pod, 120)
+            cluster.gone("Pod", pod, 120)
         cluster.apply(1)
         cluster.ready(120)
         equal(cluster.value("select x from t"), "7", "row")
@@ -64,14 +60,13 @@ def _adopted_fewer():
 
 @test("With retain: false the volumes go with the cluster")
 def _not_retained():
-    with namespace() as where:
-        cluster = Cluster(where).apply(2, storage={"size": "1Gi", "retain": False})
-        cluster.ready()
-        volumes = [c["spec"]["volumeName"] for c in kube().list("PersistentVolumeClaim", where)]
+    with running(2, storage={"size": "1Gi", "retain": False}) as cluster:
+        volumes = [c["spec"]["volumeName"]
+                   for c in kube().list("PersistentVolumeClaim", cluster.where)]
         equal(len(volumes), 4, "volumes")
         cluster.delete()
         for name in ("a-1-data", "a-1-wal", "a-2-data", "a-2-wal"):
-            kube().gone("PersistentVolumeClaim", where, name, 120)
+            cluster.gone("PersistentVolumeClaim", name, 120)
         for volume in volumes:
             kube().gone("PersistentVolume", None, volume, 60)
 
@@ -107,52 +102,44 @@ def refused_eviction(where, pod):
 
 @test("One instance blocks a drain, status says how to let it through, and then it goes through")
 def _drain_one():
-    with namespace() as where:
-        cluster = Cluster(where).apply(1)
-        cluster.ready()
+    with running(1) as cluster:
         cluster.told("DrainAllowed", "spec.maintenance.allowEviction", 20)
-        refused_eviction(where, "a-1-0")
+        refused_eviction(cluster.where, "a-1-0")
         cluster.edit(maintenance={"allowEviction": True})
         cluster.told("DrainAllowed", status="True", seconds=20)
         uid = cluster.uid("1")
-        wait_for(lambda: evict(where, "a-1-0"), 20, "the eviction to be allowed", every=0.5)
+        wait_for(lambda: evict(cluster.where, "a-1-0"), 20, "the eviction to be allowed", every=0.5)
         cluster.pod_ready("1", 120, not_uid=uid)
         cluster.ready(60)
 
 
 @test("Of two instances a drain takes one at a time, never both")
 def _drain_two():
-    with namespace() as where:
-        cluster = Cluster(where).apply()
-        cluster.ready()
+    with running() as cluster:
         cluster.told("DrainAllowed", status="True", seconds=20)
-        wait_for(lambda: kube().get("PodDisruptionBudget", where, "a")["status"][
+        wait_for(lambda: cluster.child("PodDisruptionBudget", "a")["status"][
             "disruptionsAllowed"] == 1, 30, "one disruption to be allowed")
         uid = cluster.uid("2")
-        evict(where, "a-2-0")
-        refused_eviction(where, "a-1-0")
+        evict(cluster.where, "a-2-0")
+        refused_eviction(cluster.where, "a-1-0")
         cluster.pod_ready("2", 120, not_uid=uid)
         cluster.ready(60)
 
 
 @test("Storage that grows in a class that expands is there without a restart of the pod")
 def _grown():
-    with namespace() as where:
-        cluster = Cluster(where).apply(1, storage={"size": "1Gi", "storageClass": "standard"})
-        cluster.ready()
+    with running(1, storage={"size": "1Gi", "storageClass": "standard"}) as cluster:
         before = cluster.started_at("1")
         cluster.edit(storage={"size": "2Gi"})
         cluster.ready(120)
-        claim = kube().get("PersistentVolumeClaim", where, "a-1-data")
+        claim = cluster.child("PersistentVolumeClaim", "a-1-data")
         equal(claim["status"]["capacity"]["storage"], "2Gi", "capacity")
         equal(cluster.started_at("1"), before, "start time")
 
 
 @test("Growth in a class that cannot expand is told with class and remedy, and serves on")
 def _not_grown():
-    with namespace() as where:
-        cluster = Cluster(where).apply(1, storage={"size": "1Gi", "storageClass": "fixed"})
-        cluster.ready()
+    with running(1, storage={"size": "1Gi", "storageClass": "fixed"}) as cluster:
         cluster.edit(storage={"size": "2Gi"})
         cluster.told("StorageHealthy", "fixed", 60)
         equal(cluster.value("select 1"), "1", "the server")

@@ -1,5 +1,6 @@
 """The full test cluster with the operator in it, and hands to look into a cluster of PostgreSQL."""
 import base64
+import contextlib
 import hashlib
 import json
 import os
@@ -120,6 +121,20 @@ class Cluster:
         return self.kube.condition(self.where, self.name, condition, seconds, status=status,
                                    needle=needle)
 
+    def scale(self, instances):
+        self.kube.kubectl("scale", "-n", self.where, "pgc/" + self.name, "--replicas=%d" % instances)
+
+    def poke(self):
+        """Has the operator look at what it does not watch."""
+        self.kube.edit("PostgresCluster", self.where, self.name,
+                       {"metadata": {"annotations": {"look": str(time.monotonic())}}})
+
+    def child(self, kind, name):
+        return self.kube.get(kind, self.where, name)
+
+    def gone(self, kind, name, seconds):
+        self.kube.gone(kind, self.where, name, seconds)
+
     def delete(self):
         self.kube.delete("PostgresCluster", self.where, self.name)
 
@@ -212,6 +227,29 @@ class Cluster:
             return wire.value(sql)
 
 
+@contextlib.contextmanager
+def running(instances=2, seconds=90, **spec):
+    """A cluster that is Ready, in a namespace of its own."""
+    with namespace() as where:
+        cluster = Cluster(where).apply(instances, **spec)
+        cluster.ready(seconds)
+        yield cluster
+
+
+@contextlib.contextmanager
+def no_operator():
+    """Nobody reconciles inside."""
+    words = ("-n", deploy.NAMESPACE, "deployment/" + deploy.DEPLOYMENT)
+    kube().kubectl("scale", *words, "--replicas=0")
+    try:
+        runner.wait_for(lambda: not kube().list("Pod", deploy.NAMESPACE), 60,
+                        "the operator to be gone", every=0.3)
+        yield
+    finally:
+        kube().kubectl("scale", *words, "--replicas=1")
+        kube().kubectl("rollout", "status", *words, "--timeout=90s", timeout=120)
+
+
 def _evidence(log):
     namespaces = _parts.get("namespaces")
     if namespaces is not None and getattr(namespaces, "evidence", None):
@@ -224,5 +262,5 @@ def _evidence(log):
 
 
 runner.suite.evidence.append(_evidence)
-__all__ = ["Cluster", "Connection", "deploy", "kube", "names", "namespace", "operator_away_from",
-           "runner", "testcluster"]
+__all__ = ["Cluster", "Connection", "deploy", "image", "kube", "names", "namespace", "no_operator",
+           "operator_away_from", "runner", "running", "testcluster"]

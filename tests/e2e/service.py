@@ -5,7 +5,7 @@ import ssl
 import threading
 import time
 
-from rig import Cluster, deploy, kube, names, namespace, runner
+from rig import Cluster, deploy, kube, names, namespace, runner, running
 from lib.postgres import Lost, SqlError
 from lib.runner import Failed, check, equal, test, wait_for
 
@@ -33,9 +33,7 @@ def _quickstart():
 
 @test("A row written through -rw is read through -ro and -r, and -ro takes no writes")
 def _services():
-    with namespace() as where:
-        cluster = Cluster(where).apply()
-        cluster.ready()
+    with running() as cluster:
         with cluster.connect("rw") as wire:
             wire.query("create table t (x int); insert into t values (42)")
         wait_for(lambda: cluster.value("select x from t", "ro") == "42", 10, "the row on -ro")
@@ -100,9 +98,7 @@ def _tls(cluster):
 
 @test("A reloadable parameter is applied without a restart, and Ready waits for it")
 def _reload():
-    with namespace() as where:
-        cluster = Cluster(where).apply()
-        cluster.ready()
+    with running() as cluster:
         before = [cluster.started_at(i) for i in ("1", "2")]
         uids = [cluster.uid(i) for i in ("1", "2")]
         changed = time.monotonic()
@@ -124,9 +120,7 @@ def _reload():
 
 @test("A wrong value for a parameter is told in status with the server's words, and serves on")
 def _bad_value():
-    with namespace() as where:
-        cluster = Cluster(where).apply(1)
-        cluster.ready()
+    with running(1) as cluster:
         cluster.edit(postgres={"parameters": {"work_mem": "lots"}})
         cluster.told("Ready", "work_mem", 60)
         equal(cluster.value("select 1"), "1", "the server")
@@ -136,9 +130,7 @@ def _bad_value():
 
 @test("A rollout of shared_buffers restarts the replica first, then the primary, and loses no row")
 def _rollout():
-    with namespace() as where:
-        cluster = Cluster(where).apply()
-        cluster.ready()
+    with running() as cluster:
         primary, replica = cluster.primary(), cluster.replica()
         uids = {i: cluster.uid(i) for i in ("1", "2")}
         with cluster.ledger() as ledger:
@@ -190,9 +182,7 @@ class Recorder:
 
 @test("During a restart for parameters Ready never says True before both servers run them")
 def _truthful():
-    with namespace() as where:
-        cluster = Cluster(where).apply()
-        cluster.ready()
+    with running() as cluster:
         with Recorder(cluster) as recorder:
             generation = cluster.edit(postgres={"parameters": {"max_connections": "120"}})[
                 "metadata"]["generation"]
@@ -214,9 +204,7 @@ def _truthful():
 
 @test("A change of resources makes the pods anew, replica first, and loses no row")
 def _resources():
-    with namespace() as where:
-        cluster = Cluster(where).apply()
-        cluster.ready()
+    with running() as cluster:
         with cluster.ledger() as ledger:
             begun = time.monotonic()
             cluster.edit(resources={"requests": {"memory": "200Mi"}})
@@ -232,32 +220,28 @@ def _resources():
 
 @test("Scaling from 2 to 3 to 2 adds and removes a streaming replica and its slot")
 def _scale():
-    with namespace() as where:
-        cluster = Cluster(where).apply()
-        cluster.ready()
+    with running() as cluster:
         slots = lambda: cluster.value("select string_agg(slot_name, ' ' order by slot_name) from "
                                       "pg_replication_slots", user="postgres", database="postgres")
         with cluster.ledger() as ledger:
-            kube().kubectl("scale", "-n", where, "pgc/a", "--replicas=3")
+            cluster.scale(3)
             cluster.ready(120)
             equal(slots(), "a_2 a_3", "slots of three")
             equal(cluster.value("select count(*) from pg_stat_replication where state='streaming'",
                                 user="postgres", database="postgres"), "2", "streaming")
-            kube().kubectl("scale", "-n", where, "pgc/a", "--replicas=2")
-            kube().gone("Pod", where, "a-3-0", 120)
+            cluster.scale(2)
+            cluster.gone("Pod", "a-3-0", 120)
             cluster.ready(60)
             wait_for(lambda: slots() == "a_2", 30, "the slot of a-3 to go")
         ledger.check()
-        check(kube().get("PersistentVolumeClaim", where, "a-3-data"), "the volume of a-3 went")
-        kube().kubectl("scale", "-n", where, "pgc/a", "--replicas=3")
+        check(cluster.child("PersistentVolumeClaim", "a-3-data"), "the volume of a-3 went")
+        cluster.scale(3)
         cluster.ready(120)
 
 
 @test("PostgreSQL 15 from a Debian 12 image serves as well, with another uid in it")
 def _fifteen():
-    with namespace() as where:
-        cluster = Cluster(where).apply(2, postgres={"version": 15})
-        cluster.ready(120)
+    with running(2, postgres={"version": 15}, seconds=120) as cluster:
         check(cluster.value("show server_version").startswith("15."), "another version")
         check(cluster.get()["status"]["version"].startswith("15."), "status.version")
         with cluster.connect() as wire:
@@ -267,11 +251,10 @@ def _fifteen():
 
 @test("A password changed in the Secret works at once, the old one no more, without a restart")
 def _password():
-    with namespace() as where:
-        cluster = Cluster(where).apply()
-        cluster.ready()
+    with running() as cluster:
         before, old = cluster.started_at("1"), cluster.secret("app")["password"]
-        kube().edit("Secret", where, "a-app", {"stringData": {"password": "another-one-42"}})
+        kube().edit("Secret", cluster.where, "a-app",
+                    {"stringData": {"password": "another-one-42"}})
         wait_for(lambda: cluster.value("select 1", password="another-one-42"), 60,
                  "the new password to work", every=0.5)
         try:
@@ -288,15 +271,13 @@ def _password():
 
 @test("A server Secret that is deleted gives a new certificate without a restart")
 def _certificate():
-    with namespace() as where:
-        cluster = Cluster(where).apply()
-        cluster.ready()
+    with running() as cluster:
         before = {i: cluster.started_at(i) for i in ("1", "2")}
         with cluster.connect() as wire:
             old = wire.certificate
-        kube().delete("Secret", where, "a-server")
-        kube().edit("PostgresCluster", where, "a", {"metadata": {"annotations": {"look": "now"}}})
-        kube().wait("Secret", where, "a-server", lambda o: o, 30, "another Secret")
+        kube().delete("Secret", cluster.where, "a-server")
+        cluster.poke()
+        kube().wait("Secret", cluster.where, "a-server", lambda o: o, 30, "another Secret")
 
         def renewed():
             with cluster.connect() as wire:
@@ -310,9 +291,7 @@ def _certificate():
 @test("The agent is small at rest: RSS within 6 MiB on both sides")
 def _agent_memory():
     from lib import process
-    with namespace() as where:
-        cluster = Cluster(where).apply()
-        cluster.ready()
+    with running() as cluster:
         for instance in ("1", "2"):
             pid = agent_pid(cluster, instance)
             # What only its start needed goes back some seconds after postgres is up.

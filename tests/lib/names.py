@@ -5,12 +5,13 @@ ROLE, REPORT, APPLIED = "pgkeel.dev/role", "pgkeel.dev/report", "pgkeel.dev/appl
 
 
 def cluster(name, namespace, instances=2, **spec):
-    """A PostgresCluster; keywords are members of spec and win."""
+    """A PostgresCluster; keywords are members of spec and win, None leaves one out."""
     body = {"instances": instances, "postgres": {"version": 17},
             "storage": {"size": "1Gi"}, "walStorage": {"size": "1Gi"}}
     body.update(spec)
     return {"apiVersion": API, "kind": "PostgresCluster",
-            "metadata": {"name": name, "namespace": namespace}, "spec": body}
+            "metadata": {"name": name, "namespace": namespace},
+            "spec": {member: value for member, value in body.items() if value is not None}}
 
 
 def children(name, instances=2):
