@@ -138,7 +138,8 @@ static void confine(cJSON *container)
     json_push_str(json_add_array(json_add_object(security, "capabilities"), "drop"), "ALL");
 }
 
-static void add_command(cJSON *container, const char *instance, const char *agent)
+static void add_command(const struct build *build, cJSON *container, const char *instance,
+                        const char *agent)
 {
     if (agent) {
         bool volume = strncmp(agent, "volume:", 7) == 0;
@@ -149,6 +150,11 @@ static void add_command(cJSON *container, const char *instance, const char *agen
     json_push_str(arguments, "instance");
     json_push_str(arguments, "--name");
     json_push_str(arguments, instance);
+    if (build->spec->wal_storage.size == NULL) {
+        /* pg_wal lies beside the data then, and nothing is mounted at POD_WAL_DIR. */
+        json_push_str(arguments, "--wal-dir");
+        json_push_str(arguments, POD_DATA_DIR);
+    }
 }
 
 static void add_postgres(const struct build *build, cJSON *containers, const char *instance,
@@ -158,7 +164,7 @@ static void add_postgres(const struct build *build, cJSON *containers, const cha
     json_set_str(container, "name", CONTAINER_POSTGRES);
     json_set_str(container, "image", build->spec->image);
     json_set_str(container, "imagePullPolicy", build->spec->image_pull_policy);
-    add_command(container, instance, agent);
+    add_command(build, container, instance, agent);
     add_environment(container);
     cJSON *ports = json_add_array(container, "ports");
     add_port(ports, "postgres", PORT_POSTGRES);

@@ -16,19 +16,31 @@ struct place {
     struct volume volume;
 };
 
-static int set_up(void **state)
+static int set_up_in(void **state, const char *wal)
 {
     struct place *place = calloc(1, sizeof *place);
     struct error err;
     snprintf(place->root, sizeof place->root, "/tmp/pgkeel-volume-XXXXXX");
     assert_non_null(mkdtemp(place->root));
     snprintf(place->data, sizeof place->data, "%s/data", place->root);
-    snprintf(place->wal, sizeof place->wal, "%s/wal", place->root);
+    snprintf(place->wal, sizeof place->wal, "%s/%s", place->root, wal);
     assert_int_equal(mkdir(place->data, 0700), 0);
-    assert_int_equal(mkdir(place->wal, 0700), 0);
+    if (strcmp(wal, "data") != 0)
+        assert_int_equal(mkdir(place->wal, 0700), 0);
     assert_int_equal(volume_init(&place->volume, place->data, place->wal, &err), 0);
     *state = place;
     return 0;
+}
+
+static int set_up(void **state)
+{
+    return set_up_in(state, "wal");
+}
+
+/* As without spec.walStorage. */
+static int set_up_one_volume(void **state)
+{
+    return set_up_in(state, "data");
 }
 
 static int tear_down(void **state)
@@ -321,6 +333,14 @@ int main(void)
         TEST(records_and_accepted_configuration_survive),
         TEST(a_missing_volume_is_named),
         TEST(removing_a_tree_does_not_follow_links),
+#define ONE_VOLUME(test) {"on one volume, " #test, test, set_up_one_volume, tear_down, NULL}
+        ONE_VOLUME(a_bootstrap_goes_from_empty_to_data_through_one_rename),
+        ONE_VOLUME(a_clone_is_committed_as_a_standby),
+        ONE_VOLUME(what_an_attempt_left_is_removed_from_both_volumes),
+        ONE_VOLUME(a_new_data_directory_without_a_mark_is_not_ours),
+        ONE_VOLUME(finished_data_is_never_discarded_whatever_marks_lie_around),
+        ONE_VOLUME(a_standbys_data_is_given_up_and_a_primarys_never),
+        ONE_VOLUME(half_a_data_directory_and_lost_wal_are_told_apart),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
