@@ -66,7 +66,7 @@ static void write_object(struct arena *arena, const struct model *model, struct 
         .uid = seen ? seen->uid : "",
         .object = marked(arena, object, hash),
         .effect = "",
-        .reason = "it is not there",
+        .reason = "it was not there",
         .drift = !intent_changed,
         .wave = wave_of(kind),
     };

@@ -38,5 +38,7 @@ void status_conditions(struct making *making);
 char *status_wait_text(struct arena *arena, const struct model_wait *wait);
 /* facts.c: everything of the status but conditions and waits. */
 void status_facts(struct making *making);
+/* effective.c: the spec's fields as they hold, defaults filled in. */
+void status_effective(struct making *making);
 /* events.c */
 void status_events(struct making *making);

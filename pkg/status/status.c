@@ -70,6 +70,7 @@ struct status_result status_build(struct arena *arena, const struct model *model
     model_waits_sort(making.model);
     making.model->phase = model_phase(making.model);
     status_facts(&making);
+    status_effective(&making);
     write_waits(&making);
     status_conditions(&making);
     status_events(&making);

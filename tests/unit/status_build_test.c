@@ -36,6 +36,24 @@ static void assert_condition(const cJSON *status, const char *type, const char *
     assert_string_equal(json_str(node, "reason", ""), reason);
 }
 
+static void defaults_are_shown_where_the_spec_says_nothing(void **state)
+{
+    STATUS_WORLD(2);
+    world.snapshot.spec.image_pull_policy = "IfNotPresent";
+    const cJSON *status = build(&world, NULL, NULL, 0).status;
+    assert_string_equal(json_str(status, "effective.postgres.image", ""), "postgres:17");
+    assert_true(json_bool(status, "effective.storage.retain", false));
+    assert_string_equal(json_str(status, "effective.replication.maxLag", ""), "64Mi");
+    assert_int_equal(json_int(status, "effective.terminationGracePeriodSeconds", 0), 120);
+    assert_string_equal(json_str(status, "effective.scheduling.antiAffinity", ""), "preferred");
+    assert_string_equal(json_str(status, "effective.bootstrap.initdb.owner", ""), "app");
+    assert_string_equal(json_str(status, "effective.secrets.app", ""), "a-app");
+    struct api_fault fault = {"spec.instances", "no"};
+    world.snapshot.faults.items = &fault;
+    world.snapshot.faults.count = 1;
+    assert_null(json_get(build(&world, NULL, NULL, 0).status, "effective"));
+}
+
 static void a_healthy_cluster_is_ready_and_neither_reconciling_nor_stalled(void **state)
 {
     STATUS_WORLD(2);
@@ -354,6 +372,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_grant_that_is_spent_is_no_decision),
+        cmocka_unit_test(defaults_are_shown_where_the_spec_says_nothing),
         cmocka_unit_test(a_healthy_cluster_is_ready_and_neither_reconciling_nor_stalled),
         cmocka_unit_test(nothing_is_written_at_rest),
         cmocka_unit_test(times_alone_are_no_change),
