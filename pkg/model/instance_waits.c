@@ -5,6 +5,8 @@
 
 #include "api/names.h"
 
+enum { RECONNECT_PATIENCE_MS = 30000 };
+
 unsigned instance_concern(const struct work *work, const struct model_instance *instance)
 {
     const struct model *model = work->model;
@@ -85,6 +87,22 @@ static void agent_fault(struct work *work, const struct model_instance *instance
                      name_pod(work->arena, instance->name));
 }
 
+/* Each planned restart of the primary cuts its replicas off; they come back within their next
+ * attempts. A cluster that was Healthy is Degraded all the same, and at once. */
+static bool streams_soon(const struct work *work, struct model_wait *wait)
+{
+    int64_t patience_ends = wait->since_ms + RECONNECT_PATIENCE_MS;
+    if (work->model->now_ms >= patience_ends)
+        return false;
+    wait->next_ms = patience_ends;
+    return true;
+}
+
+static bool primary_is_healthy(const struct work *work)
+{
+    return work->model->primary != NULL && work->model->primary->healthy;
+}
+
 /* What the agent does instead of running postgres, or complains of while it runs. */
 static void phase_wait(struct work *work, const struct model_instance *instance, unsigned concern,
                        const char *what)
@@ -100,6 +118,8 @@ static void phase_wait(struct work *work, const struct model_instance *instance,
     reason = agent_reason(report->reason, reason);
     struct model_wait *wait = wait_add(work, concern, reason, "%s", what);
     wait_say(work, wait, "%s", given(report->message) ? report->message : text);
+    if (same(reason, REASON_NOT_STREAMING) && streams_soon(work, wait))
+        return;
     if (failed || needs_a_person(instance, reason))
         agent_fault(work, instance, wait);
 }
@@ -147,15 +167,14 @@ static void replication_wait(struct work *work, const struct model_instance *ins
     struct model_wait *wait;
     if (replica != NULL && same(replica->slot_wal_status, "lost")) {
         slot_lost_wait(work, instance, what);
-    } else if (replica != NULL && same(replica->state, "streaming") && work->model->primary &&
-               work->model->primary->healthy) {
+    } else if (replica != NULL && same(replica->state, "streaming") && primary_is_healthy(work)) {
         wait = wait_add(work, CONCERN_REPLICAS, REASON_REPLICA_LAGGING, "%s", what);
         wait_say(work, wait, "it streams, but is more than %lld MiB behind",
                  (long long)(work->snapshot->spec.max_lag_bytes >> 20));
         wait_fault(wait, false);
     } else {
         wait = wait_add(work, CONCERN_REPLICAS, REASON_NOT_STREAMING, "%s", what);
-        if (work->model->primary == NULL || !work->model->primary->healthy)
+        if (!primary_is_healthy(work))
             wait_say(work, wait, "there is no healthy primary to stream from");
         else
             wait_say(work, wait, "%s does not see it streaming%s%s%s", work->model->primary->name,
@@ -170,7 +189,11 @@ static void server_wait(struct work *work, const struct model_instance *instance
 {
     const struct seen_instance *seen = instance->seen;
     const char *role = instance->primary ? "primary" : "replica";
-    if (!same(seen->report.phase, "Running") || given(seen->report.reason)) {
+    bool cut_off = !instance->primary && same(seen->report.phase, "Running") &&
+                   same(seen->report.reason, REASON_NOT_STREAMING) && !primary_is_healthy(work);
+    if (cut_off) { /* the fault, if it is one, is the primary's */
+        replication_wait(work, instance, what);
+    } else if (!same(seen->report.phase, "Running") || given(seen->report.reason)) {
         phase_wait(work, instance, concern, what);
     } else if (!same(seen->report.role, role) ||
                (instance->primary && !instance_holds_with_present_pod(work, instance))) {

@@ -384,6 +384,50 @@ static void a_cluster_that_falls_ill_is_degraded_and_a_changing_one_updating(voi
     assert_string_equal(world_model(&world)->phase, "Updating");
 }
 
+/* As it is in a rollout, after the primary's turn has come. */
+static void a_planned_restart_of_the_primary_is_no_fault_of_its_replicas(void **state)
+{
+    WORLD(2);
+    cJSON *status = json_object(arena);
+    json_set_str(status, "phase", "Updating");
+    json_set_int(status, "observedGeneration", 1);
+    world.snapshot.status = status;
+    struct instance_report *replica = &world.instances[1].report;
+    replica->reason = REASON_NOT_STREAMING;
+    replica->message = "could not connect to the primary server";
+    world.instances[1].pod.ready = false;
+    world.replicas[0].state = "";
+    world.instances[0].report.phase = "Restarting";
+    world.instances[0].pod.ready = false;
+    assert_string_equal(world_model(&world)->phase, "Updating");
+    assert_contains(wait_of(&world, REASON_NOT_STREAMING)->message, "no healthy primary");
+    world.instances[0].report.phase = "Running";
+    world.instances[0].pod.ready = true;
+    struct model *model = world_model(&world);
+    assert_string_equal(model->phase, "Updating");
+    assert_int_equal(model->next_ms, WORLD_NOW_MS + 30000);
+    assert_contains(world_wait(model, REASON_NOT_STREAMING)->message, "could not connect");
+    json_set_str(status, "phase", "Healthy");
+    assert_string_equal(world_model(&world)->phase, "Degraded");
+}
+
+static void a_replica_that_does_not_come_back_is_a_fault_even_in_a_rollout(void **state)
+{
+    WORLD(2);
+    cJSON *status = json_object(arena);
+    json_set_str(status, "phase", "Updating");
+    cJSON *wait = json_push_object(json_add_array(status, "waitingFor"));
+    json_set_str(wait, "what", "replica a-2 streams");
+    json_set_str(wait, "reason", REASON_NOT_STREAMING);
+    json_set_str(wait, "since", clock_rfc3339(arena, WORLD_NOW_MS - 30000));
+    world.snapshot.status = status;
+    world.instances[1].report.reason = REASON_NOT_STREAMING;
+    world.instances[1].pod.ready = false;
+    world.replicas[0].state = "";
+    assert_string_equal(world_model(&world)->phase, "Degraded");
+    assert_true(wait_of(&world, REASON_NOT_STREAMING)->fault);
+}
+
 static void a_cluster_is_being_created_until_it_was_healthy_once(void **state)
 {
     WORLD(2);
@@ -434,6 +478,8 @@ int main(void)
         cmocka_unit_test(what_needs_a_person_comes_first),
         cmocka_unit_test(deletion_and_terminating_namespaces_have_their_phase),
         cmocka_unit_test(more_faults_than_fit_are_counted),
+        cmocka_unit_test(a_planned_restart_of_the_primary_is_no_fault_of_its_replicas),
+        cmocka_unit_test(a_replica_that_does_not_come_back_is_a_fault_even_in_a_rollout),
         cmocka_unit_test(a_cluster_is_being_created_until_it_was_healthy_once),
         cmocka_unit_test(a_cluster_that_falls_ill_is_degraded_and_a_changing_one_updating),
     };
