@@ -4,12 +4,41 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/file.h"
 #include "instance/tree.h"
 #include "instance/volume.h"
+
+/* The calls that change what a restart finds, in place of libc's: with `calls_left` above 0 the
+ * process is gone when it comes to that one, as with SIGKILL. */
+static int calls_left;
+
+static void perhaps_be_killed(void)
+{
+    if (calls_left > 0 && --calls_left == 0)
+        _exit(9);
+}
+
+int rename(const char *from, const char *to)
+{
+    perhaps_be_killed();
+    return (int)syscall(SYS_rename, from, to);
+}
+
+int fsync(int fd)
+{
+    perhaps_be_killed();
+    return (int)syscall(SYS_fsync, fd);
+}
+
+int unlinkat(int folder, const char *name, int flags)
+{
+    perhaps_be_killed();
+    return (int)syscall(SYS_unlinkat, folder, name, flags);
+}
 
 struct place {
     char root[64], data[96], wal[96];
@@ -290,6 +319,72 @@ static void records_and_accepted_configuration_survive(void **state)
     assert_non_null(strstr(err.text, "instance.json"));
 }
 
+static void bootstrap(const struct place *place, enum volume_role role)
+{
+    struct error err;
+    assert_int_equal(volume_begin(&place->volume, &err), 0);
+    make_pgdata(place, place->volume.pgdata_new);
+    assert_int_equal(volume_commit(&place->volume, role, &err), 0);
+}
+
+/* False once it is not killed any more. */
+static bool bootstrap_killed_at(const struct place *place, enum volume_role role, int call)
+{
+    int status;
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        calls_left = call;
+        bootstrap(place, role);
+        _exit(0);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status) && (WEXITSTATUS(status) == 0 || WEXITSTATUS(status) == 9));
+    return WEXITSTATUS(status) == 9;
+}
+
+/* Data without the role it was made for could come up as a second primary. */
+static enum volume_state check_what_was_left(const struct place *place, enum volume_role role)
+{
+    struct error err;
+    struct volume_record record;
+    enum volume_state found = inspect(place, &err);
+    assert_int_equal(err.class, 0);
+    if (found == VOLUME_DATA) {
+        assert_int_equal(volume_record_read(&place->volume, &record, &err), 0);
+        assert_int_equal(record.role, role);
+        assert_int_equal(volume_is_standby(&place->volume), role == ROLE_REPLICA);
+        assert_int_equal(volume_prepare_start(&place->volume, &err), 0);
+    } else if (found == VOLUME_UNFINISHED) {
+        assert_int_equal(volume_discard(&place->volume, &err), 0);
+        assert_int_equal(inspect(place, &err), VOLUME_EMPTY);
+    }
+    assert_false(there(place->data, "unfinished"));
+    assert_false(there(place->wal, "unfinished"));
+    return found;
+}
+
+static void a_bootstrap_killed_anywhere_leaves_no_data_without_its_role(void **state)
+{
+    struct place *place = *state;
+    struct error err;
+    for (enum volume_role role = ROLE_PRIMARY; role <= ROLE_REPLICA; role++) {
+        int found[VOLUME_FOREIGN + 1] = {0};
+        bool killed = true;
+        for (int call = 1; killed; call++) {
+            /* What an earlier life of the volume left must not be taken for this one's. */
+            struct volume_record other = {role == ROLE_PRIMARY ? ROLE_REPLICA : ROLE_PRIMARY, 5};
+            assert_int_equal(volume_record_write(&place->volume, &other, &err), 0);
+            killed = bootstrap_killed_at(place, role, call);
+            found[check_what_was_left(place, role)]++;
+            assert_int_equal(tree_remove(place->volume.pgdata, &err), 0);
+            assert_int_equal(tree_remove(place->volume.pg_wal, &err), 0);
+        }
+        assert_true(found[VOLUME_EMPTY] > 0 && found[VOLUME_UNFINISHED] > 3);
+        assert_true(found[VOLUME_DATA] > 2);
+    }
+}
+
 static void a_missing_volume_is_named(void **state)
 {
     struct place *place = *state;
@@ -331,6 +426,7 @@ int main(void)
         TEST(a_start_gets_a_closed_folder_and_no_stale_pid),
         TEST(the_lock_is_one_and_goes_to_children),
         TEST(records_and_accepted_configuration_survive),
+        TEST(a_bootstrap_killed_anywhere_leaves_no_data_without_its_role),
         TEST(a_missing_volume_is_named),
         TEST(removing_a_tree_does_not_follow_links),
 #define ONE_VOLUME(test) {"on one volume, " #test, test, set_up_one_volume, tear_down, NULL}
