@@ -11,10 +11,16 @@
 
 enum { BURST = 6, REFILL_MS = 1000, FIRST_PAUSE_MS = 500, LONGEST_PAUSE_MS = 10000 };
 
+/* A write without an answer may be stored long after it was given up, and over a newer one: what
+ * was written after it is written again when it may have arrived, and once more when an API server
+ * has given it up, too (its own bound is 60 s). */
+static const int confirm_after_ms[] = {5000, 65000};
+enum { CONFIRMATIONS = sizeof confirm_after_ms / sizeof confirm_after_ms[0] };
+
 struct reporter {
     struct kube *kube;
     struct kube_call *call;
-    struct event *timer;
+    struct event *timer, *confirm;
     void (*settled)(void *arg);
     void *arg;
     char namespace[256], pod[256], pod_uid[64];
@@ -22,6 +28,8 @@ struct reporter {
     int tokens, pause_ms;
     int64_t refilled_ms;
     bool failing, refused;
+    bool uncertain;    /* a write was given up without an answer */
+    int confirmations; /* still to come */
 };
 
 cJSON *reporter_body(struct arena *arena, const char *report, const char *role, const char *pod_uid)
@@ -51,16 +59,35 @@ static bool same(const char *a, const char *b)
 
 static void go(struct reporter *reporter);
 
+static void plan_confirmation(struct reporter *reporter)
+{
+    if (reporter->uncertain)
+        reporter->confirmations = CONFIRMATIONS;
+    reporter->uncertain = false;
+    if (reporter->confirmations > 0 && !evtimer_pending(reporter->confirm, NULL))
+        timer_arm(reporter->confirm, confirm_after_ms[CONFIRMATIONS - reporter->confirmations--]);
+}
+
+static void on_confirm(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd, (void)what;
+    struct reporter *reporter = arg;
+    replace(&reporter->written, NULL);
+    go(reporter);
+}
+
 static void on_written(void *arg, const cJSON *body, const struct error *err)
 {
     (void)body;
     struct reporter *reporter = arg;
     reporter->call = NULL;
     reporter->refused = err->class == ERR_FORBIDDEN || err->class == ERR_NOT_FOUND;
+    reporter->uncertain |= err->class == ERR_TIMEOUT || err->class == ERR_TRANSPORT;
     if (err->class == 0) {
         reporter->pause_ms = 0;
         reporter->failing = false;
         replace(&reporter->written, reporter->sent);
+        plan_confirmation(reporter);
         go(reporter);
         if (reporter_settled(reporter))
             reporter->settled(reporter->arg);
@@ -140,6 +167,7 @@ struct reporter *reporter_new(struct event_base *loop, struct kube *kube,
     reporter->tokens = BURST;
     reporter->refilled_ms = clock_boot_ms();
     reporter->timer = evtimer_new(loop, on_timer, reporter);
+    reporter->confirm = evtimer_new(loop, on_confirm, reporter);
     snprintf(reporter->namespace, sizeof reporter->namespace, "%s", options->namespace);
     snprintf(reporter->pod, sizeof reporter->pod, "%s", options->pod);
     snprintf(reporter->pod_uid, sizeof reporter->pod_uid, "%s", options->pod_uid);
@@ -153,6 +181,7 @@ void reporter_free(struct reporter *reporter)
     if (reporter->call != NULL)
         kube_call_cancel(reporter->call);
     event_free(reporter->timer);
+    event_free(reporter->confirm);
     free(reporter->wanted);
     free(reporter->sent);
     free(reporter->written);

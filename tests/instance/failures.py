@@ -48,6 +48,29 @@ def api_away_restart():
         first.reports(role="primary", phase="Running", seconds=30)
 
 
+@test("a report that the API server stores late, over a newer one, does not stay")
+def stored_late():
+    with Rig() as rig:
+        agent = rig.primary()
+        agent.reports(bootstrapped=True)
+        agent.stop()
+        rig.freeze_api()
+        agent.start(new_pod=False)
+        wait_for(lambda: agent.logged("the pod's report cannot be written", **{
+            "class": "timeout"}), 20, "a write without an answer")
+        rig.thaw_api()
+        agent.ready(30)
+        def has_no_more_to_tell():
+            written = len(rig.writes("Pod"))
+            never(lambda: len(rig.writes("Pod")) != written, 2, "another report")
+            return True
+        wait_for(has_no_more_to_tell, 30, "the end of news")
+        # Whichever write was stored last: now it is the one without an answer.
+        rig.edit("Pod", "a-1-0", {"metadata": {"annotations": {
+            "pgkeel.dev/report": '{"instance":"a-1","phase":"Starting"}'}}})
+        agent.reports(role="primary", phase="Running", bootstrapped=True, seconds=90)
+
+
 @test("an empty volume waits for the API server, however long it is away")
 def api_away_empty():
     with Rig() as rig:
@@ -275,15 +298,23 @@ def stopped_early():
         second.start().ready(40)
 
 
+def lose_wal(primary):
+    """What a replica that is away needs is recycled. The agent, which would make the slot anew and
+    so keep the WAL, is held meanwhile."""
+    primary.signal(signal.SIGSTOP)
+    primary.sql("select pg_drop_replication_slot('a_2')")
+    for _ in range(3):
+        primary.sql("create table x as select generate_series(1, 1000); drop table x;"
+                    " select pg_switch_wal(); checkpoint")
+    primary.signal(signal.SIGCONT)
+
+
 @test("a replica whose WAL is gone from the primary says so, and clones it anew")
 def wal_gone():
     with Rig(2) as rig:
         first, second = rig.pair()
         second.stop()
-        first.sql("select pg_drop_replication_slot('a_2')")
-        for _ in range(3):
-            first.sql("create table x as select generate_series(1, 1000); drop table x;"
-                      " select pg_switch_wal(); checkpoint")
+        lose_wal(first)
         first.sql("create table kept as select 42 as answer")
         second.start()
         report = second.reports(reason="WalGone", phase="Running", seconds=30)
@@ -305,10 +336,7 @@ def wal_gone_of_a_primary():
         with open(path) as source:
             record = json.load(source)
         rig.write(path, json.dumps(dict(record, epoch=1)))
-        first.sql("select pg_drop_replication_slot('a_2')")
-        for _ in range(3):
-            first.sql("create table x as select generate_series(1, 1000); drop table x;"
-                      " select pg_switch_wal(); checkpoint")
+        lose_wal(first)
         second.start()
         second.reports(reason="WalGone", seconds=30)
         never(lambda: second.logged("its copy is removed"), 6, "a copy that is given up")
