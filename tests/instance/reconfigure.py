@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 
+import programs
 from lib.runner import check, equal, never, test, wait_for
 from rig import Rig
 
@@ -209,7 +210,7 @@ def closed():
         if os.geteuid() == 0:
             done = subprocess.run(
                 ["setpriv", "--reuid=daemon", "--regid=daemon", "--clear-groups",
-                 os.path.join(rig.bindir, "psql"), "-h", agent.run, "-p", str(agent.port), "-U",
+                 programs.psql(), "-h", agent.run, "-p", str(agent.port), "-U",
                  "postgres", "-c", "select 1"], capture_output=True, check=False)
             check(done.returncode != 0, "another uid gets in through the socket")
 

@@ -24,6 +24,7 @@ sys.path.insert(0, os.path.dirname(HERE))
 sys.path.append(os.path.join(os.path.dirname(HERE), "torture"))
 
 from fakeapi import kinds, server, store  # noqa: E402
+import programs  # noqa: E402
 from lib import postgres, process, runner  # noqa: E402
 
 NAMESPACE, CLUSTER = "shop", "a"
@@ -56,15 +57,6 @@ PASSWORDS = {"postgres": "super secret", "app": "app secret", "pgkeel_replicatio
 rigs = threading.local()
 
 
-def bindir():
-    """The newest PostgreSQL that this machine has, or SKIP."""
-    for major in range(18, 13, -1):
-        for pattern in ("/usr/lib/postgresql/%d/bin", "/usr/pgsql-%d/bin"):
-            if os.access(os.path.join(pattern % major, "initdb"), os.X_OK):
-                return major, pattern % major
-    raise runner.Skipped("no PostgreSQL server is installed here")
-
-
 def free_port():
     with socket.socket() as wire:
         wire.bind(("127.0.0.1", 0))
@@ -83,13 +75,14 @@ def hash16(text):
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def other_user():
+def other_user(uid=None):
     """Arguments that drop root (PostgreSQL refuses it), and the uid."""
     if os.geteuid() != 0:
         return [], os.geteuid()
     user = pwd.getpwnam("nobody")
-    return ["setpriv", "--reuid=%d" % user.pw_uid, "--regid=%d" % user.pw_gid,
-            "--clear-groups", "--no-new-privs"], user.pw_uid
+    uid, gid = (uid, uid) if uid else (user.pw_uid, user.pw_gid)
+    return ["setpriv", "--reuid=%d" % uid, "--regid=%d" % gid, "--clear-groups",
+            "--no-new-privs"], uid
 
 
 class Agent:
@@ -134,7 +127,7 @@ class Agent:
                  "probe-address": "127.0.0.1:%d" % self.probe_port, "api-wait": 2,
                  "primary-host": "127.0.0.1", "primary-port": self.rig.primary_port(),
                  "stop-timeout": 20, **options}
-        arguments = self.rig.container + self.rig.drop + [runner.PGKEEL, "instance"]
+        arguments = self.rig.command() + ["instance"]
         for key, value in words.items():
             arguments += ["--" + key.replace("_", "-"), str(value)]
         self.process = process.Process(
@@ -167,11 +160,12 @@ class Agent:
 
     # -- what it says ----------------------------------------------------------------------------
     def log(self):
-        """Its log as objects; a line that is no JSON fails."""
+        """Its log as objects; a line that is no JSON fails. unshare has words of its own to say
+        when what it started is killed."""
         lines = []
         with open(os.path.join(self.folder, "log"), "rb") as source:
             for line in source.read().decode().split("\n"):
-                if line:
+                if line and not line.startswith("unshare: "):
                     lines.append(json.loads(line))
         return lines
 
@@ -226,7 +220,7 @@ class Agent:
     def sql(self, text, database="postgres"):
         """psql over the Unix socket, as the agent's own user."""
         done = subprocess.run(
-            self.rig.drop + [os.path.join(self.rig.bindir, "psql"), "-XAtq", "-v",
+            self.rig.drop + [programs.psql(), "-XAtq", "-v",
                              "ON_ERROR_STOP=1", "-h", self.run, "-p", str(self.port), "-U",
                              "postgres", "-d", database, "-f", "-"],
             input=text, capture_output=True, text=True, timeout=30, env={**os.environ, "HOME": "/nonexistent"},
@@ -265,7 +259,7 @@ class Agent:
                 with open("/proc/%s/cmdline" % pid, "rb") as source:
                     words = source.read().replace(b"\0", b" ").decode(errors="replace")
                 if os.path.basename(os.readlink("/proc/%s/exe" % pid)) == "postgres" and \
-                        os.readlink("/proc/%s/cwd" % pid).startswith(self.data):
+                        self.data in os.readlink("/proc/%s/cwd" % pid):
                     found.append((int(pid), words))
             except OSError:
                 continue
@@ -282,9 +276,10 @@ def container():
 
 
 class Rig:
-    def __init__(self, instances=1):
-        self.major, self.bindir = bindir()
-        self.drop, self.agent_uid = other_user()
+    def __init__(self, instances=1, major=None):
+        self.programs = programs.find(major)
+        self.major = self.programs.major
+        self.drop, self.agent_uid = other_user(self.programs.uid)
         self.container = container()
         where = os.environ.get("PGKEEL_SCRATCH") or tempfile.gettempdir()
         # Short: a Unix socket's path has room for 107 bytes.
@@ -338,6 +333,13 @@ class Rig:
                 text += "---- %s, report %s\n%s\n" % (agent.name, agent.report(),
                                                       agent.process.log(70))
         return text
+
+    def command(self):
+        """Words that start pgkeel as PID 1 where its PostgreSQL is, as the agents' user."""
+        if self.programs.root is None:
+            return self.container + self.drop + [runner.PGKEEL]
+        return ["unshare", "--pid", "--fork", "--mount", "sh", "-c", programs.ENTER, "sh",
+                self.programs.root, self.folder, runner.PGKEEL, str(self.agent_uid)]
 
     # -- files -----------------------------------------------------------------------------------
     def mkdir(self, path):
