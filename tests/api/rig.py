@@ -111,6 +111,16 @@ def settled(namespace_name, cluster, seconds=30):
     return seen
 
 
+@contextlib.contextmanager
+def at_rest(instances=2, **spec):
+    """A cluster 'a' with all its children, and nothing under way, in a namespace of its own."""
+    with namespace() as where:
+        operator()
+        kube().apply(names.cluster("a", where, instances, **spec))
+        settled(where, "a")
+        yield where
+
+
 def _instances(namespace_name, cluster):
     return kube().get("PostgresCluster", namespace_name, cluster)["spec"]["instances"]
 

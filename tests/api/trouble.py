@@ -75,10 +75,7 @@ def _collision():
 @test("Two clusters whose names collide do not take each other's objects")
 def _two_clusters():
     kube = rig.kube()
-    with rig.namespace() as where:
-        rig.operator()
-        kube.apply(names.cluster("a", where))
-        rig.settled(where, "a")
+    with rig.at_rest() as where:
         uids = {k: o["metadata"]["uid"] for k, o in rig.children(where, "a").items()}
         # 'a-1' would call its ServiceAccount and Role as instance a-1 of 'a' calls its set, and
         # 'a-rw' brings 'a-rw-...': other names. Whatever is shared must stay with the first.
@@ -247,10 +244,7 @@ def _deleted_early():
 @test("Deleted and applied again at once, a cluster comes whole")
 def _again_at_once():
     kube = rig.kube()
-    with rig.namespace() as where:
-        rig.operator()
-        kube.apply(names.cluster("a", where))
-        rig.settled(where, "a")
+    with rig.at_rest() as where:
         for _ in range(3):
             kube.delete("PostgresCluster", where, "a")
             uid = kube.apply(names.cluster("a", where))["metadata"]["uid"]

@@ -52,10 +52,7 @@ def expired(secret_ca):
 @test("A server certificate that ran out is made anew by the same authority")
 def _expired():
     kube = rig.kube()
-    with rig.namespace() as where:
-        rig.operator()
-        kube.apply(names.cluster("a", where))
-        rig.settled(where, "a")
+    with rig.at_rest() as where:
         authority = kube.get("Secret", where, "a-ca")
         data = expired(authority)
         kube.edit("Secret", where, "a-server", {"data": data})

@@ -18,14 +18,16 @@ def kept(cluster, count, service="rw"):
 
 @test("A full volume stops the server and is told; grown, it comes back by itself with every row")
 def _full():
-    with running(1, storage={"size": "400Mi", "storageClass": "limited"},
-                 walStorage=None) as cluster:
+    # Without it old segments are used again, and a server that has WAL alone never needs more room.
+    keep = {"version": 17, "parameters": {"wal_keep_size": "2GB"}}
+    with running(1, storage={"size": "400Mi", "storageClass": "limited"}, walStorage=None,
+                 postgres=keep) as cluster:
         rows(cluster, 1000)
         restarts, uid = cluster.restarts("1"), cluster.uid("1")
         cluster.shell("1", "dd if=/dev/zero of=/pgkeel/data/filler bs=64k", check=False)
         wait_for(lambda: _no_room(cluster), 60, "the server to run out of room", every=0)
         cluster.told("Ready", "No space left on device", 120)
-        cluster.edit(storage={"size": "800Mi"})
+        cluster.edit(storage={"size": "1Gi"})
         # The kubelet grows the volume of a running pod when it next looks at it, within 90 s.
         cluster.ready(300)
         kept(cluster, 1000)
@@ -80,7 +82,8 @@ def _namespace():
         volumes = [c["spec"]["volumeName"]
                    for c in kube().list("PersistentVolumeClaim", cluster.where)]
         kube().delete("Namespace", None, cluster.where)
-        kube().gone("Namespace", None, cluster.where, 150)
+        # Its controller looks again after half the pods' grace period, however early they end.
+        kube().gone("Namespace", None, cluster.where, 240)
         for volume in volumes:
             kube().gone("PersistentVolume", None, volume, 60)
 
