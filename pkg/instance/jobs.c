@@ -269,7 +269,8 @@ static void after_checkpoint(void *arg, const PGresult *result, const struct err
     if (err->class != 0) /* it only would have made the stop shorter */
         log_failure(err, "checkpoint before the restart", NULL);
     server_stop(agent->server, agent->options.stop_timeout_ms);
-    job_end(agent);
+    if (is_running(agent, "restart")) /* else the stop has ended it */
+        job_end(agent);
 }
 
 void job_restart(struct agent *agent)

@@ -43,18 +43,31 @@ static bool was_primary(const struct model_instance *instance)
     return instance->seen->report.epoch > 0;
 }
 
-/* What no retry of the agent's can mend. */
+/* What no retry of the agent's can mend, and what does; "" where it takes more to say it. */
+static const struct {
+    const char *reason, *unblock;
+} for_a_person[] = {
+    {REASON_VOLUME_FOREIGN, ""},
+    {REASON_WAL_VOLUME_LOST, ""},
+    {REASON_SYSTEM_IDENTIFIER_MISMATCH, ""},
+    {REASON_NO_POSTGRES, "correct spec.postgres.image"},
+    {REASON_VERSION_MISMATCH, "set spec.postgres.image to one of the major version of the data"},
+    {REASON_CONFIG_INVALID, "correct spec.postgres.parameters or spec.postgres.hba"},
+    {REASON_PASSWORD_INVALID, "set another password in the Secret that the message names"},
+};
+
+static const char *remedy_for_a_person(const char *reason)
+{
+    for (size_t i = 0; i < sizeof for_a_person / sizeof *for_a_person; i++)
+        if (same(reason, for_a_person[i].reason))
+            return for_a_person[i].unblock;
+    return NULL;
+}
+
 static bool needs_a_person(const struct model_instance *instance, const char *reason)
 {
-    static const char *const reasons[] = {
-        REASON_VOLUME_FOREIGN,   REASON_WAL_VOLUME_LOST,  REASON_SYSTEM_IDENTIFIER_MISMATCH,
-        REASON_NO_POSTGRES,      REASON_VERSION_MISMATCH, REASON_CONFIG_INVALID,
-        REASON_PASSWORD_INVALID,
-    };
-    for (size_t i = 0; i < sizeof reasons / sizeof *reasons; i++)
-        if (same(reason, reasons[i]))
-            return true;
-    return (instance->primary && same(reason, REASON_DATA_VOLUME_EMPTY)) ||
+    return remedy_for_a_person(reason) != NULL ||
+           (instance->primary && same(reason, REASON_DATA_VOLUME_EMPTY)) ||
            (same(reason, REASON_WAL_GONE) && was_primary(instance));
 }
 
@@ -82,6 +95,8 @@ static void agent_fault(struct work *work, const struct model_instance *instance
     else if (is_mended_by_cloning(wait->reason) && work->model->primary != NULL &&
              !instance->primary)
         wait_unblock_by_cloning(work, wait, instance, "if nothing on its volumes is needed: ");
+    else if (wait->stalled && remedy_for_a_person(wait->reason) != NULL)
+        wait->unblock = remedy_for_a_person(wait->reason);
     else if (!wait->stalled) /* else the agent's own message holds the remedy */
         wait_unblock(work, wait, "kubectl -n %s logs %s", ns,
                      name_pod(work->arena, instance->name));

@@ -123,6 +123,7 @@ static void a_running_agent_that_complains_is_heard(void **state)
     struct model *model = world_model(&world);
     const struct model_wait *wait = world_wait(model, REASON_CONFIG_INVALID);
     assert_true(wait->stalled);
+    assert_contains(wait->unblock, "spec.postgres.parameters");
     assert_int_equal(wait->concerns, 0);
     assert_true(model->primary->healthy);
     assert_non_null(world_wait(model, REASON_CONFIGURATION_PENDING));
