@@ -92,6 +92,8 @@ static void agent_fault(struct work *work, const struct model_instance *instance
     if (instance->primary && same(wait->reason, REASON_DATA_VOLUME_EMPTY))
         wait_unblock(work, wait, "kubectl -n %s delete lease %s-primary, then %s", ns,
                      or_empty(work->snapshot->spec.name), bootstrap_manual_way(work));
+    else if (same(wait->reason, REASON_WAL_GONE) && !wait->stalled)
+        return; /* it clones itself anew */
     else if (is_mended_by_cloning(wait->reason) && work->model->primary != NULL &&
              !instance->primary)
         wait_unblock_by_cloning(work, wait, instance, "if nothing on its volumes is needed: ");

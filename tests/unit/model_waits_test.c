@@ -150,6 +150,7 @@ static void a_replica_without_its_wal_is_cloned_anew_unless_it_was_a_primary(voi
     assert_true(wait_of(&world, REASON_WAL_GONE)->stalled);
     world.instances[1].report.epoch = 0;
     assert_false(wait_of(&world, REASON_WAL_GONE)->stalled);
+    assert_string_equal(wait_of(&world, REASON_WAL_GONE)->unblock, "");
     world.instances[1].report.reason = "";
     wait = wait_of(&world, REASON_SLOT_LOST);
     assert_contains(wait->message, "it is cloned anew");
