@@ -110,6 +110,24 @@ def no_grant():
         agent.stop()
 
 
+@test("data alone does not take a lease that was made anew: it waits for the grant")
+def no_grant_with_data():
+    with Rig(2) as rig:
+        agent = rig.primary()
+        agent.sql("create table t as select 1 n")
+        agent.stop()
+        rig.delete("Lease", "a-primary")
+        rig.make("Lease", "a-primary", spec={})
+        rig.grant("a-2", mode="existing")
+        agent.start()
+        agent.reports(phase="Waiting", reason="WaitingForGrant")
+        never(rig.holder, 1, "a holder without a grant")
+        equal(agent.postgres_pids(), [], "postgres without a role")
+        rig.grant("a-1", mode="existing")
+        agent.ready(30)
+        equal(agent.sql("select n from t"), "1", "the row")
+
+
 @test("a holder with an empty volume and a spent grant does not initialise it")
 def data_lost():
     with Rig() as rig:
