@@ -50,6 +50,7 @@ static const struct field instance_fields[] = {
     BOOL(instance_report, "pendingRestart", pending_restart),
     TEXT(instance_report, "pendingParameters", pending_parameters),
     BOOL(instance_report, "bootstrapped", bootstrapped),
+    BOOL(instance_report, "ready", ready),
     END,
 };
 
@@ -63,6 +64,7 @@ static const struct field replica_fields[] = {
 
 static const struct field primary_fields[] = {
     INT(primary_report, "timeline", timeline),
+    TEXT(primary_report, "address", address),
     TEXT(primary_report, "lsn", lsn),
     END,
 };

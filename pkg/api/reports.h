@@ -25,6 +25,8 @@ struct instance_report {
     bool pending_restart;           /* pg_settings says so */
     const char *pending_parameters; /* "max_connections, shared_buffers" */
     bool bootstrapped;              /* primary: roles and database are there */
+    bool ready;                     /* what the readiness probe is answered: a change of this
+                                       annotation makes the kubelet ask at once */
 };
 
 struct replica_report {
@@ -37,6 +39,8 @@ struct replica_report {
 /* Lease annotation ANN_PRIMARY_STATUS; rides on renewals. */
 struct primary_report {
     int timeline;
+    const char
+        *address; /* of the pod, its first: clones need not wait for a Service to lead to it */
     const char *lsn;
     struct replica_report *replicas;
     size_t replica_count;

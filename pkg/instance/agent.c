@@ -120,7 +120,7 @@ static void open_cluster(struct agent *agent)
     struct lease_options lease = {agent->namespace, name_child(arena, cluster, "primary"),
                                   agent->options.name, agent->options.pod_uid,
                                   view->config.lease_seconds};
-    struct lease_handlers handlers = {agent_kick, tend_primary_status, agent};
+    struct lease_handlers handlers = {agent_kick, peers_status, agent};
     agent->lease = lease_new(agent->loop, agent->kube, &lease, &handlers);
     if (agent->options.pod_ips != NULL) {
         struct slice_options slice = {agent->namespace, name_child(arena, cluster, "rw"),

@@ -1,7 +1,7 @@
 /*
  * The parts of the agent tied together. Only the files that conduct know this header: agent.c
  * (loop, steps), react.c (events), facts.c (what is known), jobs.c and fill.c (steps that take
- * time), configure.c (configuration files) and tend.c (what a running server needs).
+ * time), configure.c (configuration files), tend.c and peers.c (what a running server needs).
  */
 #pragma once
 
@@ -112,7 +112,9 @@ struct agent {
     bool control_seen;   /* control was read for what is on the volume now */
     char roles_hash[17]; /* of what was applied, or is being */
     int64_t roles_done_ms;
-    char told_replicas[17]; /* hash of what the lease's status was renewed for */
+    char told_peers[17]; /* hash of what the lease's status was renewed for */
+    char peers_hash[17]; /* who streams, as last seen, and since when it is so */
+    int64_t peers_changed_ms;
     char verifiers_hash[17], next_verifiers_hash[17];
     /* the last decision, for the log and the probes */
     enum step last_step;
@@ -184,5 +186,14 @@ void react_signal(evutil_socket_t signal, short what, void *agent);
 void tend_running(struct agent *agent);
 void tend_report(struct agent *agent, const struct decision *decision);
 bool tend_ready(void *agent, char *text, size_t size);
-cJSON *tend_primary_status(void *agent, struct arena *arena);
 void tend_notice(const struct agent *agent, const char **ret_reason, const char **ret_text);
+bool tend_is_primary(const struct agent *agent); /* up, promoted, and answered */
+bool tend_holds_lease(const struct agent *agent);
+
+/* peers.c */
+void peers_tend(struct agent *agent);
+int peers_period(const struct agent *agent); /* of the monitor */
+/* The longer nothing has changed, the more rarely one looks. Pure. */
+int peers_patience_ms(int64_t waited_ms, int longest_ms);
+const struct monitor_slot *peers_slot(const struct monitor_view *view, const char *name);
+cJSON *peers_status(void *agent, struct arena *arena); /* that rides on the lease */

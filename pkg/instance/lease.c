@@ -8,9 +8,10 @@
 #include "api/reports.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "instance/bucket.h"
 #include "instance/timer.h"
 
-enum { RETRY_MS = 500, CLOSEST_MS = 500 };
+enum { RETRY_MS = 500, BURST = 6, REFILL_MS = 500 };
 
 struct lease {
     struct kube *kube;
@@ -20,7 +21,7 @@ struct lease {
     struct lease_handlers handlers;
     char namespace[256], name[256], instance[64], identity[128], pod_uid[64];
     int seconds;
-    int64_t renewed_ms; /* CLOCK_BOOTTIME of the last write */
+    struct bucket bucket;
     struct lease_view view;
     bool listing, seen; /* between begin and synced; and whether it came up in the list */
     bool again;         /* renew once more when the write under way has ended */
@@ -32,19 +33,25 @@ static const struct kube_kind *lease_kind(void)
     return kube_kind_find("coordination.k8s.io/v1", "Lease");
 }
 
-static bool shows_slot(const cJSON *object, const char *instance)
+static bool shows_slot(const struct primary_report *report, const char *instance)
+{
+    for (size_t i = 0; i < report->replica_count; i++)
+        if (strcmp(report->replicas[i].name, instance) == 0)
+            return report->replicas[i].slot_wal_status[0] != '\0' &&
+                   strcmp(report->replicas[i].slot_wal_status, "lost") != 0;
+    return false;
+}
+
+static void read_status(const cJSON *object, const char *instance, struct lease_view *view)
 {
     AUTO_ARENA arena = arena_new();
     struct primary_report report = {0};
     struct error ignored; /* what cannot be read shows nothing */
     const char *text = json_str(object, "metadata.annotations[\"" ANN_PRIMARY_STATUS "\"]", NULL);
     if (text == NULL || report_primary_decode(arena, text, &report, &ignored) < 0)
-        return false;
-    for (size_t i = 0; i < report.replica_count; i++)
-        if (strcmp(report.replicas[i].name, instance) == 0)
-            return report.replicas[i].slot_wal_status[0] != '\0' &&
-                   strcmp(report.replicas[i].slot_wal_status, "lost") != 0;
-    return false;
+        return;
+    view->slot_ready = shows_slot(&report, instance);
+    snprintf(view->primary_address, sizeof view->primary_address, "%s", report.address);
 }
 
 void lease_read(const cJSON *object, const char *instance, const char *pod_uid,
@@ -65,7 +72,7 @@ void lease_read(const cJSON *object, const char *instance, const char *pod_uid,
         view.granted = true;
         view.grant_initdb = grant.initdb;
     }
-    view.slot_ready = shows_slot(object, instance);
+    read_status(object, instance, &view);
     const char *uid = strchr(holder, '/');
     if (holder[0] == '\0')
         view.state = view.epoch == 0 ? LEASE_FREE : LEASE_RELEASED;
@@ -235,7 +242,8 @@ static void on_written(void *arg, const cJSON *body, const struct error *err)
     struct lease_view view;
     lease_read(body, lease->instance, lease->pod_uid, &view);
     set_view(lease, &view);
-    timer_arm(lease->renew, lease->again ? 0 : lease->seconds * 1000 / 3);
+    timer_arm(lease->renew, lease->again ? bucket_wait_ms(&lease->bucket, clock_boot_ms())
+                                         : lease->seconds * 1000 / 3);
     lease->again = false;
     tell(lease);
 }
@@ -249,7 +257,7 @@ static void patch(struct lease *lease, const cJSON *body)
         .query = "fieldManager=" AGENT_MANAGER,
         .body = body,
         .timeout_ms = lease->seconds * 1000};
-    lease->renewed_ms = clock_boot_ms();
+    bucket_spend(&lease->bucket);
     lease->call = kube_call_start(lease->kube, &request, on_written, lease);
 }
 
@@ -277,6 +285,7 @@ struct lease *lease_new(struct event_base *loop, struct kube *kube,
     lease->kube = kube;
     lease->handlers = *handlers;
     lease->seconds = options->seconds;
+    lease->bucket = (struct bucket){BURST, REFILL_MS, BURST, clock_boot_ms()};
     snprintf(lease->namespace, sizeof lease->namespace, "%s", options->namespace);
     snprintf(lease->name, sizeof lease->name, "%s", options->name);
     snprintf(lease->instance, sizeof lease->instance, "%s", options->instance);
@@ -332,9 +341,10 @@ void lease_take(struct lease *lease, int64_t at_least)
 
 void lease_renew_now(struct lease *lease)
 {
-    int64_t since_ms = clock_boot_ms() - lease->renewed_ms;
-    if (lease->view.state == LEASE_HELD)
-        timer_arm(lease->renew, since_ms >= CLOSEST_MS ? 0 : (int)(CLOSEST_MS - since_ms));
+    if (lease->call != NULL) /* its end sets the timer anew */
+        lease->again = true;
+    else if (lease->view.state == LEASE_HELD)
+        timer_arm(lease->renew, bucket_wait_ms(&lease->bucket, clock_boot_ms()));
 }
 
 bool lease_writing(const struct lease *lease)

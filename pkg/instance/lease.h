@@ -15,8 +15,9 @@ struct lease_view {
     enum lease_state state;
     int64_t epoch; /* leaseTransitions */
     bool granted, grant_initdb;
-    bool slot_ready;  /* the primary's status shows a slot of this instance */
-    char holder[128]; /* the instance's name; "" when none */
+    bool slot_ready;          /* the primary's status shows a slot of this instance */
+    char primary_address[64]; /* from the same status; "" when it says none */
+    char holder[128];         /* the instance's name; "" when none */
     char resource_version[32];
 };
 
@@ -44,7 +45,7 @@ void lease_set_seconds(struct lease *lease, int seconds);
 /* Compare-and-swap to this pod, with an epoch above the lease's and `at_least`: an epoch file newer
  * than the lease wins (etcd restored from a snapshot). */
 void lease_take(struct lease *lease, int64_t at_least);
-/* Renews at once, but not more often than twice a second, instead of at the next third of
+/* Renews at once, after a burst not more often than twice a second, instead of at the next third of
  * lease_seconds; held leases renew by themselves. */
 void lease_renew_now(struct lease *lease);
 /* A write is under way, or pauses after a failure. */

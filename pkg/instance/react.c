@@ -38,7 +38,7 @@ void react_server(void *arg)
     enum server_state state = server_state(agent->server);
     agent->config.dirty = true;
     if (state == SERVER_UP) {
-        agent->up_since_ms = clock_boot_ms();
+        agent->up_since_ms = agent->peers_changed_ms = clock_boot_ms();
         agent->start_trouble.text[0] = agent->start_trouble.reason[0] = '\0';
         log_info("postgres is up", "role", volume_role_name(agent->running), NULL);
     } else if (agent->job.running && agent->job.child == NULL) {

@@ -7,9 +7,10 @@
 #include "api/names.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "instance/bucket.h"
 #include "instance/timer.h"
 
-enum { BURST = 6, REFILL_MS = 1000, FIRST_PAUSE_MS = 500, LONGEST_PAUSE_MS = 10000 };
+enum { BURST = 12, REFILL_MS = 1000, FIRST_PAUSE_MS = 500, LONGEST_PAUSE_MS = 10000 };
 
 /* A write without an answer may be stored long after it was given up, and over a newer one: what
  * was written after it is written again when it may have arrived, and once more when an API server
@@ -25,8 +26,8 @@ struct reporter {
     void *arg;
     char namespace[256], pod[256], pod_uid[64];
     char *wanted, *sent, *written; /* canonical bodies; NULL before the first */
-    int tokens, pause_ms;
-    int64_t refilled_ms;
+    struct bucket bucket;
+    int pause_ms;
     bool failing, refused;
     bool uncertain;    /* a write was given up without an answer */
     int confirmations; /* still to come */
@@ -104,23 +105,6 @@ static void on_written(void *arg, const cJSON *body, const struct error *err)
         reporter->settled(reporter->arg);
 }
 
-/* Milliseconds until one may be sent; 0: now. */
-static int take_token(struct reporter *reporter)
-{
-    int64_t now = clock_boot_ms(), passed = now - reporter->refilled_ms;
-    int64_t earned = passed / REFILL_MS;
-    if (earned > 0) {
-        reporter->refilled_ms += earned * REFILL_MS;
-        int64_t sum = reporter->tokens + earned;
-        reporter->tokens = sum > BURST ? BURST : (int)sum;
-    }
-    if (reporter->tokens > 0) {
-        reporter->tokens--;
-        return 0;
-    }
-    return (int)(reporter->refilled_ms + REFILL_MS - now);
-}
-
 static void patch(struct reporter *reporter)
 {
     AUTO_ARENA arena = arena_new();
@@ -134,6 +118,7 @@ static void patch(struct reporter *reporter)
                                    .query = "fieldManager=" AGENT_MANAGER,
                                    .body = body,
                                    .timeout_ms = 5000};
+    bucket_spend(&reporter->bucket);
     replace(&reporter->sent, reporter->wanted);
     reporter->call = kube_call_start(reporter->kube, &request, on_written, reporter);
 }
@@ -143,7 +128,7 @@ static void go(struct reporter *reporter)
     if (reporter->wanted == NULL || same(reporter->wanted, reporter->written) ||
         reporter->call != NULL || evtimer_pending(reporter->timer, NULL))
         return;
-    int wait_ms = take_token(reporter);
+    int wait_ms = bucket_wait_ms(&reporter->bucket, clock_boot_ms());
     if (wait_ms > 0)
         timer_arm(reporter->timer, wait_ms);
     else
@@ -164,8 +149,7 @@ struct reporter *reporter_new(struct event_base *loop, struct kube *kube,
     reporter->kube = kube;
     reporter->settled = settled;
     reporter->arg = arg;
-    reporter->tokens = BURST;
-    reporter->refilled_ms = clock_boot_ms();
+    reporter->bucket = (struct bucket){BURST, REFILL_MS, BURST, clock_boot_ms()};
     reporter->timer = evtimer_new(loop, on_timer, reporter);
     reporter->confirm = evtimer_new(loop, on_confirm, reporter);
     snprintf(reporter->namespace, sizeof reporter->namespace, "%s", options->namespace);

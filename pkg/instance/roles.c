@@ -197,6 +197,7 @@ static void on_slots_made(void *arg, const PGresult *result, const struct error 
         end(roles, err->class != 0 ? err : &none, "make the replicas' slots");
         return;
     }
+    roles->handlers.slots(roles->handlers.arg);
     const char *sql = arena_printf(arena, "select from pg_database where datname = %s",
                                    pg_literal(arena, roles->database));
     pg_query(roles->pg, sql, QUERY_TIMEOUT_MS, on_database_known, roles);

@@ -20,6 +20,8 @@ struct roles_input {
 struct roles_handlers {
     /* A transaction of ours is committed and durable: the server accepts writes. */
     void (*wrote)(void *arg);
+    /* The replicas' slots are there, the database perhaps not yet. */
+    void (*slots)(void *arg);
     /* The last call. Class 0: all of it is there. err->reason is RolesFailed otherwise. */
     void (*done)(void *arg, const struct error *err);
     void *arg;

@@ -1,22 +1,18 @@
 /*
  * What a running server needs besides running: its roles, slots and database, the read-write
- * endpoint, the pace of the monitor, the report on the pod, the status on the lease, and the answer
- * to the readiness probe. Everything is looked at anew on each turn and only differences act.
+ * endpoint, the report on the pod, and the answer to the readiness probe. Everything is looked at
+ * anew on each turn and only differences act.
  */
 #include <stdio.h>
 #include <string.h>
 
 #include "api/names.h"
 #include "api/reasons.h"
-#include "base/buffer.h"
 #include "base/hash.h"
 #include "base/memory.h"
 #include "instance/agent.h"
 
 enum {
-    QUICK_PERIOD_MS = 200,
-    RELOAD_PERIOD_MS = 25,
-    REPLICA_PERIOD_MS = 5000,
     STALE_ANSWER_MS = 15000,
     SILENCE_MS = 5000,
     QUIET_MS = 3000,
@@ -24,14 +20,14 @@ enum {
     ROLES_LONGEST_PAUSE_MS = 30000,
 };
 
-static bool is_primary(const struct agent *agent)
+bool tend_is_primary(const struct agent *agent)
 {
     const struct monitor_view *view = monitor_view(agent->monitor);
     return server_state(agent->server) == SERVER_UP && view->answered && !view->in_recovery &&
            agent->running == ROLE_PRIMARY;
 }
 
-static bool holds_lease(const struct agent *agent)
+bool tend_holds_lease(const struct agent *agent)
 {
     return agent->lease != NULL && lease_view(agent->lease)->state == LEASE_HELD;
 }
@@ -39,7 +35,7 @@ static bool holds_lease(const struct agent *agent)
 /* While the API is away nobody else can have taken the lease of the recorded holder. */
 static bool may_serve_writes(const struct agent *agent)
 {
-    if (holds_lease(agent))
+    if (tend_holds_lease(agent))
         return true;
     enum lease_state state = agent->lease ? lease_view(agent->lease)->state : LEASE_UNKNOWN;
     return (state == LEASE_UNKNOWN || state == LEASE_ABSENT) && agent->record.role == ROLE_PRIMARY;
@@ -56,14 +52,6 @@ static void hash_of_duty(struct agent *agent, char ret_hash[17])
     for (size_t i = 0; i < view->config.member_count; i++)
         text = arena_printf(arena, "%s\n%s", text, view->config.members[i].name);
     snprintf(ret_hash, 17, "%s", hash_hex16(arena, text, strlen(text)));
-}
-
-static const struct monitor_slot *find_slot(const struct monitor_view *view, const char *name)
-{
-    for (int i = 0; i < view->slot_count; i++)
-        if (strcmp(view->slots[i].name, name) == 0)
-            return &view->slots[i];
-    return NULL;
 }
 
 static bool is_other_member(const struct agent *agent, const char *name)
@@ -84,7 +72,7 @@ static bool slots_need_work(const struct agent *agent)
     AUTO_ARENA arena = arena_new();
     for (int ordinal = 1; ordinal <= INSTANCES_MAX; ordinal++) {
         const char *name = name_instance(arena, cluster, ordinal);
-        const struct monitor_slot *slot = find_slot(view, name_slot(arena, name));
+        const struct monitor_slot *slot = peers_slot(view, name_slot(arena, name));
         bool wanted = is_other_member(agent, name);
         bool lost = slot != NULL && strcmp(slot->wal_status, "lost") == 0;
         if (wanted ? slot == NULL || (lost && !slot->active) : slot != NULL && !slot->active)
@@ -98,6 +86,13 @@ static void on_wrote(void *arg)
     struct agent *agent = arg;
     agent->wrote = true;
     agent_kick(agent);
+}
+
+/* Replicas wait for their slots, and may clone while the database is being made. */
+static void on_slots(void *arg)
+{
+    struct agent *agent = arg;
+    monitor_poll_now(agent->monitor);
 }
 
 static void on_roles_done(void *arg, const struct error *err)
@@ -140,7 +135,7 @@ static void tend_roles(struct agent *agent)
                                 .instance = agent->options.name,
                                 .config = &view->config,
                                 .verifiers = view->verifiers};
-    struct roles_handlers handlers = {on_wrote, on_roles_done, agent};
+    struct roles_handlers handlers = {on_wrote, on_slots, on_roles_done, agent};
     agent->roles = roles_start(agent->loop, &input, &handlers);
 }
 
@@ -152,15 +147,15 @@ static void forget_run(struct agent *agent)
     agent->roles_hash[0] = '\0';
 }
 
-/* ---- endpoint, pace ---- */
+/* ---- endpoint ---- */
 
 static enum slice_want wanted_slice(const struct agent *agent)
 {
-    if (!holds_lease(agent))
+    if (!tend_holds_lease(agent))
         return SLICE_LEAVE;
     if (agent->stopping)
         return SLICE_EMPTY;
-    if (is_primary(agent) && agent->wrote)
+    if (tend_is_primary(agent) && agent->wrote)
         return SLICE_SELF;
     /* A crash of postgres in place leaves it: the address is right, and back in a moment. What
      * stands there from an earlier pod is wrong. */
@@ -174,39 +169,6 @@ static void tend_slice(struct agent *agent)
     enum slice_want want = wanted_slice(agent);
     agent->served |= want == SLICE_SELF;
     slice_set(agent->slice, want);
-}
-
-static int wanted_period(const struct agent *agent)
-{
-    const struct monitor_view *view = monitor_view(agent->monitor);
-    if (agent->job.running && strcmp(agent->job.name, "reload") == 0)
-        return RELOAD_PERIOD_MS;
-    if (!view->answered || !view->pending_known)
-        return QUICK_PERIOD_MS;
-    if (!view->in_recovery)
-        return settings_view(agent->settings)->config.lease_seconds * 1000 / 3;
-    return view->streaming ? REPLICA_PERIOD_MS : QUICK_PERIOD_MS * 5;
-}
-
-/* What the operator and waiting replicas act upon must not wait for the next renewal; positions and
- * lags, which always change, may. */
-static void tend_lease(struct agent *agent)
-{
-    const struct monitor_view *view = monitor_view(agent->monitor);
-    AUTO_ARENA arena = arena_new();
-    AUTO_BUFFER text = {0};
-    if (!is_primary(agent) || !holds_lease(agent))
-        return;
-    buffer_printf(&text, "%d", view->timeline);
-    for (int i = 0; i < view->replica_count; i++)
-        buffer_printf(&text, "\n%s %s", view->replicas[i].name, view->replicas[i].state);
-    for (int i = 0; i < view->slot_count; i++)
-        buffer_printf(&text, "\n%s=%s", view->slots[i].name, view->slots[i].wal_status);
-    const char *hash = hash_hex16(arena, text.data, text.length);
-    if (strcmp(hash, agent->told_replicas) == 0)
-        return;
-    snprintf(agent->told_replicas, sizeof agent->told_replicas, "%s", hash);
-    lease_renew_now(agent->lease);
 }
 
 /* Once things are quiet: bootstrap, the first TLS handshakes and queries need not stay in memory.
@@ -238,16 +200,16 @@ void tend_running(struct agent *agent)
         return;
     }
     monitor_start(agent->monitor);
-    monitor_set_period(agent->monitor, wanted_period(agent));
     configure_watch(agent);
     tend_cause(agent);
     tend_memory(agent);
-    tend_lease(agent);
+    peers_tend(agent);
+    monitor_set_period(agent->monitor, peers_period(agent));
     if (view->streaming && !agent_in_pause(&agent->stream_trouble)) {
         agent_forget_trouble(&agent->stream_trouble);
         agent->wal_gone_since_ms = 0;
     }
-    if (is_primary(agent) && may_serve_writes(agent) && !agent->stopping)
+    if (tend_is_primary(agent) && may_serve_writes(agent) && !agent->stopping)
         tend_roles(agent);
     else if (view->answered && view->in_recovery)
         forget_run(agent);
@@ -295,7 +257,7 @@ void tend_notice(const struct agent *agent, const char **ret_reason, const char 
 static const char *told_role(const struct agent *agent)
 {
     if (server_state(agent->server) != SERVER_DOWN && agent->running != ROLE_NONE)
-        return volume_role_name(is_primary(agent) ? ROLE_PRIMARY : agent->running);
+        return volume_role_name(tend_is_primary(agent) ? ROLE_PRIMARY : agent->running);
     if (agent->volume_state == VOLUME_DATA)
         return volume_role_name(agent->record.role);
     enum lease_state state = agent->lease ? lease_view(agent->lease)->state : LEASE_UNKNOWN;
@@ -309,6 +271,7 @@ void tend_report(struct agent *agent, const struct decision *decision)
     AUTO_ARENA arena = arena_new();
     const struct monitor_view *view = monitor_view(agent->monitor);
     bool has_data = agent->volume_state == VOLUME_DATA && agent->control_seen;
+    char ignored[1024];
     const char *role = told_role(agent);
     struct instance_report report = {
         .instance = agent->options.name,
@@ -328,46 +291,10 @@ void tend_report(struct agent *agent, const struct decision *decision)
         .pending_restart = view->pending_known && view->pending_restart,
         .pending_parameters = view->pending_known ? view->pending_parameters : "",
         .bootstrapped = agent->bootstrapped && strcmp(role, "primary") == 0,
+        .ready = tend_ready(agent, ignored, sizeof ignored),
     };
     reporter_set(agent->reporter, json_canonical(arena, report_instance_encode(arena, &report)),
                  role);
-}
-
-static const struct monitor_replica *find_replica(const struct monitor_view *view, const char *name)
-{
-    for (int i = 0; i < view->replica_count; i++)
-        if (strcmp(view->replicas[i].name, name) == 0)
-            return &view->replicas[i];
-    return NULL;
-}
-
-static const char *slot_status(const struct monitor_view *view, const char *name)
-{
-    const struct monitor_slot *slot = find_slot(view, name);
-    return slot ? slot->wal_status : "";
-}
-
-cJSON *tend_primary_status(void *arg, struct arena *arena)
-{
-    struct agent *agent = arg;
-    const struct monitor_view *view = monitor_view(agent->monitor);
-    const struct cluster_config *config = &settings_view(agent->settings)->config;
-    if (!is_primary(agent))
-        return NULL;
-    struct primary_report report = {.timeline = view->timeline, .lsn = view->lsn};
-    report.replicas = arena_alloc(arena, (config->member_count + 1) * sizeof *report.replicas);
-    for (size_t i = 0; i < config->member_count; i++) {
-        const char *name = config->members[i].name;
-        const struct monitor_replica *replica = find_replica(view, name);
-        if (strcmp(name, agent->options.name) == 0)
-            continue;
-        report.replicas[report.replica_count++] =
-            (struct replica_report){.name = name,
-                                    .state = replica ? replica->state : "",
-                                    .lag_bytes = replica ? replica->lag_bytes : -1,
-                                    .slot_wal_status = slot_status(view, name_slot(arena, name))};
-    }
-    return report_primary_encode(arena, &report);
 }
 
 static bool answers(const struct agent *agent, char *text, size_t size)

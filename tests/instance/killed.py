@@ -1,6 +1,5 @@
 """The agent is killed at any point of filling its volume, and the next one ends the same."""
 import os
-import shutil
 import time
 
 from lib import runner
@@ -37,16 +36,6 @@ def moments(agent):
     yield "recorded", lambda: os.path.exists(os.path.join(agent.data, "instance.json"))
 
 
-def empty(agent):
-    for folder in (agent.data, agent.wal):
-        for name in os.listdir(folder):
-            path = os.path.join(folder, name)
-            shutil.rmtree(path) if os.path.isdir(path) else os.unlink(path)
-    log = os.path.join(agent.folder, "log")
-    if os.path.exists(log):
-        os.unlink(log)
-
-
 def gone(agent):
     wait_for(lambda: not agent.postgres_pids(), 20, "the end of what the agent had started")
 
@@ -58,7 +47,7 @@ def initdb():
         names = [name for name, _ in moments(agent)]
         for index, name in enumerate(names):
             gone(agent)
-            empty(agent)
+            agent.empty()
             rig.edit("Lease", "a-primary", {"spec": {"holderIdentity": None,
                                                      "leaseTransitions": None}})
             rig.grant()
@@ -86,7 +75,7 @@ def clone():
         second = rig.agents[1]
         for index, name in enumerate([name for name, _ in moments(second)]):
             gone(second)
-            empty(second)
+            second.empty()
             second.start()
             kill_when(second, list(moments(second))[index][1])
             second.start(new_pod=index % 2 == 0)

@@ -70,6 +70,23 @@ def clone():
         first.stop()
 
 
+@test("whoever waits for a start is told at once, however long the lease is")
+def told_at_once():
+    with Rig(2) as rig:
+        rig.lease_seconds = 90
+        rig.put_config()
+        first, second = rig.pair()
+        wait_for(lambda: [r.get("state") for r in rig.primary_status().get("replicas", [])] ==
+                 ["streaming"], 10, "the replica in the lease's status")
+        for agent in (first, second):
+            agent.reports(phase="Running", ready=True, seconds=5)
+        told = [json.loads(p["metadata"]["annotations"]["pgkeel.dev/report"])
+                for _, kind, _, p, _ in rig.store.history
+                if kind.kind == "Pod" and p["metadata"].get("annotations")]
+        check(all(r.get("ready", False) is (r["phase"] == "Running") for r in told
+                  if r["phase"] != "Running" or r.get("ready")), "reports: %s", told)
+
+
 @test("a restarted pod of the holder takes the lease again with the next epoch")
 def retake():
     with Rig() as rig:

@@ -96,6 +96,16 @@ class Agent:
         for name in ("data", "wal"):
             rig.mkdir(os.path.join(self.folder, name))
 
+    def empty(self):
+        """New volumes, and a new log."""
+        for folder in (self.data, self.wal):
+            for name in os.listdir(folder):
+                path = os.path.join(folder, name)
+                shutil.rmtree(path) if os.path.isdir(path) else os.unlink(path)
+        log = os.path.join(self.folder, "log")
+        if os.path.exists(log):
+            os.unlink(log)
+
     @property
     def data(self):
         return os.path.join(self.folder, "data")
@@ -288,7 +298,7 @@ class Rig:
         self.store = store.Store()
         self.server = server.Server(self.store)
         self.agents = []
-        self.token = ""
+        self.token, self.lease_seconds = "", 3
         self.members = ["%s-%d" % (CLUSTER, n + 1) for n in range(instances)]
         self.settings = {"max_connections": "50", "more": ""}
         self.hba = ""
@@ -415,7 +425,7 @@ class Rig:
     def config_texts(self):
         conf, hba, roles = CONF % self.settings, HBA % self.hba, self.roles_json()
         cluster = {"cluster": CLUSTER, "namespace": NAMESPACE, "postgresVersion": self.major,
-                   "leaseSeconds": 3, "database": "app", "owner": "app", "encoding": "UTF8",
+                   "leaseSeconds": self.lease_seconds, "database": "app", "owner": "app", "encoding": "UTF8",
                    "locale": "C.UTF-8", "maxSlotWalKeepSize": "256MB",
                    "configHash": hash16(conf + "\n" + hba), "verifiersHash": hash16(roles),
                    "members": [{"name": n, "restartToken": self.token} for n in self.members]}

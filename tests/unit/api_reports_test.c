@@ -24,6 +24,7 @@ static void an_instance_report_survives_the_way(void **state)
                                    .pending_restart = true,
                                    .pending_parameters = "max_connections",
                                    .bootstrapped = true,
+                                   .ready = true,
                                },
                            got;
     char *json = json_compact(arena, report_instance_encode(arena, &sent));
@@ -43,6 +44,7 @@ static void an_instance_report_survives_the_way(void **state)
     assert_true(got.pending_restart);
     assert_string_equal(got.pending_parameters, "max_connections");
     assert_true(got.bootstrapped);
+    assert_true(got.ready);
 }
 
 static void unknown_members_are_ignored_and_missing_ones_are_zero(void **state)
@@ -82,10 +84,11 @@ static void the_primary_report_carries_its_replicas(void **state)
         {"a-2", "streaming", 0, "reserved"},
         {"a-3", "", -1, "lost"},
     };
-    struct primary_report sent = {4, "0/3000060", replicas, 2}, got;
+    struct primary_report sent = {4, "10.0.0.7", "0/3000060", replicas, 2}, got;
     char *json = json_compact(arena, report_primary_encode(arena, &sent));
     assert_int_equal(report_primary_decode(arena, json, &got, &err), 0);
     assert_int_equal(got.timeline, 4);
+    assert_string_equal(got.address, "10.0.0.7");
     assert_string_equal(got.lsn, "0/3000060");
     assert_int_equal(got.replica_count, 2);
     assert_string_equal(got.replicas[0].name, "a-2");

@@ -91,7 +91,18 @@ static void a_slot_of_mine_is_seen_in_the_primarys_status(void **state)
         text = arena_printf(arena, "%.*s%s%s", (int)(second - text), text, cases[i].status,
                             second + 2);
         assert_int_equal(view_of(text).slot_ready, cases[i].wanted);
+        assert_string_equal(view_of(text).primary_address, "");
     }
+}
+
+static void the_primarys_address_is_read_from_its_status(void **state)
+{
+    (void)state;
+    struct lease_view view =
+        view_of("{\"metadata\":{\"annotations\":{\"pgkeel.dev/primary-status\":"
+                "\"{\\\"timeline\\\":1,\\\"address\\\":\\\"10.0.0.7\\\"}\"}},"
+                "\"spec\":{\"holderIdentity\":\"a-2/x\"}}");
+    assert_string_equal(view.primary_address, "10.0.0.7");
 }
 
 static void taking_and_renewing_are_compare_and_swap(void **state)
@@ -218,6 +229,7 @@ int main(void)
         cmocka_unit_test(a_lease_is_mine_by_instance_and_held_by_pod),
         cmocka_unit_test(a_grant_counts_only_for_the_instance_it_names),
         cmocka_unit_test(a_slot_of_mine_is_seen_in_the_primarys_status),
+        cmocka_unit_test(the_primarys_address_is_read_from_its_status),
         cmocka_unit_test(taking_and_renewing_are_compare_and_swap),
         cmocka_unit_test(an_endpoint_matches_only_if_it_is_ours_alone_and_ready),
         cmocka_unit_test(an_endpoint_is_written_with_its_pod_and_the_version_seen),

@@ -1,0 +1,133 @@
+/*
+ * Whom the server streams with: how often that is looked at, and what the primary's lease tells of
+ * its replicas.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "api/names.h"
+#include "base/buffer.h"
+#include "base/hash.h"
+#include "instance/agent.h"
+
+enum {
+    QUICK_PERIOD_MS = 100,
+    RELOAD_PERIOD_MS = 25,
+    REPLICA_PERIOD_MS = 5000,
+    WAITING_PERIOD_MS = 1000, /* at most, for a replica that does not stream */
+    SHARE_OF_WAIT = 8,
+};
+
+const struct monitor_slot *peers_slot(const struct monitor_view *view, const char *name)
+{
+    for (int i = 0; i < view->slot_count; i++)
+        if (strcmp(view->slots[i].name, name) == 0)
+            return &view->slots[i];
+    return NULL;
+}
+
+static const struct monitor_replica *find_replica(const struct monitor_view *view, const char *name)
+{
+    for (int i = 0; i < view->replica_count; i++)
+        if (strcmp(view->replicas[i].name, name) == 0)
+            return &view->replicas[i];
+    return NULL;
+}
+
+static bool all_stream(const struct agent *agent)
+{
+    const struct monitor_view *view = monitor_view(agent->monitor);
+    const struct cluster_config *config = &settings_view(agent->settings)->config;
+    for (size_t i = 0; i < config->member_count; i++) {
+        const char *name = config->members[i].name;
+        const struct monitor_replica *replica = find_replica(view, name);
+        if (strcmp(name, agent->options.name) != 0 &&
+            (replica == NULL || strcmp(replica->state, "streaming") != 0))
+            return false;
+    }
+    return true;
+}
+
+/* The longer nothing has changed, the more rarely one looks: whoever waits is told late by a share
+ * of his wait, and a replica that is away for a day costs nothing. In steps, so that the timer is
+ * not set anew at each look. */
+int peers_patience_ms(int64_t waited_ms, int longest_ms)
+{
+    int64_t period_ms = QUICK_PERIOD_MS;
+    while (period_ms < longest_ms && period_ms * SHARE_OF_WAIT < waited_ms)
+        period_ms *= 2;
+    return period_ms < longest_ms ? (int)period_ms : longest_ms;
+}
+
+int peers_period(const struct agent *agent)
+{
+    const struct monitor_view *view = monitor_view(agent->monitor);
+    if (agent->job.running && strcmp(agent->job.name, "reload") == 0)
+        return RELOAD_PERIOD_MS;
+    if (!view->answered || !view->pending_known)
+        return QUICK_PERIOD_MS;
+    int64_t waited_ms = clock_boot_ms() - agent->peers_changed_ms;
+    int rest_ms = settings_view(agent->settings)->config.lease_seconds * 1000 / 3;
+    if (!view->in_recovery)
+        return all_stream(agent) ? rest_ms : peers_patience_ms(waited_ms, rest_ms);
+    return view->streaming ? REPLICA_PERIOD_MS : peers_patience_ms(waited_ms, WAITING_PERIOD_MS);
+}
+
+/* What the operator and waiting replicas act upon must not wait for the next renewal; positions and
+ * lags, which always change, may. */
+void peers_tend(struct agent *agent)
+{
+    const struct monitor_view *view = monitor_view(agent->monitor);
+    AUTO_ARENA arena = arena_new();
+    AUTO_BUFFER text = {0};
+    buffer_printf(&text, "%d %d", view->timeline, view->streaming);
+    for (int i = 0; i < view->replica_count; i++)
+        buffer_printf(&text, "\n%s %s", view->replicas[i].name, view->replicas[i].state);
+    for (int i = 0; i < view->slot_count; i++)
+        buffer_printf(&text, "\n%s=%s", view->slots[i].name, view->slots[i].wal_status);
+    const char *hash = hash_hex16(arena, text.data, text.length);
+    if (strcmp(hash, agent->peers_hash) != 0) {
+        snprintf(agent->peers_hash, sizeof agent->peers_hash, "%s", hash);
+        agent->peers_changed_ms = clock_boot_ms();
+    }
+    if (!tend_is_primary(agent) || !tend_holds_lease(agent) || strcmp(hash, agent->told_peers) == 0)
+        return;
+    snprintf(agent->told_peers, sizeof agent->told_peers, "%s", hash);
+    lease_renew_now(agent->lease);
+}
+
+static const char *slot_status(const struct monitor_view *view, const char *name)
+{
+    const struct monitor_slot *slot = peers_slot(view, name);
+    return slot ? slot->wal_status : "";
+}
+
+static const char *first_address(const struct agent *agent, struct arena *arena)
+{
+    const char *all = agent->options.pod_ips ? agent->options.pod_ips : "";
+    return arena_strndup(arena, all, strcspn(all, ","));
+}
+
+cJSON *peers_status(void *arg, struct arena *arena)
+{
+    struct agent *agent = arg;
+    const struct monitor_view *view = monitor_view(agent->monitor);
+    const struct cluster_config *config = &settings_view(agent->settings)->config;
+    if (!tend_is_primary(agent))
+        return NULL;
+    struct primary_report report = {
+        .timeline = view->timeline, .address = first_address(agent, arena), .lsn = view->lsn};
+    report.replicas = arena_alloc(arena, (config->member_count + 1) * sizeof *report.replicas);
+    for (size_t i = 0; i < config->member_count; i++) {
+        const char *name = config->members[i].name;
+        const struct monitor_replica *replica = find_replica(view, name);
+        if (strcmp(name, agent->options.name) == 0)
+            continue;
+        report.replicas[report.replica_count++] =
+            (struct replica_report){.name = name,
+                                    .state = replica ? replica->state : "",
+                                    .lag_bytes = replica ? replica->lag_bytes : -1,
+                                    .slot_wal_status = slot_status(view, name_slot(arena, name))};
+    }
+    return report_primary_encode(arena, &report);
+}
