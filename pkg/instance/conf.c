@@ -40,13 +40,13 @@ static void set(struct buffer *out, struct arena *arena, const char *name, const
     buffer_printf(out, "%s = %s\n", name, conf_quote(arena, value));
 }
 
-char *conf_primary_conninfo(struct arena *arena, const struct conf_input *input)
+static char *conninfo(struct arena *arena, const struct conf_input *input, const char *host,
+                      const char *application)
 {
     AUTO_BUFFER out = {0};
-    buffer_printf(&out, "host=%s port=%d", quote_keyword(arena, input->primary_host),
-                  input->primary_port);
+    buffer_printf(&out, "%s port=%d", host, input->primary_port);
     buffer_printf(&out, " user=%s application_name=%s", ROLE_REPLICATION,
-                  quote_keyword(arena, input->instance));
+                  quote_keyword(arena, application));
     buffer_printf(&out, " passfile=%s",
                   quote_keyword(arena, arena_printf(arena, "%s/pgpass", input->run_dir)));
     if (input->tls)
@@ -60,6 +60,23 @@ char *conf_primary_conninfo(struct arena *arena, const struct conf_input *input)
     buffer_puts(&out, " connect_timeout=10 tcp_user_timeout=4000 keepalives_idle=10 "
                       "keepalives_interval=5 keepalives_count=3");
     return arena_strndup(arena, buffer_text(&out), out.length);
+}
+
+char *conf_primary_conninfo(struct arena *arena, const struct conf_input *input)
+{
+    const char *host = arena_printf(arena, "host=%s", quote_keyword(arena, input->primary_host));
+    return conninfo(arena, input, host, input->instance);
+}
+
+char *conf_clone_conninfo(struct arena *arena, const struct conf_input *input, const char *address)
+{
+    const char *service = input->primary_host;
+    const char *host = arena_printf(arena, "host=%s", quote_keyword(arena, service));
+    if (address[0] != '\0') /* two of the same name; the second one's address is looked up */
+        host = arena_printf(arena, "host=%s hostaddr=%s",
+                            quote_keyword(arena, arena_printf(arena, "%s,%s", service, service)),
+                            quote_keyword(arena, arena_printf(arena, "%s,", address)));
+    return conninfo(arena, input, host, arena_printf(arena, "%s clone", input->instance));
 }
 
 static bool name_is(const char *line, size_t length, const char *name)

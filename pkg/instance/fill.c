@@ -148,9 +148,8 @@ static void run_clone(struct agent *agent, const struct child_result *result)
     }
     goes_on(agent, "run");
     struct conf_input input = agent_conf_input(agent, arena);
-    /* Another name than the replica's own: who counts streaming replicas must not count a copy. */
-    const char *conninfo = arena_printf(arena, "%s application_name='%s clone'",
-                                        conf_primary_conninfo(arena, &input), agent->options.name);
+    const char *address = agent->lease ? lease_view(agent->lease)->primary_address : "";
+    const char *conninfo = conf_clone_conninfo(arena, &input, address);
     job_program(agent,
                 bootstrap_clone(arena, &agent->binaries, &agent->volume, conninfo, input.slot),
                 on_clone_output, after_clone);

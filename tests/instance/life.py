@@ -87,6 +87,23 @@ def told_at_once():
                   if r["phase"] != "Running" or r.get("ready")), "reports: %s", told)
 
 
+@test("a clone needs no Service, and passes over an address where nobody is")
+def clone_address():
+    with Rig(2) as rig:
+        first, second = rig.primary(), rig.agents[1]
+        second.start(primary_host="127.0.0.2")  # nobody listens there
+        second.reports(phase="Running", role="replica", seconds=30)
+        equal(second.logged("step goes on", step="clone", part="commit") != [], True, "a clone")
+        equal(second.logged("clone exited"), [], "failed attempts")
+        second.stop()
+        first.stop()
+        second.empty()
+        first.start(env={"POD_IPS": "127.0.0.2,::1"}).ready()
+        wait_for(lambda: rig.primary_status().get("address") == "127.0.0.2", 10, "the address")
+        second.start().ready(30)
+        equal(second.logged("clone exited"), [], "failed attempts")
+
+
 @test("a restarted pod of the holder takes the lease again with the next epoch")
 def retake():
     with Rig() as rig:

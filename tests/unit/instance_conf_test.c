@@ -71,6 +71,21 @@ static void the_last_value_of_a_setting_counts_however_it_is_written(void **stat
     assert_null(conf_setting(arena, text, "work"));
 }
 
+static void a_clone_tries_the_primarys_pod_before_the_service(void **state)
+{
+    (void)state;
+    AUTO_ARENA arena = arena_new();
+    struct conf_input in = input();
+    const char *text = conf_clone_conninfo(arena, &in, "10.0.0.7");
+    assert_non_null(
+        strstr(text, "host='a-rw.shop.svc,a-rw.shop.svc' hostaddr='10.0.0.7,' port=5432"));
+    assert_non_null(strstr(text, " application_name='a-2 clone' "));
+    assert_non_null(strstr(text, " sslmode=verify-ca "));
+    text = conf_clone_conninfo(arena, &in, "");
+    assert_non_null(strstr(text, "host='a-rw.shop.svc' port=5432"));
+    assert_null(strstr(text, "hostaddr"));
+}
+
 static void a_standby_gets_at_least_what_its_data_needs(void **state)
 {
     (void)state;
@@ -110,6 +125,7 @@ int main(void)
         cmocka_unit_test(the_instance_part_wins_over_the_shared_part),
         cmocka_unit_test(conninfo_verifies_the_server_and_names_the_replica),
         cmocka_unit_test(the_last_value_of_a_setting_counts_however_it_is_written),
+        cmocka_unit_test(a_clone_tries_the_primarys_pod_before_the_service),
         cmocka_unit_test(a_standby_gets_at_least_what_its_data_needs),
         cmocka_unit_test(passfile_escapes_what_separates_and_refuses_line_breaks),
     };
