@@ -64,7 +64,8 @@ void job_program(struct agent *agent, const char *const *argv,
                  void (*output)(void *agent, const char *data, size_t length),
                  void (*next)(struct agent *agent, const struct child_result *result))
 {
-    static const char *const env[] = {"LC_ALL=C", NULL};
+    /* Without TZ initdb compares the system's clock with every time zone there is. */
+    static const char *const env[] = {"LC_ALL=C", "TZ=UTC", NULL};
     struct child_spec spec = {.argv = argv, .env = env, .output = output};
     start(agent, &spec, next);
 }
