@@ -112,6 +112,7 @@ struct agent {
     bool control_seen;   /* control was read for what is on the volume now */
     char roles_hash[17]; /* of what was applied, or is being */
     int64_t roles_done_ms;
+    bool told_ready;     /* the last report said so */
     char told_peers[17]; /* hash of what the lease's status was renewed for */
     char peers_hash[17]; /* who streams, as last seen, and since when it is so */
     int64_t peers_changed_ms;

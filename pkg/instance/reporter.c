@@ -11,6 +11,7 @@
 #include "instance/timer.h"
 
 enum { BURST = 12, REFILL_MS = 1000, FIRST_PAUSE_MS = 500, LONGEST_PAUSE_MS = 10000 };
+enum { HOLD_MS = 300 };
 
 /* A write without an answer may be stored long after it was given up, and over a newer one: what
  * was written after it is written again when it may have arrived, and once more when an API server
@@ -28,7 +29,8 @@ struct reporter {
     char *wanted, *sent, *written; /* canonical bodies; NULL before the first */
     struct bucket bucket;
     int pause_ms;
-    bool failing, refused;
+    int64_t paused_until_ms, held_since_ms; /* held_since_ms 0: nothing waits */
+    bool hurry, failing, refused;
     bool uncertain;    /* a write was given up without an answer */
     int confirmations; /* still to come */
 };
@@ -100,7 +102,8 @@ static void on_written(void *arg, const cJSON *body, const struct error *err)
     reporter->pause_ms = reporter->pause_ms == 0 ? FIRST_PAUSE_MS : reporter->pause_ms * 2;
     if (reporter->pause_ms > LONGEST_PAUSE_MS)
         reporter->pause_ms = LONGEST_PAUSE_MS;
-    timer_arm(reporter->timer, reporter->pause_ms);
+    reporter->paused_until_ms = clock_boot_ms() + reporter->pause_ms;
+    go(reporter);
     if (reporter->refused)
         reporter->settled(reporter->arg);
 }
@@ -119,18 +122,36 @@ static void patch(struct reporter *reporter)
                                    .body = body,
                                    .timeout_ms = 5000};
     bucket_spend(&reporter->bucket);
+    reporter->hurry = false;
+    reporter->held_since_ms = 0;
     replace(&reporter->sent, reporter->wanted);
     reporter->call = kube_call_start(reporter->kube, &request, on_written, reporter);
 }
 
+static int wait_ms(struct reporter *reporter, int64_t now_ms)
+{
+    int64_t wait = bucket_wait_ms(&reporter->bucket, now_ms);
+    int64_t pause = reporter->paused_until_ms - now_ms;
+    int64_t hold = reporter->hurry ? 0 : reporter->held_since_ms + HOLD_MS - now_ms;
+    wait = pause > wait ? pause : wait;
+    return (int)(hold > wait ? hold : wait);
+}
+
 static void go(struct reporter *reporter)
 {
-    if (reporter->wanted == NULL || same(reporter->wanted, reporter->written) ||
-        reporter->call != NULL || evtimer_pending(reporter->timer, NULL))
+    int64_t now_ms = clock_boot_ms();
+    if (reporter->wanted == NULL || reporter->call != NULL)
         return;
-    int wait_ms = bucket_wait_ms(&reporter->bucket, clock_boot_ms());
-    if (wait_ms > 0)
-        timer_arm(reporter->timer, wait_ms);
+    if (same(reporter->wanted, reporter->written)) {
+        event_del(reporter->timer);
+        reporter->held_since_ms = 0;
+        return;
+    }
+    if (reporter->held_since_ms == 0)
+        reporter->held_since_ms = now_ms;
+    int wait = wait_ms(reporter, now_ms);
+    if (wait > 0)
+        timer_arm(reporter->timer, wait);
     else
         patch(reporter);
 }
@@ -172,13 +193,14 @@ void reporter_free(struct reporter *reporter)
     free(reporter);
 }
 
-void reporter_set(struct reporter *reporter, const char *report, const char *role)
+void reporter_set(struct reporter *reporter, const char *report, const char *role, bool hurry)
 {
     AUTO_ARENA arena = arena_new();
     const char *text = json_canonical(arena, reporter_body(arena, report, role, reporter->pod_uid));
     if (same(text, reporter->wanted))
         return;
     replace(&reporter->wanted, text);
+    reporter->hurry = reporter->hurry || hurry;
     go(reporter);
 }
 

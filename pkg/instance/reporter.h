@@ -2,6 +2,10 @@
  * What the agent tells of itself on its own pod: annotation ANN_REPORT and label LABEL_ROLE, in one
  * merge patch on the status subresource, only when they changed. A burst of changes goes out at
  * once, then one a second, the last one always.
+ *
+ * A change of the annotation makes the kubelet look at the whole pod, which takes it 0.3 s and asks
+ * the readiness probe at its beginning. So a stage that is passed through is held back as long:
+ * else the report that brings readiness waits behind it.
  */
 #pragma once
 
@@ -19,7 +23,7 @@ struct reporter *reporter_new(struct event_base *loop, struct kube *kube,
                               void *arg);
 void reporter_free(struct reporter *reporter);
 /* role "" leaves the label alone. */
-void reporter_set(struct reporter *reporter, const char *report, const char *role);
+void reporter_set(struct reporter *reporter, const char *report, const char *role, bool hurry);
 bool reporter_settled(const struct reporter *reporter);
 /* The last attempt was refused for good: no right to write, or no such pod any more. */
 bool reporter_refused(const struct reporter *reporter);

@@ -293,8 +293,11 @@ void tend_report(struct agent *agent, const struct decision *decision)
         .bootstrapped = agent->bootstrapped && strcmp(role, "primary") == 0,
         .ready = tend_ready(agent, ignored, sizeof ignored),
     };
+    bool passing = !report.ready && !agent->told_ready && !agent->stopping &&
+                   strcmp(report.phase, "Failed") != 0;
     reporter_set(agent->reporter, json_canonical(arena, report_instance_encode(arena, &report)),
-                 role);
+                 role, !passing);
+    agent->told_ready = report.ready;
 }
 
 static bool answers(const struct agent *agent, char *text, size_t size)
