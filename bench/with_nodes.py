@@ -10,18 +10,23 @@ MIB = 2**20
 
 
 def start(table, options):
-    """From apply to the conditions that say so, as a watch sees them."""
+    """From apply to the conditions that say so, as a watch sees them. Warm: the first start, in which
+    the operator may still be waiting for its lease and the nodes read images from disk, does not
+    count; and each begins when the pods of the one before are gone."""
     import rig
-    primary, streaming, ready = [], [], []
-    for _ in range(options.runs):
+    primary, streaming, ready = samples = [], [], []
+    for _ in range(options.runs + 1):
         with rig.namespace() as where:
             cluster = rig.Cluster(where)
             begun = time.monotonic()
             cluster.apply(2)
-            for name, samples in (("PrimaryReady", primary), ("ReplicasStreaming", streaming),
-                                  ("Ready", ready)):
+            for name, figures in zip(("PrimaryReady", "ReplicasStreaming", "Ready"), samples):
                 rig.kube().condition(where, "a", name, 120)
-                samples.append(time.monotonic() - begun)
+                figures.append(time.monotonic() - begun)
+        for pod in ("a-1-0", "a-2-0"):
+            rig.kube().gone("Pod", where, pod, 120)
+    for figures in samples:
+        del figures[0]
     table.add("apply -> primary Ready", "s", primary, 5)
     table.add("apply -> replica streaming", "s", streaming, 10)
     table.add("apply -> Ready", "s", ready)
