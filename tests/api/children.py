@@ -164,7 +164,7 @@ def _retain_changed():
     with rig.at_rest(1, storage={"size": "1Gi", "retain": False}) as where:
         kube.edit("PostgresCluster", where, "a", {"spec": {"storage": {"retain": True}}})
         for kind, name in (("PersistentVolumeClaim", "a-1-data"), ("Secret", "a-app")):
-            kube.wait(kind, where, name, lambda o: not o["metadata"].get("ownerReferences"), 15,
+            kube.wait(kind, where, name, lambda o: not o["metadata"].get("ownerReferences"), 30,
                       "%s '%s' to be released" % (kind, name))
         rig.settled(where, "a")
         kube.delete("PostgresCluster", where, "a")

@@ -37,8 +37,7 @@ def _adopted():
         equal(cluster.value("select count(*) from t"), "1000", "rows")
         equal(cluster.secret("app")["password"], password, "password")
         equal(_system(cluster), system, "system identifier")
-        wait_for(lambda: cluster.value("select count(*) from t", "ro") == "1000", 20,
-                 "rows on the replica")
+        cluster.comes("select count(*) from t", "1000")
 
 
 def _system(cluster):

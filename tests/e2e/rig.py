@@ -208,6 +208,11 @@ class Cluster:
         with self.connect(service, **options) as wire:
             return wire.value(sql)
 
+    def comes(self, sql, wanted, service="ro", seconds=60):
+        """On a replica: rows come when they are replayed, a Service's way when kube-proxy knows."""
+        runner.wait_for(lambda: self.value(sql, service) == wanted, seconds,
+                        "%s = %s on -%s" % (sql, wanted, service), every=0.2)
+
     def ledger(self, host=None):
         """Looks everything up once: it must run on while the API server is away. From this machine
         Services are reached through node1: where that is cut off, name the primary's own address."""
