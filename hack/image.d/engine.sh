@@ -20,20 +20,25 @@ engine_has_base() {
     esac
 }
 
-# Where no registry answers, mmdebstrap's tree of the same release stands in under the same name, so
-# that one Containerfile serves everybody.
+# engine_base ENGINE: print the image that the Containerfile begins with. Where no registry answers,
+# mmdebstrap's tree of the same release stands in, under a name of its own by what it is made by.
 engine_base() {
-    local engine=$1 base=debian:$SUITE-slim tree
+    local engine=$1 base=debian:$SUITE-slim tree hash
     if [ -n "$FRESH" ] || ! engine_has_base "$engine" "$base"; then
         say "pulling $base"
-        if timeout "$PULL_SECONDS" "$engine" pull "$base" >/dev/null 2>&1; then return; fi
-        engine_has_base "$engine" "$base" && [ -z "$FRESH" ] && return
-        warn "no registry gave $base; a tree made from this machine's Debian mirrors stands in for it"
-        tree=$(cache_dir)/image/base-$SUITE.tar
+        timeout "$PULL_SECONDS" "$engine" pull "$base" >/dev/null 2>&1 || base=
+    fi
+    [ -z "$base" ] || { echo "$base" && return; }
+    hash=$(echo "$SUITE" | hash_of "$HERE/image.d/debian.sh")
+    base=localhost/pgkeel-base:$hash
+    if [ -n "$FRESH" ] || ! engine_has_base "$engine" "$base"; then
+        warn "no registry gave debian:$SUITE-slim; a tree made from this machine's Debian mirrors stands in"
+        tree=$(cache_dir)/image/base-$hash.tar
         [ -n "$FRESH" ] && rm -f "$tree"
         [ -e "$tree" ] || with_lock "$tree.lock" debian_tree minbase "$SUITE" "$tree" ca-certificates || return
-        engine_import "$engine" "$base" "$tree"
+        engine_import "$engine" "$base" "$tree" || return
     fi
+    echo "$base"
 }
 
 engine_import() {
@@ -50,9 +55,9 @@ engine_import() {
 
 # engine_build: the Containerfile's image as $OUTPUT.
 engine_build() {
-    local engine
+    local engine base
     engine=$(engine_pick) || return
-    engine_base "$engine" || die "no base image for the Containerfile; see above"
+    base=$(engine_base "$engine") || die "no base image for the Containerfile; see above"
     say "building the Containerfile with $engine (minutes when cold)"
     rm -f "$OUTPUT.new" "$OUTPUT.log"
     case $engine in
@@ -61,7 +66,7 @@ engine_build() {
         podman) set -- podman build --layers ;;
         docker) set -- docker build ;;
     esac
-    run_logged "$OUTPUT.log" "$@" -f "$ROOT/Containerfile" -t "$TAG" "$ROOT" ||
+    run_logged "$OUTPUT.log" "$@" --build-arg "BASE=$base" -f "$ROOT/Containerfile" -t "$TAG" "$ROOT" ||
         die "$engine could not build the Containerfile; the whole log is $OUTPUT.log"
     case $engine in
         buildah) run_logged "$OUTPUT.log" buildah push "$TAG" "docker-archive:$OUTPUT.new:$TAG" ;;

@@ -39,9 +39,44 @@ holds_nothing_else() {
     grep -x /usr/bin/pgkeel "$WORK/files"
     grep -x /usr/sbin/pgbouncer "$WORK/files"
     grep -x /etc/ssl/certs/ca-certificates.crt "$WORK/files"
-    absent -vE '^/usr/bin/pgkeel$|^/usr/sbin/pgbouncer$|^/etc/(passwd|group|ssl/certs/ca-certificates\.crt)$|^/(usr/)?lib(64)?/([a-z0-9_]+-linux-gnu[a-z]*/)?(lib[A-Za-z0-9+_.-]+\.so\.[0-9.]+|ld-linux[A-Za-z0-9_.-]*)$' \
+    absent -vE '^/usr/share/(doc/[a-z0-9+.-]+/copyright|common-licenses/[A-Z][A-Za-z0-9.-]+)$|^/usr/bin/pgkeel$|^/usr/sbin/pgbouncer$|^/etc/(passwd|group|ssl/certs/ca-certificates\.crt)$|^/(usr/)?lib(64)?/([a-z0-9_]+-linux-gnu[a-z]*/)?(lib[A-Za-z0-9+_.-]+\.so\.[0-9.]+|ld-linux[A-Za-z0-9_.-]*)$' \
         <"$WORK/files"
     find "$IMAGE_ROOT" \( -perm /6000 -o -perm -0002 ! -type l \) -print | absent .
+}
+
+# What is linked into the file and what lies beside it: each with its own words, in full.
+holds_notices() {
+    local share=$IMAGE_ROOT/usr/share name text
+    for name in pgkeel curl postgresql-17 libpg-query cjson libssl-dev libevent-dev libnghttp2-dev \
+        libc-ares-dev libyaml-dev zlib1g-dev libzstd-dev liblz4-dev libc6-dev pgbouncer libc6 ca-certificates; do
+        text=$share/doc/$name/copyright
+        grep -qiE 'copyright|licen[cs]e' "$text" || { echo "no notice in $text"; return 1; }
+    done
+    for name in 'Daniel Stenberg' 'PostgreSQL Global Development Group' 'pganalyze' 'Yann Collet' \
+        'Dave Benson and the protobuf-c authors' 'Dave Gamble' 'OpenSSL' 'Niels Provos' 'Tatsuhiro Tsujikawa' \
+        'Kirill Simonov' 'Jean-loup Gailly'; do
+        grep -rqF "$name" "$share/doc" || { echo "nobody names $name"; return 1; }
+    done
+    grep -rhoE '/usr/share/common-licenses/[A-Za-z0-9.+-]*[A-Za-z0-9]' "$share/doc" | sort -u >"$WORK/licences"
+    [ -s "$WORK/licences" ]
+    while read -r text; do
+        [ -s "$IMAGE_ROOT$text" ] || { echo "a notice speaks of $text, which is not there"; return 1; }
+    done <"$WORK/licences"
+}
+
+# Each library beside the file belongs to a package, and its package's notice is there.
+libraries_have_notices() {
+    local packages=$IMAGE_ROOT/usr/share/doc library stem
+    while read -r library; do
+        stem=${library%%.so*}
+        case $stem in
+            libcrypto | libssl) stem=libssl ;;
+            libc | libm | libresolv | ld) stem=libc6 ;;
+            libpam*) stem=libpam ;;
+            libz) stem=zlib1g ;;
+        esac
+        find "$packages" -path "$packages/$stem*/copyright" | grep -qE "/$stem(-?[0-9][-.0-9a-z]*)?/copyright" || { echo "no notice for $library"; return 1; }
+    done < <(find "$IMAGE_ROOT" -name 'lib*.so.*' -printf '%f\n')
 }
 
 # Without which PgBouncer does not start, each one: the list is not longer than it must be.
@@ -114,6 +149,8 @@ test_image() {
     check "image: the same input gives the same bytes" is_reproducible
     check "image: it is at most 40 MiB compressed" image_is_small
     check "image: it holds the file, PgBouncer, libraries, certificates, an account, and nothing else" holds_nothing_else
+    check "image: it holds the notices of what is linked into the file, and the licences they name" holds_notices
+    check "image: it holds the notice of every library in it" libraries_have_notices
     check "image: every library in it is named by a program or library in it" needs_each_library
     check "image: every digest in the archive is true, for OCI and docker readers" archive_is_true
     check "image: the Containerfile ends in the same account, entry point and path" agrees_with_containerfile
