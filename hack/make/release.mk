@@ -4,7 +4,7 @@ DEPS_MK := $(BUILD)/deps.mk
 
 # hack/deps is a no-op when its cache is warm; it prints the prefix it built. The cache may be deleted at
 # any time: a file that speaks of a prefix that is gone is made anew, as if it were not there.
-DEPS_THERE := $(wildcard $(shell sed -n 's/^DEPS_PREFIX := //p' $(DEPS_MK) 2>/dev/null)/deps.mk)
+DEPS_THERE := $(wildcard $(shell sed -n '1s/^DEPS_PREFIX := //p' $(DEPS_MK) 2>/dev/null)/deps.mk)
 .PHONY: deps-gone
 $(DEPS_MK): hack/deps $(wildcard hack/deps.d/*) $(if $(DEPS_THERE),,deps-gone)
 	@mkdir -p $(@D)

@@ -33,7 +33,7 @@ notices_that_libraries_are_gone() {
     mkdir -p "$build"
     echo "DEPS_PREFIX := $WORK/no-such-prefix" >"$build/deps.mk"
     make --no-print-directory BUILD="$build" "$build/deps.mk"
-    prefix=$(sed -n 's/^DEPS_PREFIX := //p' "$build/deps.mk")
+    prefix=$(sed -n '1s/^DEPS_PREFIX := //p' "$build/deps.mk")
     [ -e "$prefix/deps.mk" ] || { echo "deps.mk still names $prefix"; return 1; }
     # ... and once it is there, nothing is made again.
     make --no-print-directory BUILD="$build" --question "$build/deps.mk"
