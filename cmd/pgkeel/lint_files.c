@@ -91,6 +91,39 @@ static enum lint_transaction said_beside(struct lint_walk *walk, const char *pat
     return strncasecmp(setting, "false", 5) == 0 ? LINT_NEVER : LINT_ALWAYS;
 }
 
+static bool names_sqlx(struct lint_walk *walk, const char *manifest)
+{
+    struct error ignored = {0}; /* mostly it is not there */
+    char *text;
+    return access(manifest, R_OK) == 0 &&
+           file_read(walk->arena, manifest, 1024 * 1024, &text, NULL, &ignored) == 0 &&
+           strstr(text, "sqlx") != NULL;
+}
+
+/* sqlx names its files as golang-migrate does; the crate that the folder belongs to tells. */
+static void look_for_sqlx(struct lint_walk *walk, const char *path)
+{
+    size_t length = (size_t)(last_part(path) - path);
+    const char *folder = length ? arena_printf(walk->arena, "%.*s", (int)length, path) : "./";
+    if (walk->folder == NULL || strcmp(walk->folder, folder) != 0) {
+        walk->folder = folder;
+        walk->folder_of_sqlx =
+            names_sqlx(walk, arena_printf(walk->arena, "%s../Cargo.toml", folder)) ||
+            names_sqlx(walk, arena_printf(walk->arena, "%sCargo.toml", folder));
+    }
+}
+
+/* sqlx runs a file and its own bookkeeping in one transaction, unless the first words refuse it. */
+static void lint_text(struct lint_walk *walk, struct lint_input *input)
+{
+    static const char refusal[] = "-- no-transaction";
+    size_t n = sizeof refusal - 1;
+    if (walk->folder_of_sqlx && input->transaction == LINT_AUTO &&
+        (input->length < n || memcmp(input->text, refusal, n) != 0))
+        input->transaction = LINT_ALWAYS;
+    lint_file(walk->lint, input);
+}
+
 struct mapping {
     char *data;
     size_t let_go;
@@ -119,7 +152,7 @@ static void lint_mapped(struct lint_walk *walk, const char *path, int fd, size_t
     mapped.length = size;
     mapped.passed = let_go;
     mapped.arg = &mapping;
-    lint_file(walk->lint, &mapped);
+    lint_text(walk, &mapped);
     munmap(data, size);
 }
 
@@ -146,7 +179,7 @@ static void lint_stream(struct lint_walk *walk, const char *name, int fd, size_t
     }
     input->text = buffer_text(&all);
     input->length = all.length;
-    lint_file(walk->lint, input);
+    lint_text(walk, input);
 }
 
 static void lint_path(struct lint_walk *walk, const char *path)
@@ -158,6 +191,7 @@ static void lint_path(struct lint_walk *walk, const char *path)
         return;
     }
     struct lint_input input = {.name = path, .transaction = said_beside(walk, path)};
+    look_for_sqlx(walk, path);
     if (S_ISREG(info.st_mode) && info.st_size >= MAPPED_FROM_BYTES)
         lint_mapped(walk, path, fd, (size_t)info.st_size, &input);
     else
@@ -241,9 +275,12 @@ void lint_files(struct lint_walk *walk, char **names, int count)
 {
     for (int i = 0; i < count; i++) {
         struct lint_input input = {.name = walk->stdin_name};
-        if (strcmp(names[i], "-") == 0)
+        if (strcmp(names[i], "-") == 0) {
+            walk->folder = NULL;
+            walk->folder_of_sqlx = false;
             lint_stream(walk, walk->stdin_name, STDIN_FILENO, 0, &input);
-        else
+        } else {
             walk_path(walk, names[i], NULL, true);
+        }
     }
 }

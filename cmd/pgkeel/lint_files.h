@@ -8,6 +8,8 @@ struct lint_walk {
     struct lint *lint;
     const char *since, *stdin_name;
     bool include_down;
+    const char *folder; /* of the file at hand, as it was written; begins as NULL */
+    bool folder_of_sqlx;
 };
 
 /* Folders in natural order (2 before 10), *.sql only, links to folders above refused. What cannot

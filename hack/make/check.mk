@@ -1,6 +1,6 @@
 # Style, analysers, layers. Each check prints what is wrong and where; the last line counts them.
 
-.PHONY: check check-layers fuzz test-fuzz
+.PHONY: check check-layers fuzz fuzz-tools test-fuzz
 check: ## style, analysers, layers
 	@hack/check
 
@@ -20,7 +20,9 @@ test-fuzz: $(FUZZ_REPLAY) ## the fuzzers' corpora as tests
 # Real fuzzing with clang's libFuzzer: make fuzz FUZZ_SECONDS=600
 FUZZ_SECONDS ?= 60
 FUZZ_BIN := $(FUZZ_SRC:tests/fuzz/%.c=$(BUILD)/fuzz/%)
-$(FUZZ_BIN): $(BUILD)/fuzz/%: tests/fuzz/%.c $(PURE_SRC) $(IO_SRC)
+fuzz-tools:
+	@hack/prerequisites fuzz
+$(FUZZ_BIN): $(BUILD)/fuzz/%: tests/fuzz/%.c $(PURE_SRC) $(IO_SRC) | fuzz-tools
 	@mkdir -p $(@D)
 	$(Q)clang $(filter-out -MMD -MP,$(CFLAGS_COMMON)) -Wno-error -O1 -g -fsanitize=fuzzer,address,undefined \
 	    $(PG_INCLUDE) $(PGQUERY_INCLUDE) -o $@ $< $(PURE_SRC) $(IO_SRC) $(IO_LIBS) $(PURE_LIBS)

@@ -20,7 +20,7 @@ PGQUERY_INCLUDE = -isystem $(DEPS_PREFIX)/include -isystem $(DEPS_PREFIX)/includ
 $(BUILD)/release/pkg/lint/%.o: RELEASE_CFLAGS += $(PGQUERY_INCLUDE)
 
 RELEASE_CFLAGS := $(CFLAGS_COMMON) -Os -g1 -ffunction-sections -fdata-sections -fno-plt \
-    -fstack-protector-strong -D_FORTIFY_SOURCE=2
+    -fno-asynchronous-unwind-tables -fstack-protector-strong -D_FORTIFY_SOURCE=2
 
 $(BUILD)/release/%.o: %.c $(DEPS_MK)
 	@mkdir -p $(@D)

@@ -39,11 +39,16 @@ void buffer_printf(struct buffer *buffer, const char *format, ...)
     va_start(args, format);
     va_list again;
     va_copy(again, args);
-    int length = vsnprintf(NULL, 0, format, again);
+    reserve(buffer, 0);
+    /* Mostly it fits at once; only what does not is formatted again. */
+    size_t room = buffer->capacity - buffer->length;
+    size_t length = (size_t)vsnprintf(buffer->data + buffer->length, room, format, args);
+    if (length >= room) {
+        reserve(buffer, length);
+        vsnprintf(buffer->data + buffer->length, length + 1, format, again);
+    }
+    buffer->length += length;
     va_end(again);
-    reserve(buffer, (size_t)length);
-    vsnprintf(buffer->data + buffer->length, (size_t)length + 1, format, args);
-    buffer->length += (size_t)length;
     va_end(args);
 }
 

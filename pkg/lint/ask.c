@@ -59,20 +59,31 @@ const char *lint_table(struct lint_pass *pass, const RangeVar *table)
 static bool known_new(struct lint_pass *pass, const char *schema, const char *name)
 {
     char key[2 * NAMEDATALEN + 2];
+    if (!memory_has(pass->lint->memory, KIND_RELATION))
+        return false;
     snprintf(key, sizeof key, "%s.%s", schema, name);
     return memory_get(pass->lint->memory, KIND_RELATION, key) != NULL;
 }
 
-bool lint_is_new(struct lint_pass *pass, const RangeVar *table)
+static bool find_new(struct lint_pass *pass, const RangeVar *table)
 {
-    if (table == NULL)
-        return false;
     if (table->schemaname)
         return strncmp(table->schemaname, "pg_temp", 7) == 0 ||
                known_new(pass, table->schemaname, table->relname);
     return table->relpersistence == RELPERSISTENCE_TEMP ||
            known_new(pass, "pg_temp", table->relname) ||
            known_new(pass, pass->schema, table->relname);
+}
+
+bool lint_is_new(struct lint_pass *pass, const RangeVar *table)
+{
+    if (table == NULL)
+        return false;
+    if (table != pass->asked) {
+        pass->asked_new = find_new(pass, table);
+        pass->asked = table;
+    }
+    return pass->asked_new;
 }
 
 bool lint_is_new_name(struct lint_pass *pass, const List *name)
@@ -127,11 +138,13 @@ int lint_command_location(struct lint_pass *pass, const AlterTableStmt *alter,
 
 void lint_remember(struct lint_pass *pass, enum lint_kind kind, const char *key, const char *value)
 {
+    pass->asked = NULL;
     memory_put(pass->lint->memory, kind, key, value, pass->flow.id, pass->item.line);
 }
 
 void lint_forget(struct lint_pass *pass, enum lint_kind kind, const char *key)
 {
+    pass->asked = NULL;
     memory_drop(pass->lint->memory, kind, key);
 }
 

@@ -25,6 +25,7 @@ static const struct marker markers[] = {
     {"migrate:up", MARK_UP, LINT_ALWAYS},
     {"migrate:down", MARK_DOWN, LINT_ALWAYS},
     {"no-transaction", MARK_SETTING, LINT_TOGETHER},
+    {"sqlx: split", MARK_UP, LINT_TOGETHER},
     {"liquibase formatted sql", MARK_SETTING, LINT_ALWAYS},
     {"changeset ", MARK_CHANGESET, LINT_ALWAYS},
 };
@@ -98,9 +99,9 @@ static bool is_sqlmigrate(const char *text, size_t length)
 
 static enum lint_transaction asked_for(const struct lint_pass *pass)
 {
-    if (pass->input->transaction != LINT_AUTO)
-        return pass->input->transaction;
-    return pass->lint->options.transaction;
+    if (pass->lint->options.transaction != LINT_AUTO)
+        return pass->lint->options.transaction;
+    return pass->input->transaction;
 }
 
 void flow_begin_file(struct lint_pass *pass)

@@ -74,14 +74,19 @@ struct lint_pass {
     bool lengthy_found;
     bool effect_known; /* asked for by several rules, found once */
     struct lint_effect effect;
+    const RangeVar *asked; /* many rules ask in turn whether the same table is new */
+    bool asked_new;
     size_t encoding_fault; /* offset of the first bytes that are no UTF-8; SIZE_MAX: none */
 };
 
+/* say.c */
 /* Reports at an offset of the file, with directives applied. */
 void pass_report(struct lint_pass *pass, const struct lint_rule *rule, size_t offset,
                  const char *message);
 void pass_trouble(struct lint_pass *pass, size_t offset, const char *message);
 bool pass_enabled(const struct lint_pass *pass, const struct lint_rule *rule);
+/* Hands over what was reported of the item at hand, in the order of the text. */
+void say_findings(struct lint_pass *pass);
 /* Tells of ignores that ignored nothing, and forgets them all. */
 void directives_end(struct lint_pass *pass, bool statement_seen);
 /* A comment between statements: directive, or marker of a tool. */

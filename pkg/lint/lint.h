@@ -92,7 +92,7 @@ struct lint_input {
     const char *name; /* as it was given; its last part tells the tool */
     const char *text;
     size_t length;
-    enum lint_transaction transaction; /* said beside the file (Flyway's .conf); else LINT_AUTO */
+    enum lint_transaction transaction; /* said beside the file (Flyway, sqlx); else LINT_AUTO */
     /* Told now and then that nothing before `offset` is looked at any more; may be NULL. */
     void (*passed)(void *arg, size_t offset);
     void *arg;

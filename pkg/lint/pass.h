@@ -74,6 +74,8 @@ const char *lint_exclusive(const struct lint_pass *pass, int *ret_line);
 bool lint_wants_timeout(struct lint_pass *pass);
 
 /* -- live tables, where --schema-stats told of them ------------------------------------------- */
+/* Does the table live there? */
+bool lint_live(struct lint_pass *pass, const RangeVar *table);
 /* The type as format_type() writes it, or NULL where nothing is known. */
 const char *lint_live_type(struct lint_pass *pass, const RangeVar *table, const char *column);
 /* Is there a valid CHECK (column IS NOT NULL), or is the column NOT NULL already? */

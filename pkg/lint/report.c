@@ -72,10 +72,10 @@ static void text_source(struct buffer *out, const struct lint_finding *finding)
             length--;
     }
     buffer_printf(out, "%7d | ", finding->line);
-    for (size_t i = from; i < from + length; i++) {
-        unsigned char c = (unsigned char)finding->source[i];
-        buffer_append(out, c < 0x20 || c == 0x7f ? " " : finding->source + i, 1);
-    }
+    buffer_append(out, finding->source + from, length);
+    for (size_t i = out->length - length; i < out->length; i++)
+        if ((unsigned char)out->data[i] < 0x20 || out->data[i] == 0x7f)
+            out->data[i] = ' ';
     buffer_puts(out, "\n        | ");
     for (size_t i = from; i < at; i++)
         if (((unsigned char)finding->source[i] & 0xC0) != 0x80)

@@ -44,6 +44,12 @@ static const cJSON *column_of(struct lint_pass *pass, const RangeVar *table, con
     return columns ? cJSON_GetObjectItemCaseSensitive(columns, column) : NULL;
 }
 
+bool lint_live(struct lint_pass *pass, const RangeVar *table)
+{
+    return pass->lint->options.stats &&
+           table_of(pass->lint->options.stats, lint_key(pass, table)) != NULL;
+}
+
 const char *lint_live_type(struct lint_pass *pass, const RangeVar *table, const char *column)
 {
     const cJSON *found = column_of(pass, table, column);

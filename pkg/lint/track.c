@@ -9,6 +9,13 @@ static void created(struct lint_pass *pass, const RangeVar *table)
         lint_remember(pass, KIND_RELATION, lint_key(pass, table), NULL);
 }
 
+/* IF NOT EXISTS makes nothing where the statistics know the table: then it stays a live one. */
+static void perhaps_created(struct lint_pass *pass, const RangeVar *table, bool if_not_exists)
+{
+    if (!if_not_exists || !lint_live(pass, table))
+        created(pass, table);
+}
+
 static void dropped(struct lint_pass *pass, const DropStmt *drop)
 {
     for (int i = 0; i < list_count(drop->objects); i++)
@@ -100,13 +107,16 @@ void track(struct lint_pass *pass, const Node *statement)
 {
     switch (nodeTag(statement)) {
     case T_CreateStmt:
-        created(pass, ((const CreateStmt *)statement)->relation);
+        perhaps_created(pass, ((const CreateStmt *)statement)->relation,
+                        ((const CreateStmt *)statement)->if_not_exists);
         break;
     case T_CreateForeignTableStmt:
-        created(pass, ((const CreateForeignTableStmt *)statement)->base.relation);
+        perhaps_created(pass, ((const CreateForeignTableStmt *)statement)->base.relation,
+                        ((const CreateForeignTableStmt *)statement)->base.if_not_exists);
         break;
     case T_CreateTableAsStmt:
-        created(pass, ((const CreateTableAsStmt *)statement)->into->rel);
+        perhaps_created(pass, ((const CreateTableAsStmt *)statement)->into->rel,
+                        ((const CreateTableAsStmt *)statement)->if_not_exists);
         break;
     case T_ViewStmt:
         created(pass, ((const ViewStmt *)statement)->view);

@@ -115,3 +115,31 @@ def folders():
         runner.equal(seen, ["V10__c.sql"], "files since V2__b.sql")
         _, out, _ = tool.lint("--format", "json", "--include-down", "--rules", "MIG021", where)
         runner.equal(len([f for f in json.loads(out)["findings"] if f["line"]]), 5, "with downs")
+
+
+@runner.test("sqlx runs each file in a transaction, unless its first words say otherwise")
+def sqlx():
+    build = "CREATE INDEX CONCURRENTLY a ON b (c);\n"
+    files = {"1_a.sql": build, "2_b.up.sql": build, "2_b.down.sql": build,
+             "3_c.sql": "-- no-transaction\n" + build,
+             "4_d.sql": "-- no-transaction\n" + build + "/* sqlx: split */\n" + build,
+             "5_e.sql": "\n-- no-transaction\n" + build,
+             "6_f.sql": "-- no-transaction\n" + build + build}
+
+    def found(*args):
+        tree = json.loads(tool.lint("--format", "json", "--rules", "MIG007", *args)[1])
+        return sorted({os.path.basename(f["file"]) for f in tree["findings"]})
+    with tempfile.TemporaryDirectory() as where:
+        folder = os.path.join(where, "migrations")
+        os.mkdir(folder)
+        for name, text in files.items():
+            with open(os.path.join(folder, name), "w") as out:
+                out.write(text)
+        runner.equal(found(folder), ["6_f.sql"], "without a crate")
+        with open(os.path.join(where, "Cargo.toml"), "w") as out:
+            out.write("[dependencies]\nsqlx = '0.8'\n")
+        runner.equal(found(folder), ["1_a.sql", "2_b.up.sql", "5_e.sql", "6_f.sql"], "sqlx")
+        runner.equal(found("--in-transaction", "never", folder), [], "overruled")
+        with open(os.path.join(folder, "1_a.sql.conf"), "w") as out:
+            out.write("executeInTransaction=true\n")
+        runner.equal(found("--in-transaction", "never", folder), [], "Flyway's file overruled")

@@ -77,6 +77,10 @@ def cost():
     runner.check("rewrite of 48 GB, about 6 min of blocked reads and writes" in got, got)
     runner.equal(tool.ids("ALTER TABLE orders ALTER a SET NOT NULL", "--rules", "MIG012",
                           "--schema-stats", stats), [], "a column that is NOT NULL already")
+    text = "CREATE TABLE IF NOT EXISTS orders (a int); CREATE INDEX i ON orders (a);"
+    runner.equal(tool.ids(text, "--rules", "MIG001"), [], "IF NOT EXISTS by itself is new")
+    runner.equal(tool.ids(text, "--rules", "MIG001", "--schema-stats", stats), ["MIG001"],
+                 "IF NOT EXISTS of a table that lives")
     with open(stats, "w") as out:
         out.write("[1")
     runner.equal(tool.lint("--schema-stats", stats, "-")[0], 2, "statistics that are none")
