@@ -21,7 +21,7 @@ struct known {
     bool credentials_known;
     int64_t read_ms;      /* boot: when the Secrets were read last */
     int64_t renew_ms;     /* wall: when a certificate is due */
-    uint64_t read_digest; /* observe_digest() at that time */
+    uint64_t read_digest; /* observe_digest() of what they were judged by */
     int64_t peeked_ms;    /* boot: when their versions were asked for last */
     char versions[17];    /* hash of the versions that were read; "" when they are to be read */
     int64_t doomed_ms;    /* boot: until then the namespace counts as terminating */
@@ -41,6 +41,7 @@ struct pass {
     enum pass_step step;
     bool there; /* the cluster object exists */
     struct snapshot snapshot;
+    uint64_t digest; /* observe_digest() of the snapshot */
     struct apply_owner owner;
     struct model *model;
     struct desired desired;

@@ -26,6 +26,7 @@ static bool pass_observe(struct pass *pass)
                                    &control->options->defaults, snapshot);
     if (!pass->there)
         return false;
+    pass->digest = observe_digest(control->observe, key->namespace, key->name);
     pass->known = known_of(pass->key);
     if (pass->known->uid == NULL || strcmp(pass->known->uid, snapshot->spec.uid) != 0)
         known_reset(pass->known, snapshot->spec.uid);

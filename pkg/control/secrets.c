@@ -37,8 +37,7 @@ bool secrets_due(const struct pass *pass)
     if (snapshot->faults.count > 0 || snapshot->spec.deleting || snapshot->namespace_terminating)
         return false;
     int64_t age_ms = clock_boot_ms() - known->read_ms;
-    uint64_t digest = observe_digest(pass->control->observe, pass->key->namespace, pass->key->name);
-    return !known->credentials_known || digest != known->read_digest ||
+    return !known->credentials_known || pass->digest != known->read_digest ||
            (known->renew_ms > 0 && clock_wall_ms() >= known->renew_ms) ||
            age_ms >= pass->control->options->resync_seconds * INT64_C(800) ||
            ((!known->credentials.complete || secrets_missed(pass)) &&
@@ -75,8 +74,7 @@ static void on_written(void *arg)
         known->read_ms = known->peeked_ms = clock_boot_ms();
         snprintf(known->versions, sizeof known->versions, "%s",
                  pass->credentials.write_count > 0 ? "" : pass->versions);
-        known->read_digest =
-            observe_digest(pass->control->observe, pass->key->namespace, pass->key->name);
+        known->read_digest = pass->digest;
         go_on(pass);
     }
 }

@@ -280,3 +280,18 @@ def _forgotten():
 @test("A cluster that is deleted before the answer to its status came is forgotten")
 def _forgotten_late():
     _deleted_during("late")
+
+
+@test("A change that comes while the Secrets are being read is not taken for seen by them")
+def _changed_while_reading():
+    with Rig(ready_state(2)) as rig:
+        rig.operator()
+        rig.quiet()
+        owners = lambda: rig.get("Secret", "a-app")["metadata"].get("ownerReferences")
+        equal(owners(), None, "owners of the application's Secret, which is retained")
+        rule = rig.server.faults.add({"do": "late", "verb": "get", "seconds": 0.7, "times": 1,
+                                      "path": "/secrets/a-app"})
+        rig.edit("PostgresCluster", "a", {"metadata": {"annotations": {"look": "now"}}})
+        rig.until(lambda: rule.struck, 5, "a read of the Secret")
+        rig.edit("PostgresCluster", "a", {"spec": {"storage": {"retain": False}}})
+        rig.until(owners, 5, "the Secret to be the cluster's, to go with it")
