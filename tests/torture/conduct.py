@@ -291,7 +291,7 @@ def _changed_while_reading():
         equal(owners(), None, "owners of the application's Secret, which is retained")
         rule = rig.server.faults.add({"do": "late", "verb": "get", "seconds": 0.7, "times": 1,
                                       "path": "/secrets/a-app"})
-        rig.edit("PostgresCluster", "a", {"metadata": {"annotations": {"look": "now"}}})
+        rig.edit("PostgresCluster", "a", {"spec": {"instances": 3}})
         rig.until(lambda: rule.struck, 5, "a read of the Secret")
         rig.edit("PostgresCluster", "a", {"spec": {"storage": {"retain": False}}})
         rig.until(owners, 5, "the Secret to be the cluster's, to go with it")

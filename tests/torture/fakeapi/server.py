@@ -202,7 +202,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
             if verb == "watch":
                 self._watch(target, query, rule)
             else:
-                self.answer(200, self._read(target, query), rule)
+                found = self._read(target, query)
+                self._linger(rule)
+                self.answer(200, found, rule)
             return
         try:
             body = json.loads(raw) if raw else None
@@ -222,9 +224,13 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.server.note_write(verb, target, agent, obj)
         if rule is not None and rule.do == "drop-after":
             raise Dropped()
+        self._linger(rule)
+        self.answer(code, obj, rule)
+
+    def _linger(self, rule):
+        """`late`: the request was obeyed, its answer takes its time."""
         if rule is not None and rule.do == "late":
             self._wait_for_hangup(rule.seconds)
-        self.answer(code, obj, rule)
 
     def _store(self, method, target, query, body, agent):
         store, kind = self.server.store, target.kind
