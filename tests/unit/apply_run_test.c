@@ -305,6 +305,22 @@ static void nothing_more_is_tried_when_the_server_is_overloaded(void **state)
     assert_false(scene->steps[1].tried);
 }
 
+static void what_waits_its_turn_is_not_sent_to_an_overloaded_server(void **state)
+{
+    struct scene *scene = *state;
+    scene->hold = true;
+    scene->refuse = "services/s-", scene->refuse_status = 503, scene->refuse_text = "later";
+    for (int i = 0; i < 9; i++)
+        step(scene, APPLY_UPDATE, "Service", arena_printf(scene->world.arena, "s-%d", i), 0);
+    start(scene);
+    run_until(scene->world.loop, &scene->held_count, 4);
+    scene->hold = false;
+    release(scene);
+    run_until(scene->world.loop, &scene->done, 1);
+    assert_int_equal(scene->asked_count, 4);
+    assert_false(scene->steps[8].tried);
+}
+
 static void an_object_that_was_replaced_is_a_conflict_whatever_the_server_calls_it(void **state)
 {
     struct scene *scene = *state;
@@ -390,6 +406,7 @@ int main(void)
         CASE(a_refusal_holds_nothing_back),
         CASE(no_pod_is_deleted_when_its_statefulset_could_not_be_written),
         CASE(nothing_more_is_tried_when_the_server_is_overloaded),
+        CASE(what_waits_its_turn_is_not_sent_to_an_overloaded_server),
         CASE(an_object_that_was_replaced_is_a_conflict_whatever_the_server_calls_it),
         CASE(a_deposed_operator_writes_nothing),
         CASE(requests_in_flight_are_bounded_over_all_runs),
