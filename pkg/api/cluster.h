@@ -86,6 +86,8 @@ int api_decode(struct arena *arena, const cJSON *object, const struct api_defaul
 
 /* "20Gi" -> bytes; Kubernetes quantity syntax. -1 when it is none or not whole bytes. */
 int64_t api_quantity_bytes(const char *text);
+/* The other way round, without a loss, in the largest binary unit that fits: "16Mi", "1500". */
+char *api_quantity_text(struct arena *arena, int64_t bytes);
 /* Any quantity that is not negative: "500m", "1.5", "2Gi". */
 bool api_quantity_valid(const char *text);
 /* -1, 0, 1; a text that is no quantity counts as zero. */

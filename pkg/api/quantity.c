@@ -99,3 +99,14 @@ int api_quantity_compare(const char *a, const char *b)
     (void)parse_nano(b, &y);
     return (x > y) - (x < y);
 }
+
+char *api_quantity_text(struct arena *arena, int64_t bytes)
+{
+    static const char *const units[] = {"", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei"};
+    size_t unit = 0;
+    while (bytes != 0 && bytes % 1024 == 0 && unit + 1 < sizeof units / sizeof units[0]) {
+        bytes /= 1024;
+        unit++;
+    }
+    return arena_printf(arena, "%lld%s", (long long)bytes, units[unit]);
+}

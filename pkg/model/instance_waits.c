@@ -186,8 +186,8 @@ static void replication_wait(struct work *work, const struct model_instance *ins
         slot_lost_wait(work, instance, what);
     } else if (replica != NULL && same(replica->state, "streaming") && primary_is_healthy(work)) {
         wait = wait_add(work, CONCERN_REPLICAS, REASON_REPLICA_LAGGING, "%s", what);
-        wait_say(work, wait, "it streams, but is more than %lld MiB behind",
-                 (long long)(work->snapshot->spec.max_lag_bytes >> 20));
+        wait_say(work, wait, "it streams, but is more than %s behind",
+                 api_quantity_text(work->arena, work->snapshot->spec.max_lag_bytes));
         wait_fault(wait, false);
     } else {
         wait = wait_add(work, CONCERN_REPLICAS, REASON_NOT_STREAMING, "%s", what);

@@ -30,7 +30,7 @@ static const char *lag_of(struct making *making, const struct model_instance *in
     for (size_t i = 0; lease->reported && i < lease->report.replica_count; i++) {
         const struct replica_report *replica = &lease->report.replicas[i];
         if (same(replica->name, instance->name) && replica->lag_bytes > bound)
-            return arena_printf(making->arena, "over %lld MiB", (long long)(bound >> 20));
+            return arena_printf(making->arena, "over %s", api_quantity_text(making->arena, bound));
     }
     return NULL;
 }

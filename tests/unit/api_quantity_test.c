@@ -72,12 +72,26 @@ static void quantities_compare_by_value(void **state)
     assert_false(api_quantity_valid("half"));
 }
 
+static void bytes_become_the_shortest_exact_quantity(void **state)
+{
+    (void)state;
+    struct arena *arena = arena_new();
+    assert_string_equal(api_quantity_text(arena, 0), "0");
+    assert_string_equal(api_quantity_text(arena, 1500), "1500");
+    assert_string_equal(api_quantity_text(arena, 512 << 10), "512Ki");
+    assert_string_equal(api_quantity_text(arena, 16 << 20), "16Mi");
+    assert_string_equal(api_quantity_text(arena, INT64_C(1610612736)), "1536Mi");
+    assert_string_equal(api_quantity_text(arena, INT64_C(7) << 60), "7Ei");
+    arena_free(arena);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(quantities_become_bytes),
         cmocka_unit_test(what_is_no_whole_number_of_bytes_is_refused),
         cmocka_unit_test(quantities_compare_by_value),
+        cmocka_unit_test(bytes_become_the_shortest_exact_quantity),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -180,7 +180,7 @@ static void a_replica_over_its_bound_lags(void **state)
 {
     WORLD(2);
     world.replicas[0].lag_bytes = (64LL << 20) + 1;
-    assert_contains(wait_of(&world, REASON_REPLICA_LAGGING)->message, "64 MiB");
+    assert_contains(wait_of(&world, REASON_REPLICA_LAGGING)->message, "64Mi behind");
 }
 
 static void a_replica_that_runs_as_primary_is_a_fault_of_both(void **state)
