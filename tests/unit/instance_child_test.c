@@ -195,7 +195,11 @@ static void a_signal_to_all_reaches_what_the_child_started(void **state)
 static void orphans_are_reaped_and_counted_by_program(void **state)
 {
     struct world *world = *state;
-    start(world, "sleep 600 & echo $!", false);
+    /* Forked is not yet sleep: until it has replaced itself, it goes by the shell's name. */
+    start(
+        world,
+        "sleep 600 & until read name </proc/$!/comm && [ \"$name\" = sleep ]; do :; done; echo $!",
+        false);
     run(world);
     pid_t orphan = (pid_t)strtol(world->output, NULL, 10);
     assert_true(orphan > 1);
