@@ -18,7 +18,7 @@ static void wipe(void *arg)
     OPENSSL_cleanse(wiped->data, wiped->length);
 }
 
-static void wipe_later(struct arena *arena, char *data, size_t length)
+void secret_wipe_later(struct arena *arena, char *data, size_t length)
 {
     struct wiped *wiped = arena_alloc(arena, sizeof *wiped);
     *wiped = (struct wiped){data, length};
@@ -71,7 +71,7 @@ struct secret_value secret_value(struct check *check, const cJSON *secret, const
         return value;
     value.text = hash_unbase64(check->arena, encoded, &value.length);
     if (value.text != NULL)
-        wipe_later(check->arena, value.text, value.length);
+        secret_wipe_later(check->arena, value.text, value.length);
     return value;
 }
 
@@ -81,7 +81,7 @@ char *secret_printf(struct check *check, const char *format, ...)
     va_start(args, format);
     char *text = arena_vprintf(check->arena, format, args);
     va_end(args);
-    wipe_later(check->arena, text, strlen(text));
+    secret_wipe_later(check->arena, text, strlen(text));
     return text;
 }
 
@@ -120,7 +120,7 @@ static struct credentials_write *add_write(struct check *check)
 static void put_value(struct check *check, cJSON *data, const struct key_value *item)
 {
     char *encoded = hash_base64(check->arena, item->value, strlen(item->value));
-    wipe_later(check->arena, encoded, strlen(encoded));
+    secret_wipe_later(check->arena, encoded, strlen(encoded));
     json_set_str(data, item->key, encoded);
 }
 

@@ -30,6 +30,8 @@ enum secret_owner {
 
 enum secret_owner secret_owner(const struct check *check, const cJSON *secret);
 struct secret_value secret_value(struct check *check, const cJSON *secret, const char *key);
+/* Overwrites it when the arena goes. */
+void secret_wipe_later(struct arena *arena, char *data, size_t length);
 /* Text that holds a password: wiped when the arena goes. */
 char *secret_printf(struct check *check, const char *format, ...)
     __attribute__((format(printf, 2, 3)));

@@ -11,6 +11,8 @@
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
 
+#include "credentials/secret.h"
+
 #define DAY_MS         (24 * 3600 * INT64_C(1000))
 #define CA_LIFE_MS     (3653 * DAY_MS)
 #define SERVER_LIFE_MS (90 * DAY_MS)
@@ -68,7 +70,7 @@ static EVP_PKEY *key_of(const char *pem)
     return key;
 }
 
-static const char *text_of_bio(struct arena *arena, BIO *bio)
+static char *text_of_bio(struct arena *arena, BIO *bio)
 {
     char *data = NULL;
     long length = BIO_get_mem_data(bio, &data);
@@ -81,27 +83,14 @@ static const char *pem_of_cert(struct arena *arena, X509 *cert)
     return bio && PEM_write_bio_X509(bio, cert) == 1 ? text_of_bio(arena, bio) : NULL;
 }
 
-struct wiped {
-    char *data;
-    size_t length;
-};
-
-static void wipe(void *arg)
-{
-    struct wiped *wiped = arg;
-    OPENSSL_cleanse(wiped->data, wiped->length);
-}
-
 static const char *pem_of_key(struct arena *arena, EVP_PKEY *key)
 {
     AUTO_BIO bio = BIO_new(BIO_s_secmem());
     if (!bio || PEM_write_bio_PKCS8PrivateKey(bio, key, NULL, NULL, 0, NULL, NULL) != 1)
         return NULL;
-    struct wiped *wiped = arena_alloc(arena, sizeof *wiped);
-    wiped->data = (char *)text_of_bio(arena, bio);
-    wiped->length = strlen(wiped->data);
-    arena_defer(arena, wipe, wiped);
-    return wiped->data;
+    char *text = text_of_bio(arena, bio);
+    secret_wipe_later(arena, text, strlen(text));
+    return text;
 }
 
 static int64_t ms_of(const ASN1_TIME *when)

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/hash.h"
 #include "base/log.h"
+#include "base/text.h"
 
 enum {
     REMEMBERED = 128,
@@ -68,18 +69,14 @@ void kube_events_free(struct kube_events *events)
     free(events);
 }
 
-static const char *or_empty(const char *text)
-{
-    return text ? text : "";
-}
-
 static void make_key(const struct kube_event *event, char key[17])
 {
     AUTO_ARENA arena = arena_new();
-    char *text = arena_printf(arena, "%s\n%s\n%s\n%s\n%s\n%s\n%s\n%s", or_empty(event->api_version),
-                              or_empty(event->kind), or_empty(event->namespace),
-                              or_empty(event->name), or_empty(event->uid), or_empty(event->type),
-                              or_empty(event->reason), or_empty(event->note));
+    char *text = arena_printf(arena, "%s\n%s\n%s\n%s\n%s\n%s\n%s\n%s",
+                              text_or_empty(event->api_version), text_or_empty(event->kind),
+                              text_or_empty(event->namespace), text_or_empty(event->name),
+                              text_or_empty(event->uid), text_or_empty(event->type),
+                              text_or_empty(event->reason), text_or_empty(event->note));
     memcpy(key, hash_hex16(arena, text, strlen(text)), 17);
 }
 
@@ -97,13 +94,13 @@ static struct entry *find(struct kube_events *events, const char *key)
 /* Cuts at a character's border: half a UTF-8 sequence would be refused. */
 static char *cut(struct arena *arena, const char *text, size_t limit)
 {
-    size_t length = strlen(or_empty(text));
+    size_t length = strlen(text_or_empty(text));
     if (length > limit) {
         length = limit;
         while (length > 0 && ((unsigned char)text[length] & 0xc0) == 0x80)
             length--;
     }
-    return arena_strndup(arena, or_empty(text), length);
+    return arena_strndup(arena, text_or_empty(text), length);
 }
 
 static void put_regarding(cJSON *body, const struct kube_event *event)

@@ -10,12 +10,13 @@
 const struct seen_lease *bootstrap_lease(struct arena *arena, const struct snapshot *snapshot)
 {
     static const struct seen_lease absent = {.holder = ""};
-    const char *name = name_child(arena, or_empty(snapshot->spec.name), "primary");
+    const char *name = name_child(arena, text_or_empty(snapshot->spec.name), "primary");
     for (size_t i = 0; i < snapshot->object_count; i++) {
         const struct seen_object *object = &snapshot->objects[i];
-        if (same(object->kind, "Lease") && same(object->name, name))
-            return (given(object->owner_uid) && !same(object->owner_uid, snapshot->spec.uid)) ||
-                           !same(object->cluster, snapshot->spec.name)
+        if (text_same(object->kind, "Lease") && text_same(object->name, name))
+            return (text_given(object->owner_uid) &&
+                    !text_same(object->owner_uid, snapshot->spec.uid)) ||
+                           !text_same(object->cluster, snapshot->spec.name)
                        ? &absent
                        : &snapshot->lease;
     }
@@ -37,7 +38,7 @@ static void survey_data(struct survey *survey, const struct model_instance *inst
         survey->winners = 0;
         survey->winner = NULL;
     }
-    if (instance->epoch == survey->best->epoch && same(instance->last_role, "primary")) {
+    if (instance->epoch == survey->best->epoch && text_same(instance->last_role, "primary")) {
         survey->winners++;
         survey->winner = instance;
     }
@@ -64,7 +65,7 @@ static struct survey survey_volumes(const struct work *work)
 static const struct model_instance *find(const struct work *work, const char *name)
 {
     for (size_t i = 0; i < work->model->instance_count; i++)
-        if (same(work->model->instances[i].name, name))
+        if (text_same(work->model->instances[i].name, name))
             return &work->model->instances[i];
     return NULL;
 }
@@ -103,7 +104,7 @@ void bootstrap_decide(struct work *work)
     model->grant = (struct bootstrap_grant){"", false};
     if (model->ever_held) {
         if (lease->granted)
-            model->grant = (struct bootstrap_grant){or_empty(lease->grant.instance),
+            model->grant = (struct bootstrap_grant){text_or_empty(lease->grant.instance),
                                                     lease->grant.initdb && !survey.any_data};
         return;
     }
@@ -129,7 +130,7 @@ const char *bootstrap_manual_way(const struct work *work)
                         "bring the last primary's volume back; or, to go on with the data of %s "
                         "(what its primary had not sent to it is lost): kubectl -n %s annotate pvc "
                         "%s-data --overwrite " ANN_LAST_ROLE "=primary",
-                        survey.best->name, or_empty(work->snapshot->spec.namespace),
+                        survey.best->name, text_or_empty(work->snapshot->spec.namespace),
                         survey.best->name);
 }
 
@@ -150,7 +151,7 @@ static void blocked_wait(struct work *work, const struct survey *survey)
         wait_unblock(work, wait,
                      "mark all but one as replica: kubectl -n %s annotate pvc NAME "
                      "--overwrite " ANN_LAST_ROLE "=replica",
-                     or_empty(work->snapshot->spec.namespace));
+                     text_or_empty(work->snapshot->spec.namespace));
     } else {
         wait_say(work, wait,
                  "only volumes of replicas are left (the newest is %s-data, epoch %lld); the "
@@ -163,7 +164,7 @@ static void blocked_wait(struct work *work, const struct survey *survey)
 static void not_held_wait(struct work *work, const struct survey *survey)
 {
     const struct bootstrap_grant *grant = &work->model->grant;
-    if (given(grant->instance)) {
+    if (text_given(grant->instance)) {
         struct model_wait *wait = wait_add(work, CONCERN_PRIMARY | CONCERN_BOOTSTRAP,
                                            REASON_LEASE_NOT_HELD, "a primary holds the lease");
         wait_say(work, wait, "%s may take it and %s", grant->instance,
@@ -187,9 +188,9 @@ static void not_held_wait(struct work *work, const struct survey *survey)
 static void holder_wait(struct work *work)
 {
     const struct seen_lease *lease = work->lease;
-    const char *ns = or_empty(work->snapshot->spec.namespace);
-    const char *name = name_child(work->arena, or_empty(work->snapshot->spec.name), "primary");
-    bool held = given(lease->holder);
+    const char *ns = text_or_empty(work->snapshot->spec.namespace);
+    const char *name = name_child(work->arena, text_or_empty(work->snapshot->spec.name), "primary");
+    bool held = text_given(lease->holder);
     struct model_wait *wait =
         wait_add(work, CONCERN_PRIMARY, held ? REASON_LEASE_HOLDER_GONE : REASON_LEASE_RELEASED,
                  "a primary holds the lease");

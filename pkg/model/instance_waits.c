@@ -10,7 +10,7 @@ enum { RECONNECT_PATIENCE_MS = 30000 };
 unsigned instance_concern(const struct work *work, const struct model_instance *instance)
 {
     const struct model *model = work->model;
-    bool to_be_primary = !model->ever_held && same(model->grant.instance, instance->name);
+    bool to_be_primary = !model->ever_held && text_same(model->grant.instance, instance->name);
     return instance->primary || to_be_primary ? CONCERN_PRIMARY : CONCERN_REPLICAS;
 }
 
@@ -18,7 +18,7 @@ unsigned instance_concern(const struct work *work, const struct model_instance *
  * it is one. */
 static const char *agent_reason(const char *reason, const char *fallback)
 {
-    if (!given(reason) || !isalpha((unsigned char)*reason) || strlen(reason) > 128)
+    if (!text_given(reason) || !isalpha((unsigned char)*reason) || strlen(reason) > 128)
         return fallback;
     for (const char *c = reason; *c; c++)
         if (!isalnum((unsigned char)*c))
@@ -59,7 +59,7 @@ static const struct {
 static const char *remedy_for_a_person(const char *reason)
 {
     for (size_t i = 0; i < sizeof for_a_person / sizeof *for_a_person; i++)
-        if (same(reason, for_a_person[i].reason))
+        if (text_same(reason, for_a_person[i].reason))
             return for_a_person[i].unblock;
     return NULL;
 }
@@ -67,8 +67,8 @@ static const char *remedy_for_a_person(const char *reason)
 static bool needs_a_person(const struct model_instance *instance, const char *reason)
 {
     return remedy_for_a_person(reason) != NULL ||
-           (instance->primary && same(reason, REASON_DATA_VOLUME_EMPTY)) ||
-           (same(reason, REASON_WAL_GONE) && was_primary(instance));
+           (instance->primary && text_same(reason, REASON_DATA_VOLUME_EMPTY)) ||
+           (text_same(reason, REASON_WAL_GONE) && was_primary(instance));
 }
 
 /* The volumes are what is wrong, and a replica's can be had again. */
@@ -79,7 +79,7 @@ static bool is_mended_by_cloning(const char *reason)
         REASON_WAL_GONE,       REASON_DATA_INVALID,
     };
     for (size_t i = 0; i < sizeof reasons / sizeof *reasons; i++)
-        if (same(reason, reasons[i]))
+        if (text_same(reason, reasons[i]))
             return true;
     return false;
 }
@@ -87,12 +87,12 @@ static bool is_mended_by_cloning(const char *reason)
 static void agent_fault(struct work *work, const struct model_instance *instance,
                         struct model_wait *wait)
 {
-    const char *ns = or_empty(work->snapshot->spec.namespace);
+    const char *ns = text_or_empty(work->snapshot->spec.namespace);
     wait_fault(wait, needs_a_person(instance, wait->reason));
-    if (instance->primary && same(wait->reason, REASON_DATA_VOLUME_EMPTY))
+    if (instance->primary && text_same(wait->reason, REASON_DATA_VOLUME_EMPTY))
         wait_unblock(work, wait, "kubectl -n %s delete lease %s-primary, then %s", ns,
-                     or_empty(work->snapshot->spec.name), bootstrap_manual_way(work));
-    else if (same(wait->reason, REASON_WAL_GONE) && !wait->stalled)
+                     text_or_empty(work->snapshot->spec.name), bootstrap_manual_way(work));
+    else if (text_same(wait->reason, REASON_WAL_GONE) && !wait->stalled)
         return; /* it clones itself anew */
     else if (is_mended_by_cloning(wait->reason) && work->model->primary != NULL &&
              !instance->primary)
@@ -126,16 +126,16 @@ static void phase_wait(struct work *work, const struct model_instance *instance,
 {
     const struct instance_report *report = &instance->seen->report;
     const char *reason = REASON_INSTANCE_WAITING, *text = "its agent waits";
-    bool failed = same(report->phase, "Failed") || same(report->phase, "Running");
+    bool failed = text_same(report->phase, "Failed") || text_same(report->phase, "Running");
     if (failed)
         reason = REASON_INSTANCE_FAILED, text = "its agent has failed";
     for (size_t i = 0; i < sizeof phases / sizeof *phases; i++)
-        if (same(report->phase, phases[i].phase))
+        if (text_same(report->phase, phases[i].phase))
             reason = phases[i].reason, text = phases[i].text;
     reason = agent_reason(report->reason, reason);
     struct model_wait *wait = wait_add(work, concern, reason, "%s", what);
-    wait_say(work, wait, "%s", given(report->message) ? report->message : text);
-    if (same(reason, REASON_NOT_STREAMING) && streams_soon(work, wait))
+    wait_say(work, wait, "%s", text_given(report->message) ? report->message : text);
+    if (text_same(reason, REASON_NOT_STREAMING) && streams_soon(work, wait))
         return;
     if (failed || needs_a_person(instance, reason))
         agent_fault(work, instance, wait);
@@ -144,22 +144,24 @@ static void phase_wait(struct work *work, const struct model_instance *instance,
 static void role_wait(struct work *work, const struct model_instance *instance, unsigned concern,
                       const char *what)
 {
-    bool unexpected = !instance->primary && same(instance->seen->report.role, "primary");
+    bool unexpected = !instance->primary && text_same(instance->seen->report.role, "primary");
     struct model_wait *wait =
         wait_add(work, unexpected ? CONCERN_PRIMARY | CONCERN_REPLICAS : concern,
                  unexpected ? REASON_UNEXPECTED_PRIMARY : REASON_ROLE_CHANGING, "%s", what);
     if (!unexpected) {
-        if (same(instance->seen->report.role, "primary"))
+        if (text_same(instance->seen->report.role, "primary"))
             wait_say(work, wait, "its new pod has not taken the lease over yet");
         else
             wait_say(work, wait, "postgres runs as %s",
-                     given(instance->seen->report.role) ? instance->seen->report.role : "neither");
+                     text_given(instance->seen->report.role) ? instance->seen->report.role
+                                                             : "neither");
         return;
     }
     wait_say(work, wait, "%s runs as primary without holding Lease '%s-primary'", instance->name,
-             or_empty(work->snapshot->spec.name));
+             text_or_empty(work->snapshot->spec.name));
     wait_unblock(work, wait, "kubectl -n %s delete pod %s",
-                 or_empty(work->snapshot->spec.namespace), name_pod(work->arena, instance->name));
+                 text_or_empty(work->snapshot->spec.namespace),
+                 name_pod(work->arena, instance->name));
     wait_fault(wait, false);
 }
 
@@ -170,7 +172,7 @@ static void slot_lost_wait(struct work *work, const struct model_instance *insta
     wait_say(work, wait,
              "it was away for more than spec.replication.maxSlotWalKeepSize (%s); the primary has "
              "let go of the WAL that it needs%s",
-             or_empty(work->snapshot->spec.max_slot_wal_keep_size),
+             text_or_empty(work->snapshot->spec.max_slot_wal_keep_size),
              was_primary(instance) ? "" : ": it is cloned anew");
     if (was_primary(instance))
         wait_unblock_by_cloning(work, wait, instance, "if nothing on its volumes is needed: ");
@@ -182,9 +184,10 @@ static void replication_wait(struct work *work, const struct model_instance *ins
 {
     const struct replica_report *replica = instance_replication(work, instance->name);
     struct model_wait *wait;
-    if (replica != NULL && same(replica->slot_wal_status, "lost")) {
+    if (replica != NULL && text_same(replica->slot_wal_status, "lost")) {
         slot_lost_wait(work, instance, what);
-    } else if (replica != NULL && same(replica->state, "streaming") && primary_is_healthy(work)) {
+    } else if (replica != NULL && text_same(replica->state, "streaming") &&
+               primary_is_healthy(work)) {
         wait = wait_add(work, CONCERN_REPLICAS, REASON_REPLICA_LAGGING, "%s", what);
         wait_say(work, wait, "it streams, but is more than %s behind",
                  api_quantity_text(work->arena, work->snapshot->spec.max_lag_bytes));
@@ -195,9 +198,9 @@ static void replication_wait(struct work *work, const struct model_instance *ins
             wait_say(work, wait, "there is no healthy primary to stream from");
         else
             wait_say(work, wait, "%s does not see it streaming%s%s%s", work->model->primary->name,
-                     replica && given(replica->state) ? " (state " : "",
-                     replica ? or_empty(replica->state) : "",
-                     replica && given(replica->state) ? ")" : "");
+                     replica && text_given(replica->state) ? " (state " : "",
+                     replica ? text_or_empty(replica->state) : "",
+                     replica && text_given(replica->state) ? ")" : "");
     }
 }
 
@@ -206,13 +209,14 @@ static void server_wait(struct work *work, const struct model_instance *instance
 {
     const struct seen_instance *seen = instance->seen;
     const char *role = instance->primary ? "primary" : "replica";
-    bool cut_off = !instance->primary && same(seen->report.phase, "Running") &&
-                   same(seen->report.reason, REASON_NOT_STREAMING) && !primary_is_healthy(work);
+    bool cut_off = !instance->primary && text_same(seen->report.phase, "Running") &&
+                   text_same(seen->report.reason, REASON_NOT_STREAMING) &&
+                   !primary_is_healthy(work);
     if (cut_off) { /* the fault, if it is one, is the primary's */
         replication_wait(work, instance, what);
-    } else if (!same(seen->report.phase, "Running") || given(seen->report.reason)) {
+    } else if (!text_same(seen->report.phase, "Running") || text_given(seen->report.reason)) {
         phase_wait(work, instance, concern, what);
-    } else if (!same(seen->report.role, role) ||
+    } else if (!text_same(seen->report.role, role) ||
                (instance->primary && !instance_holds_with_present_pod(work, instance))) {
         role_wait(work, instance, concern, what);
     } else if (!seen->pod.ready) {
@@ -227,18 +231,18 @@ static void server_wait(struct work *work, const struct model_instance *instance
 static void setup_waits(struct work *work, const struct model_instance *instance)
 {
     const struct instance_report *report = &instance->seen->report;
-    if (given(report->reason)) {
-        unsigned concern = !same(report->reason, REASON_ROLES_FAILED) ? 0
-                           : report->bootstrapped                     ? CONCERN_CREDENTIALS
-                                                                      : CONCERN_BOOTSTRAP;
+    if (text_given(report->reason)) {
+        unsigned concern = !text_same(report->reason, REASON_ROLES_FAILED) ? 0
+                           : report->bootstrapped                          ? CONCERN_CREDENTIALS
+                                                                           : CONCERN_BOOTSTRAP;
         phase_wait(work, instance, concern,
                    arena_printf(work->arena, "%s runs without complaint", instance->name));
     }
-    if (!work->frozen && !same(report->config_hash, work->model->config_hash)) {
+    if (!work->frozen && !text_same(report->config_hash, work->model->config_hash)) {
         struct model_wait *wait = wait_add(work, 0, REASON_CONFIGURATION_PENDING,
                                            "%s has the present configuration", instance->name);
         wait_say(work, wait, "its agent has not loaded ConfigMap '%s-config' as it is now",
-                 or_empty(work->snapshot->spec.name));
+                 text_or_empty(work->snapshot->spec.name));
     }
 }
 
@@ -257,18 +261,20 @@ static bool is_among(const char *address, const char *list)
 
 static void primary_waits(struct work *work, const struct model_instance *primary)
 {
-    const char *name = or_empty(work->snapshot->spec.name);
-    if (!is_among(or_empty(work->snapshot->rw_address), or_empty(primary->seen->pod.ips))) {
+    const char *name = text_or_empty(work->snapshot->spec.name);
+    if (!is_among(text_or_empty(work->snapshot->rw_address),
+                  text_or_empty(primary->seen->pod.ips))) {
         struct model_wait *wait = wait_add(work, CONCERN_PRIMARY, REASON_ENDPOINT_PENDING,
                                            "Service '%s-rw' leads to %s", name, primary->name);
         wait_say(work, wait, "its EndpointSlice names '%s', the pod's address is '%s'",
-                 or_empty(work->snapshot->rw_address), or_empty(primary->seen->pod.ips));
+                 text_or_empty(work->snapshot->rw_address), text_or_empty(primary->seen->pod.ips));
     }
     if (!primary->seen->report.bootstrapped) {
         struct model_wait *wait =
             wait_add(work, CONCERN_BOOTSTRAP, REASON_BOOTSTRAPPING, "roles and database are made");
         wait_say(work, wait, "%s makes role '%s' and database '%s'", primary->name,
-                 or_empty(work->snapshot->spec.owner), or_empty(work->snapshot->spec.database));
+                 text_or_empty(work->snapshot->spec.owner),
+                 text_or_empty(work->snapshot->spec.database));
     }
 }
 

@@ -4,7 +4,7 @@
 
 bool instance_phase_is(const struct model_instance *instance, const char *phase)
 {
-    return instance->seen->reported && same(instance->seen->report.phase, phase);
+    return instance->seen->reported && text_same(instance->seen->report.phase, phase);
 }
 
 bool instance_pod_broken(const struct model_instance *instance)
@@ -12,11 +12,12 @@ bool instance_pod_broken(const struct model_instance *instance)
     const struct seen_pod *pod = &instance->seen->pod;
     if (!pod->there || pod->deleting)
         return false;
-    if (same(pod->phase, "Failed") || same(pod->phase, "Succeeded") ||
-        given(pod->unschedulable_message) || instance_phase_is(instance, "Failed"))
+    if (text_same(pod->phase, "Failed") || text_same(pod->phase, "Succeeded") ||
+        text_given(pod->unschedulable_message) || instance_phase_is(instance, "Failed"))
         return true;
-    return given(pod->waiting_reason) && !same(pod->waiting_reason, "ContainerCreating") &&
-           !same(pod->waiting_reason, "PodInitializing");
+    return text_given(pod->waiting_reason) &&
+           !text_same(pod->waiting_reason, "ContainerCreating") &&
+           !text_same(pod->waiting_reason, "PodInitializing");
 }
 
 /* The stamp on the PVC outlives pods and clusters; the report is newer but may not know yet. A role
@@ -26,20 +27,21 @@ static void merge_volume(const struct work *work, struct model_instance *instanc
 {
     const struct seen_instance *seen = instance->seen;
     const struct instance_report *report = &seen->report;
-    instance->system_identifier = seen->data.there ? or_empty(seen->data.system_identifier) : "";
-    instance->last_role = seen->data.there ? or_empty(seen->data.last_role) : "";
+    instance->system_identifier =
+        seen->data.there ? text_or_empty(seen->data.system_identifier) : "";
+    instance->last_role = seen->data.there ? text_or_empty(seen->data.last_role) : "";
     instance->epoch = seen->data.there ? seen->data.epoch : 0;
     if (!seen->reported)
         return;
-    if (given(report->system_identifier)) {
-        if (!same(report->system_identifier, instance->system_identifier))
+    if (text_given(report->system_identifier)) {
+        if (!text_same(report->system_identifier, instance->system_identifier))
             instance->epoch = 0;
         instance->system_identifier = report->system_identifier;
     }
     if (report->epoch > instance->epoch)
         instance->epoch = report->epoch;
-    bool role_is_known = work->model->ever_held || !given(instance->last_role);
-    if (role_is_known && given(report->role) && given(instance->system_identifier))
+    bool role_is_known = work->model->ever_held || !text_given(instance->last_role);
+    if (role_is_known && text_given(report->role) && text_given(instance->system_identifier))
         instance->last_role = report->role;
 }
 
@@ -54,11 +56,11 @@ enum volume_content instance_volume(const struct model_instance *instance)
     const struct seen_instance *seen = instance->seen;
     if (seen->data.there && seen->data.deleting)
         return VOLUME_LEAVING;
-    if (seen->data.there && same(seen->data.phase, "Lost"))
+    if (seen->data.there && text_same(seen->data.phase, "Lost"))
         return VOLUME_GONE;
-    if (given(instance->system_identifier) || given(instance->last_role))
+    if (text_given(instance->system_identifier) || text_given(instance->last_role))
         return VOLUME_DATA;
-    if (!seen->data.there || !same(seen->data.phase, "Bound"))
+    if (!seen->data.there || !text_same(seen->data.phase, "Bound"))
         return VOLUME_EMPTY;
     return instance_phase_is(instance, "Waiting") ? VOLUME_EMPTY : VOLUME_UNKNOWN;
 }
@@ -67,15 +69,15 @@ enum volume_content instance_volume(const struct model_instance *instance)
 static bool holds(const char *holder, const char *instance)
 {
     size_t length = strlen(instance);
-    return strncmp(or_empty(holder), instance, length) == 0 &&
+    return strncmp(text_or_empty(holder), instance, length) == 0 &&
            (holder[length] == '/' || holder[length] == '\0');
 }
 
 bool instance_holds_with_present_pod(const struct work *work, const struct model_instance *instance)
 {
-    const char *slash = strchr(or_empty(work->lease->holder), '/');
+    const char *slash = strchr(text_or_empty(work->lease->holder), '/');
     return instance->primary && instance->seen->pod.there && slash != NULL &&
-           same(slash + 1, instance->seen->pod.uid);
+           text_same(slash + 1, instance->seen->pod.uid);
 }
 
 void instances_roles(struct work *work)
@@ -83,7 +85,7 @@ void instances_roles(struct work *work)
     struct model *model = work->model;
     const struct seen_lease *lease = work->lease;
     model->ever_held =
-        lease->there && (given(lease->holder) || lease->transitions > 0 || lease->reported);
+        lease->there && (text_given(lease->holder) || lease->transitions > 0 || lease->reported);
     for (size_t i = 0; i < model->instance_count; i++) {
         struct model_instance *instance = &model->instances[i];
         instance->primary = lease->there && holds(lease->holder, instance->name);
@@ -96,7 +98,7 @@ const struct replica_report *instance_replication(const struct work *work, const
 {
     const struct seen_lease *lease = work->lease;
     for (size_t i = 0; lease->reported && i < lease->report.replica_count; i++)
-        if (same(lease->report.replicas[i].name, name))
+        if (text_same(lease->report.replicas[i].name, name))
             return &lease->report.replicas[i];
     return NULL;
 }
@@ -105,7 +107,7 @@ static bool serves_as(const struct model_instance *instance, const char *role)
 {
     const struct seen_pod *pod = &instance->seen->pod;
     return pod->there && !pod->deleting && pod->ready && instance_phase_is(instance, "Running") &&
-           same(instance->seen->report.role, role);
+           text_same(instance->seen->report.role, role);
 }
 
 /* The primary's word counts only while it is there to give it: what a vanished pod last wrote on
@@ -117,7 +119,7 @@ static bool streams(const struct work *work, const struct model_instance *instan
     return primary != NULL && primary != instance && replica != NULL &&
            instance_holds_with_present_pod(work, primary) && !primary->seen->pod.deleting &&
            instance->seen->pod.there && !instance->seen->pod.deleting &&
-           same(replica->state, "streaming") &&
+           text_same(replica->state, "streaming") &&
            replica->lag_bytes <= work->snapshot->spec.max_lag_bytes;
 }
 

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "base/text.h"
 #include "model/model.h"
 
 struct work {
@@ -25,22 +26,6 @@ enum volume_content {
     VOLUME_LEAVING, /* being deleted */
     VOLUME_GONE,    /* its PersistentVolume is lost */
 };
-
-/* Reports that were never made leave NULLs behind. */
-static inline const char *or_empty(const char *text)
-{
-    return text ? text : "";
-}
-
-static inline bool same(const char *a, const char *b)
-{
-    return strcmp(or_empty(a), or_empty(b)) == 0;
-}
-
-static inline bool given(const char *text)
-{
-    return text && *text;
-}
 
 /* instances.c: facts about each instance, and who is primary. */
 void instances_volumes(struct work *work);

@@ -24,11 +24,13 @@ static bool was_bootstrapped(const struct model *model)
         return true;
     cJSON_ArrayForEach(
         condition,
-        json_get(model->snapshot->status,
-                 "conditions")) if (same(json_str(condition, "type", ""),
-                                         "BootstrapComplete")) return same(json_str(condition,
-                                                                                    "status", ""),
-                                                                           "True");
+        json_get(
+            model->snapshot->status,
+            "conditions")) if (text_same(json_str(condition, "type", ""),
+                                         "BootstrapComplete")) return text_same(json_str(condition,
+                                                                                         "status",
+                                                                                         ""),
+                                                                                "True");
     return false;
 }
 
@@ -37,7 +39,7 @@ static bool fell_back(const struct model *model)
 {
     const cJSON *status = model->snapshot->status;
     const char *phase = json_str(status, "phase", "");
-    return (same(phase, "Healthy") || same(phase, "Degraded")) &&
+    return (text_same(phase, "Healthy") || text_same(phase, "Degraded")) &&
            json_int(status, "observedGeneration", 0) == model->snapshot->spec.generation &&
            any_concern(model, CONCERN_PRIMARY | CONCERN_REPLICAS | CONCERN_STORAGE);
 }
@@ -56,7 +58,7 @@ static bool change_is_under_way(const struct model *model)
 static bool is_new(const struct model *model)
 {
     const char *phase = json_str(model->snapshot->status, "phase", "");
-    return same(phase, "") || same(phase, "Creating") || !model->ever_held ||
+    return text_same(phase, "") || text_same(phase, "Creating") || !model->ever_held ||
            !was_bootstrapped(model);
 }
 
@@ -108,7 +110,7 @@ struct model *model_build(struct arena *arena, const struct snapshot *snapshot,
     struct model *model = arena_alloc(arena, sizeof *model);
     model->snapshot = snapshot;
     model->now_ms = now_ms;
-    model->config_hash = or_empty(config_hash);
+    model->config_hash = text_or_empty(config_hash);
     model->instance_count = snapshot->instance_count;
     model->instances = arena_alloc(arena, snapshot->instance_count * sizeof *model->instances);
     for (size_t i = 0; i < snapshot->instance_count; i++) {

@@ -47,15 +47,15 @@ static void container_wait(const struct looked_at *at)
     while (strncmp(pod->waiting_reason, cause->kubelet, strlen(cause->kubelet)) != 0)
         cause++;
     struct model_wait *wait = pod_wait_add(at, cause->reason);
-    bool image = same(cause->reason, REASON_IMAGE_PULL_FAILED) ||
-                 same(cause->reason, REASON_INVALID_IMAGE_NAME);
+    bool image = text_same(cause->reason, REASON_IMAGE_PULL_FAILED) ||
+                 text_same(cause->reason, REASON_INVALID_IMAGE_NAME);
     wait_say(at->work, wait, "pod '%s': %s%s%s%s%s", at->pod, pod->waiting_reason,
-             image ? " for image " : "", image ? or_empty(at->work->snapshot->spec.image) : "",
-             given(pod->waiting_message) ? ": " : "", or_empty(pod->waiting_message));
+             image ? " for image " : "", image ? text_or_empty(at->work->snapshot->spec.image) : "",
+             text_given(pod->waiting_message) ? ": " : "", text_or_empty(pod->waiting_message));
     wait_fault(wait, cause->stalled);
-    if (given(cause->look))
+    if (text_given(cause->look))
         wait_unblock(at->work, wait, "%s%skubectl -n %s %s %s", cause->advice,
-                     given(cause->advice) ? "; " : "", at->ns, cause->look, at->pod);
+                     text_given(cause->advice) ? "; " : "", at->ns, cause->look, at->pod);
     else
         wait->unblock = cause->advice;
 }
@@ -86,18 +86,18 @@ static void terminating_wait(const struct looked_at *at)
         return;
     }
     wait_say(at->work, wait, "pod '%s' should have stopped by now; node '%s' does not answer",
-             at->pod, or_empty(pod->node));
+             at->pod, text_or_empty(pod->node));
     wait_unblock(at->work, wait,
                  "make sure that node '%s' is switched off, then: kubectl taint node %s "
                  "node.kubernetes.io/out-of-service=nodeshutdown:NoExecute",
-                 or_empty(pod->node), or_empty(pod->node));
+                 text_or_empty(pod->node), text_or_empty(pod->node));
     wait_fault(wait, false);
 }
 
 static void missing_pod_wait(const struct looked_at *at)
 {
     const struct seen_instance *seen = at->instance->seen;
-    bool refused = given(seen->set_message);
+    bool refused = text_given(seen->set_message);
     struct model_wait *wait =
         pod_wait_add(at, refused ? REASON_POD_CREATE_FAILED : REASON_POD_MISSING);
     if (!refused) {
@@ -118,7 +118,7 @@ static void starting_wait(const struct looked_at *at, const char *reason, const 
     const struct seen_pod *pod = &at->instance->seen->pod;
     struct model_wait *wait = pod_wait_add(at, reason);
     wait_say(at->work, wait, "pod '%s' %s%s%s", at->pod, doing,
-             given(pod->waiting_message) ? ": " : "", or_empty(pod->waiting_message));
+             text_given(pod->waiting_message) ? ": " : "", text_or_empty(pod->waiting_message));
     int64_t patience_ends = pod->created_ms + AGENT_SILENCE_MS;
     if (pod->created_ms <= 0)
         return;
@@ -151,7 +151,7 @@ bool pod_wait(struct work *work, const struct model_instance *instance, unsigned
                                  instance,
                                  concern,
                                  what,
-                                 or_empty(work->snapshot->spec.namespace),
+                                 text_or_empty(work->snapshot->spec.namespace),
                                  name_pod(work->arena, instance->name)};
     if (seen->pod.there && seen->pod.deleting)
         terminating_wait(&at);
@@ -159,14 +159,14 @@ bool pod_wait(struct work *work, const struct model_instance *instance, unsigned
         missing_set_wait(&at);
     else if (!seen->pod.there)
         missing_pod_wait(&at);
-    else if (given(seen->pod.unschedulable_message))
+    else if (text_given(seen->pod.unschedulable_message))
         unscheduled_wait(&at);
-    else if (same(seen->pod.phase, "Failed") || same(seen->pod.phase, "Succeeded"))
+    else if (text_same(seen->pod.phase, "Failed") || text_same(seen->pod.phase, "Succeeded"))
         starting_wait(&at, REASON_POD_FAILED, "has ended and is made anew");
-    else if (given(seen->pod.waiting_reason) && instance_pod_broken(instance) &&
+    else if (text_given(seen->pod.waiting_reason) && instance_pod_broken(instance) &&
              !instance_phase_is(instance, "Failed"))
         container_wait(&at);
-    else if (same(seen->pod.phase, "Pending"))
+    else if (text_same(seen->pod.phase, "Pending"))
         starting_wait(&at, REASON_POD_STARTING, "is being started by its node");
     else if (!seen->reported)
         starting_wait(&at, REASON_AGENT_STARTING, "runs; its agent has not reported yet");

@@ -8,7 +8,7 @@
 
 static const char *wanted_hash(const struct work *work, const struct model_instance *instance)
 {
-    return or_empty(work->hashes[instance - work->model->instances]);
+    return text_or_empty(work->hashes[instance - work->model->instances]);
 }
 
 /* The StatefulSet carries the wanted template and its controller has seen it, so that the pod's
@@ -18,14 +18,15 @@ static bool set_is_settled(const struct work *work, const struct model_instance 
     const struct seen_instance *seen = instance->seen;
     return seen->set_there && !seen->set_deleting &&
            seen->set_observed_generation >= seen->set_generation &&
-           same(seen->template_hash, wanted_hash(work, instance));
+           text_same(seen->template_hash, wanted_hash(work, instance));
 }
 
 static bool pod_is_old(const struct model_instance *instance)
 {
     const struct seen_instance *seen = instance->seen;
-    return seen->pod.there && !seen->pod.deleting && given(seen->pod.revision) &&
-           given(seen->update_revision) && !same(seen->pod.revision, seen->update_revision);
+    return seen->pod.there && !seen->pod.deleting && text_given(seen->pod.revision) &&
+           text_given(seen->update_revision) &&
+           !text_same(seen->pod.revision, seen->update_revision);
 }
 
 /* postgres runs with the present configuration and says that parts of it wait for a restart. A
@@ -33,31 +34,33 @@ static bool pod_is_old(const struct model_instance *instance)
 static bool restart_is_needed(const struct work *work, const struct seen_instance *seen)
 {
     return seen->reported && seen->report.pending_restart &&
-           same(seen->report.config_hash, work->model->config_hash) &&
-           !same(seen->report.restart_token, work->model->config_hash);
+           text_same(seen->report.config_hash, work->model->config_hash) &&
+           !text_same(seen->report.restart_token, work->model->config_hash);
 }
 
 static bool restart_is_ordered(const struct work *work, const struct model_instance *instance)
 {
-    return instance->needs_restart && same(instance->seen->restart_token, work->model->config_hash);
+    return instance->needs_restart &&
+           text_same(instance->seen->restart_token, work->model->config_hash);
 }
 
 static const char *kept_token(const struct seen_instance *seen)
 {
     if (seen->restart_token != NULL && *seen->restart_token)
         return seen->restart_token;
-    return seen->reported ? or_empty(seen->report.restart_token) : "";
+    return seen->reported ? text_or_empty(seen->report.restart_token) : "";
 }
 
 static void find_outdated(struct work *work, struct model_instance *instance)
 {
     const struct seen_instance *seen = instance->seen;
-    bool same_template = seen->set_there && same(seen->template_hash, wanted_hash(work, instance));
+    bool same_template =
+        seen->set_there && text_same(seen->template_hash, wanted_hash(work, instance));
     /* Until its controller has seen the set, the pod's revision proves nothing. */
     instance->outdated = instance->wanted && seen->pod.there &&
                          (!set_is_settled(work, instance) || pod_is_old(instance));
     instance->needs_restart = instance->wanted && restart_is_needed(work, seen);
-    if (same_template && given(seen->agent_image))
+    if (same_template && text_given(seen->agent_image))
         instance->agent_image = seen->agent_image;
 }
 
@@ -106,7 +109,7 @@ static bool is_done(const struct work *work, const struct model_instance *instan
 {
     return serves(work, instance) && !instance->outdated && !instance->needs_restart &&
            set_is_settled(work, instance) &&
-           same(instance->seen->report.config_hash, work->model->config_hash);
+           text_same(instance->seen->report.config_hash, work->model->config_hash);
 }
 
 /* May this replica be taken down? A healthy one only while everybody else serves; one that does
@@ -157,7 +160,7 @@ static bool is_due(const struct work *work, const struct model_instance *instanc
  * started, or its agent has been silent for so long that it will not report any more. */
 static bool pod_is_idle(const struct work *work, const struct model_instance *instance)
 {
-    return instance_pod_broken(instance) || same(instance->seen->pod.phase, "Pending") ||
+    return instance_pod_broken(instance) || text_same(instance->seen->pod.phase, "Pending") ||
            (!instance->primary && !instance->seen->pod.ready && agent_is_silent(work, instance));
 }
 
@@ -174,9 +177,9 @@ static void replace_idle(struct work *work)
         instance->delete_pod = true;
         instance->delete_reason =
             arena_printf(work->arena, "the pod template changed, and nothing runs in this pod (%s)",
-                         given(pod->waiting_reason)          ? pod->waiting_reason
-                         : given(pod->unschedulable_message) ? REASON_UNSCHEDULABLE
-                                                             : or_empty(pod->phase));
+                         text_given(pod->waiting_reason)          ? pod->waiting_reason
+                         : text_given(pod->unschedulable_message) ? REASON_UNSCHEDULABLE
+                                                                  : text_or_empty(pod->phase));
     }
 }
 
@@ -203,10 +206,11 @@ void rollout_decide(struct work *work)
         struct model_instance *instance = &model->instances[i];
         instance->delete_reason = "";
         instance->restart_token = kept_token(instance->seen);
-        instance->agent_image = or_empty(work->snapshot->agent_image);
+        instance->agent_image = text_or_empty(work->snapshot->agent_image);
         if (work->frozen)
-            instance->agent_image = given(instance->seen->agent_image) ? instance->seen->agent_image
-                                                                       : instance->agent_image;
+            instance->agent_image = text_given(instance->seen->agent_image)
+                                        ? instance->seen->agent_image
+                                        : instance->agent_image;
         else
             find_outdated(work, instance);
     }
@@ -234,8 +238,8 @@ static void restart_wait(struct work *work, const struct model_instance *instanc
 {
     struct model_wait *wait = wait_add(work, 0, REASON_RESTART_PENDING,
                                        "%s is restarted for its parameters", instance->name);
-    wait_say(work, wait, "%s: %s", or_empty(instance->seen->report.pending_parameters),
-             same(instance->restart_token, work->model->config_hash) ? "the restart is ordered"
+    wait_say(work, wait, "%s: %s", text_or_empty(instance->seen->report.pending_parameters),
+             text_same(instance->restart_token, work->model->config_hash) ? "the restart is ordered"
              : instance->primary ? "the primary goes last, once every replica streams"
                                  : "replicas go one at a time, each once all others serve");
 }
@@ -247,9 +251,9 @@ static void ineffective_wait(struct work *work, const struct model_instance *ins
     struct model_wait *wait = wait_add(work, 0, REASON_RESTART_INEFFECTIVE,
                                        "%s runs with the present parameters", instance->name);
     wait_say(work, wait, "%s still wait for a restart after one was made",
-             or_empty(instance->seen->report.pending_parameters));
+             text_or_empty(instance->seen->report.pending_parameters));
     wait_unblock(work, wait, "kubectl -n %s delete pod %s",
-                 or_empty(work->snapshot->spec.namespace), pod);
+                 text_or_empty(work->snapshot->spec.namespace), pod);
     wait_fault(wait, true);
 }
 
@@ -263,7 +267,8 @@ void rollout_waits(struct work *work)
         else if (instance->needs_restart)
             restart_wait(work, instance);
         else if (instance->wanted && instance_phase_is(instance, "Running") &&
-                 report->pending_restart && same(report->config_hash, work->model->config_hash))
+                 report->pending_restart &&
+                 text_same(report->config_hash, work->model->config_hash))
             ineffective_wait(work, instance);
     }
 }

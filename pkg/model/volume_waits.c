@@ -13,7 +13,7 @@ struct volume {
 
 static const char *namespace_of(const struct volume *volume)
 {
-    return or_empty(volume->work->snapshot->spec.namespace);
+    return text_or_empty(volume->work->snapshot->spec.namespace);
 }
 
 static struct model_wait *volume_wait(const struct volume *volume, const char *reason,
@@ -29,7 +29,7 @@ static struct model_wait *volume_wait(const struct volume *volume, const char *r
 void wait_unblock_by_cloning(struct work *work, struct model_wait *wait,
                              const struct model_instance *instance, const char *condition)
 {
-    const char *ns = or_empty(work->snapshot->spec.namespace);
+    const char *ns = text_or_empty(work->snapshot->spec.namespace);
     const char *wal = instance->seen->wal.there ? name_wal_pvc(work->arena, instance->name) : "";
     wait_unblock(work, wait,
                  "%skubectl -n %s delete pvc %s%s%s --wait=false; kubectl -n %s delete pod %s; the "
@@ -56,9 +56,10 @@ static void say_how_to_replace(const struct volume *volume, struct model_wait *w
 
 static void pending_wait(const struct volume *volume)
 {
-    const char *said = or_empty(volume->pvc->pending_message);
-    const char *class = given(volume->spec->storage_class) ? volume->spec->storage_class
-                                                           : or_empty(volume->pvc->storage_class);
+    const char *said = text_or_empty(volume->pvc->pending_message);
+    const char *class = text_given(volume->spec->storage_class)
+                            ? volume->spec->storage_class
+                            : text_or_empty(volume->pvc->storage_class);
     bool no_class = strstr(said, "storageclass") && strstr(said, "not found");
     bool no_default = strstr(said, "no storage class is set") != NULL;
     struct model_wait *wait = volume_wait(
@@ -66,8 +67,9 @@ static void pending_wait(const struct volume *volume)
     if (volume->pvc->pending_since_ms > 0)
         wait->since_ms = volume->pvc->pending_since_ms;
     wait_say(volume->work, wait, "%s",
-             given(said) ? said : "it is bound once its pod is scheduled and the volume is made");
-    if (given(said))
+             text_given(said) ? said
+                              : "it is bound once its pod is scheduled and the volume is made");
+    if (text_given(said))
         wait_fault(wait, no_class || no_default);
     if (no_class)
         wait_unblock(
@@ -79,7 +81,7 @@ static void pending_wait(const struct volume *volume)
         wait_unblock(volume->work, wait,
                      "mark a StorageClass as default, or set %s.storageClass in a new cluster",
                      volume->field);
-    else if (given(said))
+    else if (text_given(said))
         wait_unblock(volume->work, wait, "kubectl -n %s describe pvc %s", namespace_of(volume),
                      volume->name);
 }
@@ -100,7 +102,7 @@ static void shrink_wait(const struct volume *volume)
     wait->concerns = CONCERN_STORAGE;
     const char *size = bytes_text(volume->work->arena, volume->pvc->requested_bytes);
     wait_say(volume->work, wait, "it has %s and %s.size asks for %s; a volume never shrinks", size,
-             volume->field, or_empty(volume->spec->size));
+             volume->field, text_or_empty(volume->spec->size));
     wait_unblock(volume->work, wait, "set %s.size to %s", volume->field, size);
     wait_fault(wait, true);
 }
@@ -111,9 +113,10 @@ static void growing_wait(const struct volume *volume)
     struct model_wait *wait = volume_wait(volume, REASON_VOLUME_RESIZING, "has the size asked for");
     wait->concerns = CONCERN_STORAGE; /* the server goes on meanwhile */
     wait_say(volume->work, wait, "it grows from %s to %s%s%s",
-             bytes_text(volume->work->arena, pvc->capacity_bytes), or_empty(volume->spec->size),
-             given(pvc->resize_message) ? ": " : "", or_empty(pvc->resize_message));
-    if (strstr(or_empty(pvc->resize_message), "ResizeError")) {
+             bytes_text(volume->work->arena, pvc->capacity_bytes),
+             text_or_empty(volume->spec->size), text_given(pvc->resize_message) ? ": " : "",
+             text_or_empty(pvc->resize_message));
+    if (strstr(text_or_empty(pvc->resize_message), "ResizeError")) {
         wait_unblock(volume->work, wait, "kubectl -n %s describe pvc %s", namespace_of(volume),
                      volume->name);
         wait_fault(wait, false);
@@ -138,13 +141,13 @@ static void class_wait(const struct volume *volume)
 static void bound_waits(const struct volume *volume)
 {
     const struct seen_pvc *pvc = volume->pvc;
-    if (given(volume->spec->storage_class) && given(pvc->storage_class) &&
-        !same(volume->spec->storage_class, pvc->storage_class))
+    if (text_given(volume->spec->storage_class) && text_given(pvc->storage_class) &&
+        !text_same(volume->spec->storage_class, pvc->storage_class))
         class_wait(volume);
     if (pvc->requested_bytes > volume->spec->size_bytes)
         shrink_wait(volume);
     else if (pvc->requested_bytes < volume->spec->size_bytes ||
-             (same(pvc->phase, "Bound") && pvc->capacity_bytes < pvc->requested_bytes))
+             (text_same(pvc->phase, "Bound") && pvc->capacity_bytes < pvc->requested_bytes))
         growing_wait(volume);
 }
 
@@ -163,7 +166,7 @@ static void one_volume(const struct volume *volume)
                  volume->name);
         say_how_to_replace(volume, wait);
         wait_fault(wait, volume->instance->primary);
-    } else if (same(pvc->phase, "Lost")) {
+    } else if (text_same(pvc->phase, "Lost")) {
         wait = volume_wait(volume, REASON_VOLUME_LOST, "is there");
         wait_say(volume->work, wait,
                  "the PersistentVolume behind PersistentVolumeClaim '%s' does not exist any more",
@@ -171,7 +174,7 @@ static void one_volume(const struct volume *volume)
         say_how_to_replace(volume, wait);
         wait_fault(wait, true);
     } else {
-        if (!same(pvc->phase, "Bound"))
+        if (!text_same(pvc->phase, "Bound"))
             pending_wait(volume);
         if (volume->work->snapshot->faults.count == 0)
             bound_waits(volume);

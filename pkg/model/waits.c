@@ -11,7 +11,8 @@ static int64_t waiting_since(const cJSON *status, const char *what, const char *
     const cJSON *wait;
     cJSON_ArrayForEach(wait, json_get(status, "waitingFor"))
     {
-        if (!same(json_str(wait, "what", ""), what) || !same(json_str(wait, "reason", ""), reason))
+        if (!text_same(json_str(wait, "what", ""), what) ||
+            !text_same(json_str(wait, "reason", ""), reason))
             continue;
         int64_t since = clock_parse_rfc3339(json_str(wait, "since", ""));
         return since >= 0 ? since : now_ms;
@@ -104,10 +105,10 @@ static void credentials_waits(struct work *work)
     if (!credentials->complete) {
         struct model_wait *wait = wait_add(
             work, CONCERN_CREDENTIALS,
-            given(credentials->reason) ? credentials->reason : REASON_CREDENTIALS_INCOMPLETE,
+            text_given(credentials->reason) ? credentials->reason : REASON_CREDENTIALS_INCOMPLETE,
             "every Secret of the cluster is whole");
-        wait_say(work, wait, "%s", or_empty(credentials->message));
-        if (given(credentials->reason)) /* without one they are only being made */
+        wait_say(work, wait, "%s", text_or_empty(credentials->message));
+        if (text_given(credentials->reason)) /* without one they are only being made */
             wait_fault(wait, true);
         return;
     }
@@ -115,19 +116,19 @@ static void credentials_waits(struct work *work)
         credentials->certificate_expires_ms <= work->model->now_ms) {
         struct model_wait *wait = wait_add(work, CONCERN_CREDENTIALS, REASON_CERTIFICATE_EXPIRED,
                                            "the server certificate is valid");
-        const char *name = or_empty(work->snapshot->spec.name);
+        const char *name = text_or_empty(work->snapshot->spec.name);
         wait_say(work, wait, "the certificate in Secret '%s-server' ran out at %s", name,
                  clock_rfc3339(work->arena, credentials->certificate_expires_ms));
         wait_unblock(work, wait, "kubectl -n %s delete secret %s-server, and it is made anew",
-                     or_empty(work->snapshot->spec.namespace), name);
+                     text_or_empty(work->snapshot->spec.namespace), name);
         wait_fault(wait, false);
     }
     if (primary != NULL && primary->healthy &&
-        !same(primary->seen->report.verifiers_hash, credentials->verifiers_hash)) {
+        !text_same(primary->seen->report.verifiers_hash, credentials->verifiers_hash)) {
         struct model_wait *wait = wait_add(work, CONCERN_CREDENTIALS, REASON_CREDENTIALS_PENDING,
                                            "%s has the present passwords", primary->name);
         wait_say(work, wait, "its agent has not applied Secret '%s-verifiers' yet",
-                 or_empty(work->snapshot->spec.name));
+                 text_or_empty(work->snapshot->spec.name));
     }
 }
 
@@ -167,7 +168,7 @@ void cluster_waits(struct work *work)
         struct model_wait *wait =
             wait_add(work, 0, REASON_NAMESPACE_TERMINATING, "the namespace is kept");
         wait_say(work, wait, "namespace '%s' is being deleted with everything in it",
-                 or_empty(spec->namespace));
+                 text_or_empty(spec->namespace));
         wait_fault(wait, false);
     }
     if (work->snapshot->faults.count > 0)

@@ -6,8 +6,8 @@
 static bool is_desired(const struct desired *desired, const struct seen_object *object)
 {
     for (size_t i = 0; i < desired->count; i++)
-        if (same(json_str(desired->objects[i], "kind", ""), object->kind) &&
-            same(json_str(desired->objects[i], "metadata.name", ""), object->name))
+        if (text_same(json_str(desired->objects[i], "kind", ""), object->kind) &&
+            text_same(json_str(desired->objects[i], "metadata.name", ""), object->name))
             return true;
     return false;
 }
@@ -28,7 +28,7 @@ static bool is_deletable_kind(const char *kind)
         "PodDisruptionBudget",
     };
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
-        if (same(kind, kinds[i]))
+        if (text_same(kind, kinds[i]))
             return true;
     return false;
 }
@@ -81,9 +81,9 @@ static void delete_object(struct arena *arena, const struct model *model,
         .reason = "the cluster does not need it any more",
         .wave = PLAN_WAVE_DELETE,
     };
-    if (same(object->kind, "StatefulSet") && !set_may_go(model, &action))
+    if (text_same(object->kind, "StatefulSet") && !set_may_go(model, &action))
         return;
-    if (same(object->kind, "PersistentVolumeClaim") && !volume_may_go(arena, model, &action))
+    if (text_same(object->kind, "PersistentVolumeClaim") && !volume_may_go(arena, model, &action))
         return;
     plan->actions[plan->count++] = action;
 }
@@ -92,7 +92,7 @@ static void delete_pods(const struct model *model, struct plan *plan)
 {
     for (size_t i = 0; i < model->instance_count; i++) {
         const struct model_instance *instance = &model->instances[i];
-        if (!instance->delete_pod || !given(instance->seen->pod.uid))
+        if (!instance->delete_pod || !text_given(instance->seen->pod.uid))
             continue;
         plan->actions[plan->count++] = (struct plan_action){
             .verb = PLAN_DELETE,
@@ -114,9 +114,9 @@ void plan_deletes(struct arena *arena, const struct model *model, const struct d
     delete_pods(model, plan);
     for (size_t i = 0; i < snapshot->object_count; i++) {
         const struct seen_object *object = &snapshot->objects[i];
-        if (!object->deleting && given(object->uid) && given(object->owner_uid) &&
-            same(object->owner_uid, snapshot->spec.uid) &&
-            same(object->cluster, snapshot->spec.name) && is_deletable_kind(object->kind) &&
+        if (!object->deleting && text_given(object->uid) && text_given(object->owner_uid) &&
+            text_same(object->owner_uid, snapshot->spec.uid) &&
+            text_same(object->cluster, snapshot->spec.name) && is_deletable_kind(object->kind) &&
             !is_desired(desired, object))
             delete_object(arena, model, object, plan);
     }

@@ -6,7 +6,7 @@
 const struct model_instance *plan_find_instance(const struct model *model, const char *name)
 {
     for (size_t i = 0; i < model->instance_count; i++)
-        if (same(model->instances[i].name, name))
+        if (text_same(model->instances[i].name, name))
             return &model->instances[i];
     return NULL;
 }
@@ -16,8 +16,8 @@ const struct seen_pvc *plan_find_pvc(struct arena *arena, const struct model *mo
 {
     for (size_t i = 0; i < model->instance_count; i++) {
         const struct model_instance *instance = &model->instances[i];
-        bool data = same(name, name_data_pvc(arena, instance->name));
-        if (!data && !same(name, name_wal_pvc(arena, instance->name)))
+        bool data = text_same(name, name_data_pvc(arena, instance->name));
+        if (!data && !text_same(name, name_wal_pvc(arena, instance->name)))
             continue;
         *ret_instance = instance;
         return data ? &instance->seen->data : &instance->seen->wal;
@@ -36,8 +36,9 @@ const cJSON *plan_guard_pvc(struct arena *arena, const struct model *model, cons
         return object;
     const char *asked = json_str(object, "spec.resources.requests.storage", "");
     const char *class = json_str(object, "spec.storageClassName", "");
-    bool shrinks = given(asked) && api_quantity_bytes(asked) < seen->requested_bytes;
-    bool moves = given(class) && given(seen->storage_class) && !same(class, seen->storage_class);
+    bool shrinks = text_given(asked) && api_quantity_bytes(asked) < seen->requested_bytes;
+    bool moves = text_given(class) && text_given(seen->storage_class) &&
+                 !text_same(class, seen->storage_class);
     if (!shrinks && !moves)
         return object;
     cJSON *copy = json_copy(arena, object);

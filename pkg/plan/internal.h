@@ -3,22 +3,8 @@
 
 #include <string.h>
 
+#include "base/text.h"
 #include "plan/plan.h"
-
-static inline bool same(const char *a, const char *b)
-{
-    return strcmp(a ? a : "", b ? b : "") == 0;
-}
-
-static inline bool given(const char *text)
-{
-    return text && *text;
-}
-
-static inline const char *or_empty(const char *text)
-{
-    return text ? text : "";
-}
 
 /* The seen_pvc of that name, with its instance; NULL when no instance has it. */
 const struct seen_pvc *plan_find_pvc(struct arena *arena, const struct model *model,

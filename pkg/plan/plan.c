@@ -6,7 +6,8 @@ static const struct seen_object *find_seen(const struct snapshot *snapshot, cons
                                            const char *name)
 {
     for (size_t i = 0; i < snapshot->object_count; i++)
-        if (same(snapshot->objects[i].kind, kind) && same(snapshot->objects[i].name, name))
+        if (text_same(snapshot->objects[i].kind, kind) &&
+            text_same(snapshot->objects[i].name, name))
             return &snapshot->objects[i];
     return NULL;
 }
@@ -16,16 +17,16 @@ static const struct seen_object *find_seen(const struct snapshot *snapshot, cons
 static const char *foreign_owner(struct arena *arena, const struct snapshot *snapshot,
                                  const struct seen_object *seen)
 {
-    bool labelled = same(seen->cluster, snapshot->spec.name);
-    bool owned = given(seen->owner_uid);
-    if (labelled && (!owned || same(seen->owner_uid, snapshot->spec.uid)))
+    bool labelled = text_same(seen->cluster, snapshot->spec.name);
+    bool owned = text_given(seen->owner_uid);
+    if (labelled && (!owned || text_same(seen->owner_uid, snapshot->spec.uid)))
         return NULL;
     if (labelled)
         return arena_printf(arena,
                             "the owner with uid %s, perhaps an earlier PostgresCluster '%s' whose "
                             "objects are still being removed",
                             seen->owner_uid, snapshot->spec.name);
-    if (given(seen->cluster))
+    if (text_given(seen->cluster))
         return arena_printf(arena, "PostgresCluster '%s'", seen->cluster);
     if (owned)
         return arena_printf(arena, "the owner with uid %s", seen->owner_uid);
@@ -34,9 +35,9 @@ static const char *foreign_owner(struct arena *arena, const struct snapshot *sna
 
 static int wave_of(const char *kind)
 {
-    if (same(kind, "PersistentVolumeClaim"))
+    if (text_same(kind, "PersistentVolumeClaim"))
         return PLAN_WAVE_VOLUMES;
-    return same(kind, "StatefulSet") ? PLAN_WAVE_INSTANCES : PLAN_WAVE_SUPPORT;
+    return text_same(kind, "StatefulSet") ? PLAN_WAVE_INSTANCES : PLAN_WAVE_SUPPORT;
 }
 
 static const cJSON *marked(struct arena *arena, const cJSON *object, const char *hash)
@@ -52,9 +53,9 @@ static void write_object(struct arena *arena, const struct model *model, struct 
 {
     const char *kind = json_str(wanted, "kind", "");
     const cJSON *object =
-        same(kind, "PersistentVolumeClaim") ? plan_guard_pvc(arena, model, wanted) : wanted;
+        text_same(kind, "PersistentVolumeClaim") ? plan_guard_pvc(arena, model, wanted) : wanted;
     const char *hash = json_hash(arena, object);
-    bool intent_changed = seen == NULL || !same(seen->applied, hash);
+    bool intent_changed = seen == NULL || !text_same(seen->applied, hash);
     if (!intent_changed && !seen->drifted)
         return;
     struct plan_action *action = &plan->actions[plan->count++];
@@ -83,7 +84,7 @@ static void one_object(struct arena *arena, const struct model *model, struct pl
     const char *owner = seen ? foreign_owner(arena, snapshot, seen) : NULL;
     if (owner != NULL)
         plan->collisions[plan->collision_count++] = (struct plan_collision){
-            kind, name, owner, same(seen->cluster, snapshot->spec.name) || seen->deleting};
+            kind, name, owner, text_same(seen->cluster, snapshot->spec.name) || seen->deleting};
     else if (seen != NULL && seen->deleting)
         plan->held[plan->held_count++] = seen;
     else

@@ -34,7 +34,7 @@ static void explain_set(const struct change *change)
     const struct model_instance *instance = plan_find_instance(change->model, change->action->name);
     const char *wanted =
         json_str(change->action->object, "metadata.annotations[\"" ANN_TEMPLATE "\"]", "");
-    if (instance == NULL || same(instance->seen->template_hash, wanted)) {
+    if (instance == NULL || text_same(instance->seen->template_hash, wanted)) {
         change->action->reason = "its metadata changed; its pod template did not";
         return;
     }
@@ -50,16 +50,17 @@ static void explain_config(const struct change *change)
     for (size_t i = 0; i < change->model->instance_count; i++) {
         const struct model_instance *instance = &change->model->instances[i];
         const struct seen_instance *seen = instance->seen;
-        if (instance->needs_restart && same(instance->restart_token, change->model->config_hash) &&
-            !same(seen->restart_token, instance->restart_token)) {
+        if (instance->needs_restart &&
+            text_same(instance->restart_token, change->model->config_hash) &&
+            !text_same(seen->restart_token, instance->restart_token)) {
             change->action->effect = "restart";
             change->action->reason =
                 arena_printf(change->arena, "%s is to restart postgres for: %s", instance->name,
-                             or_empty(seen->report.pending_parameters));
+                             text_or_empty(seen->report.pending_parameters));
             return;
         }
-        reload = reload || (seen->reported && given(seen->report.config_hash) &&
-                            !same(seen->report.config_hash, change->model->config_hash));
+        reload = reload || (seen->reported && text_given(seen->report.config_hash) &&
+                            !text_same(seen->report.config_hash, change->model->config_hash));
     }
     if (reload) {
         change->action->effect = "reload";
@@ -70,7 +71,7 @@ static void explain_config(const struct change *change)
 static void explain_lease(const struct change *change)
 {
     const struct bootstrap_grant *grant = &change->model->grant;
-    if (!given(grant->instance))
+    if (!text_given(grant->instance))
         change->action->reason = "nobody may take the lease for now";
     else if (change->model->ever_held)
         change->action->reason = "data exists: nobody may initialise an empty volume any more";
@@ -100,8 +101,8 @@ void plan_explain(struct arena *arena, const struct model *model, const struct s
     action->reason = arena_printf(arena, "what is wanted of it changed (generation %lld)",
                                   (long long)model->snapshot->spec.generation);
     for (size_t i = 0; i < sizeof table / sizeof *table; i++)
-        if (same(action->kind, table[i].kind))
+        if (text_same(action->kind, table[i].kind))
             table[i].explain(&change);
-    if (!given(seen->applied) && !given(action->effect))
+    if (!text_given(seen->applied) && !text_given(action->effect))
         action->reason = "it is there already and is adopted";
 }

@@ -12,7 +12,7 @@ static const cJSON *old_condition(const cJSON *status, const char *type)
     const cJSON *condition;
     cJSON_ArrayForEach(condition, json_get(status, "conditions"))
     {
-        if (same(json_str(condition, "type", ""), type))
+        if (text_same(json_str(condition, "type", ""), type))
             return condition;
     }
     return NULL;
@@ -22,7 +22,7 @@ static void write_condition(struct making *making, const struct condition *condi
 {
     const cJSON *old = old_condition(making->old, condition->type);
     const char *since = json_str(old, "lastTransitionTime", "");
-    if (!same(json_str(old, "status", ""), condition->yes) || !given(since))
+    if (!text_same(json_str(old, "status", ""), condition->yes) || !text_given(since))
         since = clock_rfc3339(making->arena, making->model->now_ms);
     cJSON *node = json_push_object(json_add_array(making->result.status, "conditions"));
     json_set_str(node, "type", condition->type);
@@ -36,8 +36,8 @@ static void write_condition(struct making *making, const struct condition *condi
 char *status_wait_text(struct arena *arena, const struct model_wait *wait)
 {
     return arena_printf(arena, "waits until %s%s%s%s%s", wait->what,
-                        given(wait->message) ? ": " : "", wait->message,
-                        given(wait->unblock) ? "; to unblock: " : "", wait->unblock);
+                        text_given(wait->message) ? ": " : "", wait->message,
+                        text_given(wait->unblock) ? "; to unblock: " : "", wait->unblock);
 }
 
 /* The first wait with any of these concerns (0: any at all), and how many there are. */
@@ -127,7 +127,7 @@ static void bootstrap_complete(struct making *making)
     const struct model_instance *primary = making->model->primary;
     bool complete =
         (primary != NULL && primary->seen->reported && primary->seen->report.bootstrapped) ||
-        same(json_str(old_condition(making->old, "BootstrapComplete"), "status", ""), "True");
+        text_same(json_str(old_condition(making->old, "BootstrapComplete"), "status", ""), "True");
     struct condition condition = {"BootstrapComplete", "False", REASON_BOOTSTRAPPING,
                                   "the primary makes roles and database once it serves"};
     if (complete)

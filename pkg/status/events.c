@@ -14,14 +14,14 @@ static void phase_event(struct making *making)
 {
     const char *before = json_str(making->old, "phase", "");
     const char *phase = making->model->phase;
-    if (same(before, phase))
+    if (text_same(before, phase))
         return;
-    bool bad = same(phase, "Degraded") || same(phase, "Failed");
+    bool bad = text_same(phase, "Degraded") || text_same(phase, "Failed");
     const char *cause = making->model->wait_count
                             ? status_wait_text(making->arena, &making->model->waits[0])
                             : "everything the spec asks for is there and works";
     emit(making, bad ? "Warning" : "Normal", REASON_PHASE_CHANGED,
-         arena_printf(making->arena, "%s%s%s: %s", before, given(before) ? " -> " : "", phase,
+         arena_printf(making->arena, "%s%s%s: %s", before, text_given(before) ? " -> " : "", phase,
                       cause));
 }
 
@@ -30,8 +30,8 @@ static bool waited_before(const cJSON *status, const struct model_wait *wait)
     const cJSON *node;
     cJSON_ArrayForEach(node, json_get(status, "waitingFor"))
     {
-        if (same(json_str(node, "what", ""), wait->what) &&
-            same(json_str(node, "reason", ""), wait->reason))
+        if (text_same(json_str(node, "what", ""), wait->what) &&
+            text_same(json_str(node, "reason", ""), wait->reason))
             return true;
     }
     return false;
@@ -52,18 +52,18 @@ static const char *decision(const struct making *making, const struct plan_actio
     if (action->drift)
         return REASON_DRIFT_REPAIRED;
     if (action->verb == PLAN_DELETE)
-        return same(action->kind, "Pod") ? REASON_ROLLING_POD : REASON_SCALING_DOWN;
-    if (same(action->kind, "StatefulSet") && action->verb == PLAN_CREATE)
+        return text_same(action->kind, "Pod") ? REASON_ROLLING_POD : REASON_SCALING_DOWN;
+    if (text_same(action->kind, "StatefulSet") && action->verb == PLAN_CREATE)
         return REASON_INSTANCE_CREATED;
-    if (same(action->effect, "resize"))
+    if (text_same(action->effect, "resize"))
         return REASON_VOLUME_GROWING;
-    if (same(action->effect, "restart"))
+    if (text_same(action->effect, "restart"))
         return REASON_RESTART_ORDERED;
     const struct snapshot *snapshot = making->model->snapshot;
     const struct bootstrap_grant *grant = &making->model->grant;
     bool grants =
-        same(action->kind, "Lease") && given(grant->instance) &&
-        (!snapshot->lease.granted || !same(snapshot->lease.grant.instance, grant->instance) ||
+        text_same(action->kind, "Lease") && text_given(grant->instance) &&
+        (!snapshot->lease.granted || !text_same(snapshot->lease.grant.instance, grant->instance) ||
          snapshot->lease.grant.initdb != grant->initdb);
     return grants && !making->model->ever_held ? REASON_BOOTSTRAP_GRANTED : NULL;
 }
@@ -76,7 +76,7 @@ static void decision_events(struct making *making)
             continue;
         const char *reason = decision(making, action);
         const struct bootstrap_grant *grant = &making->model->grant;
-        if (same(reason, REASON_BOOTSTRAP_GRANTED))
+        if (text_same(reason, REASON_BOOTSTRAP_GRANTED))
             emit(making, "Normal", reason,
                  arena_printf(making->arena, "%s may take the lease and %s", grant->instance,
                               grant->initdb ? "initialise an empty volume"

@@ -9,15 +9,15 @@ static const char *phase_of(const struct seen_instance *seen)
         return "Absent";
     if (seen->pod.deleting)
         return "Terminating";
-    return seen->reported && given(seen->report.phase) ? seen->report.phase
-                                                       : or_empty(seen->pod.phase);
+    return seen->reported && text_given(seen->report.phase) ? seen->report.phase
+                                                            : text_or_empty(seen->pod.phase);
 }
 
 static const char *role_of(const struct model_instance *instance)
 {
     if (instance->primary)
         return "primary";
-    return instance->seen->reported && given(instance->seen->report.role)
+    return instance->seen->reported && text_given(instance->seen->report.role)
                ? instance->seen->report.role
                : NULL;
 }
@@ -29,7 +29,7 @@ static const char *lag_of(struct making *making, const struct model_instance *in
     int64_t bound = making->model->snapshot->spec.max_lag_bytes;
     for (size_t i = 0; lease->reported && i < lease->report.replica_count; i++) {
         const struct replica_report *replica = &lease->report.replicas[i];
-        if (same(replica->name, instance->name) && replica->lag_bytes > bound)
+        if (text_same(replica->name, instance->name) && replica->lag_bytes > bound)
             return arena_printf(making->arena, "over %s", api_quantity_text(making->arena, bound));
     }
     return NULL;
@@ -43,7 +43,7 @@ static void write_instance(struct making *making, const struct model_instance *i
     json_set_str(node, "role", role_of(instance));
     json_set_str(node, "phase", phase_of(seen));
     json_set_bool(node, "ready", instance->healthy);
-    if (given(seen->pod.node))
+    if (text_given(seen->pod.node))
         json_set_str(node, "node", seen->pod.node);
     if (seen->reported && seen->report.timeline > 0)
         json_set_int(node, "timeline", seen->report.timeline);
@@ -55,7 +55,7 @@ static void write_instance(struct making *making, const struct model_instance *i
         json_set_bool(node, "pendingRestart", true);
     if (instance->outdated)
         json_set_bool(node, "outdated", true);
-    if (seen->reported && given(seen->report.message))
+    if (seen->reported && text_given(seen->report.message))
         json_set_str(node, "message", seen->report.message);
 }
 
@@ -83,8 +83,8 @@ static void write_endpoint(struct making *making, const char *key, const char *s
     const struct cluster_spec *spec = &making->model->snapshot->spec;
     json_set_str(json_add_object(making->result.status, "endpoints"), key,
                  arena_printf(making->arena, "%s.%s.svc:%d",
-                              name_child(making->arena, or_empty(spec->name), suffix),
-                              or_empty(spec->namespace), PORT_POSTGRES));
+                              name_child(making->arena, text_or_empty(spec->name), suffix),
+                              text_or_empty(spec->namespace), PORT_POSTGRES));
 }
 
 void status_facts(struct making *making)
@@ -96,14 +96,14 @@ void status_facts(struct making *making)
     json_set_str(status, "phase", model->phase);
     if (primary != NULL) {
         json_set_str(status, "primary", primary->name);
-        if (primary->seen->reported && given(primary->seen->report.postgres_version))
+        if (primary->seen->reported && text_given(primary->seen->report.postgres_version))
             json_set_str(status, "version", primary->seen->report.postgres_version);
     }
     if (json_get(status, "version") == NULL) /* the last one known */
         json_set_str(status, "version", json_str(making->old, "version", NULL));
-    json_set_str(
-        status, "selector",
-        arena_printf(making->arena, LABEL_CLUSTER "=%s", or_empty(model->snapshot->spec.name)));
+    json_set_str(status, "selector",
+                 arena_printf(making->arena, LABEL_CLUSTER "=%s",
+                              text_or_empty(model->snapshot->spec.name)));
     write_endpoint(making, "readWrite", "rw");
     write_endpoint(making, "readOnly", "ro");
     write_endpoint(making, "any", "r");

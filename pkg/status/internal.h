@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "base/text.h"
 #include "status/status.h"
 
 struct making {
@@ -14,21 +15,6 @@ struct making {
     const cJSON *old; /* may be NULL */
     struct status_result result;
 };
-
-static inline bool same(const char *a, const char *b)
-{
-    return strcmp(a ? a : "", b ? b : "") == 0;
-}
-
-static inline bool given(const char *text)
-{
-    return text && *text;
-}
-
-static inline const char *or_empty(const char *text)
-{
-    return text ? text : "";
-}
 
 /* outcomes.c: waits for collisions, objects being deleted, refusals, and what is not done yet. */
 void status_outcome_waits(struct making *making);

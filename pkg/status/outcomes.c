@@ -14,9 +14,9 @@ static struct model_wait *add(struct making *making, unsigned concerns, const ch
 
 static unsigned concern_of(const char *kind)
 {
-    if (same(kind, "PersistentVolumeClaim"))
+    if (text_same(kind, "PersistentVolumeClaim"))
         return CONCERN_STORAGE;
-    return same(kind, "Secret") ? CONCERN_CREDENTIALS : 0;
+    return text_same(kind, "Secret") ? CONCERN_CREDENTIALS : 0;
 }
 
 static void collision_waits(struct making *making)
@@ -38,7 +38,8 @@ static void held_waits(struct making *making)
 {
     for (size_t i = 0; i < making->plan->held_count; i++) {
         const struct seen_object *object = making->plan->held[i];
-        if (same(object->kind, "PersistentVolumeClaim") || same(object->kind, "StatefulSet"))
+        if (text_same(object->kind, "PersistentVolumeClaim") ||
+            text_same(object->kind, "StatefulSet"))
             continue;
         struct model_wait *wait =
             add(making, 0, REASON_OBJECT_DELETING,
@@ -78,7 +79,7 @@ static const struct refusal *classify(const struct error *err, const char *kind)
 {
     const struct refusal *refusal = refusals;
     while ((refusal->class && refusal->class != err->class) ||
-           (refusal->kind && !same(refusal->kind, kind)) ||
+           (refusal->kind && !text_same(refusal->kind, kind)) ||
            (refusal->text && !strstr(err->text, refusal->text)))
         refusal++;
     return refusal;
@@ -88,8 +89,8 @@ static const struct refusal *classify(const struct error *err, const char *kind)
  * that failed are less than is known here. */
 static bool has_own_reason(const struct error *err)
 {
-    return same(err->reason, REASON_NAME_COLLISION) ||
-           (given(err->reason) && err->http_status == 0 && !err_policy(err->class)->retry);
+    return text_same(err->reason, REASON_NAME_COLLISION) ||
+           (text_given(err->reason) && err->http_status == 0 && !err_policy(err->class)->retry);
 }
 
 /* The server says what it refuses, but not which class it asked. */
@@ -98,12 +99,12 @@ static void name_class(struct making *making, const char *claim, struct model_wa
     const char *class = "";
     for (size_t i = 0; i < making->model->instance_count; i++) {
         const struct seen_instance *seen = making->model->instances[i].seen;
-        if (same(seen->data.name, claim))
-            class = or_empty(seen->data.storage_class);
-        else if (same(seen->wal.name, claim))
-            class = or_empty(seen->wal.storage_class);
+        if (text_same(seen->data.name, claim))
+            class = text_or_empty(seen->data.storage_class);
+        else if (text_same(seen->wal.name, claim))
+            class = text_or_empty(seen->wal.storage_class);
     }
-    if (!given(class))
+    if (!text_given(class))
         return;
     wait->message = arena_printf(making->arena, "StorageClass '%s' does not allow expansion: %s",
                                  class, wait->message);
@@ -130,9 +131,9 @@ static void failure_wait(struct making *making, const struct status_outcome *out
     wait->unblock = refusal->unblock;
     wait->fault = own || refusal->fault;
     wait->stalled = own || refusal->stalled;
-    if (same(wait->reason, REASON_NAME_COLLISION))
+    if (text_same(wait->reason, REASON_NAME_COLLISION))
         wait->unblock = COLLISION_ADVICE;
-    if (action && same(wait->reason, REASON_EXPANSION_REFUSED))
+    if (action && text_same(wait->reason, REASON_EXPANSION_REFUSED))
         name_class(making, action->name, wait);
 }
 

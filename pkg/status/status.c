@@ -16,7 +16,7 @@ static void write_waits(struct making *making)
         json_set_str(node, "since", clock_rfc3339(making->arena, wait->since_ms));
         if (wait->next_ms > 0)
             json_set_str(node, "next", clock_rfc3339(making->arena, wait->next_ms));
-        if (given(wait->unblock))
+        if (text_given(wait->unblock))
             json_set_str(node, "unblock", wait->unblock);
     }
 }

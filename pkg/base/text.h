@@ -1,0 +1,20 @@
+/* Texts that may be NULL, which counts as empty. */
+#pragma once
+
+#include <stdbool.h>
+#include <string.h>
+
+static inline const char *text_or_empty(const char *text)
+{
+    return text ? text : "";
+}
+
+static inline bool text_given(const char *text)
+{
+    return text && *text;
+}
+
+static inline bool text_same(const char *a, const char *b)
+{
+    return strcmp(text_or_empty(a), text_or_empty(b)) == 0;
+}
