@@ -77,6 +77,7 @@ struct control {
     TAILQ_HEAD(pass_list, pass) passes;
     TAILQ_HEAD(told_list, told) told; /* Events that wait */
     int told_count;
+    int64_t told_ms; /* boot: when the last one went */
     struct event *tell_timer;
     int active;
     bool leads, facts_known, image_volumes, stopping, releasing;

@@ -1,6 +1,6 @@
 /*
- * Events wait until the writes that they speak of are through: when a thousand clusters are applied
- * at once, their objects come first, and Events a few at a time behind them.
+ * Events let the writes that they speak of go first: when a thousand clusters are applied at once,
+ * their objects come first, with a trickle of Events, and the rest a few at a time behind them.
  */
 #include "control/internal.h"
 
@@ -14,7 +14,8 @@ enum {
     PATIENCE_MS = 60000, /* how long an Event waits at most while there is other work */
     WAITING_MAX = 4096,  /* and how many of them */
     AT_ONCE = 8,
-    PAUSE_MS = 25
+    PAUSE_MS = 25,
+    TRICKLE_MS = 250 /* while there is other work, one goes this often */
 };
 
 struct told {
@@ -61,9 +62,11 @@ static void send_some(evutil_socket_t fd, short what, void *arg)
     struct control *control = arg;
     for (int i = 0; i < AT_ONCE && !TAILQ_EMPTY(&control->told); i++) {
         int64_t age_ms = clock_boot_ms() - TAILQ_FIRST(&control->told)->since_ms;
-        if (control->active > 0 && age_ms < PATIENCE_MS && control->told_count < WAITING_MAX)
+        if (control->active > 0 && age_ms < PATIENCE_MS && control->told_count < WAITING_MAX &&
+            clock_boot_ms() - control->told_ms < TRICKLE_MS)
             break;
         send_first(control);
+        control->told_ms = clock_boot_ms();
     }
     if (TAILQ_EMPTY(&control->told))
         return;

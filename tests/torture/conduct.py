@@ -295,3 +295,19 @@ def _changed_while_reading():
         rig.until(lambda: rule.struck, 5, "a read of the Secret")
         rig.edit("PostgresCluster", "a", {"spec": {"storage": {"retain": False}}})
         rig.until(owners, 5, "the Secret to be the cluster's, to go with it")
+
+
+@test("An Event about one cluster does not wait until the operator has done with all others")
+def _events_trickle():
+    with Rig(ready_state(2)) as rig:
+        rig.operator()
+        rig.quiet()
+        rule = rig.server.faults.add({"do": "stall", "verb": "get", "seconds": 9,
+                                      "path": "/secrets/busy-app"})
+        rig.apply(names.cluster("busy", NAMESPACE))
+        rig.until(lambda: rule.struck, 5, "a pass that is kept waiting")
+        rig.make("Service", NAMESPACE, "b-rw", spec={"ports": [{"port": 80}]})
+        rig.apply(names.cluster("b", NAMESPACE))
+        rig.until(lambda: [w for w in rig.server.writes
+                           if w["kind"] == "Event" and w["name"].startswith("b.")], 6,
+                  "an Event about 'b'")
