@@ -6,7 +6,7 @@ import sys
 import rig
 from lib import names
 from lib.kube import APPLY, MERGE
-from lib.runner import equal, test
+from lib.runner import alone, equal, test
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))),
                                 "torture"))
@@ -116,7 +116,7 @@ def _simple():
         both.ask("POST", "/api/v1/namespaces/nowhere-at-all/configmaps", config({}))
 
 
-@test("The scripted server answers as the real one: Service, StatefulSet, PVC and PostgresCluster")
+@alone("The scripted server answers as the real one: Service, StatefulSet, PVC and PostgresCluster")
 def _rich():
     import harness
     import selftest

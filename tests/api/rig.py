@@ -71,6 +71,7 @@ def another_operator(identity):
 @contextlib.contextmanager
 def no_operator():
     """Nobody reconciles inside; whoever needs the operator afterwards starts it again."""
+    runner.must_be_alone("to stop the operator")
     if "operator" in _parts:
         _parts["operator"].stop()
     yield

@@ -244,6 +244,7 @@ def running(instances=2, seconds=90, **spec):
 @contextlib.contextmanager
 def no_operator():
     """Nobody reconciles inside."""
+    runner.must_be_alone("to stop the operator")
     words = ("-n", deploy.NAMESPACE, "deployment/" + deploy.DEPLOYMENT)
     kube().kubectl("scale", *words, "--replicas=0")
     try:

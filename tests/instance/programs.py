@@ -51,9 +51,10 @@ def _newest_on_host():
 def _pgimages(*words):
     done = subprocess.run([os.path.join(runner.ROOT, "hack", "pgimages"), *words],
                           capture_output=True, text=True, check=False)
-    gone = re.search("Unable to locate package (postgresql-[0-9]+)", done.stderr)
-    if gone:  # a suite that is not released yet moves on to the next major
-        raise runner.Skipped("Debian has no %s where hack/pgimages looks" % gone.group(1))
+    # A suite that is not released yet moves on to the next major, and a mirror may keep an old copy.
+    gone = re.search("Unable to locate package postgresql-.*|Release file .* is expired", done.stderr)
+    if gone:
+        raise runner.Skipped("hack/pgimages %s: %s" % (" ".join(words), gone.group()))
     runner.check(done.returncode == 0, "hack/pgimages %s: %s", " ".join(words), done.stderr)
     return done.stdout.strip()
 

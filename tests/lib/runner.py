@@ -31,6 +31,7 @@ class _Suite:
         self.tests = []      # Test, in the order of their modules
         self.evidence = []   # functions(log) that write what helps to understand a failure
         self.cleanup = []    # functions that run at the very end, last first
+        self.worker = False  # other tests run beside this one
         self.parents = []    # those of them that undo what all workers share
 
 
@@ -56,6 +57,11 @@ def alone(title):
     it: nothing runs beside it.
     """
     return test(title, lone=True)
+
+
+def must_be_alone(what):
+    """Called by what disturbs the other tests: a test that does so has to say so."""
+    check(not suite.worker, "%s needs a test that is marked @alone", what)
 
 
 def check(truth, message, *details):
@@ -155,6 +161,7 @@ def _gather_evidence(log):
 
 
 def _work(chosen, where, todo, done):
+    suite.worker = True
     # Whatever was made before the fork is the parent's to undo.
     suite.cleanup = [undo for undo in suite.cleanup if undo not in suite.parents]
     while True:

@@ -59,6 +59,7 @@ class _Fault:
         self.active = False
 
     def __enter__(self):
+        runner.must_be_alone("'%s'" % " ".join(self.do))
         self.cluster.run(*self.do)
         self.active = True
         return self
