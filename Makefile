@@ -1,6 +1,11 @@
 # pgkeel. `make help` lists the targets.
 BUILD ?= build
 CC ?= cc
+# Objects come out of a cache keyed by content where ccache is there (hack/prerequisites installs it).
+CCACHE := $(shell command -v ccache)
+export CCACHE_DIR ?= $(or $(PGKEEL_CACHE),$(HOME)/.cache/pgkeel)/ccache
+export CCACHE_NOHASHDIR ?= 1
+export CCACHE_MAXSIZE ?= 1G
 # `make V=1` shows each command.
 Q := $(if $(V),,@)
 VERSION := $(shell sed -n 's/^## \[\{0,1\}\([0-9][0-9.a-z-]*\)\]\{0,1\}.*/\1/p' CHANGELOG.md | head -n 1)

@@ -24,7 +24,7 @@ RELEASE_CFLAGS := $(CFLAGS_COMMON) -Os -g1 -ffunction-sections -fdata-sections -
 
 $(BUILD)/release/%.o: %.c $(DEPS_MK)
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(RELEASE_CFLAGS) $(DEPS_CFLAGS) -c $< -o $@
+	$(Q)$(CCACHE) $(CC) $(RELEASE_CFLAGS) $(DEPS_CFLAGS) -c $< -o $@
 
 PARSER_APART := hack/make/parser.ld
 $(BUILD)/pgkeel.debug: $(RELEASE_OBJ) $(PARSER_APART)

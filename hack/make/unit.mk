@@ -18,7 +18,7 @@ PG_INCLUDE := -I$(shell pg_config --includedir 2>/dev/null || echo /usr/include/
 $(BUILD)/unit/pkg/lint/%.o: UNIT_CFLAGS += $(PGQUERY_INCLUDE)
 $(BUILD)/unit/%.o: %.c
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(UNIT_CFLAGS) $(PG_INCLUDE) -c $< -o $@
+	$(Q)$(CCACHE) $(CC) $(UNIT_CFLAGS) $(PG_INCLUDE) -c $< -o $@
 
 $(UNIT_PURE_LIB): $(PURE_SRC:%.c=$(BUILD)/unit/%.o)
 	$(Q)rm -f $@ && ar rcs $@ $^
