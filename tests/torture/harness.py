@@ -180,6 +180,10 @@ class Rig:
 
     def minted_once(self):
         """No object came twice, and no secret value ever changed after it was first stored."""
+        with self.store.lock:
+            self._minted_once()
+
+    def _minted_once(self):
         for (kind, namespace, name), count in self.store.births.items():
             if namespace == NAMESPACE and kind not in ("Event", "Pod") and count > 1:
                 raise runner.Failed("%s '%s' was made %d times" % (kind, name, count))
