@@ -13,22 +13,11 @@
 #include "api/reasons.h"
 #include "base/buffer.h"
 #include "base/hash.h"
+#include "base/text.h"
 #include "instance/agent.h"
 #include "instance/mounts.h"
 
 enum { RELOAD_DEADLINE_MS = 10000, RELOAD_LOOK_MS = 25, QUERY_TIMEOUT_MS = 5000 };
-
-static void replace(char **place, const char *text)
-{
-    char *copy = xstrdup(text);
-    free(*place);
-    *place = copy;
-}
-
-static bool same(const char *a, const char *b)
-{
-    return a != NULL && b != NULL && strcmp(a, b) == 0;
-}
 
 void configure_free(struct configuration *config)
 {
@@ -66,15 +55,15 @@ void configure_refresh(struct agent *agent)
     AUTO_ARENA arena = arena_new();
     char hash[17];
     hash_sources(view->conf, view->hba, hash);
-    bool refused = same(hash, config->refused);
+    bool refused = text_same(hash, config->refused);
     config->dirty = false;
     if (!refused)
-        config->stale = config->conf == NULL || !same(config->hba, view->hba) ||
-                        !same(config->conf, render(agent, arena, view->conf));
+        config->stale = config->conf == NULL || !text_same(config->hba, view->hba) ||
+                        !text_same(config->conf, render(agent, arena, view->conf));
     else
-        config->stale =
-            config->conf != NULL && !same(config->conf, render(agent, arena, config->shared_conf));
-    if (!config->stale && !refused && same(hash, config->hash)) {
+        config->stale = config->conf != NULL &&
+                        !text_same(config->conf, render(agent, arena, config->shared_conf));
+    if (!config->stale && !refused && text_same(hash, config->hash)) {
         config->fault = (struct error){0};
         config->from_accepted = false;
     }
@@ -119,7 +108,7 @@ static bool fall_back(struct agent *agent)
     if (err.class != 0 || conf == NULL || hba == NULL)
         return false;
     hash_sources(conf, hba, hash);
-    if (same(hash, agent->config.refused))
+    if (text_same(hash, agent->config.refused))
         return false;
     agent->config.from_accepted = true;
     check(agent, conf, hba, hash);
@@ -135,7 +124,7 @@ static void settle(struct agent *agent)
 static void refuse_and_end(struct agent *agent, const char *why)
 {
     struct configuration *config = &agent->config;
-    bool was_fallback = config->from_accepted && same(config->next_hash, config->accepted);
+    bool was_fallback = config->from_accepted && text_same(config->next_hash, config->accepted);
     bool running = server_state(agent->server) == SERVER_UP;
     if (!was_fallback)
         refuse(agent, config->next_hash, why);
@@ -153,13 +142,13 @@ static void finish(struct agent *agent)
     struct configuration *config = &agent->config;
     const struct settings_view *view = settings_view(agent->settings);
     char newest[17];
-    replace(&config->conf, config->next_conf);
-    replace(&config->hba, config->next_hba);
-    replace(&config->shared_conf, config->next_shared);
+    text_replace(&config->conf, config->next_conf);
+    text_replace(&config->hba, config->next_hba);
+    text_replace(&config->shared_conf, config->next_shared);
     memcpy(config->hash, config->next_hash, sizeof config->hash);
     config->known = KNOWN_GOOD;
     hash_sources(view->conf, view->hba, newest);
-    config->from_accepted = !same(newest, config->hash);
+    config->from_accepted = !text_same(newest, config->hash);
     settle(agent);
 }
 
@@ -295,9 +284,9 @@ static void check(struct agent *agent, const char *shared, const char *hba, cons
     struct configuration *config = &agent->config;
     struct child_result failed = {.output = ""};
     const char *text = render(agent, arena, shared);
-    replace(&config->next_conf, text);
-    replace(&config->next_shared, shared);
-    replace(&config->next_hba, hba);
+    text_replace(&config->next_conf, text);
+    text_replace(&config->next_shared, shared);
+    text_replace(&config->next_hba, hba);
     snprintf(config->next_hash, sizeof config->next_hash, "%s", hash);
     if (write_file(agent, "postgresql.conf.new", text, &failed.err) < 0) {
         after_check(agent, &failed);
@@ -334,7 +323,7 @@ void configure_begin(struct agent *agent)
     job_begin(agent, up ? "reload" : "configure", up ? "Running" : "Starting");
     agent->config.deadline_ms = 0;
     read_accepted_hash(agent);
-    if (!same(hash, agent->config.refused)) {
+    if (!text_same(hash, agent->config.refused)) {
         agent->config.from_accepted = false;
         check(agent, view->conf, view->hba, hash);
     } else if (agent->config.conf != NULL && up) {
@@ -367,7 +356,7 @@ static void after_accepted(struct agent *agent, const struct child_result *resul
 
 void configure_proven(struct agent *agent)
 {
-    if (agent->job.running || same(agent->config.accepted, agent->config.hash) ||
+    if (agent->job.running || text_same(agent->config.accepted, agent->config.hash) ||
         agent_in_pause(&agent->volume_trouble))
         return;
     job_begin(agent, "accept", "Running");
@@ -383,7 +372,7 @@ bool configure_blame(struct agent *agent, const char *why)
         config->dirty = true;
         return false;
     }
-    if (same(config->hash, config->accepted) || config->accepted[0] == '\0')
+    if (text_same(config->hash, config->accepted) || config->accepted[0] == '\0')
         return false;
     refuse(agent, config->hash, why);
     config->known = KNOWN_NOT_YET;

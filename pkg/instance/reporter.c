@@ -7,6 +7,7 @@
 #include "api/names.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/text.h"
 #include "instance/bucket.h"
 #include "instance/timer.h"
 
@@ -48,18 +49,6 @@ cJSON *reporter_body(struct arena *arena, const char *report, const char *role, 
     return body;
 }
 
-static void replace(char **place, const char *text)
-{
-    char *copy = text ? xstrdup(text) : NULL;
-    free(*place);
-    *place = copy;
-}
-
-static bool same(const char *a, const char *b)
-{
-    return a != NULL && b != NULL && strcmp(a, b) == 0;
-}
-
 static void go(struct reporter *reporter);
 
 static void plan_confirmation(struct reporter *reporter)
@@ -75,7 +64,7 @@ static void on_confirm(evutil_socket_t fd, short what, void *arg)
 {
     (void)fd, (void)what;
     struct reporter *reporter = arg;
-    replace(&reporter->written, NULL);
+    text_replace(&reporter->written, NULL);
     go(reporter);
 }
 
@@ -89,7 +78,7 @@ static void on_written(void *arg, const cJSON *body, const struct error *err)
     if (err->class == 0) {
         reporter->pause_ms = 0;
         reporter->failing = false;
-        replace(&reporter->written, reporter->sent);
+        text_replace(&reporter->written, reporter->sent);
         plan_confirmation(reporter);
         go(reporter);
         if (reporter_settled(reporter))
@@ -124,7 +113,7 @@ static void patch(struct reporter *reporter)
     bucket_spend(&reporter->bucket);
     reporter->hurry = false;
     reporter->held_since_ms = 0;
-    replace(&reporter->sent, reporter->wanted);
+    text_replace(&reporter->sent, reporter->wanted);
     reporter->call = kube_call_start(reporter->kube, &request, on_written, reporter);
 }
 
@@ -142,7 +131,7 @@ static void go(struct reporter *reporter)
     int64_t now_ms = clock_boot_ms();
     if (reporter->wanted == NULL || reporter->call != NULL)
         return;
-    if (same(reporter->wanted, reporter->written)) {
+    if (text_same(reporter->wanted, reporter->written)) {
         event_del(reporter->timer);
         reporter->held_since_ms = 0;
         return;
@@ -197,16 +186,16 @@ void reporter_set(struct reporter *reporter, const char *report, const char *rol
 {
     AUTO_ARENA arena = arena_new();
     const char *text = json_canonical(arena, reporter_body(arena, report, role, reporter->pod_uid));
-    if (same(text, reporter->wanted))
+    if (text_same(text, reporter->wanted))
         return;
-    replace(&reporter->wanted, text);
+    text_replace(&reporter->wanted, text);
     reporter->hurry = reporter->hurry || hurry;
     go(reporter);
 }
 
 bool reporter_settled(const struct reporter *reporter)
 {
-    return reporter->wanted == NULL || same(reporter->wanted, reporter->written);
+    return reporter->wanted == NULL || text_same(reporter->wanted, reporter->written);
 }
 
 bool reporter_refused(const struct reporter *reporter)

@@ -11,6 +11,7 @@
 #include "base/file.h"
 #include "base/hash.h"
 #include "base/log.h"
+#include "base/text.h"
 #include "instance/conf.h"
 #include "instance/mounts.h"
 #include "instance/timer.h"
@@ -81,11 +82,6 @@ static bool take_config(struct settings *settings, struct arena *arena, const ch
     return true;
 }
 
-static bool same_text(const char *a, const char *b)
-{
-    return strcmp(a ? a : "", b ? b : "") == 0;
-}
-
 static bool read_mounted_config(struct settings *settings)
 {
     struct error err = {0};
@@ -107,7 +103,7 @@ static bool read_mounted_config(struct settings *settings)
 /* Takes the arena over. */
 static bool take_verifiers(struct settings *settings, struct arena *arena, const char *text)
 {
-    bool differs = !same_text(settings->view.verifiers, text);
+    bool differs = !text_same(settings->view.verifiers, text);
     settings->view.verifiers = text;
     settings->view.verifiers_hash = hash_hex16(arena, text, strlen(text));
     arena_free(settings->verifiers_arena);
@@ -244,7 +240,7 @@ static void on_fetched(void *arg, const cJSON *body, const struct error *err)
     }
     settings->verifiers_from_api = true;
     take_verifiers(settings, arena, text);
-    if (!same_text(settings->view.verifiers_hash, settings->view.config.verifiers_hash))
+    if (!text_same(settings->view.verifiers_hash, settings->view.config.verifiers_hash))
         timer_arm(settings->fetch_again, FETCH_AGAIN_MS); /* ConfigMap and Secret are not in step */
     settings->handlers.changed(settings->handlers.arg);
 }
@@ -253,7 +249,7 @@ void settings_fetch_verifiers(struct settings *settings)
 {
     const char *wanted = settings->view.config.verifiers_hash;
     if (settings->kube == NULL || settings->fetch != NULL || wanted == NULL || wanted[0] == '\0' ||
-        same_text(settings->view.verifiers_hash, wanted) ||
+        text_same(settings->view.verifiers_hash, wanted) ||
         evtimer_pending(settings->fetch_again, NULL))
         return;
     AUTO_ARENA arena = arena_new();

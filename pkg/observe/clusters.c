@@ -4,16 +4,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/text.h"
+
 static void signal_change(struct observe *observe, const struct cluster *cluster)
 {
     if (observe->options.changed)
         observe->options.changed(observe->options.arg, cluster->namespace, cluster->name);
-}
-
-static char *keep(char *old, const char *text)
-{
-    free(old);
-    return text ? xstrdup(text) : NULL;
 }
 
 /* Everything but status and the server's bookkeeping. Labels and annotations are kept too: a change
@@ -66,11 +62,11 @@ void clusters_upsert(struct observe *observe, const struct feed *feed, const cJS
     uint64_t digest = fields_digest(text, strlen(text), 0);
     bool changed = cluster->uid == NULL || digest != cluster->digest ||
                    (!same_status && (status_text || cluster->status));
-    cluster->uid = keep(cluster->uid, json_str(object, "metadata.uid", ""));
+    text_replace(&cluster->uid, json_str(object, "metadata.uid", ""));
     if (digest != cluster->digest)
-        cluster->object = keep(cluster->object, text);
+        text_replace(&cluster->object, text);
     if (!same_status)
-        cluster->status = keep(cluster->status, status_text);
+        text_replace(&cluster->status, status_text);
     cluster->version = version;
     cluster->digest = digest;
     cluster->max_lag_bytes = max_lag(object);
@@ -80,9 +76,9 @@ void clusters_upsert(struct observe *observe, const struct feed *feed, const cJS
 
 static void forget(struct observe *observe, struct cluster *cluster)
 {
-    cluster->uid = keep(cluster->uid, NULL);
-    cluster->object = keep(cluster->object, NULL);
-    cluster->status = keep(cluster->status, NULL);
+    text_replace(&cluster->uid, NULL);
+    text_replace(&cluster->object, NULL);
+    text_replace(&cluster->status, NULL);
     cluster->version = cluster->digest = 0;
     signal_change(observe, cluster);
     cache_drop_cluster_if_empty(observe, cluster);

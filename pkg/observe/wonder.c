@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/text.h"
 
 enum {
     FIRST_PAUSE_MS = 5000,
@@ -36,7 +37,7 @@ const char *wonder_answer(const struct cluster *cluster, const struct record *re
         return no_class; /* needs no asking: the server would have filled its default in */
     for (const struct answer *a = cluster->answers; a; a = a->next)
         if (a->kind == kind && strcmp(a->name, name) == 0)
-            return a->text ? a->text : "";
+            return text_or_empty(a->text);
     return "";
 }
 
@@ -100,7 +101,7 @@ static void conclude(struct question *question, const char *text)
     for (struct answer *a = cluster ? cluster->answers : NULL; a; a = a->next) {
         if (a->kind != question->kind || strcmp(a->name, question->name) != 0)
             continue;
-        news = strcmp(a->text ? a->text : "", text) != 0;
+        news = strcmp(text_or_empty(a->text), text) != 0;
         free(a->text);
         a->text = *text ? xstrdup(text) : NULL;
     }
