@@ -143,8 +143,7 @@ static int run_controller(const struct verb *verb, int argc, char **argv)
     }
     if (!take_choices(verb, values, &control))
         return EXIT_USAGE;
-    log_set_name("controller");
-    log_set_level(given_or(values[OPT_LOG_LEVEL], "info"));
+    verb_log_as("controller", values[OPT_LOG_LEVEL]);
     const struct kube_config_options where = {.kubeconfig = values[OPT_KUBECONFIG],
                                               .context = values[OPT_CONTEXT],
                                               .allow_insecure = values[OPT_INSECURE] != NULL};

@@ -127,9 +127,7 @@ static int run(const struct verb *verb, int argc, char **argv)
         return EXIT_USAGE;
     }
     struct error err = {0};
-    log_set_name("instance");
-    if (values[OPTION_LOG_LEVEL] != NULL)
-        log_set_level(values[OPTION_LOG_LEVEL]);
+    verb_log_as("instance", values[OPTION_LOG_LEVEL]);
     if (instance_run(&o, &err) < 0) {
         log_failure(&err, "the agent cannot start", NULL);
         return EXIT_REFUSED;

@@ -1,7 +1,10 @@
 #include "pgkeel/verb.h"
 
+#include <event2/event.h>
 #include <stdio.h>
 #include <string.h>
+
+#include "base/log.h"
 
 static void print_option(const struct verb_option *option)
 {
@@ -118,4 +121,20 @@ void verb_manual(const struct verb *const *verbs, int count, bool man)
         for (const struct verb_option *o = verb->options; o && o->name; o++)
             manual_option(o, man);
     }
+}
+
+static void on_loop_message(int severity, const char *message)
+{
+    if (severity == EVENT_LOG_DEBUG)
+        log_debug("event loop", "text", message, NULL);
+    else
+        log_warning("event loop", "text", message, NULL);
+}
+
+void verb_log_as(const char *name, const char *level)
+{
+    log_set_name(name);
+    if (level != NULL)
+        log_set_level(level);
+    event_set_log_callback(on_loop_message);
 }

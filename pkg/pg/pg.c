@@ -5,6 +5,8 @@
 #include <string.h>
 
 #include "base/arena.h"
+#include "base/log.h"
+#include "base/text.h"
 
 struct query {
     struct query *next;
@@ -207,7 +209,7 @@ static bool is_success(const PGresult *result)
     return status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK || status == PGRES_EMPTY_QUERY;
 }
 
-/* True when the running query is answered to its end. */
+/* True when the running query, if there is one, is answered to its end. */
 static bool collect(struct pg *pg)
 {
     while (!PQisBusy(pg->conn)) {
@@ -245,14 +247,14 @@ static void read_answers(struct pg *pg)
         wait_for(pg, EV_READ);
     if (!PQconsumeInput(pg->conn)) {
         /* The server's last word may be in there: "terminating connection due to ..." */
-        if (pg->running && collect(pg) && pg->failure.class != 0)
+        if (collect(pg) && pg->running && pg->failure.class != 0)
             err = pg->failure;
         else
             fail_connection(pg, "connection", &err);
         break_down(pg, &err);
         return;
     }
-    if (pg->running && collect(pg))
+    if (collect(pg) && pg->running)
         finish_query(pg);
     start_next(pg);
 }
@@ -317,6 +319,20 @@ static void on_deadline(evutil_socket_t fd, short what, void *arg)
     leave(pg);
 }
 
+/* What the server says unasked; libpq's own way would be plain text on stderr. */
+static void on_notice(void *arg, const PGresult *result)
+{
+    (void)arg;
+    AUTO_ARENA arena = arena_new();
+    const char *severity = PQresultErrorField(result, PG_DIAG_SEVERITY_NONLOCALIZED);
+    const char *sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+    const char *message = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
+    char *text = arena_strdup(arena, message ? message : PQresultErrorMessage(result));
+    tidy(text);
+    log_info("PostgreSQL says", "severity", text_or_empty(severity), "sqlstate",
+             text_or_empty(sqlstate), "text", text, NULL);
+}
+
 struct pg *pg_open(struct event_base *loop, const struct pg_options *options, pg_opened opened,
                    void *arg)
 {
@@ -328,6 +344,7 @@ struct pg *pg_open(struct event_base *loop, const struct pg_options *options, pg
     pg->deadline = evtimer_new(loop, on_deadline, pg);
     pg->kick = event_new(loop, -1, 0, on_kick, pg);
     pg->conn = PQconnectStartParams(options->keywords, options->values, 0);
+    PQsetNoticeReceiver(pg->conn, on_notice, NULL);
     set_deadline(pg, options->connect_timeout_ms);
     event_active(pg->kick, 0, 0);
     return pg;

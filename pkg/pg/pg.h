@@ -5,7 +5,8 @@
  * SQLSTATEs become error classes (pg_class_of); err->sqlstate keeps the code. A query whose
  * deadline passes is cancelled, where libpq can do that without blocking, and its connection is
  * closed in any case: nobody knows what state it is in. Connect by Unix socket or by hostaddr: a
- * host name would be looked up by libpq, which blocks.
+ * host name would be looked up by libpq, which blocks. Notices, and a server's last words on an
+ * idle connection, go to the log.
  */
 #pragma once
 

@@ -175,8 +175,12 @@ class Agent:
         lines = []
         with open(os.path.join(self.folder, "log"), "rb") as source:
             for line in source.read().decode().split("\n"):
-                if line and not line.startswith("unshare: "):
+                if not line or line.startswith("unshare: "):
+                    continue
+                try:
                     lines.append(json.loads(line))
+                except ValueError:
+                    raise runner.Failed("%s logged what is no JSON: %r" % (self.name, line)) from None
         return lines
 
     def logged(self, needle, **fields):

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/arena.h"
+#include "base/log.h"
 #include "pg/pg.h"
 
 /* A server that accepts and then says nothing, or what it is told to, on a Unix socket. */
@@ -140,6 +141,44 @@ static void a_query_without_an_answer_ends_with_its_connection(void **state)
     event_free(serving);
 }
 
+/* Authentication done, ready for query, a notice, and an end without having been asked. */
+static void serve_last_words(evutil_socket_t fd, short what, void *arg)
+{
+    (void)what, (void)arg;
+    static const char words[] = "R\0\0\0\x08\0\0\0\0Z\0\0\0\x05I"
+                                "N\0\0\0\x25SNOTICE\0VNOTICE\0C"
+                                "00000\0Mone\nand\0\0"
+                                "E\0\0\0\x27SFATAL\0VFATAL\0C"
+                                "57P01\0Mmust go now\0\0";
+    int wire = accept(fd, NULL, NULL);
+    assert_int_equal(write(wire, words, sizeof words - 1), (ssize_t)sizeof words - 1);
+    close(wire);
+}
+
+static void what_the_server_says_unasked_is_a_line_of_the_log(void **state)
+{
+    struct world *world = *state;
+    char told[2048] = "";
+    int ends[2];
+    assert_int_equal(pipe(ends), 0);
+    log_set_fd(ends[1]);
+    struct event *serving =
+        event_new(world->loop, world->listener, EV_READ | EV_PERSIST, serve_last_words, NULL);
+    event_add(serving, NULL);
+    open_to(world, world->folder);
+    while (pg_usable(world->pg))
+        event_base_loop(world->loop, EVLOOP_ONCE);
+    log_set_fd(2);
+    close(ends[1]);
+    assert_true(read(ends[0], told, sizeof told - 1) > 0);
+    assert_non_null(
+        strstr(told, "\"severity\":\"NOTICE\",\"sqlstate\":\"00000\",\"text\":\"one and\""));
+    assert_non_null(
+        strstr(told, "\"severity\":\"FATAL\",\"sqlstate\":\"57P01\",\"text\":\"must go now\""));
+    close(ends[0]);
+    event_free(serving);
+}
+
 static void a_connection_may_be_closed_in_its_own_callback(void **state)
 {
     struct world *world = *state;
@@ -194,6 +233,7 @@ int main(void)
         TEST(a_socket_that_is_not_there_fails_connection_and_query),
         TEST(a_server_that_says_nothing_runs_into_the_deadline),
         TEST(a_query_without_an_answer_ends_with_its_connection),
+        TEST(what_the_server_says_unasked_is_a_line_of_the_log),
         TEST(a_connection_may_be_closed_in_its_own_callback),
         TEST(closing_calls_nobody),
         cmocka_unit_test(sqlstates_have_classes),
