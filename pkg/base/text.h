@@ -2,10 +2,7 @@
 #pragma once
 
 #include <stdbool.h>
-#include <stdlib.h>
 #include <string.h>
-
-#include "base/arena.h"
 
 static inline const char *text_or_empty(const char *text)
 {
@@ -22,11 +19,6 @@ static inline bool text_same(const char *a, const char *b)
     return strcmp(text_or_empty(a), text_or_empty(b)) == 0;
 }
 
-/* What a structure that outlives a pass keeps: a copy takes the place of the old one, which may be
- * what `text` is part of. */
-static inline void text_replace(char **place, const char *text)
-{
-    char *copy = text ? xstrdup(text) : NULL;
-    free(*place);
-    *place = copy;
-}
+/* What a structure that outlives a pass keeps: a copy takes the place of the old text, which may be
+ * what `text` is part of. NULL only frees. */
+void text_replace(char **place, const char *text);
