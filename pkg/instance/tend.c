@@ -324,11 +324,13 @@ bool tend_ready(void *arg, char *text, size_t size)
         return false;
     if (view->in_recovery) {
         bool wants_primary = agent->record.role == ROLE_PRIMARY;
+        bool wal_gone = agent->wal_gone_since_ms != 0; /* it would show an ever older past */
         snprintf(text, size, "%s",
                  wants_primary    ? "waits for its promotion"
+                 : wal_gone       ? "replica that can never catch up: the primary's WAL is gone"
                  : view->streamed ? "replica: accepts reads"
                                   : "replica that has not streamed yet");
-        return view->streamed && !wants_primary;
+        return view->streamed && !wants_primary && !wal_gone;
     }
     if (!may_serve_writes(agent)) {
         snprintf(text, size, "accepts writes, but does not hold the lease");
