@@ -133,7 +133,7 @@ def _adopted():
         kube.delete("PostgresCluster", where, "a")
         for kind, name in names.children("a"):
             if (kind, name) not in keep:
-                kube.gone(kind, where, name, 30)
+                kube.gone(kind, where, name)
         for kind, name in keep:
             obj = kube.get(kind, where, name)
             check(obj is not None and not obj["metadata"].get("deletionTimestamp"),
@@ -155,7 +155,7 @@ def _not_retained():
     with rig.at_rest(storage={"size": "1Gi", "retain": False}) as where:
         kube.delete("PostgresCluster", where, "a")
         for kind, name in names.children("a"):
-            kube.gone(kind, where, name, 60)
+            kube.gone(kind, where, name)
 
 
 @test("retain can be changed afterwards, both ways, and is obeyed as it stands at deletion")
@@ -168,7 +168,7 @@ def _retain_changed():
                       "%s '%s' to be released" % (kind, name))
         rig.settled(where, "a")
         kube.delete("PostgresCluster", where, "a")
-        kube.gone("StatefulSet", where, "a-1", 30)
+        kube.gone("StatefulSet", where, "a-1")
         never(lambda: kube.get("PersistentVolumeClaim", where, "a-1-data")["metadata"].get(
             "deletionTimestamp"), 3, "the end of a volume that was to be kept")
 

@@ -2,6 +2,7 @@
 import contextlib
 import os
 import sys
+import time
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
@@ -98,10 +99,27 @@ def children(namespace_name, cluster, instances=2):
             for k, n in names.children(cluster, instances)}
 
 
-def settled(namespace_name, cluster, seconds=30):
-    """Every child there, status at the present generation, and no write for two seconds."""
-    import time
+def _unanswered(namespace_name):
+    """What a controller has yet to look at: 'Kind/name' of objects whose status lags behind."""
+    here, lag = kube(), []
+    for kind in ("PostgresCluster", "StatefulSet", "PodDisruptionBudget"):
+        for obj in here.list(kind, namespace_name):
+            status = obj.get("status") or {}
+            if status.get("observedGeneration") != obj["metadata"]["generation"] or \
+                    (kind == "StatefulSet" and status.get("replicas") != obj["spec"]["replicas"]):
+                lag.append("%s/%s" % (kind, obj["metadata"]["name"]))
+    for pod in here.list("Pod", namespace_name):
+        if not any(c["type"] == "PodScheduled" for c in pod["status"].get("conditions", [])):
+            lag.append("Pod/" + pod["metadata"]["name"])
+    return lag
+
+
+def settled(namespace_name, cluster, seconds=60):
+    """Every child there, every controller done with it (they may be long about it after the API
+    server was away), and no write for two seconds."""
     created(namespace_name, cluster, _instances(namespace_name, cluster), seconds)
+    runner.wait_for(lambda: not _unanswered(namespace_name) or _fail(namespace_name), seconds,
+                    "all controllers to have seen namespace '%s'" % namespace_name, every=0.2)
     end, seen, since = time.monotonic() + seconds, None, time.monotonic()
     while time.monotonic() - since < 2:
         now = versions(namespace_name)
@@ -110,6 +128,10 @@ def settled(namespace_name, cluster, seconds=30):
         runner.check(time.monotonic() < end, "namespace '%s' never comes to rest", namespace_name)
         time.sleep(0.2)
     return seen
+
+
+def _fail(namespace_name):
+    raise runner.Failed("not yet: %s" % _unanswered(namespace_name))
 
 
 @contextlib.contextmanager

@@ -29,8 +29,8 @@ def _adopted():
         password, system = cluster.secret("app")["password"], _system(cluster)
         cluster.delete()
         for pod in ("a-1-0", "a-2-0"):
-            cluster.gone("Pod", pod, 120)
-        cluster.gone("Service", "a-rw", 30)
+            cluster.gone("Pod", pod)
+        cluster.gone("Service", "a-rw")
         check(cluster.child("PersistentVolumeClaim", "a-1-data"), "the volume went")
         cluster.apply()
         cluster.ready(120)
@@ -51,7 +51,7 @@ def _adopted_fewer():
             wire.query("create table t as select 7 as x")
         cluster.delete()
         for pod in ("a-1-0", "a-2-0"):
-            cluster.gone("Pod", pod, 120)
+            cluster.gone("Pod", pod)
         cluster.apply(1)
         cluster.ready(120)
         equal(cluster.value("select x from t"), "7", "row")
@@ -65,7 +65,7 @@ def _not_retained():
         equal(len(volumes), 4, "volumes")
         cluster.delete()
         for name in ("a-1-data", "a-1-wal", "a-2-data", "a-2-wal"):
-            cluster.gone("PersistentVolumeClaim", name, 120)
+            cluster.gone("PersistentVolumeClaim", name)
         for volume in volumes:
             kube().gone("PersistentVolume", None, volume, 60)
 
@@ -77,9 +77,9 @@ def _deleted_early():
         wait_for(lambda: cluster.pod("1"), 30, "the first pod", every=0.02)
         cluster.delete()
         for pod in ("a-1-0", "a-2-0"):
-            kube().gone("Pod", where, pod, 120)
+            kube().gone("Pod", where, pod)
         for service in ("a-rw", "a-ro", "a-r"):
-            kube().gone("Service", where, service, 30)
+            kube().gone("Service", where, service)
         cluster.apply()
         cluster.ready(120)
 
@@ -157,7 +157,7 @@ def _several():
             with cluster.connect() as wire:
                 wire.query("create table t as select %d as x" % number)
         clusters[1].delete()
-        kube().gone("Pod", where, "b-1-0", 120)
+        kube().gone("Pod", where, "b-1-0")
         equal([clusters[i].value("select x from t") for i in (0, 2)], ["0", "2"], "the others")
         for cluster in (clusters[0], clusters[2]):
             cluster.ready(10)

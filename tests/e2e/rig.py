@@ -132,7 +132,7 @@ class Cluster:
     def child(self, kind, name):
         return self.kube.get(kind, self.where, name)
 
-    def gone(self, kind, name, seconds):
+    def gone(self, kind, name, seconds=300):
         self.kube.gone(kind, self.where, name, seconds)
 
     def delete(self):

@@ -269,7 +269,9 @@ class Kube:
                          "%s=%s%s of cluster '%s'" % (
                              wanted, status, " with '%s'" % needle if needle else "", name))
 
-    def gone(self, kind, namespace, name, seconds):
+    def gone(self, kind, namespace, name, seconds=300):
+        """Long, for what goes with its owner: the garbage collector learns of a new kind after up
+        to 30 s, hears of no end before, and looks again after pauses that double."""
         self.wait(kind, namespace, name, lambda obj: obj is None, seconds,
                   "the end of %s '%s'" % (kind, name))
 

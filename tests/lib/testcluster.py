@@ -53,13 +53,25 @@ class TestCluster:
         return _Fault(self, ("cut", node, how), ("heal", node))
 
 
+def _usable_nodes(connected):
+    """Names of those that pods are put on."""
+    return {node["metadata"]["name"] for node in connected.list("Node")
+            if not node["spec"].get("taints") and not node["spec"].get("unschedulable")
+            and any(c["type"] == "Ready" and c["status"] == "True"
+                    for c in node["status"].get("conditions", []))}
+
+
 class _Fault:
+    """Over when every node that was usable before is so again: the next test finds none tainted."""
+
     def __init__(self, cluster, do, undo):
         self.cluster, self.do, self.undo = cluster, do, undo
         self.active = False
 
     def __enter__(self):
         runner.must_be_alone("'%s'" % " ".join(self.do))
+        self.kube = self.cluster.connect()
+        self.nodes = _usable_nodes(self.kube)
         self.cluster.run(*self.do)
         self.active = True
         return self
@@ -68,6 +80,9 @@ class _Fault:
         if self.active:
             self.active = False
             self.cluster.run(*self.undo)
+            runner.wait_for(lambda: _usable_nodes(self.kube) >= self.nodes, 120,
+                            "usable nodes %s after '%s'" % (sorted(self.nodes),
+                                                            " ".join(self.undo)), every=0.5)
 
     def __exit__(self, *_):
         self.end()
