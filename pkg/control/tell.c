@@ -9,13 +9,16 @@
 
 #include "api/names.h"
 #include "base/clock.h"
+#include "base/log.h"
 
 enum {
     PATIENCE_MS = 60000, /* how long an Event waits at most while there is other work */
-    WAITING_MAX = 4096,  /* and how many of them */
+    HURRY_COUNT = 4096,  /* and how many of them */
+    WAITING_MAX = 16384, /* the oldest is given up beyond */
     AT_ONCE = 8,
     PAUSE_MS = 25,
-    TRICKLE_MS = 250 /* while there is other work, one goes this often */
+    TRICKLE_MS = 250, /* while there is other work, one goes this often */
+    NO_TAKER_MS = 250 /* until the next look when the API server takes none */
 };
 
 struct told {
@@ -60,18 +63,22 @@ static void send_some(evutil_socket_t fd, short what, void *arg)
 {
     (void)fd, (void)what;
     struct control *control = arg;
+    bool taken = true;
     for (int i = 0; i < AT_ONCE && !TAILQ_EMPTY(&control->told); i++) {
         int64_t age_ms = clock_boot_ms() - TAILQ_FIRST(&control->told)->since_ms;
-        if (control->active > 0 && age_ms < PATIENCE_MS && control->told_count < WAITING_MAX &&
+        if (control->active > 0 && age_ms < PATIENCE_MS && control->told_count < HURRY_COUNT &&
             clock_boot_ms() - control->told_ms < TRICKLE_MS)
+            break;
+        taken = kube_events_unsent(control->kube) < KUBE_EVENTS_UNSENT_MAX;
+        if (!taken)
             break;
         send_first(control);
         control->told_ms = clock_boot_ms();
     }
     if (TAILQ_EMPTY(&control->told))
         return;
-    const struct timeval pause = {0, PAUSE_MS * 1000};
-    evtimer_add(control->tell_timer, &pause);
+    const struct timeval pause = {0, PAUSE_MS * 1000}, long_pause = {0, NO_TAKER_MS * 1000};
+    evtimer_add(control->tell_timer, taken ? &pause : &long_pause);
 }
 
 void tell_start(struct control *control)
@@ -94,6 +101,10 @@ void tell(struct control *control, const struct apply_owner *about,
     told->type = put(&at, event->type);
     told->reason = put(&at, event->reason);
     told->note = put(&at, event->message);
+    if (control->told_count >= WAITING_MAX) {
+        log_warning("too many Events wait for the API server: the oldest is given up", NULL);
+        drop_first(control);
+    }
     TAILQ_INSERT_TAIL(&control->told, told, link);
     control->told_count++;
     if (!evtimer_pending(control->tell_timer, NULL)) {

@@ -16,6 +16,8 @@ enum {
     NOTE_MAX_BYTES = 1024, /* of the API */
     NAME_MAX_BYTES = 230,  /* leaves room for ".<hash>" in 253 */
     WORD_MAX_BYTES = 128,  /* reason and action */
+    GIVE_UP_SECONDS = 600, /* an API server that takes none of it for so long */
+    TRIES_MAX = 6,         /* after which pauses grow no longer */
 };
 
 /* One Event that exists, or is being made. */
@@ -26,7 +28,11 @@ struct entry {
     char *namespace, *name;
     int count;
     int64_t last_boot_ms, last_wall_ms;
-    bool made, again; /* it exists; it happened again while a request was under way */
+    char *body;       /* until it exists */
+    bool again;       /* it happened again since the last request was sent */
+    int tries;        /* in vain, one after the other */
+    int64_t since_ms; /* boot: the first of these */
+    int64_t due_ms;   /* boot: when the next one goes; 0: none is planned */
     struct kube_call *call;
 };
 
@@ -36,17 +42,26 @@ struct kube_events {
     struct kube *kube;
     struct entries entries; /* the latest first */
     int count;
+    struct event *retry;
     char instance[WORD_MAX_BYTES];
 };
+
+static void on_retry(evutil_socket_t fd, short what, void *arg);
 
 struct kube_events *kube_events_new(struct kube *kube)
 {
     struct kube_events *events = xcalloc(1, sizeof *events);
     events->kube = kube;
     TAILQ_INIT(&events->entries);
+    events->retry = evtimer_new(kube->loop, on_retry, events);
     if (gethostname(events->instance, sizeof events->instance - 1) != 0 || !events->instance[0])
         snprintf(events->instance, sizeof events->instance, "unknown");
     return events;
+}
+
+static bool is_settled(const struct entry *entry)
+{
+    return entry->call == NULL && entry->due_ms == 0;
 }
 
 static void forget(struct entry *entry)
@@ -56,6 +71,7 @@ static void forget(struct entry *entry)
     kube_call_cancel(entry->call);
     free(entry->namespace);
     free(entry->name);
+    free(entry->body);
     free(entry);
 }
 
@@ -66,6 +82,7 @@ void kube_events_free(struct kube_events *events)
         return;
     while ((entry = TAILQ_FIRST(&events->entries)) != NULL)
         forget(entry);
+    kube_timer_free(events->kube, events->retry);
     free(events);
 }
 
@@ -133,23 +150,7 @@ static cJSON *event_body(struct arena *arena, const struct entry *entry,
     return body;
 }
 
-static void send_series(struct entry *entry);
-
-static void on_sent(void *arg, const cJSON *body, const struct error *err)
-{
-    (void)body;
-    struct entry *entry = arg;
-    entry->call = NULL;
-    if (err->class < 0) {
-        log_debug("an Event was not recorded", "event", entry->name, "namespace", entry->namespace,
-                  "error", err->text, NULL);
-        forget(entry);
-        return;
-    }
-    entry->made = true;
-    if (entry->again)
-        send_series(entry);
-}
+static void on_sent(void *arg, const cJSON *body, const struct error *err);
 
 static const struct kube_kind *event_kind(void)
 {
@@ -172,16 +173,116 @@ static void send_series(struct entry *entry)
     entry->call = kube_call_start(entry->events->kube, &request, on_sent, entry);
 }
 
-static void send_new(struct entry *entry, const struct kube_event *event)
+static void send_new(struct entry *entry)
 {
     AUTO_ARENA arena = arena_new();
+    struct error err = {0};
+    cJSON *body = NULL;
+    json_parse(arena, entry->body, strlen(entry->body), &body, &err); /* our own: it parses */
     struct kube_request request = {
         .method = KUBE_POST,
         .path = kube_path(arena, event_kind(), entry->namespace, NULL, NULL),
-        .body = event_body(arena, entry, event),
+        .body = body,
         .metadata_only = true,
     };
     entry->call = kube_call_start(entry->events->kube, &request, on_sent, entry);
+}
+
+static void send_entry(struct entry *entry)
+{
+    entry->due_ms = 0;
+    if (entry->body != NULL)
+        send_new(entry);
+    else
+        send_series(entry);
+}
+
+/* Sends what is due, and sets the timer for what is not yet. */
+static void on_retry(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd, (void)what;
+    struct kube_events *events = arg;
+    int64_t now_ms = kube_now_ms(events->kube), next_ms = 0;
+    struct entry *entry;
+    TAILQ_FOREACH(entry, &events->entries, link)
+    {
+        if (entry->due_ms != 0 && entry->due_ms <= now_ms)
+            send_entry(entry);
+        else if (entry->due_ms != 0 && (next_ms == 0 || entry->due_ms < next_ms))
+            next_ms = entry->due_ms;
+    }
+    kube_timer_set(events->kube, events->retry, next_ms != 0 ? next_ms - now_ms : -1);
+}
+
+/* What heals without anybody doing anything; a refusal does not. */
+static bool heals(const struct error *err)
+{
+    switch (err->class) {
+    case ERR_TIMEOUT:
+    case ERR_TRANSPORT:
+    case ERR_OVERLOADED:
+    case ERR_INTERNAL:
+        return true;
+    default:
+        return false;
+    }
+}
+
+static void try_later(struct entry *entry, const struct error *err)
+{
+    struct kube *kube = entry->events->kube;
+    int64_t now_ms = kube_now_ms(kube);
+    int pause_ms = kube_backoff_ms(&kube->timing, entry->tries);
+    if (entry->tries == 0)
+        entry->since_ms = now_ms;
+    if (entry->tries < TRIES_MAX)
+        entry->tries++;
+    entry->due_ms = now_ms + (pause_ms > err->retry_after_ms ? pause_ms : err->retry_after_ms);
+    on_retry(-1, 0, entry->events);
+}
+
+static bool has_patience(const struct entry *entry)
+{
+    const struct kube *kube = entry->events->kube;
+    return entry->tries == 0 ||
+           kube_now_ms(kube) - entry->since_ms < (int64_t)GIVE_UP_SECONDS * kube->timing.second_ms;
+}
+
+static void on_sent(void *arg, const cJSON *body, const struct error *err)
+{
+    (void)body;
+    struct entry *entry = arg;
+    bool was_new = entry->body != NULL;
+    entry->call = NULL;
+    /* A conflict about a name that nobody else can have: a try arrived whose answer did not. */
+    if (err->class < 0 && !(was_new && err->class == ERR_CONFLICT)) {
+        if (heals(err) && has_patience(entry)) {
+            entry->again = entry->again || !was_new;
+            try_later(entry, err);
+            return;
+        }
+        log_info("an Event was not recorded", "event", entry->name, "namespace", entry->namespace,
+                 "error", err->text, NULL);
+        forget(entry);
+        return;
+    }
+    entry->tries = 0;
+    text_replace(&entry->body, NULL);
+    if (entry->again)
+        send_series(entry);
+}
+
+/* The oldest that only waits for being repeated; else the oldest. */
+static struct entry *least_needed(const struct kube_events *events)
+{
+    struct entry *entry;
+    TAILQ_FOREACH_REVERSE(entry, &events->entries, entries, link)
+    if (is_settled(entry))
+        return entry;
+    entry = TAILQ_LAST(&events->entries, entries);
+    log_warning("too many Events wait for the API server: one is given up", "event", entry->name,
+                "namespace", entry->namespace, NULL);
+    return entry;
 }
 
 static struct entry *add(struct kube_events *events, const struct kube_event *event,
@@ -196,7 +297,7 @@ static struct entry *add(struct kube_events *events, const struct kube_event *ev
     entry->namespace = xstrdup(event->namespace ? event->namespace : "default");
     entry->name = xstrdup(name);
     if (++events->count > REMEMBERED)
-        forget(TAILQ_LAST(&events->entries, entries));
+        forget(least_needed(events));
     TAILQ_INSERT_HEAD(&events->entries, entry, link);
     return entry;
 }
@@ -212,10 +313,22 @@ void kube_event_emit(struct kube *kube, const struct kube_event *event)
     entry->count++;
     entry->last_boot_ms = kube_now_ms(kube);
     entry->last_wall_ms = clock_wall_ms();
-    if (!known)
-        send_new(entry, event);
-    else if (entry->call != NULL)
-        entry->again = true;
-    else
+    if (!known) {
+        AUTO_ARENA arena = arena_new();
+        entry->body = xstrdup(json_compact(arena, event_body(arena, entry, event)));
+        send_new(entry);
+    } else if (is_settled(entry)) {
         send_series(entry);
+    } else {
+        entry->again = true;
+    }
+}
+
+int kube_events_unsent(const struct kube *kube)
+{
+    const struct entry *entry;
+    int count = 0;
+    TAILQ_FOREACH(entry, &kube->events->entries, link)
+    count += !is_settled(entry);
+    return count;
 }

@@ -104,10 +104,14 @@ void kube_elect_release(struct kube_elect *elect, void (*done)(void *arg), void 
 void kube_elect_free(struct kube_elect *elect);
 
 /* events.k8s.io/v1 Event about an object; a repeated one (same regarding, reason, note) within ten
- * minutes counts up in a series instead of making a new object. Fire and forget: failures are
- * logged at debug level. */
+ * minutes counts up in a series instead of making a new object. While the API server is away or
+ * overloaded it is tried again for ten minutes; what it refuses is logged and forgotten. */
 struct kube_event {
     const char *api_version, *kind, *namespace, *name, *uid; /* regarding */
     const char *type, *reason, *note, *action, *controller;
 };
 void kube_event_emit(struct kube *kube, const struct kube_event *event);
+/* Those that the API server has not taken yet: beyond KUBE_EVENTS_UNSENT_MAX whoever has more to
+ * say should wait, or the oldest is lost. */
+enum { KUBE_EVENTS_UNSENT_MAX = 64 };
+int kube_events_unsent(const struct kube *kube);

@@ -297,6 +297,25 @@ def _changed_while_reading():
         rig.until(owners, 5, "the Secret to be the cluster's, to go with it")
 
 
+@test("An Event that the API server did not take is sent again, and told once")
+def _events_survive():
+    with Rig() as rig:
+        refused = rig.server.faults.add({"do": "status", "code": 503, "verb": "create",
+                                         "path": "/events$", "times": 4})
+        lost = rig.server.faults.add({"do": "drop-after", "verb": "create", "path": "/events$"})
+        rig.operator()
+        rig.apply(names.cluster("a", NAMESPACE))
+        rig.ready()
+        told = lambda: sorted("%s %s" % (e["reason"], e["note"].split(":")[0])
+                              for e in rig.events("a") if e["reason"] != "PhaseChanged")
+        rig.until(lambda: len(told()) >= 3, 30, "the Events about what was made")
+        rig.quiet()
+        equal(told(), ["BootstrapGranted a-1 may take the lease and initialise an empty volume",
+                       "InstanceCreated StatefulSet 'a-1'", "InstanceCreated StatefulSet 'a-2'"],
+              "what is told")
+        equal((refused.struck, lost.struck), (4, 1), "requests that met trouble")
+
+
 @test("An Event about one cluster does not wait until the operator has done with all others")
 def _events_trickle():
     with Rig(ready_state(2)) as rig:

@@ -126,6 +126,13 @@ class Rig:
     def get(self, kind_name, name, namespace=NAMESPACE):
         return self.store.get(kind_name, namespace, name)
 
+    def events(self, about):
+        """Of events.k8s.io, about a cluster; 'Event' alone is two kinds."""
+        with self.store.lock:
+            return [record.obj for (kind, _, _), record in self.store.records.items()
+                    if kind.kind == "Event" and
+                    record.obj.get("regarding", {}).get("name") == about]
+
     def cluster(self, name="a"):
         return self.get("PostgresCluster", name)
 
