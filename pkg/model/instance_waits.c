@@ -144,17 +144,21 @@ static void phase_wait(struct work *work, const struct model_instance *instance,
 static void role_wait(struct work *work, const struct model_instance *instance, unsigned concern,
                       const char *what)
 {
-    bool unexpected = !instance->primary && text_same(instance->seen->report.role, "primary");
+    const struct instance_report *report = &instance->seen->report;
+    bool says_primary = text_same(report->role, "primary");
+    /* Pods and leases come by different watches: whoever speaks of an epoch that the lease has not
+     * reached here has taken it, and the news is on its way. */
+    bool ahead = report->epoch > work->snapshot->lease.transitions;
+    bool unexpected = !instance->primary && says_primary && !ahead;
     struct model_wait *wait =
         wait_add(work, unexpected ? CONCERN_PRIMARY | CONCERN_REPLICAS : concern,
                  unexpected ? REASON_UNEXPECTED_PRIMARY : REASON_ROLE_CHANGING, "%s", what);
     if (!unexpected) {
-        if (text_same(instance->seen->report.role, "primary"))
+        if (says_primary && instance->primary)
             wait_say(work, wait, "its new pod has not taken the lease over yet");
         else
             wait_say(work, wait, "postgres runs as %s",
-                     text_given(instance->seen->report.role) ? instance->seen->report.role
-                                                             : "neither");
+                     text_given(report->role) ? report->role : "neither");
         return;
     }
     wait_say(work, wait, "%s runs as primary without holding Lease '%s-primary'", instance->name,

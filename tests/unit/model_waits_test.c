@@ -191,6 +191,16 @@ static void a_replica_that_runs_as_primary_is_a_fault_of_both(void **state)
     assert_int_equal(wait->concerns, CONCERN_PRIMARY | CONCERN_REPLICAS);
 }
 
+static void a_primary_ahead_of_the_lease_is_news_on_its_way(void **state)
+{
+    WORLD(2);
+    world.instances[1].report.role = "primary";
+    world.instances[1].report.epoch = world.snapshot.lease.transitions + 1;
+    struct model *model = world_model(&world);
+    assert_null(world_wait(model, REASON_UNEXPECTED_PRIMARY));
+    assert_non_null(world_wait(model, REASON_ROLE_CHANGING));
+}
+
 static void what_a_vanished_primary_said_of_its_replicas_is_not_believed(void **state)
 {
     WORLD(2);
@@ -463,6 +473,7 @@ int main(void)
         cmocka_unit_test(volumes_that_a_replica_cannot_use_are_replaced_together),
         cmocka_unit_test(a_replica_over_its_bound_lags),
         cmocka_unit_test(a_replica_that_runs_as_primary_is_a_fault_of_both),
+        cmocka_unit_test(a_primary_ahead_of_the_lease_is_news_on_its_way),
         cmocka_unit_test(what_a_vanished_primary_said_of_its_replicas_is_not_believed),
         cmocka_unit_test(a_new_pod_of_the_primary_must_take_the_lease_over_first),
         cmocka_unit_test(traffic_must_lead_to_the_primary),
