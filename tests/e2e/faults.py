@@ -86,11 +86,11 @@ def _replica_postmaster():
         replica = cluster.replica()
         old = cluster.postmaster(replica)
         cluster.shell(replica, "kill -KILL " + old)
-        wait_for(lambda: cluster.postmaster(replica) not in ("", old), 30, "another postmaster")
+        wait_for(lambda: cluster.postmaster(replica) not in ("", old), 60, "another postmaster")
         wait_for(lambda: cluster.value(
             "select state from pg_stat_replication", user="postgres", database="postgres")
-            == "streaming", 30, "the replica to stream")
-        cluster.ready(30)
+            == "streaming", 60, "the replica to stream")
+        cluster.ready(60)
 
 
 @test("An agent that is killed is restarted with its postgres, and no row is lost")
@@ -112,8 +112,8 @@ def _recovery():
     with running(1, postgres={"version": 17, "parameters": late},
                  walStorage={"size": "4Gi"}) as cluster:
         restarts, uid = cluster.restarts("1"), cluster.uid("1")
-        with cluster.connect() as wire:
-            wire.query("create table t as select generate_series(1, 400000) as x")
+        with cluster.connect(timeout=120) as wire:
+            wire.query("create table t as select generate_series(1, 1000000) as x")
         agent = agent_pid(cluster, "1")
         held = _stopped_startup(agent, _child(agent))
         try:
@@ -123,14 +123,14 @@ def _recovery():
         finally:
             os.kill(held, signal.SIGCONT)
         cluster.ready(60)
-        equal(cluster.value("select count(*) from t"), "400000", "rows")
+        equal(cluster.value("select count(*) from t"), "1000000", "rows")
         equal((cluster.restarts("1"), cluster.uid("1")), (restarts, uid), "restarts")
 
 
 def _stopped_startup(agent, postmaster):
     """Kills the server and stops the process that replays WAL after it, before it can finish."""
     os.kill(postmaster, signal.SIGKILL)
-    end = time.monotonic() + 20
+    end = time.monotonic() + 60
     while time.monotonic() < end:
         for server in _children(agent):
             for pid in _children(server) if server != postmaster else []:
@@ -155,7 +155,7 @@ def _children(pid):
 @test("A clone that is killed in its middle starts over cleanly and ends streaming")
 def _clone_killed():
     with running(1) as cluster:
-        with cluster.connect() as wire:
+        with cluster.connect(timeout=120) as wire:
             wire.query("create table big as select g as x, repeat(md5(g::text), 20) as y "
                        "from generate_series(1, 300000) g")
         cluster.scale(2)
@@ -179,10 +179,10 @@ def _node_frozen():
     with running() as cluster:
         primary = cluster.primary()
         with cluster.ledger() as ledger:
-            begun = time.monotonic()
             with testcluster().frozen("node", cluster.node(primary)):
-                never(lambda: len(ledger.moments) and time.monotonic() - ledger.moments[-1] < 1
-                      and time.monotonic() - begun > 5, 20, "a write on a frozen node")
+                frozen = time.monotonic()
+                # What had been answered before may be heard of a moment later.
+                never(lambda: ledger.moments[-1] > frozen + 1, 20, "a write on a frozen node")
             ledger.wait_for_more(50, 60)
         cluster.ready(120)
         equal(cluster.primary(), primary, "primary")
@@ -213,8 +213,8 @@ def _cut_replica():
         operator_away_from(cluster.node(cluster.replica()))
         with cluster.ledger(cluster.pod(cluster.primary())["status"]["podIP"]) as ledger:
             with testcluster().cut(cluster.node(cluster.replica())):
-                cluster.told("ReplicasStreaming", seconds=90)
-                cluster.told("Ready", seconds=10)
+                cluster.told("ReplicasStreaming", seconds=120)
+                cluster.told("Ready", seconds=30)
                 ledger.wait_for_more(50)
             cluster.ready(150)
         ledger.check()

@@ -102,12 +102,12 @@ def refused_eviction(where, pod):
 @test("One instance blocks a drain, status says how to let it through, and then it goes through")
 def _drain_one():
     with running(1) as cluster:
-        cluster.told("DrainAllowed", "spec.maintenance.allowEviction", 20)
+        cluster.told("DrainAllowed", "spec.maintenance.allowEviction", 60)
         refused_eviction(cluster.where, "a-1-0")
         cluster.edit(maintenance={"allowEviction": True})
-        cluster.told("DrainAllowed", status="True", seconds=20)
+        cluster.told("DrainAllowed", status="True", seconds=60)
         uid = cluster.uid("1")
-        wait_for(lambda: evict(cluster.where, "a-1-0"), 20, "the eviction to be allowed", every=0.5)
+        wait_for(lambda: evict(cluster.where, "a-1-0"), 60, "the eviction to be allowed", every=0.5)
         cluster.pod_ready("1", 120, not_uid=uid)
         cluster.ready(60)
 
@@ -115,9 +115,9 @@ def _drain_one():
 @test("Of two instances a drain takes one at a time, never both")
 def _drain_two():
     with running() as cluster:
-        cluster.told("DrainAllowed", status="True", seconds=20)
+        cluster.told("DrainAllowed", status="True", seconds=60)
         wait_for(lambda: cluster.child("PodDisruptionBudget", "a")["status"][
-            "disruptionsAllowed"] == 1, 30, "one disruption to be allowed")
+            "disruptionsAllowed"] == 1, 60, "one disruption to be allowed")
         uid = cluster.uid("2")
         evict(cluster.where, "a-2-0")
         refused_eviction(cluster.where, "a-1-0")

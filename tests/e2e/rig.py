@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import json
 import os
+import socket
 import sys
 import time
 
@@ -115,7 +116,14 @@ class Cluster:
         return self.kube.get("PostgresCluster", self.where, self.name)
 
     def ready(self, seconds=90):
-        return self.kube.condition(self.where, self.name, "Ready", seconds)
+        self.kube.condition(self.where, self.name, "Ready", seconds)
+        self.reached()
+
+    def reached(self, seconds=60):
+        """The operator and kube-proxy hear of an endpoint side by side, in no order."""
+        address = self.address()
+        runner.wait_for(lambda: socket.create_connection((address, 5432), 5).close() is None,
+                        seconds, "a way through -rw")
 
     def told(self, condition, needle="", seconds=60, status="False"):
         return self.kube.condition(self.where, self.name, condition, seconds, status=status,

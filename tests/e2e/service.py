@@ -17,12 +17,13 @@ def _quickstart():
         cluster = Cluster(where, "quickstart")
         started = time.monotonic()
         kube().kubectl("apply", "-n", where, "-f", sample)
-        kube().condition(where, "quickstart", "PrimaryReady", 60)
+        kube().condition(where, "quickstart", "PrimaryReady", 120)
         primary = time.monotonic() - started
-        kube().kubectl("wait", "-n", where, "--for=condition=Ready", "--timeout=60s",
-                       "pgc/quickstart", timeout=90)
+        kube().kubectl("wait", "-n", where, "--for=condition=Ready", "--timeout=120s",
+                       "pgc/quickstart", timeout=150)
         print("        apply -> primary Ready %.1f s -> all Ready %.1f s"
               % (primary, time.monotonic() - started))
+        cluster.reached()
         equal(cluster.value("select count(*) from pg_stat_replication where state = 'streaming'",
                             user="postgres", database="postgres"), "1", "streaming replicas")
         status = cluster.get()["status"]
@@ -103,16 +104,16 @@ def _reload():
         uids = [cluster.uid(i) for i in ("1", "2")]
         changed = time.monotonic()
         cluster.edit(postgres={"parameters": {"work_mem": "7MB"}})
-        cluster.ready(30)
+        cluster.ready(60)
         print("        reloaded everywhere after %.1f s" % (time.monotonic() - changed))
         for instance in ("1", "2"):
             equal(cluster.on(instance, "show work_mem"), "7MB", "work_mem of " + instance)
         equal([cluster.started_at(i) for i in ("1", "2")], before, "start times")
         cluster.edit(postgres={"parameters": {"work_mem": None}})
-        cluster.ready(30)
+        cluster.ready(60)
         equal(cluster.on("1", "show work_mem"), "4MB", "work_mem after its removal")
         cluster.edit(postgres={"hba": ["hostssl all nobody 0.0.0.0/0 reject"]})
-        cluster.ready(30)
+        cluster.ready(60)
         equal(cluster.value("select count(*) from pg_hba_file_rules where user_name = '{nobody}'",
                             user="postgres", database="postgres"), "1", "the user's line")
         equal([cluster.uid(i) for i in ("1", "2")], uids, "pods")
@@ -136,7 +137,7 @@ def _rollout():
         with cluster.ledger() as ledger:
             begun = time.monotonic()
             cluster.edit(postgres={"parameters": {"shared_buffers": "40MB"}})
-            cluster.told("Ready", seconds=15)
+            cluster.told("Ready", seconds=40)
             cluster.ready(120)
             took = time.monotonic() - begun
             ledger.wait_for_more(50)
@@ -160,7 +161,7 @@ class Recorder:
     def _run(self, cluster):
         while not self._stop.is_set():
             for state in kube().states("PostgresCluster", cluster.where, cluster.name, 5):
-                self.states.append((time.monotonic(), state))
+                self.states.append((time.time(), state))
                 if self._stop.is_set():
                     return
 
@@ -186,20 +187,24 @@ def _truthful():
         with Recorder(cluster) as recorder:
             generation = cluster.edit(postgres={"parameters": {"max_connections": "120"}})[
                 "metadata"]["generation"]
-            seen = {}
+            started = {}
 
             def everywhere():
                 for instance in ("1", "2"):
-                    if instance not in seen and \
-                            cluster.on(instance, "show max_connections") == "120":
-                        seen[instance] = time.monotonic()
-                return len(seen) == 2
-            wait_for(everywhere, 90, "both servers to run with it", every=0.05)
+                    # By the server's own word: whoever looks may look late.
+                    setting, at = cluster.on(
+                        instance, "select current_setting('max_connections') || ' ' ||"
+                        " extract(epoch from pg_postmaster_start_time())").split()
+                    if setting == "120":
+                        started.setdefault(instance, float(at))
+                return len(started) == 2
+            wait_for(everywhere, 120, "both servers to run with it", every=0.05)
             cluster.ready(60)
-        early = [at for at in recorder.ready_at(generation) if at < max(seen.values()) - 1]
-        check(not early, "Ready was True %.1f s before the last server ran with it",
-              max(seen.values()) - (early or [0])[0])
-        check(seen[cluster.replica()] <= seen[cluster.primary()], "the primary came first: %s", seen)
+        early = [at for at in recorder.ready_at(generation) if at < max(started.values())]
+        check(not early, "Ready was True %.1f s before the last server was started with it",
+              max(started.values()) - (early or [0])[0])
+        check(started[cluster.replica()] <= started[cluster.primary()],
+              "the primary came first: %s", started)
 
 
 @test("A change of resources makes the pods anew, replica first, and loses no row")
@@ -208,7 +213,7 @@ def _resources():
         with cluster.ledger() as ledger:
             begun = time.monotonic()
             cluster.edit(resources={"requests": {"memory": "200Mi"}})
-            cluster.told("Ready", seconds=15)
+            cluster.told("Ready", seconds=40)
             cluster.ready(180)
             ledger.wait_for_more(50, 60)
         created = {i: cluster.pod(i)["metadata"]["creationTimestamp"] for i in ("1", "2")}
@@ -255,7 +260,7 @@ def _password():
         before, old = cluster.started_at("1"), cluster.secret("app")["password"]
         kube().edit("Secret", cluster.where, "a-app",
                     {"stringData": {"password": "another-one-42"}})
-        wait_for(lambda: cluster.value("select 1", password="another-one-42"), 60,
+        wait_for(lambda: cluster.value("select 1", password="another-one-42"), 120,
                  "the new password to work", every=0.5)
         try:
             cluster.value("select 1", password=old)
@@ -295,7 +300,7 @@ def _agent_memory():
         for instance in ("1", "2"):
             pid = agent_pid(cluster, instance)
             # What only its start needed goes back some seconds after postgres is up.
-            wait_for(lambda pid=pid: process.memory(pid)["rss"] <= 6 * 2**20, 30,
+            wait_for(lambda pid=pid: process.memory(pid)["rss"] <= 6 * 2**20, 60,
                      "RSS of at most 6 MiB of the agent of instance %s" % instance)
             memory = process.memory(pid)
             print("        instance %s: RSS %.2f MiB, private %.2f MiB" % (

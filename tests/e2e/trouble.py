@@ -106,7 +106,7 @@ def _all_deleted():
                 "another %s '%s'" % (kind, name))
         # The kubelet brings the new certificate and the new authority within a minute and a half.
         cluster.ready(240)
-        wait_for(lambda: cluster.value("select 1") == "1", 120, "the new password and authority",
+        wait_for(lambda: cluster.value("select 1") == "1", 180, "the new password and authority",
                  every=0.5)
         kept(cluster, 1000)
         equal(cluster.value("select system_identifier from pg_control_system()"), system, "system")

@@ -32,7 +32,7 @@ def initialised(rig, agent):
 
 def cloned(first, second):
     first.sql("create table t as select generate_series(1, 1000) n")
-    wait_for(lambda: second.sql("select count(*) from t") == "1000", 20, "rows on the replica")
+    wait_for(lambda: second.sql("select count(*) from t") == "1000", 40, "rows on the replica")
     equal(first.sql("select slot_name || active from pg_replication_slots"), "a_2true", "slot")
     for name in ("max_connections", "max_worker_processes", "max_wal_senders",
                  "max_prepared_transactions", "max_locks_per_transaction"):
@@ -54,8 +54,8 @@ def reconfigured(rig, agents):
         equal(agent.sql("show work_mem"), "7MB", "what does not")
     rig.put_config()
     for agent in reversed(agents):
-        agent.reports(restartToken=wanted, pendingRestart=None, phase="Running", seconds=40)
-        wait_for(lambda a=agent: a.sql("show max_connections") == "60", 20, "the new value")
+        agent.reports(restartToken=wanted, pendingRestart=None, phase="Running", seconds=90)
+        wait_for(lambda a=agent: a.sql("show max_connections") == "60", 40, "the new value")
 
 
 def smoke(major):
@@ -66,9 +66,9 @@ def smoke(major):
         cloned(first, second)
         reconfigured(rig, agents)
         first.kill()
-        first.start().ready(40)
+        first.start().ready()
         first.sql("insert into t values (0)")
-        wait_for(lambda: second.sql("select count(*) from t") == "1001", 40, "streaming again")
+        wait_for(lambda: second.sql("select count(*) from t") == "1001", 60, "streaming again")
         told = [line for line in first.log() if line.get("level") == "error"
                 and line.get("logger") != "postgres"]
         check(not told, "complaints of the agent: %s", told)

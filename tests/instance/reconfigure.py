@@ -21,7 +21,7 @@ def reload():
         equal(agent.sql("show work_mem"), "12MB", "work_mem")
         rig.settings["more"] = "work_mem = 13MB\n"
         rig.put_config(mounts=False)
-        wait_for(lambda: agent.sql("show work_mem") == "13MB", 5, "another change")
+        wait_for(lambda: agent.sql("show work_mem") == "13MB", 20, "another change")
         equal(agent.sql("select pg_postmaster_start_time()"), started, "start of postgres")
         loaded = agent.sql("select pg_conf_load_time()")
         rig.put_config()
@@ -51,13 +51,13 @@ def restart():
         rig.token = wanted
         rig.put_config()
         for agent in (second, first):
-            agent.reports(restartToken=wanted, pendingRestart=None, phase="Running", seconds=30)
-            wait_for(lambda a=agent: a.sql("show max_connections") == "70", 20, "70 connections")
+            agent.reports(restartToken=wanted, pendingRestart=None, phase="Running", seconds=90)
+            wait_for(lambda a=agent: a.sql("show max_connections") == "70", 40, "70 connections")
         restarted = [a.sql("select pg_postmaster_start_time()") for a in (first, second)]
         check(starts[0] != restarted[0] and starts[1] != restarted[1], "both were restarted")
         rig.settings["more"] = "work_mem = 9MB\n"
         rig.put_config()
-        wait_for(lambda: first.sql("show work_mem") == "9MB", 10, "a reload")
+        wait_for(lambda: first.sql("show work_mem") == "9MB", 30, "a reload")
         equal([a.sql("select pg_postmaster_start_time()") for a in (first, second)], restarted,
               "the old token restarts nobody again")
         check(first.logged("checkpoint complete"), "a checkpoint comes before the restart")
@@ -70,12 +70,13 @@ def standby_floor():
         rig.settings["max_connections"] = "40"
         rig.token = rig.put_config()
         rig.put_config()
-        second.reports(restartToken=rig.token, pendingRestart=None, seconds=30)
+        second.reports(restartToken=rig.token, pendingRestart=None, phase="Running", seconds=90)
         second.stop()
-        second.start().ready(30)
+        second.start().ready()
         check(int(second.sql("show max_connections")) >= 40, "starts with enough")
-        first.reports(restartToken=rig.token, pendingRestart=None, seconds=30)
-        equal(first.sql("show max_connections"), "40", "the primary is lowered")
+        first.reports(restartToken=rig.token, pendingRestart=None, phase="Running", seconds=90)
+        # What waits for the restart is not known while it is under way.
+        wait_for(lambda: first.sql("show max_connections") == "40", 40, "the lowered primary")
 
 
 @test("a bad parameter is refused in the server's words; the old configuration goes on")
@@ -84,7 +85,7 @@ def bad_parameter():
         agent = rig.primary()
         agent.reports(bootstrapped=True)
         good = agent.report()["configHash"]
-        wait_for(lambda: os.path.exists(os.path.join(agent.data, "accepted.json")), 10,
+        wait_for(lambda: os.path.exists(os.path.join(agent.data, "accepted.json")), 30,
                  "an accepted configuration")
         for more, words in (("work_mem = abc\n", 'invalid value for parameter "work_mem": "abc"'),
                             ("no_such = 1\n", 'unrecognized configuration parameter "no_such"'),
@@ -97,7 +98,7 @@ def bad_parameter():
             equal(agent.probe()[0], 200, "readiness")
         # A new pod has only the bad one mounted.
         agent.stop()
-        agent.start().ready(30)
+        agent.start().ready()
         report = agent.reports(reason="ConfigInvalid", phase="Running")
         equal(report["configHash"], good, "what runs in the new pod")
         rig.settings["more"] = "work_mem = 6MB\n"
@@ -131,16 +132,16 @@ def does_not_start():
         agent = rig.primary()
         agent.reports(bootstrapped=True)
         good = agent.report()["configHash"]
-        wait_for(lambda: os.path.exists(os.path.join(agent.data, "accepted.json")), 10,
+        wait_for(lambda: os.path.exists(os.path.join(agent.data, "accepted.json")), 30,
                  "an accepted configuration")
         rig.settings["more"] = "shared_preload_libraries = 'nonexistent'\n"
         rig.token = rig.put_config()
         agent.reports(pendingRestart=True)
         rig.put_config()
-        report = agent.reports(reason="ConfigInvalid", phase="Running", seconds=30)
+        report = agent.reports(reason="ConfigInvalid", phase="Running", seconds=90)
         check("nonexistent" in report["message"], "message: %s", report)
         equal(report["configHash"], good, "what runs")
-        agent.ready(20)
+        agent.ready()
 
 
 @test("a first configuration that is bad is waited out without a server")
@@ -150,11 +151,11 @@ def first_is_bad():
         rig.put_config()
         rig.grant()
         agent = rig.agents[0].start()
-        report = agent.reports(phase="Failed", reason="ConfigInvalid", seconds=30)
+        report = agent.reports(phase="Failed", reason="ConfigInvalid")
         check("work_mem" in report["message"], "message: %s", report)
         rig.settings["more"] = ""
         rig.put_config()
-        agent.ready(30)
+        agent.ready()
 
 
 @test("a renewed certificate is served without a restart, its key closed to others")
@@ -169,7 +170,7 @@ def certificate():
         def renewed():
             with agent.login("app", "app") as fresh:
                 return fresh.certificate != before
-        wait_for(renewed, 10, "the new certificate")
+        wait_for(renewed, 40, "the new certificate")
         equal(agent.sql("select pg_postmaster_start_time()"), started, "start of postgres")
         key = os.stat(os.path.join(agent.run, "tls", "tls.key"))
         equal((key.st_mode & 0o777, key.st_uid), (0o600, rig.agent_uid), "mode and owner")
@@ -195,7 +196,7 @@ def sighup():
         agent.reports(bootstrapped=True)
         loaded = agent.sql("select pg_conf_load_time()")
         agent.signal(signal.SIGHUP)
-        wait_for(lambda: agent.sql("select pg_conf_load_time()") != loaded, 5, "a reload")
+        wait_for(lambda: agent.sql("select pg_conf_load_time()") != loaded, 20, "a reload")
         check(agent.logged("reading everything again"), "it says so")
 
 

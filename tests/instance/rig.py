@@ -11,7 +11,6 @@ import os
 import pwd
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -25,7 +24,7 @@ sys.path.append(os.path.join(os.path.dirname(HERE), "torture"))
 
 from fakeapi import kinds, server, store  # noqa: E402
 import programs  # noqa: E402
-from lib import postgres, process, runner  # noqa: E402
+from lib import ports, postgres, process, runner  # noqa: E402
 
 NAMESPACE, CLUSTER = "shop", "a"
 KUBECONFIG = """apiVersion: v1
@@ -57,12 +56,6 @@ PASSWORDS = {"postgres": "super secret", "app": "app secret", "pgkeel_replicatio
 rigs = threading.local()
 
 
-def free_port():
-    with socket.socket() as wire:
-        wire.bind(("127.0.0.1", 0))
-        return wire.getsockname()[1]
-
-
 def verifier(password, salt=b"0123456789abcdef", rounds=4096):
     salted = hashlib.pbkdf2_hmac("sha256", password.encode(), salt, rounds)
     stored = hashlib.sha256(hmac.digest(salted, b"Client Key", "sha256")).digest()
@@ -91,7 +84,8 @@ class Agent:
     def __init__(self, rig, ordinal):
         self.rig, self.name = rig, "%s-%d" % (CLUSTER, ordinal)
         self.folder = os.path.join(rig.folder, self.name)
-        self.port, self.probe_port = free_port(), free_port()
+        self.held = [ports.held(), ports.held()]
+        self.port, self.probe_port = [ports.number(wire) for wire in self.held]
         self.uid, self.process, self.pods = None, None, 0
         for name in ("data", "wal"):
             rig.mkdir(os.path.join(self.folder, name))
@@ -161,7 +155,7 @@ class Agent:
     def kill(self):
         """As the kernel ends a container: the agent, and with PID 1 all that it started."""
         self.signal(signal.SIGKILL)
-        self.process.wait(10)
+        self.process.wait(30)
 
     def stop(self, seconds=25):
         self.signal(signal.SIGTERM)
@@ -170,18 +164,21 @@ class Agent:
 
     # -- what it says ----------------------------------------------------------------------------
     def log(self):
-        """Its log as objects; a line that is no JSON fails. unshare has words of its own to say
-        when what it started is killed."""
+        """Its log as objects; a line that is no JSON fails. The one that is being written is none
+        yet, and unshare has words of its own to say when what it started is killed."""
         lines = []
-        with open(os.path.join(self.folder, "log"), "rb") as source:
-            for line in source.read().decode().split("\n"):
-                if not line or line.startswith("unshare: "):
-                    continue
-                try:
-                    lines.append(json.loads(line))
-                except ValueError:
-                    raise runner.Failed("%s logged what is no JSON: %r" % (self.name, line)) from None
+        for line in self.raw_log().rpartition(b"\n")[0].decode().split("\n"):
+            if not line or line.startswith("unshare: "):
+                continue
+            try:
+                lines.append(json.loads(line))
+            except ValueError:
+                raise runner.Failed("%s logged what is no JSON: %r" % (self.name, line)) from None
         return lines
+
+    def raw_log(self):
+        with open(os.path.join(self.folder, "log"), "rb") as source:
+            return source.read()
 
     def logged(self, needle, **fields):
         return [l for l in self.log() if needle in l.get("msg", "")
@@ -197,7 +194,7 @@ class Agent:
         return pod.get("metadata", {}).get("labels", {}).get("pgkeel.dev/role")
 
     def probe(self, path="/readyz"):
-        wire = http.client.HTTPConnection("127.0.0.1", self.probe_port, timeout=5)
+        wire = http.client.HTTPConnection("127.0.0.1", self.probe_port, timeout=15)
         try:
             wire.request("GET", path)
             answer = wire.getresponse()
@@ -205,7 +202,7 @@ class Agent:
         finally:
             wire.close()
 
-    def ready(self, seconds=20):
+    def ready(self, seconds=60):
         runner.wait_for(lambda: self.probe()[0] == 200 or self._fail(self.probe()), seconds,
                         "%s ready" % self.name)
         return self
@@ -214,7 +211,7 @@ class Agent:
     def _fail(what):
         raise runner.Failed("%s" % (what,))
 
-    def reports(self, seconds=15, **wanted):
+    def reports(self, seconds=40, **wanted):
         """Waits until the pod's report has these members."""
         def probe():
             report = self.report()
@@ -237,8 +234,8 @@ class Agent:
             self.rig.drop + [programs.psql(), "-XAtq", "-v",
                              "ON_ERROR_STOP=1", "-h", self.run, "-p", str(self.port), "-U",
                              "postgres", "-d", database, "-f", "-"],
-            input=text, capture_output=True, text=True, timeout=30, env={**os.environ, "HOME": "/nonexistent"},
-            check=False)
+            input=text, capture_output=True, text=True, timeout=120,
+            env={**os.environ, "HOME": "/nonexistent"}, check=False)
         if done.returncode != 0:
             raise runner.Failed("psql on %s: %s" % (self.name, done.stderr.strip()))
         return done.stdout.strip()
@@ -336,8 +333,10 @@ class Rig:
         rigs.current = None
         self.server.stop()
         for agent in self.agents:
-            runner.wait_for(lambda a=agent: not a.postgres_pids(), 20,
+            runner.wait_for(lambda a=agent: not a.postgres_pids(), 60,
                             "the end of postgres of %s" % agent.name)
+            for wire in agent.held:
+                wire.close()
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def evidence(self):
@@ -405,8 +404,11 @@ class Rig:
         return self.store.delete(kinds.BY_KIND[kind_name], NAMESPACE, name)
 
     def freeze_api(self):
-        """Nobody is answered any more; connections that stood are cut."""
-        self.server.faults.open.clear()
+        """Nobody is answered any more; connections that stood are cut, and what they were still
+        carrying is not stored."""
+        with self.store.lock:
+            self.server.faults.open.clear()
+            self.server.buried |= self.server.connections
         self.server.cut_all()
 
     def thaw_api(self):
@@ -480,7 +482,18 @@ class Rig:
         return [w for w in self.server.writes
                 if kind in (None, w["kind"]) and name in (None, w["name"])]
 
-    def primary(self, seconds=30):
+    def written_no_more(self, is_meant, quiet=2.5, seconds=60):
+        """Waits until nothing of the meant kinds was written for so long: nobody announces that it
+        was the last."""
+        seen = []
+        def probe():
+            count = len([w for w in self.writes() if is_meant(w["kind"])])
+            if not seen or seen[0] != count:
+                seen[:] = [count, time.monotonic()]
+            return time.monotonic() - seen[1] >= quiet
+        runner.wait_for(probe, seconds, "an end of writes")
+
+    def primary(self, seconds=60):
         """The first instance, granted, started and ready."""
         self.grant()
         return self.agents[0].start().ready(seconds)

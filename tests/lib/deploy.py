@@ -2,6 +2,7 @@
 import json
 import os
 import subprocess
+import tempfile
 import threading
 
 from . import names, process, runner
@@ -29,12 +30,13 @@ patches:
 
 def install(kube, image=IMAGE, replicas=1):
     """kubectl apply -k, through an overlay as the README shows it; then the CRD is served."""
-    folder = os.path.join(runner.BUILD, "install-overlay")
-    os.makedirs(folder, exist_ok=True)
-    with open(os.path.join(folder, "kustomization.yaml"), "w") as out:
-        out.write(OVERLAY % ((os.path.relpath(INSTALL, folder),) + tuple(image.rsplit(":", 1))
-                             + (replicas,)))
-    kube.kubectl("apply", "-k", folder)
+    # Of its own: suites that run side by side install different things.
+    os.makedirs(runner.BUILD, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="install-overlay-", dir=runner.BUILD) as folder:
+        with open(os.path.join(folder, "kustomization.yaml"), "w") as out:
+            out.write(OVERLAY % ((os.path.relpath(INSTALL, folder),) + tuple(image.rsplit(":", 1))
+                                 + (replicas,)))
+        kube.kubectl("apply", "-k", folder)
     kube.kubectl("wait", "--for=condition=Established", "--timeout=30s",
                  "crd/postgresclusters.pgkeel.dev")
     kube.forget_kinds()

@@ -236,12 +236,12 @@ class Kube:
             headers["Authorization"] = "Bearer " + self.token
         try:
             wire.request("GET", path_of(kind, namespace) + "?" + selector, headers=headers)
-            listed = json.loads(wire.getresponse().read())
+            listed = json.loads(self._served(wire, kind).read())
             yield listed["items"][0] if listed["items"] else None
             wire.request("GET", "%s?%s&watch=1&timeoutSeconds=%d&resourceVersion=%s" % (
                 path_of(kind, namespace), selector, max(1, int(seconds) + 1),
                 listed["metadata"]["resourceVersion"]), headers=headers)
-            stream = wire.getresponse()
+            stream = self._served(wire, kind)
             while time.monotonic() < end:
                 wire.sock and wire.sock.settimeout(max(0.01, end - time.monotonic()))
                 line = stream.readline()
@@ -255,6 +255,19 @@ class Kube:
             return
         finally:
             wire.close()
+
+    @staticmethod
+    def _served(wire, kind):
+        """An answer that is no Status: a server under load refuses, and is asked again."""
+        answer = wire.getresponse()
+        if answer.status == 200:
+            return answer
+        data = answer.read()
+        try:
+            status = json.loads(data)
+        except ValueError:
+            status = {"message": data.decode(errors="replace")}
+        raise Refused(answer.status, status, "watch " + kind)
 
     def condition(self, namespace, name, wanted, seconds, status="True", reason=None, needle=""):
         """Waits for a condition of a PostgresCluster at its present generation."""

@@ -4,10 +4,12 @@ main(); the last line is 'N passed, N failed', and the exit code is 1 when one f
 """
 import argparse
 import contextlib
+import http.client
 import io
 import multiprocessing
 import os
 import re
+import subprocess
 import sys
 import threading
 import time
@@ -74,6 +76,10 @@ def equal(got, wanted, what):
         raise Failed("%s: got %r, wanted %r" % (what, got, wanted))
 
 
+_NOT_YET = (OSError, Failed, LookupError, TypeError, ValueError, AttributeError,
+            http.client.HTTPException, subprocess.SubprocessError)
+
+
 def wait_for(probe, seconds, what, every=0.05):
     """
     Returns probe()'s first true answer. An exception in the probe counts as 'not yet' and is told
@@ -86,7 +92,7 @@ def wait_for(probe, seconds, what, every=0.05):
             last = probe()
             if last:
                 return last
-        except (OSError, Failed, LookupError, TypeError, ValueError, AttributeError) as error:
+        except _NOT_YET as error:
             last = error
         if time.monotonic() >= end:
             raise Failed("%s did not come about within %g s; last seen: %.2000s"
@@ -184,12 +190,14 @@ def _parallel(chosen, where, jobs):
         worker.start()
     verdicts = []
     while len(verdicts) < len(chosen):
-        if done.empty() and not any(w.is_alive() for w in workers):
-            break
+        # Asked first: what a worker had to tell it told before its end.
+        working = any(worker.is_alive() for worker in workers)
         if not done.empty():
             verdicts.append(done.get())
-        else:
+        elif working:
             time.sleep(0.05)
+        else:
+            break
     for worker in workers:
         worker.join()
     # A worker that died took its test with it.

@@ -2,26 +2,20 @@
 import os
 import pwd
 import shutil
-import socket
 import stat
 import subprocess
 import tempfile
 
-from lib import runner
+from lib import ports, runner
 from lib.postgres import Connection, Lost
 
 _running = {}
 
 
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
 class Server:
     def __init__(self, major):
-        self.major, self.port = major, free_port()
+        self.major, self.held = major, ports.held()
+        self.port = ports.number(self.held)
         self.root, self.log = None, None
         where = os.path.join(runner.BUILD, "test-logs", "lint")
         os.makedirs(where, exist_ok=True)
