@@ -316,12 +316,25 @@ static bool answers(const struct agent *agent, char *text, size_t size)
     return true;
 }
 
+/* The WAL receiver calls itself streaming before the primary has answered it, and a look may fall
+ * into that moment: what the primary has refused for good counts for more. */
+static bool is_cut_off(const struct agent *agent)
+{
+    return agent->wal_gone_since_ms != 0 ||
+           strcmp(agent->stream_trouble.reason, REASON_SYSTEM_IDENTIFIER_MISMATCH) == 0;
+}
+
 bool tend_ready(void *arg, char *text, size_t size)
 {
     struct agent *agent = arg;
     const struct monitor_view *view = monitor_view(agent->monitor);
     if (!answers(agent, text, size))
         return false;
+    if (view->in_recovery && is_cut_off(agent)) {
+        snprintf(text, size, "replica that cannot follow the primary: %s",
+                 agent->stream_trouble.text);
+        return false;
+    }
     if (view->in_recovery) {
         bool wants_primary = agent->record.role == ROLE_PRIMARY;
         bool wal_gone = agent->wal_gone_since_ms != 0; /* it would show an ever older past */
