@@ -330,20 +330,15 @@ bool tend_ready(void *arg, char *text, size_t size)
     const struct monitor_view *view = monitor_view(agent->monitor);
     if (!answers(agent, text, size))
         return false;
-    if (view->in_recovery && is_cut_off(agent)) {
-        snprintf(text, size, "replica that cannot follow the primary: %s",
-                 agent->stream_trouble.text);
-        return false;
-    }
     if (view->in_recovery) {
         bool wants_primary = agent->record.role == ROLE_PRIMARY;
-        bool wal_gone = agent->wal_gone_since_ms != 0; /* it would show an ever older past */
+        bool cut_off = is_cut_off(agent); /* it would show an ever older past, or another one */
         snprintf(text, size, "%s",
                  wants_primary    ? "waits for its promotion"
-                 : wal_gone       ? "replica that can never catch up: the primary's WAL is gone"
+                 : cut_off        ? "replica that can never catch up: the primary refuses it"
                  : view->streamed ? "replica: accepts reads"
                                   : "replica that has not streamed yet");
-        return view->streamed && !wants_primary && !wal_gone;
+        return view->streamed && !wants_primary && !cut_off;
     }
     if (!may_serve_writes(agent)) {
         snprintf(text, size, "accepts writes, but does not hold the lease");
