@@ -36,7 +36,7 @@ static const char poll_sql[] =
     " (case when pg_is_in_recovery() then (select timeline_id from pg_control_checkpoint())"
     "  else ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::int end)::text"
     " as c, extract(epoch from pg_conf_load_time())::text as d"
-    " union all select 'receiver', status, coalesce(received_tli, 0)::text, '', ''"
+    " union all select 'receiver', status, coalesce(received_tli, 0)::text, pid::text, ''"
     " from pg_stat_wal_receiver"
     " union all select 'replica', application_name, state,"
     " coalesce(pg_wal_lsn_diff(case when pg_is_in_recovery() then pg_last_wal_replay_lsn()"
@@ -70,7 +70,7 @@ static void read_slot(const PGresult *result, int row, struct monitor_view *view
 
 void monitor_read(const PGresult *result, struct monitor_view *view)
 {
-    int received_timeline = 0;
+    int received_timeline = 0, receiver_pid = 0;
     view->replica_count = view->slot_count = 0;
     view->streaming = false;
     for (int row = 0; row < PQntuples(result); row++) {
@@ -83,6 +83,7 @@ void monitor_read(const PGresult *result, struct monitor_view *view)
         } else if (strcmp(kind, "receiver") == 0) {
             view->streaming = strcmp(pg_text(result, row, "a"), "streaming") == 0;
             received_timeline = (int)strtol(pg_text(result, row, "b"), NULL, 10);
+            receiver_pid = view->streaming ? (int)strtol(pg_text(result, row, "c"), NULL, 10) : 0;
         } else if (strcmp(kind, "replica") == 0) {
             read_replica(result, row, view);
         } else if (strcmp(kind, "slot") == 0) {
@@ -91,7 +92,10 @@ void monitor_read(const PGresult *result, struct monitor_view *view)
     }
     if (view->in_recovery && received_timeline > view->timeline)
         view->timeline = received_timeline; /* the control file follows at the next checkpoint */
-    view->streamed |= view->streaming;
+    /* A WAL receiver calls itself streaming before the primary has answered it, and ends when it is
+     * refused: one that is met twice was not. */
+    view->streamed |= receiver_pid != 0 && receiver_pid == view->receiver_pid;
+    view->receiver_pid = receiver_pid;
 }
 
 static void schedule(struct monitor *monitor, int ms)

@@ -31,7 +31,8 @@ struct monitor_view {
     int timeline;
     double loaded_at;   /* pg_conf_load_time() of our session */
     bool streaming;     /* standby: the WAL receiver streams */
-    bool streamed;      /* it did since monitor_start() */
+    bool streamed;      /* it did at two looks running since monitor_start() */
+    int receiver_pid;   /* of the WAL receiver that streams, or 0 */
     bool pending_known; /* the two below are newer than the last reload */
     bool pending_restart;
     char pending_parameters[512];

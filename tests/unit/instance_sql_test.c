@@ -119,22 +119,34 @@ static void a_primarys_answer_is_read(void **state)
     assert_string_equal(view.slots[1].wal_status, "lost");
 }
 
-static void a_replica_keeps_in_mind_that_it_has_streamed(void **state)
+static void look(struct monitor_view *view, const char *const *cells)
+{
+    PGresult *result = result_of(poll_columns, 5, cells);
+    monitor_read(result, view);
+    PQclear(result);
+}
+
+static void a_replica_has_streamed_when_one_receiver_was_met_twice(void **state)
 {
     (void)state;
-    static const char *const streaming[] = {"self",      "true", "0/3000060", "1", "1", "receiver",
-                                            "streaming", "3",    "",          "",  NULL};
-    static const char *const alone[] = {"self", "true", "0/3000060", "1", "1", NULL};
+    static const char *const self[] = {"self", "true", "0/3000060", "1", "1", NULL};
+    static const char *const first[] = {"self",      "true", "0/3000060", "1", "1", "receiver",
+                                        "streaming", "3",    "71",        "",  NULL};
+    static const char *const second[] = {"self",      "true", "0/3000060", "1", "1", "receiver",
+                                         "streaming", "3",    "72",        "",  NULL};
     struct monitor_view view = {0};
-    PGresult *result = result_of(poll_columns, 5, streaming);
-    monitor_read(result, &view);
-    PQclear(result);
-    assert_true(view.in_recovery && view.streaming && view.streamed);
+    look(&view, first);
+    assert_true(view.in_recovery && view.streaming && !view.streamed);
     assert_int_equal(view.timeline, 3); /* newer than the last checkpoint's */
-    result = result_of(poll_columns, 5, alone);
-    monitor_read(result, &view);
-    PQclear(result);
-    assert_true(!view.streaming && view.streamed);
+    look(&view, second);
+    assert_false(view.streamed); /* the first one was refused */
+    look(&view, self);
+    look(&view, second);
+    assert_false(view.streamed);
+    look(&view, second);
+    assert_true(view.streamed);
+    look(&view, self);
+    assert_true(!view.streaming && view.streamed); /* it is kept in mind */
 }
 
 int main(void)
@@ -145,7 +157,7 @@ int main(void)
         cmocka_unit_test(what_is_no_verifier_never_becomes_sql),
         cmocka_unit_test(slots_are_made_for_the_others_and_dropped_for_those_who_left),
         cmocka_unit_test(a_primarys_answer_is_read),
-        cmocka_unit_test(a_replica_keeps_in_mind_that_it_has_streamed),
+        cmocka_unit_test(a_replica_has_streamed_when_one_receiver_was_met_twice),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
