@@ -70,7 +70,8 @@ int peers_period(const struct agent *agent)
     int rest_ms = settings_view(agent->settings)->config.lease_seconds * 1000 / 3;
     if (!view->in_recovery)
         return all_stream(agent) ? rest_ms : peers_patience_ms(waited_ms, rest_ms);
-    return view->streaming && view->streamed ? REPLICA_PERIOD_MS : peers_patience_ms(waited_ms, WAITING_PERIOD_MS);
+    return view->streaming && view->streamed ? REPLICA_PERIOD_MS
+                                             : peers_patience_ms(waited_ms, WAITING_PERIOD_MS);
 }
 
 /* What the operator and waiting replicas act upon must not wait for the next renewal; positions and
