@@ -1,12 +1,13 @@
 # shellcheck shell=bash
-# Keys, certificates and kubeconfigs. One CA; elliptic keys, because twelve RSA keys cost seconds.
+# Keys, certificates and kubeconfigs. One CA; elliptic keys, because twelve RSA keys cost seconds. With
+# all extensions of RFC 5280: Python 3.13 and other strict clients refuse a CA without key usage.
 
 certs_up() {
     local pki=$STATE/pki
     [[ ! -e $pki/done ]] || return 0
     mkdir -p "$pki"
     openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 3650 \
-        -subj "/CN=$CLUSTER test cluster" -keyout "$pki/ca.key" -out "$pki/ca.crt" 2>/dev/null
+        -subj "/CN=$CLUSTER test cluster" -addext "keyUsage=critical,keyCertSign,cRLSign" -keyout "$pki/ca.key" -out "$pki/ca.crt" 2>/dev/null
     openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out "$pki/sa.key" 2>/dev/null
     openssl pkey -in "$pki/sa.key" -pubout -out "$pki/sa.pub"
     certificate apiserver "/CN=kube-apiserver" \

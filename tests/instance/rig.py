@@ -375,13 +375,12 @@ class Rig:
             subprocess.run(["openssl", *words], check=True, capture_output=True, cwd=self.folder)
         if not os.path.exists(os.path.join(self.folder, "ca.key")):
             openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
-                    "-nodes", "-subj", "/CN=test-ca", "-days", "20", "-keyout", "ca.key", "-out",
-                    "ca.crt")
-        openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj",
-                "/CN=a-rw", "-keyout", "server.key", "-out", "server.csr")
-        openssl("x509", "-req", "-in", "server.csr", "-CA", "ca.crt", "-CAkey", "ca.key",
-                "-set_serial", str(uuid.uuid4().int >> 64), "-days", str(days), "-out",
-                "server.crt")
+                    "-nodes", "-subj", "/CN=test-ca", "-days", "20", "-addext",
+                    "keyUsage=critical,keyCertSign", "-keyout", "ca.key", "-out", "ca.crt")
+        openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+                "-subj", "/CN=a-rw", "-addext", "basicConstraints=critical,CA:FALSE", "-CA",
+                "ca.crt", "-CAkey", "ca.key", "-set_serial", str(uuid.uuid4().int >> 64), "-days",
+                str(days), "-keyout", "server.key", "-out", "server.crt")
         for source, name in (("ca.crt", "ca.crt"), ("server.key", "tls.key"),
                              ("server.crt", "tls.crt")):
             with open(os.path.join(self.folder, source)) as text:

@@ -9,14 +9,13 @@ import http.client
 import json
 import os
 import shutil
-import ssl
 import subprocess
 import tempfile
 import threading
 import time
 import urllib.parse
 
-from . import runner
+from . import runner, strict
 
 APPLY, MERGE = "application/apply-patch+yaml", "application/merge-patch+json"
 _KINDS = {
@@ -88,7 +87,7 @@ class Kube:
         self.token = token or user.get("token")
         url = urllib.parse.urlsplit(self.cluster["server"])
         self.host, self.port = url.hostname, url.port or 443
-        self.tls = ssl.create_default_context(cadata=base64.b64decode(
+        self.tls = strict.context(base64.b64decode(
             self.cluster["certificate-authority-data"]).decode())
         if user.get("client-certificate-data"):
             with tempfile.NamedTemporaryFile("wb") as pem:

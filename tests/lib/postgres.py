@@ -11,7 +11,7 @@ import socket
 import ssl
 import struct
 
-from . import runner
+from . import runner, strict
 
 
 class SqlError(runner.Failed):
@@ -50,7 +50,7 @@ class Connection:
         self.wire.sendall(struct.pack("!ii", 8, 80877103))
         if self.wire.recv(1) != b"S":
             raise Lost("the server refuses TLS")
-        context = ssl.create_default_context(cadata=ca) if ca else ssl._create_unverified_context()
+        context = strict.context(ca) if ca else ssl._create_unverified_context()
         context.check_hostname = bool(ca and server_name)
         self.wire = context.wrap_socket(self.wire, server_hostname=server_name)
         self.certificate = self.wire.getpeercert(binary_form=True)
