@@ -96,12 +96,14 @@ replaces_a_running_older_file() {
     fresh_target "$root" 70000:70000
     cp "$(readlink -f "$(command -v sleep)")" "$root/target/pgkeel"
     chmod 700 "$root/target/pgkeel"
-    "$root/target/pgkeel" 60 &
+    "$root/target/pgkeel" 600 &
     older=$!
+    eventually test "/proc/$older/exe" -ef "$root/target/pgkeel" # until then it is but a fork of this shell
     as 70000:70000 "$root" /stage/pgkeel install /target
     installed "$root"
     kill -0 "$older" # it goes on from the file that has lost its name
     kill "$older"
+    wait "$older" || true # what still runs from the volume would keep it mounted
 }
 
 replaces_what_a_killed_run_left() {

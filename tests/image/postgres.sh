@@ -21,7 +21,8 @@ stop_postgres() {
     local root
     root=$(root_of "$1")
     in_image "$1" "$2" pg_ctl -D /tmp/data -m fast -w stop
-    umount "$root/dev"
+    # pg_ctl waits for the end of the pid file, which the process outlives by its last few steps.
+    eventually umount "$root/dev"
 }
 
 in_image() {
