@@ -40,9 +40,9 @@ class Process:
 
     def kill(self):
         self.signal(signal.SIGKILL)
-        return self._ended(10)
+        return self._ended(60)
 
-    def terminate(self, seconds=15):
+    def terminate(self, seconds=60):
         """SIGTERM; returns the exit code, fails when it stays."""
         self.signal(signal.SIGTERM)
         return self._ended(seconds)
@@ -72,6 +72,17 @@ class Process:
     def memory(self):
         """Bytes: {'rss', 'private', 'pss'}."""
         return memory(self.pid)
+
+    def woken(self):
+        """How often it has gone to sleep; None: it runs, or would if it had a processor."""
+        try:
+            with open("/proc/%d/status" % self.pid) as source:
+                status = dict(line.split(":", 1) for line in source)
+        except (OSError, ValueError):
+            return 0
+        if status["State"].split()[0] in "RD":
+            return None
+        return int(status.get("voluntary_ctxt_switches", 0))
 
     def cpu_seconds(self):
         return cpu_seconds(self.pid)

@@ -151,24 +151,36 @@ class Rig:
                     continue
             raise runner.Failed("%s did not come about within %g s" % (what, seconds))
 
-    def ready(self, name="a", seconds=10):
+    def ready(self, name="a", seconds=90):
         try:
             return self.until(lambda: names.is_true(self.cluster(name), "Ready")
                               and self.cluster(name), seconds, "Ready of cluster '%s'" % name)
         except runner.Failed as failure:
             raise runner.Failed("%s: %s" % (failure, names.explain(self.cluster(name)))) from None
 
-    def quiet(self, seconds=0.4, limit=20):
-        """Waits until no operator has written for so long; returns the number of writes."""
-        end, count, since = time.monotonic() + limit, len(self.writes()), time.monotonic()
-        while time.monotonic() - since < seconds:
+    def quiet(self, seconds=0.4, limit=120):
+        """
+        Waits until, for so long, no operator has written, been answered, or had anything to do;
+        returns the number of writes. Counted in looks, not by the clock: on a machine where nobody
+        is given a processor for half a second, that half second was no rest.
+        """
+        end, rest, before = time.monotonic() + limit, 0, None
+        while rest < seconds / 0.05:
             with self.store.changed:
                 self.store.changed.wait(0.05)
-            if len(self.writes()) != count:
-                count, since = len(self.writes()), time.monotonic()
+            now = self._activity()
+            rest = rest + 1 if now == before and now is not None else 0
+            before = now
             if time.monotonic() > end:
                 raise runner.Failed("writes never end: %s" % self.writes()[-6:])
-        return count
+        return len(self.writes())
+
+    def _activity(self):
+        """What changes while there is anything to do; None: something is on its way just now."""
+        if self.server.busy() or (self.simulate_rest and self.simulation.busy()):
+            return None
+        woken = [each.woken() for each in self.operators if each.alive()]
+        return None if None in woken else (len(self.writes()), len(self.server.requests), woken)
 
     # -- ends ------------------------------------------------------------------------------------
     def end(self):
@@ -178,7 +190,7 @@ class Rig:
                     for (kind, namespace, name), record in self.store.records.items()
                     if namespace == NAMESPACE and kind.kind != "Event"}
 
-    def same_end(self, wanted, seconds=10):
+    def same_end(self, wanted, seconds=90):
         try:
             self.until(lambda: self.end() == wanted, seconds, "the same end")
         except runner.Failed:

@@ -28,7 +28,7 @@ class Scenario:
                 rig.quiet()
             self.change(rig)
             before = len(rig.writes())
-            rig.until(lambda: self.done(rig), 15, "the end without a kill")
+            rig.until(lambda: self.done(rig), 90, "the end without a kill")
             rig.quiet()
             return state, len(rig.writes()) - before, rig.end()
 
@@ -40,14 +40,14 @@ class Scenario:
             if state is not None:
                 self.change(rig)
             # Fewer writes than k are possible: what goes out together may be told together.
-            rig.until(lambda: rig.server.faults.killed.is_set() or self._through(rig), 15,
+            rig.until(lambda: rig.server.faults.killed.is_set() or self._through(rig), 90,
                       "write %d or the end" % k)
             if rig.server.faults.killed.is_set():
-                check(first.wait(5) == -9, "the operator survived SIGKILL")
+                check(first.wait(60) == -9, "the operator survived SIGKILL")
             else:
                 first.kill()
             rig.operator()
-            rig.until(lambda: self.done(rig), 15, "the end after a kill at write %d" % k)
+            rig.until(lambda: self.done(rig), 90, "the end after a kill at write %d" % k)
             rig.same_end(wanted)
             if self.once:
                 rig.minted_once()
@@ -169,7 +169,7 @@ def _deleted_state():
             rig.quiet()
             rig.delete("PostgresCluster", "a")
             rig.until(lambda: rig.get("StatefulSet", "a-1") is None
-                      and rig.get("Pod", "a-1-0") is None, 5, "the children to go")
+                      and rig.get("Pod", "a-1-0") is None, 60, "the children to go")
             rig.quiet()
             operator.kill()
             states["deleted"] = rig.save()

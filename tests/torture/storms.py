@@ -17,7 +17,7 @@ def peaceful_end():
     return _peace["end"]
 
 
-def weathers(*rules, seconds=30, **server_options):
+def weathers(*rules, seconds=120, **server_options):
     """A creation under these rules comes to the peaceful end."""
     wanted = peaceful_end()
     with Rig(**server_options) as rig:
@@ -38,7 +38,7 @@ def _stalled():
         rig.server.faults.add({"do": "stall", "verb": "write", "path": "/services", "seconds": 0})
         rig.apply(names.cluster("a", NAMESPACE))
         rig.operator()
-        rig.ready(seconds=60)
+        rig.ready(seconds=120)
         rig.minted_once()
         equal(rig.store.births.get(("Service", NAMESPACE, "a-rw")), 1, "births of Service 'a-rw'")
 
@@ -56,7 +56,7 @@ def _lease():
                                    "path": "/leases"})
         rig.apply(names.cluster("a", NAMESPACE, 1))
         rig.operator()
-        rig.ready(seconds=30)
+        rig.ready(seconds=120)
 
 
 @test("A storm of 429 with Retry-After delays a cluster and changes nothing")
@@ -90,7 +90,7 @@ def _compacted():
         rig.server.cut_all()
         rig.edit("PostgresCluster", "a", {"spec": {"postgres": {"parameters": {
             "work_mem": "9MB"}}}})
-        rig.until(lambda: "9MB" in rig.get("ConfigMap", "a-config")["data"]["postgresql.conf"], 10,
+        rig.until(lambda: "9MB" in rig.get("ConfigMap", "a-config")["data"]["postgresql.conf"], 60,
                   "the change to arrive")
         rig.ready()
 
@@ -129,11 +129,11 @@ def _frozen():
     with Rig() as rig:
         rig.apply(names.cluster("a", NAMESPACE))
         operator = rig.operator()
-        rig.until(lambda: len(rig.writes()) >= 10, 10, "ten writes")
+        rig.until(lambda: len(rig.writes()) >= 10, 60, "ten writes")
         rig.server.faults.open.clear()
         runner.never(lambda: not operator.alive(), 2, "the operator's death in a frozen cluster")
         rig.server.faults.open.set()
-        rig.ready(seconds=20)
+        rig.ready(seconds=120)
         rig.same_end(wanted)
         rig.minted_once()
 
@@ -149,7 +149,7 @@ def _rotated():
         rig.server.cut_all()
         rig.edit("PostgresCluster", "a", {"spec": {"postgres": {"parameters": {
             "work_mem": "9MB"}}}})
-        rig.until(lambda: "9MB" in rig.get("ConfigMap", "a-config")["data"]["postgresql.conf"], 30,
+        rig.until(lambda: "9MB" in rig.get("ConfigMap", "a-config")["data"]["postgresql.conf"], 60,
                   "the change to arrive with the new token")
         refused = [r for r in rig.server.requests if r["verb"] == "watch"]
         check(len(refused) < 400, "%d watches: it hammers a server that says 401", len(refused))

@@ -120,6 +120,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         verb = self._verb(method, path, query)
         self.server.note(verb, path, agent, url.query)
         rule = None
+        self.server.under_way[self] = None  # of a watch: the version that it has told
         try:
             self.server.faults.open.wait()
             rule = self.server.faults.find(verb, path, agent)
@@ -131,6 +132,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         except (Dropped, ConnectionError, TimeoutError):
             self.close_connection = True
             self._shutdown()
+        finally:
+            del self.server.under_way[self]
 
     def _read_chunks(self):
         data = b""
@@ -353,6 +356,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         end = time.monotonic() + seconds
         next_bookmark = time.monotonic() + self.server.bookmark_seconds
         while time.monotonic() < end and not self.server.stopping.is_set():
+            self.server.under_way[self] = since
             with store.lock:
                 expired = since < store.oldest
                 events = [] if expired else [h for h in store.history if h[0] > since]
@@ -402,6 +406,7 @@ class Server(socketserver.ThreadingMixIn, http.server.HTTPServer):
         self.stopping = threading.Event()
         self.connections, self.buried = set(), set()
         self.requests, self.writes = [], []
+        self.under_way = {}
         self._thread = None
 
     # -- life ------------------------------------------------------------------------------------
@@ -434,6 +439,11 @@ class Server(socketserver.ThreadingMixIn, http.server.HTTPServer):
         kind = sys.exc_info()[0]
         if not (kind and issubclass(kind, (ConnectionError, TimeoutError, ValueError))):
             super().handle_error(request, client_address)
+
+    def busy(self):
+        """Somebody waits for an answer, or a watch has changes still to tell."""
+        version = self.store.version
+        return any(told is None or told < version for told in list(self.under_way.values()))
 
     # -- records ---------------------------------------------------------------------------------
     def note(self, verb, path, agent, query):

@@ -44,7 +44,7 @@ class Simulation:
         self.missing_images = set()   # images that cannot be pulled
         self.storage_classes = {"standard", "fast"}
         self._stop = threading.Event()
-        self._thread = None
+        self._thread, self._seen = None, -1
 
     # -- life ------------------------------------------------------------------------------------
     def start(self):
@@ -60,13 +60,17 @@ class Simulation:
         self._thread.join()
 
     def _run(self):
-        seen = -1
+        self._seen = -1
         while not self._stop.is_set():
             with self.store.changed:
-                while self.store.version == seen and not self._stop.is_set():
+                while self.store.version == self._seen and not self._stop.is_set():
                     self.store.changed.wait(1)
                 self.settle()
-                seen = self.store.version
+                self._seen = self.store.version
+
+    def busy(self):
+        """It has changes still to look at."""
+        return not self._stop.is_set() and self._seen != self.store.version
 
     def save(self):
         return copy.deepcopy((self.disks, self.processes))
