@@ -26,8 +26,8 @@ cluster_up() {
     start_component etcd control
     start_component apiserver control
     nodes_prepare
-    await_component etcd control 30
-    await_component apiserver control 120
+    await_component etcd control 180
+    await_component apiserver control 300
     say "API server ready at https://$(machine_address control):6443"
     [[ $(setting controllers) == no ]] || cluster_complete
     say "cluster '$CLUSTER' is up; export KUBECONFIG=$KUBECONFIG_ADMIN"
@@ -70,7 +70,7 @@ nodes_prepare() {
         start_component containerd "$node"
     done
     for node in $(node_names); do
-        await_component containerd "$node" 30
+        await_component containerd "$node" 180
         [[ -e $STATE/nodes/$node/pause-loaded ]] && continue
         import_image "$node" "$BIN/pause.tar" >"$STATE/log/$node/pause.log" 2>&1 ||
             die_with_log "pause image does not load on $node" "$STATE/log/$node/pause.log"
@@ -90,22 +90,22 @@ cluster_complete() {
     (($(setting nodes) == 0)) || control_objects
     for machine in $(machine_names); do
         for component in $(components_of "$machine"); do
-            await_component "$component" "$machine" 60
+            await_component "$component" "$machine" 180
         done
     done
     nodes=$(node_names | sed 's,^,node/,')
     [[ -z $nodes ]] || await_nodes "$nodes"
-    kubectl_admin wait --for=create serviceaccount/default -n default --timeout 30s >/dev/null
+    kubectl_admin wait --for=create serviceaccount/default -n default --timeout 180s >/dev/null
 }
 
 await_nodes() {
     local log=$STATE/log/nodes.log
     # shellcheck disable=SC2086
-    { kubectl_admin wait --for=create $1 --timeout 60s &&
-        kubectl_admin wait --for=condition=Ready $1 --timeout 60s; } >"$log" 2>&1 || {
+    { kubectl_admin wait --for=create $1 --timeout 180s &&
+        kubectl_admin wait --for=condition=Ready $1 --timeout 180s; } >"$log" 2>&1 || {
         kubectl_admin get nodes -o wide >>"$log" 2>&1 || true
         tail -n 5 "$STATE"/log/node*/kubelet.log >>"$log"
-        die_with_log "nodes do not become Ready within 60 s" "$log"
+        die_with_log "nodes do not become Ready within 180 s" "$log"
     }
     say "nodes Ready: $(node_names | paste -sd ' ')"
 }
@@ -117,13 +117,13 @@ kubectl_admin() {
 cluster_down() {
     local mount
     end_cgroup "$MACHINE_CGROUP"
-    wait_until 10 cgroup_remove "$MACHINE_CGROUP" ||
+    wait_until 60 cgroup_remove "$MACHINE_CGROUP" ||
         die "cgroup $CGROUP_TRACK/$MACHINE_CGROUP cannot be removed"
     for mount in $(cgroup_mounts); do
         rmdir "$mount/pgkeel-testcluster" 2>/dev/null || true
     done
     network_down
-    volumes_down
+    wait_until 60 volumes_down || true # what is left is named below
     rm -rf --one-file-system "$STATE"
     rm -f "$LOCK_ROOT/$CLUSTER"
     rmdir "$STATE_ROOT" 2>/dev/null && leave_no_traces
@@ -146,8 +146,10 @@ volumes_down() {
     command -v losetup >/dev/null || return 0
     for device in $(losetup --list --noheadings --output NAME,BACK-FILE |
         awk -v below="$STATE/" 'index($2, below) == 1 { print $1 }'); do
-        losetup --detach "$device"
+        losetup --detach "$device" || true
     done
+    # One that is still in use goes when its last user has.
+    ! losetup --list --noheadings --output BACK-FILE | grep -qF "$STATE/"
 }
 
 # cluster_clean: true when nothing of the cluster is left on this machine; else names it.

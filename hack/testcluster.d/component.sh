@@ -86,12 +86,22 @@ await_component() {
 }
 
 ready_or_dead() {
-    component_pid "$1" "$2" >/dev/null || {
-        # It may be between fork and exec: dead only when it stays so.
-        sleep 0.2
-        component_pid "$1" "$2" >/dev/null || return 0
-    }
+    # Before exec it goes by the name of what starts it. Asked in this order: who has that behind it
+    # and is not there, is dead.
+    ! component_starting "$2" || return 1
+    component_pid "$1" "$2" >/dev/null || return 0
     "ready_${1//-/_}" "$2"
+}
+
+# component_starting MACHINE: something is on its way from run_in's fork to its own program.
+component_starting() {
+    local pid comm
+    for pid in $(cat "$CGROUP_TRACK/$MACHINE_CGROUP/$1/system/cgroup.procs" 2>/dev/null); do
+        comm=
+        read -r comm 2>/dev/null <"/proc/$pid/comm" || true
+        [[ $comm != setsid ]] || return 0
+    done
+    return 1
 }
 
 # stop_component COMPONENT MACHINE [SIGNAL]: TERM first; the API server would take a minute for it.

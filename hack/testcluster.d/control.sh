@@ -71,7 +71,7 @@ EOT
 }
 
 ready_etcd() {
-    enter control curl -fs -o /dev/null http://127.0.0.1:2379/readyz
+    enter control curl -fs --max-time 5 -o /dev/null http://127.0.0.1:2379/readyz
 }
 
 ready_apiserver() {
@@ -81,11 +81,11 @@ ready_apiserver() {
 }
 
 ready_controller_manager() {
-    enter control curl -fsk -o /dev/null https://127.0.0.1:10257/healthz
+    enter control curl -fsk --max-time 5 -o /dev/null https://127.0.0.1:10257/healthz
 }
 
 ready_scheduler() {
-    enter control curl -fsk -o /dev/null https://127.0.0.1:10259/readyz
+    enter control curl -fsk --max-time 5 -o /dev/null https://127.0.0.1:10259/readyz
 }
 
 ready_coredns() {

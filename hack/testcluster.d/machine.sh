@@ -89,10 +89,12 @@ freeze_cgroup() {
     local dir=$CGROUP_TRACK/$1
     [[ -d $dir ]] || return 0
     if [[ $(cgroup_mode) == v2 ]]; then
-        [[ $2 == on ]] && echo 1 >"$dir/cgroup.freeze" || echo 0 >"$dir/cgroup.freeze"
+        [[ $2 == on ]] || { echo 0 >"$dir/cgroup.freeze" && return; }
+        echo 1 >"$dir/cgroup.freeze"
+        wait_until 60 grep -qx 'frozen 1' "$dir/cgroup.events"
     elif [[ $2 == on ]]; then
         echo FROZEN >"$dir/freezer.state"
-        wait_until 10 grep -q FROZEN "$dir/freezer.state"
+        wait_until 60 grep -q FROZEN "$dir/freezer.state"
     else
         echo THAWED >"$dir/freezer.state"
     fi
@@ -112,7 +114,7 @@ cgroup_frozen() {
 
 # end_cgroup PATH: SIGKILL to all, also when frozen, until nobody is left.
 end_cgroup() {
-    wait_until 30 end_cgroup_once "$1" || die "processes of cgroup $1 do not end: $(cgroup_pids "$1" | paste -sd ' ')"
+    wait_until 120 end_cgroup_once "$1" || die "processes of cgroup $1 do not end: $(cgroup_pids "$1" | paste -sd ' ')"
 }
 
 end_cgroup_once() {
@@ -153,7 +155,7 @@ machine_boot() {
             /bin/sh "$HERE/boot.sh" "$1" "$dir" "$BIN/init" \
             "$(cgroup_mode)" "$(machine_address dns)" "$CGROUP_TRACK/$MACHINE_CGROUP/$1/system"
     ) &
-    wait_until 10 machine_up "$1" ||
+    wait_until 120 machine_up "$1" ||
         die_with_log "machine '$1' does not come up" "$(log_file "$1" init)"
     # unshare itself waits outside; with v2 it would keep the controllers from the pods.
     local pid cgroup=$CGROUP_TRACK/$MACHINE_CGROUP/$1
@@ -190,6 +192,6 @@ run_in() {
 machine_end() {
     end_cgroup "$MACHINE_CGROUP/$1"
     rm -f "$STATE/machines/$1/booted"
-    wait_until 10 cgroup_remove "$MACHINE_CGROUP/$1" ||
+    wait_until 60 cgroup_remove "$MACHINE_CGROUP/$1" ||
         die "cgroup $CGROUP_TRACK/$MACHINE_CGROUP/$1 cannot be removed"
 }

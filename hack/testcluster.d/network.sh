@@ -46,16 +46,15 @@ network_up() {
     local switch link
     switch=$(netns_name switch) link=$(host_link)
     netns_make "$switch"
-    ip -n "$switch" link show br0 >/dev/null 2>&1 ||
-        ip -n "$switch" -batch - <<<"link add br0 type bridge
-            link set lo up
-            link set br0 up"
-    [[ -e /sys/class/net/$link ]] || {
-        ip link add "$link" type veth peer name host netns "$switch"
-        ip -n "$switch" link set host master br0 up
-        ip address add "$(machine_address host)/24" dev "$link"
-        ip link set "$link" up alias "$(host_alias)"
-    }
+    ip -n "$switch" link show br0 >/dev/null 2>&1 || ip -n "$switch" link add br0 type bridge
+    ip -n "$switch" -batch - <<<"link set lo up
+        link set br0 up"
+    # All but the making is done every time: an 'up' that was killed may have stopped anywhere.
+    [[ -e /sys/class/net/$link ]] ||
+        ip link add "$link" alias "$(host_alias)" type veth peer name host netns "$switch"
+    ip -n "$switch" link set host master br0 up
+    ip address replace "$(machine_address host)/24" dev "$link"
+    ip link set "$link" up alias "$(host_alias)"
     local machine
     for machine in $(machine_names); do
         network_machine "$machine"
@@ -74,16 +73,16 @@ network_machine() {
     local switch name
     switch=$(netns_name switch) name=$(netns_name "$1")
     netns_make "$name"
-    ip -n "$name" link show eth0 >/dev/null 2>&1 && return
-    ip -n "$switch" -batch - <<<"link add $1 type veth peer name eth0 netns $name
-        link set $1 master br0 up"
+    ip -n "$name" link show eth0 >/dev/null 2>&1 ||
+        ip -n "$switch" link add "$1" type veth peer name eth0 netns "$name"
+    ip -n "$switch" link set "$1" master br0 up
     local extra=
-    [[ $1 != control ]] || extra="address add $(machine_address dns)/24 dev eth0"
+    [[ $1 != control ]] || extra="address replace $(machine_address dns)/24 dev eth0"
     ip -n "$name" -batch - <<<"link set lo up
-        address add $(machine_address "$1")/24 dev eth0
+        address replace $(machine_address "$1")/24 dev eth0
         $extra
         link set eth0 up
-        route add default via $(machine_address host)"
+        route replace default via $(machine_address host)"
     nsenter --net="/run/netns/$name" sh -c 'cd /proc/sys/net/ipv4
         echo 1 >ip_forward; echo 0 >conf/all/rp_filter; echo 0 >conf/default/rp_filter'
 }

@@ -87,7 +87,7 @@ verb_fault() {
         thaw) signal_component "$1" "$machine" CONT ;;
         start)
             start_component "$1" "$machine"
-            await_component "$1" "$machine" 120
+            await_component "$1" "$machine" 300
             ;;
         esac
     done
@@ -128,7 +128,7 @@ node_start() {
         start_component "$component" "$1"
     done
     for component in $(components_of "$1"); do
-        await_component "$component" "$1" 60
+        await_component "$component" "$1" 180
     done
 }
 

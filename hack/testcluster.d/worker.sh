@@ -92,7 +92,7 @@ ready_containerd() {
 }
 
 ready_kubelet() {
-    enter "$1" curl -fs -o /dev/null http://127.0.0.1:10248/healthz
+    enter "$1" curl -fs --max-time 5 -o /dev/null http://127.0.0.1:10248/healthz
 }
 
 ready_kube_proxy() {
