@@ -18,7 +18,7 @@ host_archives() {
         state=$(mktemp -d)
         mkdir -p "$state/lists/partial" "$state/cache"
         local own=(-o "Dir::State::lists=$state/lists" -o "Dir::Cache=$state/cache" -o APT::Sandbox::User=root)
-        apt-get -qq "${own[@]}" update >&2 || warn "apt-get update failed for some of this machine's apt sources"
+        persist apt-get -qq "${own[@]}" update >&2 || warn "apt-get update failed for some of this machine's apt sources"
         list=$(apt-get "${own[@]}" indextargets --format "$format" | grep '^Debian main Packages ' || true)
         rm -rf "$state"
     fi
@@ -53,13 +53,13 @@ Dir::Etc::sourceparts "-";
 Dir::Cache "$dir/cache";
 APT::Sandbox::User "root";
 Acquire::AllowInsecureRepositories "false";
-Acquire::Retries "3";
+Acquire::Retries "6";
 EOF
     if [ -n "$fresh" ] || ! cmp -s "$dir/sources.new" "$dir/sources.list" ||
         [ -z "$(find "$dir/stamp" -mmin "-$APT_MAX_AGE_MIN" 2>/dev/null)" ]; then
         mv "$dir/sources.new" "$dir/sources.list"
         say "reading the package lists of Debian $suite"
-        APT_CONFIG=$dir/apt.conf apt-get -qq update >&2 ||
+        APT_CONFIG=$dir/apt.conf persist apt-get -qq -o APT::Update::Error-Mode=any update >&2 ||
             die "apt-get update for Debian $suite failed with the sources in $dir/sources.list; does this mirror carry $suite?"
         touch "$dir/stamp"
     fi

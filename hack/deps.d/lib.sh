@@ -54,13 +54,28 @@ need_packages() {
     say "installing $missing"
     # A fresh container has no package lists at all, an old one has lists that no longer fit.
     # shellcheck disable=SC2086
-    apt_install $missing >&2 || { apt-get -qq update >&2 && apt_install $missing >&2; } ||
+    apt_host install $missing >&2 || persist apt_update_install $missing >&2 ||
         die "apt-get install $missing failed; see its message above"
 }
 
-apt_install() {
-    DEBIAN_FRONTEND=noninteractive apt-get -qq -y --no-install-recommends \
-        -o DPkg::Lock::Timeout=900 -o Dpkg::Use-Pty=0 install "$@"
+apt_update_install() { apt_host update && apt_host install "$@"; }
+
+# One of this project's installations at a time: apt-get waits for dpkg's lock, not for that of its lists.
+apt_host() {
+    mkdir -p /run/lock
+    DEBIAN_FRONTEND=noninteractive flock -o /run/lock/pgkeel-apt apt-get -qq -y --no-install-recommends \
+        -o DPkg::Lock::Timeout=900 -o Dpkg::Use-Pty=0 "$@"
+}
+
+# persist COMMAND...: a download, tried up to five times: mirrors have bad moments.
+persist() {
+    local pause
+    for pause in 2 5 10 20; do
+        "$@" && return
+        warn "failed: $*; once more in $pause s"
+        sleep "$pause"
+    done
+    "$@"
 }
 
 # with_lock FILE COMMAND...: two builds of the same thing wait for each other.
