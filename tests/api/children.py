@@ -14,7 +14,7 @@ def _made():
     with rig.namespace() as where:
         rig.operator()
         uid = rig.kube().apply(names.cluster("a", where))["metadata"]["uid"]
-        rig.created(where, "a", seconds=10)
+        rig.created(where, "a", seconds=60)
         for label, obj in rig.children(where, "a").items():
             meta = obj["metadata"]
             equal(meta["labels"].get("app.kubernetes.io/managed-by"), "pgkeel", label)
@@ -31,9 +31,9 @@ def _waiting():
     with rig.namespace() as where:
         rig.operator()
         rig.kube().apply(names.cluster("a", where))
-        cluster = rig.kube().condition(where, "a", "Ready", 10, status="False")
+        cluster = rig.kube().condition(where, "a", "Ready", 60, status="False")
         status = rig.kube().wait("PostgresCluster", where, "a", lambda o: (
-            (o.get("status") or {}).get("waitingFor") and o["status"]), 10, "an entry in waitingFor")
+            (o.get("status") or {}).get("waitingFor") and o["status"]), 60, "an entry in waitingFor")
         for entry in status["waitingFor"]:
             check(entry.get("what") and entry.get("reason"), "an entry says nothing: %s", entry)
         equal(status["observedGeneration"], cluster["metadata"]["generation"], "observedGeneration")
@@ -93,7 +93,7 @@ def _edited():
                     {k: v for k, v in now.items() if k != "metadata"} == \
                     {k: v for k, v in before.items() if k != "metadata"} and \
                     now["metadata"]["labels"] == before["metadata"]["labels"]
-            wait_for(restored, 10, "%s '%s' to be put right" % (kind, name), every=0.1)
+            wait_for(restored, 60, "%s '%s' to be put right" % (kind, name), every=0.1)
         rig.settled(where, "a")
 
 
@@ -106,7 +106,7 @@ def _deleted():
                 continue
             uid = kube.get(kind, where, name)["metadata"]["uid"]
             kube.delete(kind, where, name)
-            kube.wait(kind, where, name, lambda o: o and o["metadata"]["uid"] != uid, 20,
+            kube.wait(kind, where, name, lambda o: o and o["metadata"]["uid"] != uid, 60,
                       "%s '%s' to come back" % (kind, name))
 
 
@@ -118,7 +118,7 @@ def _certificate():
         kube.delete("Secret", where, "a-server")
         kube.edit("PostgresCluster", where, "a", {"metadata": {"annotations": {"look": "now"}}})
         after = kube.wait("Secret", where, "a-server", lambda o: o and o["metadata"]["uid"] !=
-                          before["metadata"]["uid"] and o, 30, "another certificate")
+                          before["metadata"]["uid"] and o, 60, "another certificate")
         equal(after["data"]["ca.crt"], before["data"]["ca.crt"], "authority")
         check(after["data"]["tls.crt"] != before["data"]["tls.crt"], "the very same certificate")
 
@@ -199,7 +199,7 @@ def _grown():
             rig.settled(where, "a")
             kube.edit("PostgresCluster", where, "a", {"spec": {"storage": {"size": "2Gi"}}})
             # An unbound claim cannot be resized: the server refuses, and status says so.
-            cluster = kube.condition(where, "a", "Ready", 20, status="False")
+            cluster = kube.condition(where, "a", "Ready", 60, status="False")
             check(cluster["status"].get("waitingFor"), "nothing is said about the refused growth")
         finally:
             kube.delete("StorageClass", None, "grows-" + where)
@@ -215,7 +215,7 @@ def _own_secret():
         obj = names.cluster("a", where)
         obj["spec"]["secrets"] = {"app": "mine"}
         kube.apply(obj)
-        wait_for(lambda: kube.get("Secret", where, "a-verifiers"), 15, "the verifiers")
+        wait_for(lambda: kube.get("Secret", where, "a-verifiers"), 60, "the verifiers")
         equal(kube.get("Secret", where, "mine")["metadata"]["resourceVersion"], version,
               "resourceVersion of the user's Secret")
         check(kube.get("Secret", where, "a-app") is None, "a second Secret was made beside it")

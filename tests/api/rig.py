@@ -18,7 +18,9 @@ def testcluster():
     """Brought up by the first test that needs it, taken down at the end if it was not there."""
     if "testcluster" not in _parts:
         cluster = TestCluster(NAME)
-        if not cluster.is_up():
+        if cluster.is_up():
+            cluster.up()  # what a run that was killed left stopped, frozen or half made
+        else:
             if not os.environ.get("PGKEEL_KEEP"):
                 runner.suite.cleanup.insert(0, cluster.down)
             cluster.up("--nodes", "0")
@@ -88,7 +90,7 @@ def missing(namespace_name, cluster, instances=2):
     return absent
 
 
-def created(namespace_name, cluster, instances=2, seconds=20):
+def created(namespace_name, cluster, instances=2, seconds=90):
     runner.wait_for(lambda: not missing(namespace_name, cluster, instances), seconds,
                     "all children of cluster '%s'" % cluster, every=0.2)
 
@@ -120,11 +122,12 @@ def settled(namespace_name, cluster, seconds=60):
     created(namespace_name, cluster, _instances(namespace_name, cluster), seconds)
     runner.wait_for(lambda: not _unanswered(namespace_name) or _fail(namespace_name), seconds,
                     "all controllers to have seen namespace '%s'" % namespace_name, every=0.2)
-    end, seen, since = time.monotonic() + seconds, None, time.monotonic()
-    while time.monotonic() - since < 2:
-        now = versions(namespace_name)
+    end, seen, since, same = time.monotonic() + seconds, None, time.monotonic(), 0
+    # Looked at often, too: where one look takes two seconds, those two say nothing.
+    while time.monotonic() - since < 2 or same < 8:
+        now, same = versions(namespace_name), same + 1
         if now != seen:
-            seen, since = now, time.monotonic()
+            seen, since, same = now, time.monotonic(), 0
         runner.check(time.monotonic() < end, "namespace '%s' never comes to rest", namespace_name)
         time.sleep(0.2)
     return seen

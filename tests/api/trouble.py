@@ -9,7 +9,7 @@ from lib import deploy, names
 from lib.runner import alone, check, equal, never, test, wait_for
 
 
-def told(where, needle, seconds=30, name="a", condition="Ready"):
+def told(where, needle, seconds=90, name="a", condition="Ready"):
     """The condition is False at this generation, and its message holds the needle."""
     return rig.kube().condition(where, name, condition, seconds, status="False", needle=needle)
 
@@ -63,7 +63,7 @@ def _collision():
         waits = lambda o: {w["message"] for w in (o.get("status") or {}).get("waitingFor", [])
                            if w["reason"] == "NameCollision"}
         kube.wait("PostgresCluster", where, "a", lambda o: any("/a-rw'" in w for w in waits(o)) and
-                  any("/a-config'" in w for w in waits(o)), 30, "both collisions in waitingFor")
+                  any("/a-config'" in w for w in waits(o)), 90, "both collisions in waitingFor")
         told(where, "")
         equal(deploy.plain(kube.get("Service", where, "a-rw")), before, "the foreign Service")
         equal(kube.get("ConfigMap", where, "a-config")["data"], {"mine": "yes"}, "their ConfigMap")
@@ -233,7 +233,7 @@ def _deleted_early():
     with rig.namespace() as where:
         rig.operator()
         kube.apply(names.cluster("a", where))
-        wait_for(lambda: len(rig.missing(where, "a")) < 15, 10, "some children", every=0.01)
+        wait_for(lambda: len(rig.missing(where, "a")) < 15, 60, "some children", every=0.01)
         kube.delete("PostgresCluster", where, "a")
 
         def rest():
@@ -266,7 +266,7 @@ def _quota():
             "apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "tight"},
             "spec": {"hard": {"persistentvolumeclaims": "1"}}})
         wait_for(lambda: kube.ask("GET", "/api/v1/namespaces/%s/resourcequotas/tight" % where).get(
-            "status", {}).get("hard"), 15, "the quota to be counted")
+            "status", {}).get("hard"), 60, "the quota to be counted")
         kube.apply(names.cluster("a", where, 1))
         told(where, "quota")
         kube.ask("DELETE", "/api/v1/namespaces/%s/resourcequotas/tight" % where)
@@ -283,5 +283,5 @@ def _events():
         told(where, "")
         ours = lambda: [e for e in kube.list("Event", where)
                         if e.get("regarding", {}).get("kind") == "PostgresCluster"]
-        wait_for(ours, 10, "an Event about the cluster")
+        wait_for(ours, 60, "an Event about the cluster")
         never(lambda: len(ours()) > 25, 5, "a flood of Events")

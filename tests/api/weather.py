@@ -58,7 +58,7 @@ def _expired():
         kube.edit("Secret", where, "a-server", {"data": data})
         kube.edit("PostgresCluster", where, "a", {"metadata": {"annotations": {"look": "now"}}})
         after = kube.wait("Secret", where, "a-server",
-                          lambda o: o["data"]["tls.crt"] != data["tls.crt"] and o, 30,
+                          lambda o: o["data"]["tls.crt"] != data["tls.crt"] and o, 60,
                           "another certificate")
         equal(after["data"]["ca.crt"], authority["data"]["ca.crt"], "authority")
         equal(kube.get("Secret", where, "a-ca")["data"], authority["data"], "Secret of the authority")
@@ -127,7 +127,7 @@ def _namespace_early():
     with rig.namespace() as where:
         operator = rig.operator()
         kube.apply(names.cluster("a", where))
-        wait_for(lambda: len(rig.missing(where, "a")) < 15, 10, "some children", every=0.01)
+        wait_for(lambda: len(rig.missing(where, "a")) < 15, 60, "some children", every=0.01)
         kube.delete("Namespace", None, where)
         kube.gone("Namespace", None, where, 90)
         never(lambda: not operator.alive(), 1, "the operator's death")

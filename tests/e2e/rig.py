@@ -28,10 +28,9 @@ def image():
 def testcluster():
     if "testcluster" not in _parts:
         cluster = TestCluster(os.environ.get("PGKEEL_TESTCLUSTER", "main"))
-        if not cluster.is_up():
-            if not os.environ.get("PGKEEL_KEEP"):
-                runner.suite.cleanup.insert(0, cluster.down)
-            cluster.up()
+        if not cluster.is_up() and not os.environ.get("PGKEEL_KEEP"):
+            runner.suite.cleanup.insert(0, cluster.down)
+        cluster.up()  # also what a run that was killed left stopped, frozen or half made
         _parts["testcluster"] = cluster
     return _parts["testcluster"]
 

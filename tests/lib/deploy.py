@@ -37,8 +37,14 @@ def install(kube, image=IMAGE, replicas=1):
             out.write(OVERLAY % ((os.path.relpath(INSTALL, folder),) + tuple(image.rsplit(":", 1))
                                  + (replicas,)))
         kube.kubectl("apply", "-k", folder)
-    kube.kubectl("wait", "--for=condition=Established", "--timeout=30s",
-                 "crd/postgresclusters.pgkeel.dev")
+    kube.kubectl("wait", "--for=condition=Established", "--timeout=60s",
+                 "crd/postgresclusters.pgkeel.dev", timeout=90)
+    # Established comes first; requests, discovery and the schema for kubectl follow, each by itself.
+    runner.wait_for(lambda: kube.list("PostgresCluster") is not None, 60, "the CRD to be served")
+    runner.wait_for(lambda: any(each["name"] == "postgresclusters" for each in kube.ask(
+        "GET", "/apis/pgkeel.dev/v1alpha1")["resources"]), 60, "the CRD in discovery")
+    runner.wait_for(lambda: "PostgresCluster" in json.dumps(kube.ask(
+        "GET", "/openapi/v3/apis/pgkeel.dev/v1alpha1")), 60, "the CRD in OpenAPI")
     kube.forget_kinds()
 
 

@@ -200,8 +200,11 @@ def _parallel(chosen, where, jobs):
             break
     for worker in workers:
         worker.join()
-    # A worker that died took its test with it.
-    return verdicts + ["FAILED"] * (len(chosen) - len(verdicts))
+    lost = len(chosen) - len(verdicts)
+    if lost:
+        print("FAILED  %d tests were lost with the processes that ran them; exit codes: %s"
+              % (lost, [w.exitcode for w in workers]), flush=True)
+    return verdicts + ["FAILED"] * lost
 
 
 def _clean_up():
