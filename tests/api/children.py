@@ -126,6 +126,7 @@ def _certificate():
 @test("Deleting a cluster keeps volumes and credentials; applying it again adopts them")
 def _adopted():
     kube = rig.kube()
+    rig.collector_knows_clusters()
     with rig.at_rest() as where:
         keep = [(k, n) for k, n in names.children("a") if k == "PersistentVolumeClaim" or
                 (k == "Secret" and n in ("a-superuser", "a-app", "a-replication", "a-ca"))]
@@ -152,6 +153,7 @@ def _adopted():
 @test("With retain: false the volumes and credentials go with the cluster")
 def _not_retained():
     kube = rig.kube()
+    rig.collector_knows_clusters()
     with rig.at_rest(storage={"size": "1Gi", "retain": False}) as where:
         kube.delete("PostgresCluster", where, "a")
         for kind, name in names.children("a"):
@@ -161,6 +163,7 @@ def _not_retained():
 @test("retain can be changed afterwards, both ways, and is obeyed as it stands at deletion")
 def _retain_changed():
     kube = rig.kube()
+    rig.collector_knows_clusters()
     with rig.at_rest(1, storage={"size": "1Gi", "retain": False}) as where:
         kube.edit("PostgresCluster", where, "a", {"spec": {"storage": {"retain": True}}})
         for kind, name in (("PersistentVolumeClaim", "a-1-data"), ("Secret", "a-app")):

@@ -51,6 +51,13 @@ def _default_class(connected):
                            "storageclass.kubernetes.io/is-default-class": "true"}})
 
 
+def collector_knows_clusters():
+    if "collector" not in _parts:
+        with namespace() as where:
+            deploy.collector_knows_clusters(kube(), where)
+        _parts["collector"] = True
+
+
 def namespace():
     kube()
     return _parts["namespaces"]()

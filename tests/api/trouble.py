@@ -230,6 +230,7 @@ def _namespace():
 @test("A cluster deleted while it is being made leaves nothing but volumes and credentials")
 def _deleted_early():
     kube = rig.kube()
+    rig.collector_knows_clusters()
     with rig.namespace() as where:
         rig.operator()
         kube.apply(names.cluster("a", where))
@@ -246,6 +247,7 @@ def _deleted_early():
 @test("Deleted and applied again at once, a cluster comes whole")
 def _again_at_once():
     kube = rig.kube()
+    rig.collector_knows_clusters()
     with rig.at_rest() as where:
         for _ in range(3):
             kube.delete("PostgresCluster", where, "a")

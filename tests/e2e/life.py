@@ -1,5 +1,5 @@
 """From images that do not exist to volumes that must go or stay: a cluster's life and end."""
-from rig import Cluster, kube, namespace, running
+from rig import Cluster, collector_knows_clusters, kube, namespace, running
 from lib.kube import Refused
 from lib.runner import Failed, check, equal, never, test, wait_for
 
@@ -72,6 +72,7 @@ def _not_retained():
 
 @test("A cluster deleted while it is being made leaves no pod and no name behind")
 def _deleted_early():
+    collector_knows_clusters()
     with namespace() as where:
         cluster = Cluster(where).apply()
         wait_for(lambda: cluster.pod("1"), 30, "the first pod", every=0.02)

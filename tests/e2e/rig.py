@@ -79,6 +79,13 @@ def namespace():
     return _parts["namespaces"]()
 
 
+def collector_knows_clusters():
+    if "collector" not in _parts:
+        with namespace() as where:
+            deploy.collector_knows_clusters(kube(), where)
+        _parts["collector"] = True
+
+
 def operator_away_from(node):
     """A fault of a node shall hit the database there, not whoever tells of it."""
     here = [p for p in kube().list("Pod", deploy.NAMESPACE) if p["spec"].get("nodeName") == node]

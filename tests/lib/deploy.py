@@ -1,4 +1,5 @@
 """The operator as people install it, and as a program on the host with the same rights."""
+import itertools
 import json
 import os
 import subprocess
@@ -46,6 +47,27 @@ def install(kube, image=IMAGE, replicas=1):
     runner.wait_for(lambda: "PostgresCluster" in json.dumps(kube.ask(
         "GET", "/openapi/v3/apis/pgkeel.dev/v1alpha1")), 60, "the CRD in OpenAPI")
     kube.forget_kinds()
+
+
+def collector_knows_clusters(kube, where):
+    """
+    Returns when the garbage collector takes what a deleted PostgresCluster leaves. It learns of a new
+    kind only after up to 30 s; what was deleted before may wait for it for many minutes, since it
+    looks for an owner that it never met after pauses that double. So each try is with new objects.
+    """
+    tries = itertools.count(1)
+
+    def taken():
+        name = "probe-%d" % next(tries)
+        owner = kube.apply(names.cluster(name, where, 1))
+        kube.make("ConfigMap", where, name, metadata={"ownerReferences": [{
+            "apiVersion": owner["apiVersion"], "kind": owner["kind"], "name": name,
+            "uid": owner["metadata"]["uid"]}]})
+        kube.delete("PostgresCluster", where, name)
+        kube.gone("ConfigMap", where, name, 5)
+        return True
+
+    runner.wait_for(taken, 180, "the garbage collector to know PostgresClusters")
 
 
 class HostOperator:
