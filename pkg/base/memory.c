@@ -7,7 +7,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-enum { PIECE_BYTES = 64 * 1024 };
+enum { PIECE_BYTES = 16 * 1024 };
 
 /* One touch brings back whatever piece of the file the page cache keeps as one, up to 2 MiB of it
  * (Linux from 6.18 on), but never more than is one mapping. Every second piece is said to stay out

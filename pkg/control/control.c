@@ -9,12 +9,14 @@
 #include "api/names.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/memory.h"
 
 enum {
     LEASE_SECONDS = 15,
     FINISH_SECONDS = 10, /* how long passes under way may take after SIGTERM */
     RELEASE_SECONDS = 5,
-    TRIM_AFTER_PASSES = 50
+    TRIM_AFTER_PASSES = 50,
+    QUIET_S = 5
 };
 
 /* -- what is due --------------------------------------------------------------------------------
@@ -80,10 +82,20 @@ void control_pass_ended(struct control *control)
         control->passes_since_trim = 0;
         malloc_trim(0);
     }
+    const struct timeval quiet = {QUIET_S, 0};
+    evtimer_add(control->quiet_timer, &quiet);
     if (control->stopping)
         finish(control);
     else
         pump_soon(control);
+}
+
+static void on_quiet(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd, (void)what;
+    const struct control *control = arg;
+    if (control->active == 0)
+        memory_give_back();
 }
 
 static void on_changed(void *arg, const char *namespace, const char *name)
@@ -242,6 +254,7 @@ static void start(struct control *control)
     }
     control->pump_timer = evtimer_new(control->loop, on_pump, control);
     control->stop_timer = evtimer_new(control->loop, on_stop_timer, control);
+    control->quiet_timer = evtimer_new(control->loop, on_quiet, control);
     control->queue = queue_new();
     control->apply = apply_new(&(struct apply_options){.kube = control->kube,
                                                        .loop = control->loop,
@@ -266,8 +279,8 @@ static void stop(struct control *control)
     kube_call_cancel(control->facts_call);
     apply_free(control->apply);
     queue_free(control->queue, known_free);
-    struct event *events[] = {control->pump_timer, control->facts_timer, control->stop_timer,
-                              control->signals[0], control->signals[1]};
+    struct event *events[] = {control->pump_timer,  control->facts_timer, control->stop_timer,
+                              control->quiet_timer, control->signals[0],  control->signals[1]};
     for (size_t i = 0; i < sizeof events / sizeof events[0]; i++)
         event_free(events[i]);
 }
@@ -277,6 +290,7 @@ int control_run(const struct control_options *options, struct error *err)
     /* Arenas come in blocks up to 256 KiB that live for one pass: mapped singly they leave no holes
      * behind, whatever the order in which passes end. */
     mallopt(M_MMAP_THRESHOLD, 64 * 1024);
+    memory_give_back();
     struct control control = {.options = options, .loop = event_base_new()};
     if (control.loop == NULL)
         return err_set(err, ERR_INTERNAL, "cannot make an event loop");

@@ -72,7 +72,7 @@ struct control {
     struct apply *apply;
     struct queue *queue;
     struct evhttp *http;
-    struct event *pump_timer, *facts_timer, *stop_timer, *signals[2];
+    struct event *pump_timer, *facts_timer, *stop_timer, *quiet_timer, *signals[2];
     struct kube_call *facts_call;
     TAILQ_HEAD(pass_list, pass) passes;
     TAILQ_HEAD(told_list, told) told; /* Events that wait */

@@ -9,6 +9,7 @@
 
 #include "api/names.h"
 #include "api/reasons.h"
+#include "base/memory.h"
 #include "instance/tree.h"
 
 enum {
@@ -412,6 +413,7 @@ static void agent_free(struct agent *agent)
 
 int instance_run(const struct instance_options *options, struct error *err)
 {
+    memory_give_back();
     struct agent *agent = agent_new(options);
     if (prepare_folders(agent, err) < 0) {
         free(agent);

@@ -62,7 +62,7 @@ static void a_touch_brings_back_a_small_piece(void **state)
     before = resident_kib();
     assert_int_equal(((const volatile char *)constants)[sizeof constants / 2], 0);
     long after = resident_kib();
-    assert_in_range(after - before, 4, 128);
+    assert_in_range(after - before, 4, 32);
 }
 
 int main(void)
