@@ -11,10 +11,11 @@ enum { PIECE_BYTES = 16 * 1024 };
 
 /* One touch brings back whatever piece of the file the page cache keeps as one, up to 2 MiB of it
  * (Linux from 6.18 on), but never more than is one mapping. Every second piece is said to stay out
- * of core dumps, where code is not in any case: that alone makes each a mapping of its own. */
+ * of core dumps, where code is not in any case: that alone makes each a mapping of its own. Not the
+ * first, with the build ID, which debuggers look for there. */
 static void make_small(uintptr_t start, uintptr_t end)
 {
-    for (uintptr_t at = start; at < end; at += 2 * PIECE_BYTES)
+    for (uintptr_t at = start + PIECE_BYTES; at < end; at += 2 * PIECE_BYTES)
         (void)madvise((void *)at, end - at < PIECE_BYTES ? end - at : PIECE_BYTES, MADV_DONTDUMP);
 }
 
