@@ -134,8 +134,9 @@ static void set_view(struct lease *lease, const struct lease_view *view)
         tell(lease);
 }
 
-/* resourceVersions of one object grow; what the watch delivers late must not undo what a write's
- * own answer has told already. A list starts afresh: the server's history may be another one. */
+/* resourceVersions of one object grow: what the watch delivers late must not undo what a write's
+ * own answer has told already, nor the other way round. A list starts afresh: the server's history
+ * may be another one. */
 static bool is_stale(const struct lease *lease, const struct lease_view *view)
 {
     return !lease->listing && strtoull(view->resource_version, NULL, 10) <
@@ -241,7 +242,8 @@ static void on_written(void *arg, const cJSON *body, const struct error *err)
     lease->failing = false;
     struct lease_view view;
     lease_read(body, lease->instance, lease->pod_uid, &view);
-    set_view(lease, &view);
+    if (!is_stale(lease, &view))
+        set_view(lease, &view);
     timer_arm(lease->renew, lease->again ? bucket_wait_ms(&lease->bucket, clock_boot_ms())
                                          : lease->seconds * 1000 / 3);
     lease->again = false;

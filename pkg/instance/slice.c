@@ -74,6 +74,11 @@ cJSON *slice_body(struct arena *arena, const cJSON *object, enum slice_want want
     return body;
 }
 
+static uint64_t version_of(const cJSON *object)
+{
+    return strtoull(json_str(object, "metadata.resourceVersion", "0"), NULL, 10);
+}
+
 static void see(struct slice *slice, const cJSON *object)
 {
     arena_free(slice->arena);
@@ -102,7 +107,9 @@ static void on_written(void *arg, const cJSON *body, const struct error *err)
     slice->call = NULL;
     if (err->class == 0) {
         slice->pause_ms = 0;
-        see(slice, body);
+        /* The watch may have told what somebody wrote since. */
+        if (version_of(body) > version_of(slice->seen))
+            see(slice, body);
         go(slice);
         return;
     }

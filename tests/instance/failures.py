@@ -101,6 +101,38 @@ def endpoint_edited():
         equal(agent.probe()[0], 200, "readiness")
 
 
+@test("an answer that comes after newer news does not hide them: the endpoint")
+def endpoint_answer_late():
+    with Rig() as rig:
+        late = rig.server.faults.add({"do": "late", "verb": "patch", "path": "/endpointslices/",
+                                      "seconds": 1.5})
+        agent = rig.primary()
+        wait_for(lambda: late.struck and rig.endpoints() == ["127.0.0.1"], 20, "the endpoint")
+        rig.edit("EndpointSlice", "a-rw", {"endpoints": []})
+        wait_for(lambda: rig.endpoints() == ["127.0.0.1"], 20, "the endpoint again")
+        equal(agent.probe()[0], 200, "readiness")
+
+
+@test("an answer that comes after newer news does not hide them: the lease")
+def lease_answer_late():
+    with Rig(2) as rig:
+        agent = rig.primary()
+        before = agent.postmaster()
+        late = rig.server.faults.add({"do": "late", "verb": "patch", "path": "/leases/",
+                                      "seconds": 1.5})
+        stored = lambda: len(rig.writes("Lease", "a-primary"))
+        count = stored()
+        wait_for(lambda: late.struck and stored() > count, 20, "a renewal")
+        rig.edit("Lease", "a-primary", {"spec": {"holderIdentity": "a-2/x",
+                                                 "leaseTransitions": 2}})
+        count = len(rig.server.requests)
+        never(lambda: [r for r in rig.server.requests[count:]
+                       if r["verb"] == "patch" and "/leases/" in r["path"]], 5,
+              "an attempt to write a lease that is another's")
+        wait_for(lambda: agent.postmaster() != before and
+                 agent.sql("select pg_is_in_recovery()") == "t", 60, "a standby")
+
+
 @test("a lease that was deleted and made again is taken again with a higher epoch")
 def lease_deleted():
     with Rig() as rig:
