@@ -84,7 +84,9 @@ static void on_binaries(void *arg, const struct binaries *binaries, const struct
     struct agent *agent = arg;
     agent->binaries_known = binaries != NULL ? KNOWN_GOOD : KNOWN_BAD;
     agent->binaries_error = *err;
-    if (binaries != NULL) {
+    if (settings_view(agent->settings)->config.postgres_version != agent->binaries_wanted) {
+        agent->binaries_known = KNOWN_NOT_YET; /* that was an answer to another question */
+    } else if (binaries != NULL) {
         agent->binaries = *binaries;
         log_info("PostgreSQL found", "version", binaries->version, "folder", binaries->dir, NULL);
     } else {
@@ -96,9 +98,9 @@ static void on_binaries(void *arg, const struct binaries *binaries, const struct
 void job_find_binaries(struct agent *agent)
 {
     struct error err = {0};
-    int wanted = settings_view(agent->settings)->config.postgres_version;
+    agent->binaries_wanted = settings_view(agent->settings)->config.postgres_version;
     job_begin(agent, "find-binaries", "Starting");
-    if (binaries_find(agent->children, "", wanted, on_binaries, agent, &err) < 0)
+    if (binaries_find(agent->children, "", agent->binaries_wanted, on_binaries, agent, &err) < 0)
         on_binaries(agent, NULL, &err);
 }
 

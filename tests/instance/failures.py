@@ -154,7 +154,9 @@ def wrong_major():
         report = agent.reports(phase="Failed", reason="VersionMismatch")
         for words in ("PostgreSQL %d" % rig.major, "%d." % (rig.major - 1), "spec.postgres.image"):
             check(words in report["message"], "'%s' in: %s", words, report["message"])
-        rig.major -= 1
+        rig.major += 1  # another mistake, corrected while the first look at it is under way
+        rig.put_config()
+        rig.major -= 2
         rig.grant()
         rig.put_config()
         agent.ready()
