@@ -88,7 +88,8 @@ struct agent {
     int lock_fd;
     struct error lock_error;
     enum known binaries_known;
-    int binaries_wanted; /* the major version that was looked for last */
+    char crashed_hash[17]; /* the configuration that the server had when start_trouble began */
+    int binaries_wanted;   /* the major version that was looked for last */
     struct binaries binaries;
     struct error binaries_error;
     enum volume_state volume_state;

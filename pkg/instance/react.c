@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "api/reasons.h"
+#include "base/text.h"
 #include "instance/agent.h"
 
 enum {
@@ -59,11 +60,15 @@ void react_crashed(void *arg, const char *why, bool was_up)
     struct agent *agent = arg;
     struct trouble *trouble = &agent->start_trouble;
     bool steady = was_up && clock_boot_ms() - agent->up_since_ms >= STEADY_MS;
-    if (!was_up && configure_blame(agent, why))
+    /* A server that failed already before it had this configuration has another trouble. */
+    bool suspect = trouble->failures == 0 || text_same(agent->crashed_hash, agent->config.hash);
+    if (!was_up && suspect && configure_blame(agent, why))
         return;
     if (steady)
         agent_forget_trouble(trouble);
     bool first = trouble->failures == 0;
+    if (first)
+        memcpy(agent->crashed_hash, agent->config.hash, sizeof agent->crashed_hash);
     trouble->text[0] = '\0'; /* each crash is told in the log */
     agent_note_trouble(agent, trouble, REASON_CRASH_LOOPING, why, CRASH_FIRST_PAUSE_MS,
                        CRASH_LONGEST_PAUSE_MS);
