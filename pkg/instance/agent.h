@@ -55,6 +55,8 @@ struct configuration {
     char hash[17];      /* of that part and hba: cluster_config.config_hash */
     char refused[17];   /* hash of sources that were found bad */
     char accepted[17];  /* hash of what is on the volume as proven */
+    char failed[17];    /* with which the server failed last since it was up; "" if it did not */
+    bool doubted;       /* `refused` is: the server had failed with another one, too */
     bool from_accepted; /* the sources were refused; the accepted ones go on */
     struct error fault; /* why `refused` was */
     /* in the making */
@@ -88,8 +90,7 @@ struct agent {
     int lock_fd;
     struct error lock_error;
     enum known binaries_known;
-    char crashed_hash[17]; /* the configuration that the server had when start_trouble began */
-    int binaries_wanted;   /* the major version that was looked for last */
+    int binaries_wanted; /* the major version that was looked for last */
     struct binaries binaries;
     struct error binaries_error;
     enum volume_state volume_state;
@@ -172,6 +173,8 @@ void configure_begin(struct agent *agent);   /* STEP_CONFIGURE and STEP_RELOAD *
 /* The server came up with it, or crashed before it did (true: another configuration is tried). */
 void configure_proven(struct agent *agent);
 bool configure_blame(struct agent *agent, const char *why);
+void configure_failed(struct agent *agent); /* the server failed, and it is not to blame */
+void configure_up(struct agent *agent); /* the server came up: what was doubted is tried again */
 /* While config waits for postgres to have read it: called when the monitor has an answer. */
 void configure_watch(struct agent *agent);
 void configure_free(struct configuration *config);

@@ -374,7 +374,22 @@ bool configure_blame(struct agent *agent, const char *why)
     }
     if (text_same(config->hash, config->accepted) || config->accepted[0] == '\0')
         return false;
+    config->doubted = text_given(config->failed) && !text_same(config->failed, config->hash);
     refuse(agent, config->hash, why);
     config->known = KNOWN_NOT_YET;
     return true;
+}
+
+void configure_failed(struct agent *agent)
+{
+    memcpy(agent->config.failed, agent->config.hash, sizeof agent->config.failed);
+}
+
+void configure_up(struct agent *agent)
+{
+    struct configuration *config = &agent->config;
+    if (config->doubted)
+        config->refused[0] = '\0'; /* something else was wrong, and is not any more */
+    config->doubted = false;
+    config->failed[0] = '\0';
 }

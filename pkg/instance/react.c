@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "api/reasons.h"
-#include "base/text.h"
 #include "instance/agent.h"
 
 enum {
@@ -41,6 +40,7 @@ void react_server(void *arg)
     if (state == SERVER_UP) {
         agent->up_since_ms = agent->peers_changed_ms = clock_boot_ms();
         agent->start_trouble.text[0] = agent->start_trouble.reason[0] = '\0';
+        configure_up(agent);
         log_info("postgres is up", "role", volume_role_name(agent->running), NULL);
     } else if (agent->job.running && agent->job.child == NULL) {
         job_end(agent); /* it waited for a server that is not there any more */
@@ -60,15 +60,12 @@ void react_crashed(void *arg, const char *why, bool was_up)
     struct agent *agent = arg;
     struct trouble *trouble = &agent->start_trouble;
     bool steady = was_up && clock_boot_ms() - agent->up_since_ms >= STEADY_MS;
-    /* A server that failed already before it had this configuration has another trouble. */
-    bool suspect = trouble->failures == 0 || text_same(agent->crashed_hash, agent->config.hash);
-    if (!was_up && suspect && configure_blame(agent, why))
+    if (!was_up && configure_blame(agent, why))
         return;
+    configure_failed(agent);
     if (steady)
         agent_forget_trouble(trouble);
     bool first = trouble->failures == 0;
-    if (first)
-        memcpy(agent->crashed_hash, agent->config.hash, sizeof agent->crashed_hash);
     trouble->text[0] = '\0'; /* each crash is told in the log */
     agent_note_trouble(agent, trouble, REASON_CRASH_LOOPING, why, CRASH_FIRST_PAUSE_MS,
                        CRASH_LONGEST_PAUSE_MS);

@@ -144,6 +144,27 @@ def does_not_start():
         agent.ready()
 
 
+@test("a configuration refused while the accepted one failed too gets another try")
+def not_to_blame():
+    with Rig() as rig:
+        agent = rig.primary()
+        agent.reports(bootstrapped=True)
+        wait_for(lambda: os.path.exists(os.path.join(agent.data, "accepted.json")), 30,
+                 "an accepted configuration")
+        auto = os.path.join(agent.data, "pgdata", "postgresql.auto.conf")
+        with open(auto, "w") as out:
+            out.write("shared_preload_libraries = 'nonexistent'\n")
+        os.kill(agent.postmaster(), 9)
+        agent.reports(reason="CrashLooping", seconds=60)
+        rig.settings["more"] = "work_mem = '5MB'\n"
+        wanted = rig.put_config()
+        wait_for(lambda: agent.logged("the configuration is refused"), 60, "a refusal")
+        with open(auto, "w"):
+            pass
+        agent.reports(phase="Running", reason=None, configHash=wanted, seconds=90)
+        equal(agent.sql("show work_mem"), "5MB", "work_mem")
+
+
 @test("a first configuration that is bad is waited out without a server")
 def first_is_bad():
     with Rig() as rig:
