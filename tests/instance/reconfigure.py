@@ -79,6 +79,61 @@ def standby_floor():
         wait_for(lambda: first.sql("show max_connections") == "40", 40, "the lowered primary")
 
 
+LIMITS = {"max_connections": ("50", "70"), "max_worker_processes": ("8", "12"),
+          "max_wal_senders": ("8", "12"), "max_prepared_transactions": ("0", "5"),
+          "max_locks_per_transaction": ("64", "100")}
+
+
+def limits(agent):
+    names = ", ".join("'%s'" % name for name in LIMITS)
+    rows = agent.sql("select name || ' ' || setting from pg_settings where name in (%s)" % names)
+    return dict(row.split() for row in rows.split("\n"))
+
+
+def restarts(rig, agent, token):
+    """Orders one restart, as the operator does, and waits for its end."""
+    rig.tokens[agent.name] = token
+    rig.put_config()
+    agent.reports(restartToken=token, pendingRestart=None, phase="Running", seconds=90)
+
+
+@test("limits that a hot standby copies go up on the replica first, and down on the primary first")
+def limits_up_and_down():
+    with Rig(2) as rig:
+        first, second = rig.pair()
+        low = {name: pair[0] for name, pair in LIMITS.items()}
+        high = {name: pair[1] for name, pair in LIMITS.items()}
+        equal(limits(second), low, "limits at first")
+        rig.settings["more"] = "".join("%s = %s\n" % item for item in high.items())
+        wanted = rig.put_config()
+        for agent in (second, first):
+            agent.reports(configHash=wanted, pendingRestart=True)
+            restarts(rig, agent, wanted)
+        for agent in (first, second):
+            wait_for(lambda a=agent: limits(a) == high, 40, "raised limits")
+        second.reports(phase="Running", reason=None)
+        rig.settings["more"] = ""
+        wanted = rig.put_config()
+        report = second.reports(configHash=wanted)
+        equal(report.get("pendingRestart"), None,
+              "nothing waits for a restart of the replica while the primary has the high limits")
+        first.reports(configHash=wanted, pendingRestart=True)
+        # Whatever restarts the replica now must not start it with less than its data needs.
+        os.kill(second.postmaster(), 9)
+        wait_for(lambda: len(second.logged("postgres is up")) >= 3, 60, "another start")
+        second.ready()
+        equal(limits(second), high, "limits of the replica")
+        restarts(rig, first, wanted)
+        wait_for(lambda: limits(first) == low, 40, "lowered limits of the primary")
+        report = second.reports(configHash=wanted, pendingRestart=True, seconds=60)
+        equal(sorted(report["pendingParameters"].split(", ")), sorted(LIMITS), "parameters")
+        equal(limits(second), high, "limits of the replica before it is told to restart")
+        restarts(rig, second, wanted)
+        wait_for(lambda: limits(second) == low, 40, "lowered limits of the replica")
+        check(not second.logged("the configuration is refused"), "it was refused on the way")
+        second.ready()
+
+
 @test("a bad parameter is refused in the server's words; the old configuration goes on")
 def bad_parameter():
     with Rig() as rig:

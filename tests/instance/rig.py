@@ -300,6 +300,7 @@ class Rig:
         self.server = server.Server(self.store)
         self.agents = []
         self.token, self.lease_seconds = "", 3
+        self.tokens = {}  # of single members, before self.token
         self.members = ["%s-%d" % (CLUSTER, n + 1) for n in range(instances)]
         self.settings = {"max_connections": "50", "more": ""}
         self.hba = ""
@@ -433,7 +434,8 @@ class Rig:
                    "leaseSeconds": self.lease_seconds, "database": "app", "owner": "app", "encoding": "UTF8",
                    "locale": "C.UTF-8", "maxSlotWalKeepSize": "256MB",
                    "configHash": hash16(conf + "\n" + hba), "verifiersHash": hash16(roles),
-                   "members": [{"name": n, "restartToken": self.token} for n in self.members]}
+                   "members": [{"name": n, "restartToken": self.tokens.get(n, self.token)}
+                               for n in self.members]}
         return {"postgresql.conf": conf, "pg_hba.conf": hba,
                 "cluster.json": json.dumps(cluster)}, roles
 

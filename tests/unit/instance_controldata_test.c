@@ -45,6 +45,27 @@ static void what_is_missing_is_named_and_nothing_is_returned(void **state)
     assert_int_equal(data.timeline, 99);
 }
 
+/* The file is written in place: whoever reads it beside a running server may meet half of it. */
+static void a_file_that_was_read_while_it_was_written_is_not_believed(void **state)
+{
+    (void)state;
+    struct controldata data = {.timeline = 99};
+    struct error err;
+    char torn[sizeof sample + 200];
+    snprintf(torn, sizeof torn,
+             "WARNING: Calculated CRC checksum does not match value stored in file.\n"
+             "Either the file is corrupt, or it has a different layout than this program\n%s",
+             sample);
+    assert_int_equal(controldata_parse(torn, &data, &err), ERR_INTERNAL);
+    assert_non_null(strstr(err.text, "CRC"));
+    snprintf(torn, sizeof torn,
+             "pg_controldata: warning: calculated CRC checksum does not match value stored in "
+             "control file\n%s",
+             sample);
+    assert_int_equal(controldata_parse(torn, &data, &err), ERR_INTERNAL);
+    assert_int_equal(data.timeline, 99);
+}
+
 static void every_beginning_of_the_output_is_survived(void **state)
 {
     (void)state;
@@ -62,6 +83,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(everything_is_read),
         cmocka_unit_test(what_is_missing_is_named_and_nothing_is_returned),
+        cmocka_unit_test(a_file_that_was_read_while_it_was_written_is_not_believed),
         cmocka_unit_test(every_beginning_of_the_output_is_survived),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
