@@ -47,6 +47,7 @@ static const struct field instance_fields[] = {
     TEXT(instance_report, "configHash", config_hash),
     TEXT(instance_report, "verifiersHash", verifiers_hash),
     TEXT(instance_report, "restartToken", restart_token),
+    TEXT(instance_report, "restartedFor", restarted_for),
     BOOL(instance_report, "pendingRestart", pending_restart),
     TEXT(instance_report, "pendingParameters", pending_parameters),
     BOOL(instance_report, "bootstrapped", bootstrapped),

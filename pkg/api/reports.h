@@ -22,7 +22,9 @@ struct instance_report {
     const char *config_hash;        /* cluster_config.config_hash that postgres runs with */
     const char *verifiers_hash;     /* hash of roles.json that was applied (primary) */
     const char *restart_token;      /* the last token obeyed */
-    bool pending_restart;           /* pg_settings says so */
+    const char *restarted_for;      /* the parameters that waited when it was obeyed; "none" when
+                                       it found nothing to do; "" of agents that do not tell */
+    bool pending_restart;           /* parameters wait for a restart of postgres */
     const char *pending_parameters; /* "max_connections, shared_buffers" */
     bool bootstrapped;              /* primary: roles and database are there */
     bool ready;                     /* what the readiness probe is answered: a change of this

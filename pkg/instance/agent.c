@@ -176,6 +176,8 @@ static void stop_server(struct agent *agent)
         if (strcmp(config->members[i].name, agent->options.name) == 0)
             snprintf(agent->restart_token, sizeof agent->restart_token, "%s",
                      config->members[i].restart_token);
+    snprintf(agent->restarted_for, sizeof agent->restarted_for, "%s",
+             monitor_view(agent->monitor)->pending_parameters);
     job_restart(agent);
 }
 

@@ -50,6 +50,7 @@ struct job {
 struct configuration {
     enum known known;
     bool dirty, stale;  /* sources may have changed; they have */
+    bool lifted;        /* a standby's limits are above what the sources ask for */
     char *conf, *hba;   /* as written, rendered */
     char *shared_conf;  /* the shared part they were rendered from */
     char hash[17];      /* of that part and hba: cluster_config.config_hash */
@@ -97,6 +98,9 @@ struct agent {
     struct volume_record record, next_record;
     bool control_known;
     struct controldata control;
+    int64_t control_read_ms; /* when it was read last, or could not be */
+    /* volume_control_written_ns() of what was read, and of what is being read */
+    int64_t control_written_ns, next_control_written_ns;
     bool standby_signal;
 
     struct job job;
@@ -109,6 +113,7 @@ struct agent {
     bool gave_memory;        /* what only the start needed */
     struct cause cause;      /* why postgres is silent, since it last answered or was started */
     char restart_token[128]; /* the last one obeyed */
+    char restarted_for[512]; /* what waited then; instance_report.restarted_for */
     /* of the present run as primary */
     bool wrote, bootstrapped;
     bool served;         /* this process has had traffic pointed at itself */
@@ -169,7 +174,8 @@ void job_restart(struct agent *agent);
 
 /* configure.c */
 void configure_refresh(struct agent *agent); /* sets config.stale */
-void configure_begin(struct agent *agent);   /* STEP_CONFIGURE and STEP_RELOAD */
+bool configure_control_due(const struct agent *agent);
+void configure_begin(struct agent *agent); /* STEP_CONFIGURE and STEP_RELOAD */
 /* The server came up with it, or crashed before it did (true: another configuration is tried). */
 void configure_proven(struct agent *agent);
 bool configure_blame(struct agent *agent, const char *why);

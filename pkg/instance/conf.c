@@ -127,15 +127,39 @@ static const int64_t limit_defaults[STANDBY_LIMITS] = {
     [LIMIT_MAX_LOCKS_PER_TRANSACTION] = 64,
 };
 
-static void put_floor(struct buffer *out, struct arena *arena, const struct conf_input *input)
+/* As the server reads integers: in three bases, or with a fraction or an exponent. */
+static int64_t read_number(const char *text)
+{
+    char *end;
+    int64_t number = strtoll(text, &end, 0);
+    return *end == '.' || *end == 'e' || *end == 'E' ? (int64_t)strtod(text, NULL) : number;
+}
+
+/* What the data needs of this limit where the shared part asks for less, or 0. */
+static int64_t lifted_to(const struct conf_input *input, enum standby_limit limit)
+{
+    AUTO_ARENA arena = arena_new();
+    const char *text = conf_setting(arena, input->shared, controldata_limit_name(limit));
+    int64_t asked = text ? read_number(text) : limit_defaults[limit];
+    int64_t floor = input->standby_floor->limits[limit];
+    return asked < floor ? floor : 0;
+}
+
+bool conf_is_lifted(const struct conf_input *input)
+{
+    for (int limit = 0; input->standby_floor != NULL && limit < STANDBY_LIMITS; limit++)
+        if (lifted_to(input, (enum standby_limit)limit) > 0)
+            return true;
+    return false;
+}
+
+static void put_floor(struct buffer *out, const struct conf_input *input)
 {
     for (int limit = 0; limit < STANDBY_LIMITS; limit++) {
-        const char *name = controldata_limit_name((enum standby_limit)limit);
-        const char *text = conf_setting(arena, input->shared, name);
-        int64_t asked = text ? strtoll(text, NULL, 0) : limit_defaults[limit];
-        int64_t floor = input->standby_floor->limits[limit];
-        if (asked < floor)
-            buffer_printf(out, "%s = %lld\n", name, (long long)floor);
+        int64_t floor = lifted_to(input, (enum standby_limit)limit);
+        if (floor > 0)
+            buffer_printf(out, "%s = %lld\n", controldata_limit_name((enum standby_limit)limit),
+                          (long long)floor);
     }
 }
 
@@ -174,7 +198,7 @@ char *conf_render(struct arena *arena, const struct conf_input *input)
                       "log_line_prefix = '" CONF_LOG_LINE_PREFIX "'\n"
                       "log_timezone = 'UTC'\nlc_messages = 'C'\n");
     if (input->standby_floor != NULL)
-        put_floor(&out, arena, input);
+        put_floor(&out, input);
     return arena_strndup(arena, buffer_text(&out), out.length);
 }
 

@@ -30,6 +30,9 @@ struct conf_input {
 
 char *conf_render(struct arena *arena, const struct conf_input *input);
 
+/* Does the standby's data need more of a limit than the shared part asks for? */
+bool conf_is_lifted(const struct conf_input *input);
+
 /* Keyword string for libpq: how this instance reaches the primary as a replica. */
 char *conf_primary_conninfo(struct arena *arena, const struct conf_input *input);
 

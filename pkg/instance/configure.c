@@ -17,7 +17,13 @@
 #include "instance/agent.h"
 #include "instance/mounts.h"
 
-enum { RELOAD_DEADLINE_MS = 10000, RELOAD_LOOK_MS = 25, QUERY_TIMEOUT_MS = 5000 };
+enum {
+    RELOAD_DEADLINE_MS = 10000,
+    RELOAD_LOOK_MS = 25,
+    QUERY_TIMEOUT_MS = 5000,
+    CONTROL_FRESH_MS = 1000,
+    CONTROL_PERIOD_MS = 2000,
+};
 
 void configure_free(struct configuration *config)
 {
@@ -35,14 +41,36 @@ static void hash_sources(const char *conf, const char *hba, char ret_hash[17])
     snprintf(ret_hash, 17, "%s", hash_hex16(arena, both, strlen(both)));
 }
 
-static char *render(struct agent *agent, struct arena *arena, const char *shared)
+static struct conf_input input_of(struct agent *agent, struct arena *arena, const char *shared)
 {
     struct conf_input input = agent_conf_input(agent, arena);
     bool up = server_state(agent->server) != SERVER_DOWN;
     bool standby = up ? agent->running == ROLE_REPLICA : agent->standby_signal;
     input.shared = shared;
     input.standby_floor = standby && agent->control_known ? &agent->control : NULL;
+    return input;
+}
+
+static char *render(struct agent *agent, struct arena *arena, const char *shared)
+{
+    struct conf_input input = input_of(agent, arena, shared);
     return conf_render(arena, &input);
+}
+
+/* A running standby's limits follow those of its primary, which come with the WAL. They are read
+ * again before a file is written from them, and while they are what keeps the file above the
+ * sources: when the primary has come down, this one may. */
+bool configure_control_due(const struct agent *agent)
+{
+    const struct configuration *config = &agent->config;
+    int64_t age_ms = clock_boot_ms() - agent->control_read_ms;
+    if (server_state(agent->server) != SERVER_UP || agent->running != ROLE_REPLICA)
+        return false;
+    if (config->stale)
+        return age_ms >= CONTROL_FRESH_MS;
+    return config->lifted && age_ms >= CONTROL_PERIOD_MS &&
+           (agent->control_written_ns == 0 ||
+            agent->control_written_ns != volume_control_written_ns(&agent->volume));
 }
 
 /* Another server than the one that runs may need another instance part of the same sources. */
@@ -50,7 +78,8 @@ void configure_refresh(struct agent *agent)
 {
     struct configuration *config = &agent->config;
     const struct settings_view *view = settings_view(agent->settings);
-    if (!config->dirty || !view->known)
+    bool down = server_state(agent->server) == SERVER_DOWN;
+    if (!config->dirty || !view->known || (down && agent->standby_signal && !agent->control_known))
         return;
     AUTO_ARENA arena = arena_new();
     char hash[17];
@@ -283,7 +312,9 @@ static void check(struct agent *agent, const char *shared, const char *hba, cons
     AUTO_ARENA arena = arena_new();
     struct configuration *config = &agent->config;
     struct child_result failed = {.output = ""};
-    const char *text = render(agent, arena, shared);
+    struct conf_input input = input_of(agent, arena, shared);
+    const char *text = conf_render(arena, &input);
+    config->lifted = conf_is_lifted(&input);
     text_replace(&config->next_conf, text);
     text_replace(&config->next_shared, shared);
     text_replace(&config->next_hba, hba);

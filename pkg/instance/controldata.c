@@ -56,6 +56,11 @@ int controldata_parse(const char *output, struct controldata *ret_data, struct e
 {
     struct controldata data = {0};
     int64_t timeline, checksums = 0;
+    /* It ends well all the same, and shows what it has read. */
+    if (strstr(output, "CRC checksum does not match") != NULL)
+        return err_set(err, ERR_INTERNAL,
+                       "pg_controldata finds the CRC of global/pg_control wrong: the file is "
+                       "damaged, unless it was being written at that moment");
     if (!value_of(output, "Database system identifier", data.system_identifier,
                   sizeof data.system_identifier) ||
         !value_of(output, "Database cluster state", data.state, sizeof data.state) ||

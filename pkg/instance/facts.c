@@ -25,6 +25,7 @@ bool agent_restart_due(struct agent *agent)
     if (view->pending_restart)
         return true;
     snprintf(agent->restart_token, sizeof agent->restart_token, "%s", token);
+    snprintf(agent->restarted_for, sizeof agent->restarted_for, "none");
     return false;
 }
 
@@ -47,6 +48,7 @@ static void settings_facts(struct agent *agent, struct facts *f)
     f->config = agent->config.known;
     f->config_error = agent->config.fault.text;
     f->config_stale = agent->config.stale;
+    f->control_due = configure_control_due(agent);
 }
 
 static void volume_facts(struct agent *agent, struct facts *f)

@@ -183,13 +183,27 @@ void job_retire(struct agent *agent)
     job_task(agent, retire, after_retire);
 }
 
-static void after_control(struct agent *agent, const struct child_result *result)
+static void log_control(const struct agent *agent, const struct controldata *before)
 {
-    struct error err = result->err;
-    if (err.class == 0 && controldata_parse(result->output, &agent->control, &err) == 0) {
-        agent->control_known = agent->control_seen = true;
+    bool same_limits = memcmp(before->limits, agent->control.limits, sizeof before->limits) == 0;
+    if (server_state(agent->server) == SERVER_DOWN || !same_limits)
         log_info("data directory read", "system", agent->control.system_identifier, "state",
                  agent->control.state, NULL);
+}
+
+static void after_control(struct agent *agent, const struct child_result *result)
+{
+    struct controldata before = agent->control;
+    struct error err = result->err;
+    agent->control_read_ms = clock_boot_ms();
+    agent->config.dirty = true; /* a standby's file follows what its data needs */
+    if (err.class == 0 && controldata_parse(result->output, &agent->control, &err) == 0) {
+        agent->control_known = agent->control_seen = true;
+        agent->control_written_ns = agent->next_control_written_ns;
+        log_control(agent, &before);
+    } else if (server_state(agent->server) != SERVER_DOWN) {
+        /* Before a start it is read again in any case. */
+        log_warning("the limits that the data needs cannot be read", "error", err.text, NULL);
     } else if (!agent->stopping) {
         agent_note_trouble(agent, &agent->start_trouble, REASON_DATA_INVALID, err.text,
                            FIRST_PAUSE_MS, LONGEST_PAUSE_MS);
@@ -202,7 +216,9 @@ void job_read_control(struct agent *agent)
     AUTO_ARENA arena = arena_new();
     const char *argv[] = {arena_printf(arena, "%s/pg_controldata", agent->binaries.dir),
                           agent->volume.pgdata, NULL};
-    job_begin(agent, "read-control", "Starting");
+    agent->next_control_written_ns = volume_control_written_ns(&agent->volume);
+    job_begin(agent, "read-control",
+              server_state(agent->server) == SERVER_UP ? "Running" : "Starting");
     job_program(agent, argv, NULL, after_control);
 }
 
@@ -244,7 +260,7 @@ static int make_standby(void *arg, struct error *err)
 static void after_make_standby(struct agent *agent, const struct child_result *result)
 {
     if (result->err.class == 0)
-        agent->standby_signal = true;
+        agent->standby_signal = agent->config.dirty = true;
     else
         note_volume_trouble(agent, result);
     job_end(agent);

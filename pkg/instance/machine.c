@@ -1,5 +1,7 @@
 #include "instance/machine.h"
 
+#include <string.h>
+
 #include "api/reasons.h"
 
 static const char *const step_names[] = {
@@ -98,6 +100,8 @@ static struct decision prepare(const struct facts *f)
     if (f->settings != KNOWN_GOOD)
         return f->settings == KNOWN_BAD ? stay("Failed", REASON_CONFIG_INVALID, f->settings_error)
                                         : stay("Starting", "", "");
+    if (f->job_running && f->server == SERVER_UP && strcmp(f->job_phase, "Running") == 0)
+        return stay("Running", f->notice_reason, f->notice); /* what is amiss is so meanwhile */
     if (f->job_running)
         return stay(f->job_phase, "", f->job_message);
     if (f->binaries == KNOWN_NOT_YET)
@@ -278,6 +282,8 @@ static struct decision tend(const struct facts *f)
         return act(STEP_STOP, "Restarting");
     if (role == ROLE_PRIMARY && f->running == ROLE_REPLICA && f->in_recovery)
         return act(STEP_PROMOTE, "Running");
+    if (f->control_due)
+        return act(STEP_READ_CONTROL, "Running");
     if (f->config_stale)
         return act(STEP_RELOAD, "Running");
     return stay("Running", f->notice_reason, f->notice);

@@ -51,6 +51,7 @@ struct facts {
     bool api_wait_over;         /* waited long enough for an API that does not answer */
     bool lease_writing;         /* a compare-and-swap is under way */
     bool control_known;         /* pg_controldata was read since the last stop */
+    bool control_due;           /* a running standby's may say other limits by now */
     enum known config;          /* the files are written; BAD: no source is usable */
     const char *config_error;
     bool config_stale; /* other sources than what is written, not refused yet */

@@ -288,6 +288,7 @@ void tend_report(struct agent *agent, const struct decision *decision)
         .config_hash = agent->config.known == KNOWN_GOOD ? agent->config.hash : "",
         .verifiers_hash = agent->bootstrapped ? agent->verifiers_hash : "",
         .restart_token = agent->restart_token,
+        .restarted_for = agent->restarted_for,
         .pending_restart = view->pending_known && view->pending_restart,
         .pending_parameters = view->pending_known ? view->pending_parameters : "",
         .bootstrapped = agent->bootstrapped && strcmp(role, "primary") == 0,

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "api/reasons.h"
+#include "base/clock.h"
 #include "base/file.h"
 #include "base/json.h"
 #include "instance/tree.h"
@@ -192,6 +193,19 @@ int volume_discard(const struct volume *volume, struct error *err)
     if (file_sync_dir(volume->wal_dir, err) < 0 || file_sync_dir(volume->data_dir, err) < 0)
         return err->class;
     return remove_marks(volume, err);
+}
+
+int64_t volume_control_written_ns(const struct volume *volume)
+{
+    enum { SAME_MOMENT_MS = 1000 };
+    AUTO_ARENA arena = arena_new();
+    struct stat file;
+    if (stat(arena_printf(arena, "%s/global/pg_control", volume->pgdata), &file) < 0)
+        return 0;
+    int64_t written_ms = file.st_mtim.tv_sec * 1000LL + file.st_mtim.tv_nsec / 1000000;
+    if (clock_wall_ms() - written_ms < SAME_MOMENT_MS)
+        return 0;
+    return file.st_mtim.tv_sec * 1000000000LL + file.st_mtim.tv_nsec;
 }
 
 bool volume_is_standby(const struct volume *volume)

@@ -52,6 +52,10 @@ int volume_init(struct volume *volume, const char *data_dir, const char *wal_dir
  */
 int volume_lock(const struct volume *volume, int *ret_fd, struct error *err);
 
+/* When the server wrote global/pg_control last, by the clock of the volume; 0 when that cannot be
+ * said, or was so short ago that another write of the same moment could not be told from it. */
+int64_t volume_control_written_ns(const struct volume *volume);
+
 /* VOLUME_FOREIGN fills err (with a reason) and still returns 0. */
 int volume_inspect(const struct volume *volume, enum volume_state *ret_state, struct error *err);
 

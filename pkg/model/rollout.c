@@ -5,6 +5,7 @@
 #include "model/internal.h"
 
 #include "api/names.h"
+#include "base/hash.h"
 
 static const char *wanted_hash(const struct work *work, const struct model_instance *instance)
 {
@@ -29,19 +30,40 @@ static bool pod_is_old(const struct model_instance *instance)
            !text_same(seen->pod.revision, seen->update_revision);
 }
 
+static bool is_token_of(const char *token, const char *config_hash)
+{
+    size_t length = strlen(text_or_empty(config_hash));
+    return length > 0 && strncmp(text_or_empty(token), config_hash, length) == 0;
+}
+
+/* One restart for a configuration, and another one when other parameters wait afterwards: what a
+ * standby copies from its primary comes down there only behind it. */
+static const char *wanted_token(const struct work *work, const struct seen_instance *seen)
+{
+    const struct instance_report *report = &seen->report;
+    const char *pending = text_or_empty(report->pending_parameters);
+    const char *hash = text_or_empty(work->model->config_hash);
+    if (!is_token_of(report->restart_token, hash))
+        return hash;
+    if (!text_given(report->restarted_for) || text_same(report->restarted_for, pending))
+        return report->restart_token;
+    return arena_printf(work->arena, "%s.%s", hash,
+                        hash_hex16(work->arena, pending, strlen(pending)));
+}
+
 /* postgres runs with the present configuration and says that parts of it wait for a restart. A
  * token already obeyed would not be obeyed again. */
 static bool restart_is_needed(const struct work *work, const struct seen_instance *seen)
 {
     return seen->reported && seen->report.pending_restart &&
            text_same(seen->report.config_hash, work->model->config_hash) &&
-           !text_same(seen->report.restart_token, work->model->config_hash);
+           !text_same(seen->report.restart_token, wanted_token(work, seen));
 }
 
 static bool restart_is_ordered(const struct work *work, const struct model_instance *instance)
 {
     return instance->needs_restart &&
-           text_same(instance->seen->restart_token, work->model->config_hash);
+           text_same(instance->seen->restart_token, wanted_token(work, instance->seen));
 }
 
 static const char *kept_token(const struct seen_instance *seen)
@@ -146,7 +168,7 @@ static void take_down(struct work *work, struct model_instance *instance)
                 ? "the pod template changed; every replica streams, so that the primary goes last"
                 : "the pod template changed; replicas go first, one at a time";
     } else {
-        instance->restart_token = work->model->config_hash;
+        instance->restart_token = wanted_token(work, instance->seen);
     }
 }
 
@@ -239,7 +261,8 @@ static void restart_wait(struct work *work, const struct model_instance *instanc
     struct model_wait *wait = wait_add(work, 0, REASON_RESTART_PENDING,
                                        "%s is restarted for its parameters", instance->name);
     wait_say(work, wait, "%s: %s", text_or_empty(instance->seen->report.pending_parameters),
-             text_same(instance->restart_token, work->model->config_hash) ? "the restart is ordered"
+             text_same(instance->restart_token, wanted_token(work, instance->seen))
+                 ? "the restart is ordered"
              : instance->primary ? "the primary goes last, once every replica streams"
                                  : "replicas go one at a time, each once all others serve");
 }

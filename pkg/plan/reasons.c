@@ -50,9 +50,8 @@ static void explain_config(const struct change *change)
     for (size_t i = 0; i < change->model->instance_count; i++) {
         const struct model_instance *instance = &change->model->instances[i];
         const struct seen_instance *seen = instance->seen;
-        if (instance->needs_restart &&
-            text_same(instance->restart_token, change->model->config_hash) &&
-            !text_same(seen->restart_token, instance->restart_token)) {
+        if (instance->needs_restart && !text_same(instance->restart_token, seen->restart_token) &&
+            !text_same(instance->restart_token, seen->report.restart_token)) {
             change->action->effect = "restart";
             change->action->reason =
                 arena_printf(change->arena, "%s is to restart postgres for: %s", instance->name,

@@ -102,6 +102,9 @@ static void a_standby_gets_at_least_what_its_data_needs(void **state)
     assert_string_equal(conf_setting(arena, text, "max_prepared_transactions"), "5");
     assert_null(conf_setting(arena, text, "max_worker_processes")); /* the default suffices */
     assert_null(conf_setting(arena, text, "max_wal_senders"));
+    assert_true(conf_is_lifted(&in));
+    in.shared = "max_connections = 1e3\nmax_prepared_transactions = 0x10\n";
+    assert_false(conf_is_lifted(&in));
     in.shared = "max_connections = '80'\n";
     assert_string_equal(conf_setting(arena, conf_render(arena, &in), "max_connections"), "80");
 }

@@ -125,6 +125,30 @@ static void an_unfit_image_or_volume_is_told_and_left_alone(void **state)
     expect(&f, STEP_WAIT, "Failed", "VolumeUnreadable");
 }
 
+static void a_standbys_limits_are_read_before_its_file_is_written_from_them(void **state)
+{
+    (void)state;
+    struct facts f = running_replica();
+    f.config_stale = f.control_due = true;
+    expect(&f, STEP_READ_CONTROL, "Running", "");
+    f.control_due = false;
+    expect(&f, STEP_RELOAD, "Running", "");
+}
+
+static void what_is_amiss_is_told_while_a_short_step_runs_beside_the_server(void **state)
+{
+    (void)state;
+    struct facts f = running_replica();
+    f.notice_reason = "ConfigInvalid";
+    f.notice = "refused";
+    expect(&f, STEP_WAIT, "Running", "ConfigInvalid");
+    f.job_running = true;
+    f.job_phase = "Running";
+    expect(&f, STEP_WAIT, "Running", "ConfigInvalid");
+    f.job_phase = "Restarting";
+    expect(&f, STEP_WAIT, "Restarting", "");
+}
+
 static void only_a_grant_initialises_an_empty_volume(void **state)
 {
     (void)state;
@@ -446,6 +470,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_fresh_agent_asks_in_order),
         cmocka_unit_test(an_unfit_image_or_volume_is_told_and_left_alone),
+        cmocka_unit_test(a_standbys_limits_are_read_before_its_file_is_written_from_them),
+        cmocka_unit_test(what_is_amiss_is_told_while_a_short_step_runs_beside_the_server),
         cmocka_unit_test(only_a_grant_initialises_an_empty_volume),
         cmocka_unit_test(a_holder_with_an_empty_volume_needs_a_grant_that_is_not_spent),
         cmocka_unit_test(a_clone_waits_for_its_slot_and_after_a_failure),

@@ -188,6 +188,33 @@ static void a_restart_that_changed_nothing_is_not_repeated(void **state)
     assert_contains(world_wait(model, REASON_RESTART_INEFFECTIVE)->message, "shared_buffers");
 }
 
+/* A replica's limits may come down only after the primary's, which is restarted for the same
+ * configuration behind it. */
+static void a_restart_for_other_parameters_of_the_same_configuration_is_ordered_too(void **state)
+{
+    WORLD(2);
+    struct instance_report *report = &world.instances[1].report;
+    report->pending_restart = true;
+    report->pending_parameters = "max_connections";
+    world.instances[1].restart_token = report->restart_token = "config-1";
+    report->restarted_for = "shared_buffers";
+    struct model *model = world_model(&world);
+    assert_int_equal(world_restarted(model), 2);
+    const char *token = model->instances[1].restart_token;
+    assert_true(strncmp(token, "config-1.", 9) == 0);
+    assert_contains(world_wait(model, REASON_RESTART_PENDING)->message, "the restart is ordered");
+    /* Ordered: nobody else is touched, and it is not ordered twice. */
+    world.instances[1].restart_token = token;
+    world.instances[0].report.pending_restart = true;
+    assert_int_equal(world_restarted(world_model(&world)), 0);
+    world.instances[0].report.pending_restart = false;
+    report->restart_token = token;
+    report->restarted_for = "max_connections";
+    model = world_model(&world);
+    assert_int_equal(world_restarted(model), 0);
+    assert_contains(world_wait(model, REASON_RESTART_INEFFECTIVE)->message, "max_connections");
+}
+
 static void tokens_stay_as_they_are_at_rest(void **state)
 {
     WORLD(2);
@@ -281,6 +308,7 @@ int main(void)
         cmocka_unit_test(a_restart_is_ordered_for_one_replica_at_a_time_then_the_primary),
         cmocka_unit_test(no_restart_is_ordered_for_a_configuration_that_is_not_loaded),
         cmocka_unit_test(a_restart_that_changed_nothing_is_not_repeated),
+        cmocka_unit_test(a_restart_for_other_parameters_of_the_same_configuration_is_ordered_too),
         cmocka_unit_test(tokens_stay_as_they_are_at_rest),
         cmocka_unit_test(a_new_operator_keeps_the_agents_image_until_the_template_changes),
         cmocka_unit_test(a_silent_agent_of_an_old_pod_is_given_up_after_two_minutes),
