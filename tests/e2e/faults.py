@@ -106,6 +106,19 @@ def _agent():
         ledger.check()
 
 
+@test("An agent that hangs is killed within its probe's own grace, however long the pod's is")
+def _hung_agent():
+    with running(1, terminationGracePeriodSeconds=3600) as cluster:
+        cluster.value("create table t as select generate_series(1, 10) as x")
+        agent, uid = agent_pid(cluster, "1"), cluster.uid("1")
+        os.kill(agent, signal.SIGSTOP)
+        # The kubelet's own slack on a busy machine included; the pod's grace would be an hour.
+        wait_for(lambda: cluster.restarts("1") == 1, 300, "the container to restart")
+        cluster.ready(120)
+        equal(cluster.value("select count(*) from t"), "10", "rows")
+        equal(cluster.uid("1"), uid, "the pod")
+
+
 @test("A crash recovery that takes longer than every probe is not killed")
 def _recovery():
     late = {"checkpoint_timeout": "1h", "max_wal_size": "2GB"}
