@@ -25,11 +25,21 @@
 /* Annotations */
 /* Hash of the intent that was last applied. */
 #define ANN_APPLIED "pgkeel.dev/applied"
-/* StatefulSet: hash of the pod template without the agent's image, so that an upgrade of the
- * operator restarts nobody. */
+/* StatefulSet: hash of the pod template in its first form and without the agent's image, so that
+ * an upgrade of the operator restarts nobody. */
 #define ANN_TEMPLATE "pgkeel.dev/template"
 /* StatefulSet: how and from which image the agent comes: "volume:IMAGE" or "install:IMAGE". */
 #define ANN_AGENT_IMAGE "pgkeel.dev/agent-image"
+/* StatefulSet: in which form the operator's own part of the pod template stands there; none: in the
+ * first. What a later operator wants otherwise is a new form: the hash in ANN_TEMPLATE is always
+ * that of the first, so that a form, like the agent's image, is kept until the template changes for
+ * a reason of the spec's. */
+#define ANN_POD_FORM "pgkeel.dev/pod-form"
+enum {
+    POD_FORM_FIRST = 1,
+    POD_FORM_PROBE_GRACE = 2, /* a hung agent is killed within seconds, not after the pod's grace */
+    POD_FORM_NEWEST = POD_FORM_PROBE_GRACE,
+};
 /* Pod: struct instance_report as JSON, by the agent. */
 #define ANN_REPORT "pgkeel.dev/report"
 /* Lease: {"instance":"a-1","mode":"initdb"|"existing"}, by the operator: who may take it while it

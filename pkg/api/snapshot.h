@@ -50,6 +50,7 @@ struct seen_instance {
     /* StatefulSet */
     bool set_there, set_deleting;
     const char *set_uid, *template_hash, *agent_image, *update_revision;
+    int pod_form;              /* ANN_POD_FORM */
     const char *set_message;   /* its last FailedCreate event while the pod is absent; "" */
     const char *restart_token; /* its member's token in cluster.json as it stands; "" */
     int64_t set_generation, set_observed_generation;

@@ -21,6 +21,8 @@ void build_instance(struct build *build, const struct model_instance *instance)
     cJSON *set = build_object(build, "apps/v1", "StatefulSet", name, OWNED);
     build_label(set, LABEL_INSTANCE, name);
     build_annotate(set, ANN_AGENT_IMAGE, agent);
+    if (instance->pod_form > POD_FORM_FIRST)
+        build_annotate(set, ANN_POD_FORM, arena_printf(build->arena, "%d", instance->pod_form));
     build_annotate(set, ANN_TEMPLATE, desired_template_hash(build->arena, build->snapshot, name));
     cJSON *spec = json_add_object(set, "spec");
     json_set_int(spec, "replicas", 1);
@@ -30,5 +32,6 @@ void build_instance(struct build *build, const struct model_instance *instance)
     json_set_str(json_add_object(spec, "updateStrategy"), "type", "OnDelete");
     cJSON *selector = json_add_object(spec, "selector");
     json_set_str(build_selector(build, selector, "matchLabels"), LABEL_INSTANCE, name);
-    build_pod(build, json_add_object(spec, "template"), name, agent);
+    build_pod(build, json_add_object(spec, "template"), name,
+              &(struct pod_own){agent, instance->pod_form});
 }

@@ -35,9 +35,13 @@ const char *build_child(const struct build *build, const char *suffix);
 char *config_postgresql(struct arena *arena, const struct cluster_spec *spec);
 char *config_hba(struct arena *arena, const struct cluster_spec *spec);
 void build_config(struct build *build);
-/* pod.c: the pod template of an instance; agent NULL leaves out the agent's image and its delivery
- * (for hashes), else "volume:IMAGE" or "install:IMAGE". */
-void build_pod(const struct build *build, cJSON *template, const char *instance, const char *agent);
+/* pod.c: the pod template of an instance. */
+struct pod_own {       /* what is the operator's choice, not the spec's */
+    const char *agent; /* "volume:IMAGE" or "install:IMAGE"; NULL: without its delivery, to hash */
+    int form;          /* see ANN_POD_FORM */
+};
+void build_pod(const struct build *build, cJSON *template, const char *instance,
+               const struct pod_own *own);
 /* One file per subject. */
 void build_rbac(struct build *build);
 void build_services(struct build *build);

@@ -8,6 +8,8 @@
 #define AGENT_IN_IMAGE "/usr/bin/pgkeel"
 #define AGENT_COPIED   "/pgkeel"
 
+enum { PROBE_TIMEOUT_SECONDS = 5, HUNG_GRACE_SECONDS = 5 };
+
 struct mount {
     const char *volume, *path;
     bool read_only;
@@ -110,16 +112,35 @@ static void add_environment(cJSON *container)
     }
 }
 
-static void add_probe(cJSON *container, const char *kind, const char *path, int period, int timeout,
-                      int failures)
+static cJSON *add_probe(cJSON *container, const char *kind, const char *path, int period,
+                        int failures)
 {
     cJSON *probe = json_add_object(container, kind);
     cJSON *get = json_add_object(probe, "httpGet");
     json_set_str(get, "path", path);
     json_set_str(get, "port", "agent");
     json_set_int(probe, "periodSeconds", period);
-    json_set_int(probe, "timeoutSeconds", timeout);
+    json_set_int(probe, "timeoutSeconds", PROBE_TIMEOUT_SECONDS);
     json_set_int(probe, "failureThreshold", failures);
+    return probe;
+}
+
+/* Answered by the agent whatever PostgreSQL does: a crash recovery may take hours and is never
+ * killed. Readiness follows within a second. An agent that has not answered for half a minute, six
+ * times running, hangs, and does not hear SIGTERM either: the grace of the pod, in which a server
+ * writes its checkpoint, would only prolong it. The few seconds are for one that hears after all:
+ * https://kep.k8s.io/2238
+ */
+static void add_probes(cJSON *container, int form)
+{
+    bool own_grace = form >= POD_FORM_PROBE_GRACE;
+    cJSON *startup = add_probe(container, "startupProbe", "/startupz", 1, 120);
+    cJSON *liveness = add_probe(container, "livenessProbe", "/livez", own_grace ? 5 : 10, 6);
+    (void)add_probe(container, "readinessProbe", "/readyz", 1, 2);
+    if (!own_grace)
+        return;
+    json_set_int(startup, "terminationGracePeriodSeconds", HUNG_GRACE_SECONDS);
+    json_set_int(liveness, "terminationGracePeriodSeconds", HUNG_GRACE_SECONDS);
 }
 
 static void add_port(cJSON *ports, const char *name, int number)
@@ -158,24 +179,20 @@ static void add_command(const struct build *build, cJSON *container, const char 
 }
 
 static void add_postgres(const struct build *build, cJSON *containers, const char *instance,
-                         const char *agent)
+                         const struct pod_own *own)
 {
     cJSON *container = json_push_object(containers);
     json_set_str(container, "name", CONTAINER_POSTGRES);
     json_set_str(container, "image", build->spec->image);
     json_set_str(container, "imagePullPolicy", build->spec->image_pull_policy);
-    add_command(build, container, instance, agent);
+    add_command(build, container, instance, own->agent);
     add_environment(container);
     cJSON *ports = json_add_array(container, "ports");
     add_port(ports, "postgres", PORT_POSTGRES);
     add_port(ports, "agent", PORT_AGENT);
     json_set_copy(container, "resources", build->spec->resources);
     confine(container);
-    /* Answered by the agent whatever PostgreSQL does: a crash recovery may take hours and is never
-     * killed. Readiness follows within a second. */
-    add_probe(container, "startupProbe", "/startupz", 1, 5, 120);
-    add_probe(container, "livenessProbe", "/livez", 10, 5, 6);
-    add_probe(container, "readinessProbe", "/readyz", 1, 5, 2);
+    add_probes(container, own->form);
     json_set_str(container, "terminationMessagePolicy", "FallbackToLogsOnError");
     add_mounts(build, container);
 }
@@ -261,7 +278,8 @@ static void add_pull_secrets(const struct build *build, cJSON *pod)
                      build->spec->image_pull_secrets[i]);
 }
 
-void build_pod(const struct build *build, cJSON *template, const char *instance, const char *agent)
+void build_pod(const struct build *build, cJSON *template, const char *instance,
+               const struct pod_own *own)
 {
     build_label(template, LABEL_APP_NAME, "postgresql");
     build_label(template, LABEL_CLUSTER, build->spec->name);
@@ -276,7 +294,7 @@ void build_pod(const struct build *build, cJSON *template, const char *instance,
     add_pull_secrets(build, pod);
     add_security(pod);
     add_scheduling(build, pod);
-    add_install(pod, agent);
-    add_postgres(build, json_add_array(pod, "containers"), instance, agent);
-    add_volumes(build, pod, instance, agent);
+    add_install(pod, own->agent);
+    add_postgres(build, json_add_array(pod, "containers"), instance, own);
+    add_volumes(build, pod, instance, own->agent);
 }

@@ -46,6 +46,7 @@ struct model_instance {
     const char *delete_reason; /* for people; "" when not due */
     const char *restart_token; /* to write into cluster.json; keeps the last one when none is due */
     const char *agent_image;   /* the image its template names: kept unless the template changes */
+    int pod_form;              /* likewise; see ANN_POD_FORM */
     /* What lives on its data volume, from report and PVC together: `desired` stamps it on the PVC.
      */
     const char *system_identifier, *last_role; /* "" while unknown or empty */

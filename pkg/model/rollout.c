@@ -73,6 +73,16 @@ static const char *kept_token(const struct seen_instance *seen)
     return seen->reported ? text_or_empty(seen->report.restart_token) : "";
 }
 
+/* What the operator itself put into a template stays while that does: else its upgrade would
+ * restart everybody. */
+static void keep_agent(struct model_instance *instance)
+{
+    if (!text_given(instance->seen->agent_image))
+        return;
+    instance->agent_image = instance->seen->agent_image;
+    instance->pod_form = instance->seen->pod_form;
+}
+
 static void find_outdated(struct work *work, struct model_instance *instance)
 {
     const struct seen_instance *seen = instance->seen;
@@ -82,8 +92,8 @@ static void find_outdated(struct work *work, struct model_instance *instance)
     instance->outdated = instance->wanted && seen->pod.there &&
                          (!set_is_settled(work, instance) || pod_is_old(instance));
     instance->needs_restart = instance->wanted && restart_is_needed(work, seen);
-    if (same_template && text_given(seen->agent_image))
-        instance->agent_image = seen->agent_image;
+    if (same_template)
+        keep_agent(instance);
 }
 
 static bool agent_is_silent(const struct work *work, const struct model_instance *instance)
@@ -229,10 +239,9 @@ void rollout_decide(struct work *work)
         instance->delete_reason = "";
         instance->restart_token = kept_token(instance->seen);
         instance->agent_image = text_or_empty(work->snapshot->agent_image);
+        instance->pod_form = POD_FORM_NEWEST;
         if (work->frozen)
-            instance->agent_image = text_given(instance->seen->agent_image)
-                                        ? instance->seen->agent_image
-                                        : instance->agent_image;
+            keep_agent(instance);
         else
             find_outdated(work, instance);
     }

@@ -141,6 +141,7 @@ static void take_set(const cJSON *object, const struct cluster *cluster, struct 
     (void)cluster;
     take(fields, annotation(object, ANN_TEMPLATE));
     take(fields, annotation(object, ANN_AGENT_IMAGE));
+    take(fields, annotation(object, ANN_POD_FORM));
     take(fields, json_str(object, "status.updateRevision", ""));
     take_int(fields, json_int(object, "metadata.generation", 0));
     take_int(fields, json_int(object, "status.observedGeneration", 0));

@@ -160,6 +160,15 @@ static const char *restart_token(const struct build *b, const char *instance)
     return "";
 }
 
+/* What this operator does not know, a later one wrote: the nearest to it is the newest known. */
+static int pod_form(const char *text)
+{
+    long form = strtol(text, NULL, 10);
+    return form < POD_FORM_FIRST    ? POD_FORM_FIRST
+           : form > POD_FORM_NEWEST ? POD_FORM_NEWEST
+                                    : (int)form;
+}
+
 static void put_set(const struct build *b, struct seen_instance *instance)
 {
     const struct record *record = find(b, SEEN_SET, instance->name);
@@ -172,6 +181,7 @@ static void put_set(const struct build *b, struct seen_instance *instance)
     instance->set_uid = text(b, record, FIELD_UID);
     instance->template_hash = text(b, record, SET_TEMPLATE);
     instance->agent_image = text(b, record, SET_AGENT_IMAGE);
+    instance->pod_form = pod_form(record_field(record, SET_POD_FORM));
     instance->update_revision = text(b, record, SET_REVISION);
     instance->set_generation = number(record, SET_GENERATION);
     instance->set_observed_generation = number(record, SET_OBSERVED);

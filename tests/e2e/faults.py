@@ -109,7 +109,8 @@ def _agent():
 @test("An agent that hangs is killed within its probe's own grace, however long the pod's is")
 def _hung_agent():
     with running(1, terminationGracePeriodSeconds=3600) as cluster:
-        cluster.value("create table t as select generate_series(1, 10) as x")
+        with cluster.connect() as wire:
+            wire.query("create table t as select generate_series(1, 10) as x")
         agent, uid = agent_pid(cluster, "1"), cluster.uid("1")
         os.kill(agent, signal.SIGSTOP)
         # The kubelet's own slack on a busy machine included; the pod's grace would be an hour.

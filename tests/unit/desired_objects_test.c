@@ -64,6 +64,7 @@ static void build(struct scene *scene)
             .wanted = true,
             .restart_token = "",
             .agent_image = snapshot->agent_image,
+            .pod_form = POD_FORM_NEWEST,
             .system_identifier = "",
             .last_role = "",
         };
@@ -245,6 +246,26 @@ static void a_kept_agent_keeps_the_whole_template(void **state)
     arena_free(scene->arena);
 }
 
+static void a_kept_form_keeps_the_template_of_an_earlier_operator(void **state)
+{
+    (void)state;
+    struct scene *scene = scene_of("");
+    const cJSON *set = must(scene, "StatefulSet", "a-1");
+    const char *hash = json_str(set, "metadata.annotations[\"pgkeel.dev/template\"]", "");
+    assert_text(set, "metadata.annotations[\"pgkeel.dev/pod-form\"]", "2");
+    const cJSON *probe = json_get(set, "spec.template.spec.containers[0].livenessProbe");
+    assert_int_equal(json_int(probe, "terminationGracePeriodSeconds", 0), 5);
+    scene->model->instances[0].pod_form = POD_FORM_FIRST;
+    scene->desired = desired_build(scene->arena, scene->model);
+    set = must(scene, "StatefulSet", "a-1");
+    assert_text(set, "metadata.annotations[\"pgkeel.dev/template\"]", hash);
+    assert_null(json_get(set, "metadata.annotations[\"pgkeel.dev/pod-form\"]"));
+    probe = json_get(set, "spec.template.spec.containers[0].livenessProbe");
+    assert_null(json_get(probe, "terminationGracePeriodSeconds"));
+    assert_int_equal(json_int(probe, "periodSeconds", 0), 10);
+    arena_free(scene->arena);
+}
+
 static void volumes_never_shrink_or_move_and_say_what_is_on_them(void **state)
 {
     (void)state;
@@ -385,6 +406,7 @@ int main(void)
         cmocka_unit_test(pods_pass_the_restricted_standard),
         cmocka_unit_test(an_upgrade_of_operator_or_server_leaves_the_template_hash_alone),
         cmocka_unit_test(a_kept_agent_keeps_the_whole_template),
+        cmocka_unit_test(a_kept_form_keeps_the_template_of_an_earlier_operator),
         cmocka_unit_test(volumes_never_shrink_or_move_and_say_what_is_on_them),
         cmocka_unit_test(wal_gets_a_volume_of_its_own_when_asked),
         cmocka_unit_test(a_drain_may_take_one_of_several_but_not_the_only_one_unasked),

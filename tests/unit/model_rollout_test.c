@@ -222,15 +222,19 @@ static void tokens_stay_as_they_are_at_rest(void **state)
     assert_string_equal(world_model(&world)->instances[1].restart_token, "config-0");
 }
 
-static void a_new_operator_keeps_the_agents_image_until_the_template_changes(void **state)
+static void a_new_operator_keeps_image_and_form_until_the_template_changes(void **state)
 {
     WORLD(2);
     world.snapshot.agent_image = "agent:2";
+    world.instances[1].pod_form = POD_FORM_FIRST;
     struct model *model = world_model(&world);
     assert_string_equal(model->instances[1].agent_image, "agent:1");
+    assert_int_equal(model->instances[1].pod_form, POD_FORM_FIRST);
     assert_int_equal(model->wait_count, 0);
     world.hashes[1] = "template-2";
-    assert_string_equal(world_model(&world)->instances[1].agent_image, "agent:2");
+    model = world_model(&world);
+    assert_string_equal(model->instances[1].agent_image, "agent:2");
+    assert_int_equal(model->instances[1].pod_form, POD_FORM_NEWEST);
 }
 
 static void a_silent_agent_of_an_old_pod_is_given_up_after_two_minutes(void **state)
@@ -310,7 +314,7 @@ int main(void)
         cmocka_unit_test(a_restart_that_changed_nothing_is_not_repeated),
         cmocka_unit_test(a_restart_for_other_parameters_of_the_same_configuration_is_ordered_too),
         cmocka_unit_test(tokens_stay_as_they_are_at_rest),
-        cmocka_unit_test(a_new_operator_keeps_the_agents_image_until_the_template_changes),
+        cmocka_unit_test(a_new_operator_keeps_image_and_form_until_the_template_changes),
         cmocka_unit_test(a_silent_agent_of_an_old_pod_is_given_up_after_two_minutes),
         cmocka_unit_test(an_invalid_spec_makes_nothing_due),
     };

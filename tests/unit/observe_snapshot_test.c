@@ -121,7 +121,9 @@ static void a_statefulset_and_the_restart_tokens_are_read(void **state)
     struct world *w = *state;
     make_cluster(w, 2);
     see(w, SEEN_SET,
-        object(w, "a-1", "s1", 2, "\"" ANN_TEMPLATE "\":\"t\",\"" ANN_AGENT_IMAGE "\":\"img\"",
+        object(w, "a-1", "s1", 2,
+               "\"" ANN_TEMPLATE "\":\"t\",\"" ANN_AGENT_IMAGE "\":\"img\",\"" ANN_POD_FORM
+               "\":\"2\"",
                ",\"status\":{\"updateRevision\":\"rev-2\",\"observedGeneration\":5}"));
     see(w, SEEN_CONFIG_MAP,
         object(w, "a-config", "m", 3, "",
@@ -130,6 +132,7 @@ static void a_statefulset_and_the_restart_tokens_are_read(void **state)
     struct snapshot s = look(w);
     assert_string_equal(s.instances[0].template_hash, "t");
     assert_string_equal(s.instances[0].agent_image, "img");
+    assert_int_equal(s.instances[0].pod_form, 2);
     assert_string_equal(s.instances[0].update_revision, "rev-2");
     assert_int_equal(s.instances[0].set_observed_generation, 5);
     assert_string_equal(s.instances[0].restart_token, "");

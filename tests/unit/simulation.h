@@ -129,8 +129,10 @@ UNUSED static void sim_write_set(struct sim *sim, struct sim_instance *instance,
     const char *image = json_str(object, "spec.template.spec.containers[0].image", "");
     seen->template_hash = keep(sim, object, ANNOTATION(ANN_TEMPLATE));
     seen->agent_image = keep(sim, object, ANNOTATION(ANN_AGENT_IMAGE));
-    const char *content =
-        arena_printf(sim->arena, "rev-%s-%s", seen->template_hash, seen->agent_image);
+    const char *form = keep(sim, object, ANNOTATION(ANN_POD_FORM));
+    seen->pod_form = *form ? atoi(form) : POD_FORM_FIRST;
+    const char *content = arena_printf(sim->arena, "rev-%s-%s-%d", seen->template_hash,
+                                       seen->agent_image, seen->pod_form);
     instance->set_is_bad = strcmp(image, "bad") == 0;
     if (!seen->set_there) {
         seen->set_there = true;

@@ -146,6 +146,7 @@ UNUSED static void world_run(struct world *world, int ordinal, const char *role)
     seen->set_uid = arena_printf(world->arena, "uid-set-%d", ordinal);
     seen->template_hash = world->hashes[ordinal - 1];
     seen->agent_image = "agent:1";
+    seen->pod_form = POD_FORM_NEWEST;
     seen->update_revision = "rev-1";
     seen->set_generation = seen->set_observed_generation = 1;
     seen->pod.there = seen->pod.ready = true;
