@@ -81,9 +81,9 @@ def other_user(uid=None):
 class Agent:
     """One instance: its volumes outlive the process, its run folder lives as long as the pod."""
 
-    def __init__(self, rig, ordinal):
+    def __init__(self, rig, ordinal, folder=None):
         self.rig, self.name = rig, "%s-%d" % (CLUSTER, ordinal)
-        self.folder = os.path.join(rig.folder, self.name)
+        self.folder = os.path.join(rig.folder, folder or self.name)
         self.held = [ports.held(), ports.held()]
         self.port, self.probe_port = [ports.number(wire) for wire in self.held]
         self.uid, self.process, self.pods = None, None, 0
@@ -110,7 +110,7 @@ class Agent:
 
     @property
     def run(self):
-        return os.path.join(self.rig.folder, "r%s%d" % (self.name, self.pods))
+        return os.path.join(self.rig.folder, "r%s%d" % (os.path.basename(self.folder), self.pods))
 
     def new_pod(self):
         self.pods += 1

@@ -1,0 +1,146 @@
+"""Who may lead, when two pods, slow answers or old news speak against each other."""
+import json
+import os
+import shutil
+import signal
+
+from lib import runner
+from lib.runner import check, equal, never, test, wait_for
+from rig import Agent, Rig
+
+
+def twin_of(agent):
+    """Another pod of the same instance, on a copy of its volumes."""
+    rig = agent.rig
+    twin = Agent(rig, int(agent.name.rsplit("-", 1)[1]), folder=agent.name + "-twin")
+    for here, there in ((agent.data, twin.data), (agent.wal, twin.wal)):
+        shutil.rmtree(there)
+        shutil.copytree(here, there, symlinks=True)
+        for folder, folders, files in os.walk(there):
+            for name in [".", *folders, *files]:
+                os.chown(os.path.join(folder, name), rig.agent_uid, -1, follow_symlinks=False)
+    link = os.path.join(twin.data, "pgdata/pg_wal")
+    os.unlink(link)
+    os.symlink(os.path.join(twin.wal, "pg_wal"), link)
+    os.chown(link, rig.agent_uid, -1, follow_symlinks=False)
+    rig.agents.append(twin)
+    return twin
+
+
+def twins(rig):
+    """A primary that runs, and a copy of its volumes without a pod."""
+    agent = rig.primary()
+    agent.reports(bootstrapped=True)
+    agent.sql("create table t(n int)")
+    agent.stop()
+    twin = twin_of(agent)
+    return agent.start().ready(), twin
+
+
+def holders(rig, since=0):
+    """Every holder that the lease had, in order, from that point of the store's history on."""
+    seen = []
+    for _, kind, _, lease, _ in rig.store.history[since:]:
+        holder = lease.get("spec", {}).get("holderIdentity") if kind.kind == "Lease" else None
+        if holder is not None and (not seen or seen[-1] != holder):
+            seen.append(holder)
+    return seen
+
+
+def may_write(agent):
+    try:
+        agent.sql("insert into t values (1)")
+        return True
+    except runner.Failed:
+        return False
+
+
+@test("two pods of one instance do not take the lease from each other")
+def two_pods():
+    with Rig() as rig:
+        agent, twin = twins(rig)
+        count, epoch = len(rig.store.history), rig.lease()["leaseTransitions"]
+        twin.start()
+        wait_for(lambda: twin.probe()[0] == 503 and "renews" in twin.probe()[1], 40,
+                 "the other says that the lease is renewed")
+        never(lambda: holders(rig, count) not in ([], ["a-1/" + agent.uid]) or
+              rig.lease()["leaseTransitions"] != epoch or twin.postgres_pids(), 9,
+              "a change of the lease")
+        check(may_write(agent), "the holder accepts writes")
+        agent.stop()
+        # What was written under the lease that was given back is not on the older copy.
+        twin.reports(phase="Waiting", reason="VolumeOutdated")
+        never(lambda: twin.postgres_pids() or rig.lease()["leaseTransitions"] != epoch, 5,
+              "a start of the older copy")
+        twin.stop()
+        agent.start().ready()
+        equal(rig.lease()["leaseTransitions"], epoch + 1, "epoch")
+
+
+@test("a pod that was superseded while it could not look stops at once, ends, and stays away")
+def superseded():
+    with Rig() as rig:
+        agent, twin = twins(rig)
+        count, epoch = len(rig.store.history), rig.lease()["leaseTransitions"]
+        old_uid = agent.uid
+        agent.signal(signal.SIGSTOP)
+        twin.start().ready(60)
+        equal(rig.lease()["leaseTransitions"], epoch + 1, "epoch of the other")
+        agent.signal(signal.SIGCONT)
+        wait_for(lambda: not agent.postgres_pids(), 5, "the end of the superseded postgres")
+        check(agent.process.wait(20) not in (0, None), "the agent's exit code tells of trouble")
+        check(agent.logged("superseded"), "the log says why")
+        never(lambda: not may_write(twin), 4, "a refusal by the present holder")
+        agent.start(new_pod=False)  # as the kubelet does
+        wait_for(lambda: "another pod" in agent.probe()[1], 40, "the restarted container says why")
+        never(lambda: agent.postgres_pids() or rig.lease()["leaseTransitions"] != epoch + 1, 9,
+              "a superseded pod's return")
+        agent.kill()
+        rig.freeze_api()
+        agent.start(new_pod=False)
+        wait_for(lambda: "API server" in agent.probe()[1], 40, "the reason")
+        never(agent.postgres_pids, 6, "a superseded pod's return while the API server is away")
+        rig.thaw_api()
+        check(set(holders(rig, count)) <= {"a-1/" + old_uid, "a-1/" + twin.uid}, "holders: %s",
+              holders(rig, count))
+        check(may_write(twin), "the holder accepts writes")
+
+
+@test("a pod whose predecessor was killed takes the lease after a whole term without a renewal")
+def after_a_kill():
+    with Rig() as rig:
+        agent = rig.primary()
+        rig.lease_seconds = 6
+        rig.put_config()
+        wait_for(lambda: rig.lease()["leaseDurationSeconds"] == 6, 20, "the longer term")
+        agent.kill()
+        before = agent.uid
+        agent.start()
+        wait_for(lambda: rig.get("Pod", "a-1-0") and "runs out" in agent.probe()[1], 20,
+                 "what it waits for")
+        never(lambda: rig.lease()["holderIdentity"] != "a-1/" + before, 3, "a take within the term")
+        agent.ready()
+        equal(rig.lease()["holderIdentity"], "a-1/" + agent.uid, "holder")
+        agent.kill()
+        agent.start(new_pod=False)
+        agent.ready()
+        equal(rig.lease()["leaseTransitions"], 2, "epoch after a container's restart")
+
+
+@test("a pod that is stopped gives the lease back, and the next one waits for no term")
+def given_back():
+    with Rig(2) as rig:
+        rig.lease_seconds = 120
+        rig.put_config()
+        agent = rig.primary()
+        agent.stop()
+        equal(rig.lease()["holderIdentity"], "a-1", "holder after the stop")
+        second = rig.agents[1].start()
+        second.reports(phase="Waiting", reason="WaitingForPrimary")
+        equal(rig.lease()["holderIdentity"], "a-1", "another instance takes no lease given back")
+        agent.start().ready(60)
+        equal(rig.lease()["leaseTransitions"], 2, "epoch")
+        rig.server.faults.add({"do": "status", "code": 409, "verb": "patch", "path": "/leases/",
+                               "times": 2})
+        agent.stop()
+        equal(rig.lease()["holderIdentity"], "a-1", "given back in spite of conflicts")
