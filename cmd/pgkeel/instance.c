@@ -129,7 +129,7 @@ static int run(const struct verb *verb, int argc, char **argv)
     struct error err = {0};
     verb_log_as("instance", values[OPTION_LOG_LEVEL]);
     if (instance_run(&o, &err) < 0) {
-        log_failure(&err, "the agent cannot start", NULL);
+        log_failure(&err, "the agent ends", NULL);
         return EXIT_REFUSED;
     }
     return EXIT_DONE;

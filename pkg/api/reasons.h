@@ -58,6 +58,7 @@
 #define REASON_BOOTSTRAP_BLOCKED       "BootstrapBlocked"
 #define REASON_VOLUME_UNKNOWN          "VolumeUnknown"
 #define REASON_DATA_VOLUME_EMPTY       "DataVolumeEmpty"
+#define REASON_VOLUME_OUTDATED         "VolumeOutdated"
 #define REASON_LEASE_NOT_HELD          "LeaseNotHeld"
 #define REASON_LEASE_RELEASED          "LeaseReleased"
 #define REASON_LEASE_HOLDER_GONE       "LeaseHolderGone"
@@ -115,6 +116,7 @@
 #define REASON_CLONE_FAILED               "CloneFailed"
 #define REASON_ROLES_FAILED               "RolesFailed"
 #define REASON_NOT_HOLDER                 "NotHolder"
+#define REASON_SUPERSEDED                 "Superseded"
 
 /* Changes under way */
 #define REASON_CONFIGURATION_PENDING "ConfigurationPending"

@@ -181,16 +181,31 @@ static void stop_server(struct agent *agent)
     job_restart(agent);
 }
 
+/* Postgres is gone: the next pod need not wait for the lease to run out. What it was held with must
+ * stand on the volume: the next pod takes a given back lease for proof that no other copy of the
+ * volume is newer. True when there is nothing (more) to do. */
+static bool give_lease_back(struct agent *agent)
+{
+    if (agent->lease == NULL || agent->record.role != ROLE_PRIMARY ||
+        lease_view(agent->lease)->epoch > agent->record.epoch)
+        return true;
+    return lease_give_back(agent->lease);
+}
+
 /* The order of a shutdown: postgres first, then the last words. They are worth a moment, not more:
  * a cluster that is being deleted has lost the rights to write them. */
 static void say_farewell(struct agent *agent)
 {
+    int64_t now = clock_boot_ms();
     if (agent->farewell_deadline_ms == 0)
-        agent->farewell_deadline_ms = clock_boot_ms() + FAREWELL_MS;
-    bool told = (agent->reporter == NULL || reporter_settled(agent->reporter) ||
-                 reporter_refused(agent->reporter)) &&
-                (agent->slice == NULL || slice_settled(agent->slice));
-    agent->farewell_done = told || clock_boot_ms() >= agent->farewell_deadline_ms;
+        agent->farewell_deadline_ms = now + FAREWELL_MS;
+    bool emptied = agent->slice == NULL || slice_settled(agent->slice);
+    bool told = emptied && (agent->reporter == NULL || reporter_settled(agent->reporter) ||
+                            reporter_refused(agent->reporter));
+    /* While it is ours nobody else writes the endpoint, so that comes first. */
+    if (emptied || agent->farewell_deadline_ms - now < FAREWELL_MS / 2)
+        told = give_lease_back(agent) && told;
+    agent->farewell_done = told || now >= agent->farewell_deadline_ms;
     if (agent->farewell_done)
         agent_kick(agent);
 }
@@ -223,7 +238,9 @@ static bool perform(struct agent *agent, const struct decision *decision)
         job_clone(agent);
         return true;
     case STEP_TAKE_LEASE:
-        lease_take(agent->lease, agent->record.epoch);
+        lease_take(agent->lease, agent->record.epoch > agent->record.superseded
+                                     ? agent->record.epoch
+                                     : agent->record.superseded);
         return true;
     case STEP_READ_CONTROL:
         job_read_control(agent);
@@ -257,6 +274,8 @@ static bool perform(struct agent *agent, const struct decision *decision)
         say_farewell(agent);
         return false;
     case STEP_EXIT:
+        if (!agent->stopping)
+            err_set_reason(&agent->end, ERR_FORBIDDEN, decision->reason, "%s", decision->message);
         event_base_loopbreak(agent->loop);
         return false;
     }
@@ -296,7 +315,11 @@ static void keep_deadlines(struct agent *agent)
     for (size_t i = 0; i < sizeof troubles / sizeof troubles[0]; i++)
         wake_at(agent, troubles[i]->until_ms);
     wake_at(agent, agent->began_ms + agent->options.api_wait_ms);
+    if (agent->farewell_deadline_ms != 0)
+        wake_at(agent, agent->farewell_deadline_ms - FAREWELL_MS / 2);
     wake_at(agent, agent->farewell_deadline_ms);
+    if (agent->lease != NULL && lease_view(agent->lease)->state == LEASE_MINE)
+        wake_at(agent, lease_rests_at_ms(agent->lease));
     if (agent->wal_gone_since_ms != 0)
         wake_at(agent, agent->wal_gone_since_ms + WAL_GONE_MS);
     wake_at(agent, agent->config.deadline_ms);
@@ -432,6 +455,9 @@ int instance_run(const struct instance_options *options, struct error *err)
     agent_kick(agent);
     event_base_dispatch(agent->loop);
     log_info("bye", NULL);
+    if (agent->end.class != 0)
+        *err = agent->end;
+    int ended = agent->end.class;
     agent_free(agent);
-    return 0;
+    return ended;
 }

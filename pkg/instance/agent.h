@@ -108,6 +108,7 @@ struct agent {
     struct trouble start_trouble, clone_trouble, volume_trouble, roles_trouble, stream_trouble;
     enum volume_role running; /* as postgres was started, or promoted */
     bool stopping, farewell_done;
+    struct error end;          /* why it ended by itself; class 0: it was asked to */
     int64_t wal_gone_since_ms; /* 0: the primary has not said so, or it streams again */
     int64_t began_ms, up_since_ms, farewell_deadline_ms;
     bool gave_memory;        /* what only the start needed */

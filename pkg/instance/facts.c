@@ -77,12 +77,16 @@ static void lease_facts(struct agent *agent, struct facts *f)
     f->granted = view->granted;
     f->grant_initdb = view->grant_initdb;
     f->lease_writing = lease_writing(agent->lease);
+    f->lease_given_back = view->given_back;
+    f->lease_rested = lease_rests_at_ms(agent->lease) <= clock_boot_ms();
+    f->held_epoch = lease_held_epoch(agent->lease);
 }
 
 static void server_facts(struct agent *agent, struct facts *f)
 {
     const struct monitor_view *view = monitor_view(agent->monitor);
     f->server = server_state(agent->server);
+    f->server_quits = server_quits(agent->server);
     if (f->server == SERVER_UP && agent->running == ROLE_REPLICA && view->answered &&
         !view->in_recovery) {
         agent->running = ROLE_PRIMARY; /* promoted */
@@ -106,6 +110,7 @@ struct facts agent_facts(struct agent *agent)
 {
     struct facts f = {.stopping = agent->stopping,
                       .farewell_done = agent->farewell_done,
+                      .pod_uid = agent->options.pod_uid,
                       .job_running = agent->job.running,
                       .job_phase = agent->job.running ? agent->job.phase : "",
                       .job_message = agent->job.message};

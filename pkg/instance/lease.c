@@ -11,7 +11,10 @@
 #include "instance/bucket.h"
 #include "instance/timer.h"
 
-enum { RETRY_MS = 500, BURST = 6, REFILL_MS = 500 };
+enum { RETRY_MS = 500, BURST = 6, REFILL_MS = 500, TAKE_BURST = 3, TAKE_REFILL_MS = 2000 };
+enum {
+    TERM_MAX_S = 120
+}; /* spec.failover.leaseSeconds at most: no text makes anybody wait longer */
 
 struct lease {
     struct kube *kube;
@@ -21,11 +24,14 @@ struct lease {
     struct lease_handlers handlers;
     char namespace[256], name[256], instance[64], identity[128], pod_uid[64];
     int seconds;
-    struct bucket bucket;
+    struct bucket bucket, takes;
     struct lease_view view;
+    int64_t unchanged_since_ms, held_epoch;
     bool listing, seen; /* between begin and synced; and whether it came up in the list */
     bool again;         /* renew once more when the write under way has ended */
     bool failing;       /* renewals fail: said once */
+    bool leaving;       /* it is to be given back, not renewed */
+    bool refused;       /* we may not write it (any more) */
 };
 
 static const struct kube_kind *lease_kind(void)
@@ -65,6 +71,9 @@ void lease_read(const cJSON *object, const char *instance, const char *pod_uid,
     const char *grant_text = json_str(object, "metadata.annotations[\"" ANN_BOOTSTRAP "\"]", NULL);
     view.epoch = json_int(object, "spec.leaseTransitions", 0);
     snprintf(view.holder, sizeof view.holder, "%.*s", (int)strcspn(holder, "/"), holder);
+    snprintf(view.identity, sizeof view.identity, "%s", holder);
+    snprintf(view.renewed, sizeof view.renewed, "%s", json_str(object, "spec.renewTime", ""));
+    view.seconds = (int)json_int(object, "spec.leaseDurationSeconds", 0);
     snprintf(view.resource_version, sizeof view.resource_version, "%s",
              json_str(object, "metadata.resourceVersion", ""));
     if (grant_text != NULL && report_grant_decode(arena, grant_text, &grant, &ignored) == 0 &&
@@ -80,6 +89,7 @@ void lease_read(const cJSON *object, const char *instance, const char *pod_uid,
         view.state = LEASE_OTHER;
     else
         view.state = uid != NULL && strcmp(uid + 1, pod_uid) == 0 ? LEASE_HELD : LEASE_MINE;
+    view.given_back = view.state == LEASE_MINE && uid == NULL;
     *ret_view = view;
 }
 
@@ -95,6 +105,17 @@ cJSON *lease_take_body(struct arena *arena, const struct lease_view *view, const
     json_set_str(spec, "acquireTime", now);
     json_set_str(spec, "renewTime", now);
     json_set_int(spec, "leaseTransitions", epoch);
+    return body;
+}
+
+cJSON *lease_give_back_body(struct arena *arena, const struct lease_view *view,
+                            const char *instance, int64_t wall_ms)
+{
+    cJSON *body = json_object(arena);
+    json_set_str(json_add_object(body, "metadata"), "resourceVersion", view->resource_version);
+    cJSON *spec = json_add_object(body, "spec");
+    json_set_str(spec, "holderIdentity", instance);
+    json_set_str(spec, "renewTime", clock_rfc3339_micro(arena, wall_ms));
     return body;
 }
 
@@ -118,10 +139,25 @@ static void tell(struct lease *lease)
     lease->handlers.changed(lease->handlers.arg);
 }
 
+/* An object's version also grows when the operator writes its annotation: only what the holder
+ * writes tells that it lives. */
+static void note_life(struct lease *lease, const struct lease_view *view)
+{
+    const struct lease_view *before = &lease->view;
+    if (before->state == LEASE_UNKNOWN || view->epoch != before->epoch ||
+        strcmp(view->identity, before->identity) != 0 ||
+        strcmp(view->renewed, before->renewed) != 0)
+        lease->unchanged_since_ms = clock_boot_ms();
+    if (view->state == LEASE_HELD && view->epoch > lease->held_epoch)
+        lease->held_epoch = view->epoch;
+}
+
 static void set_view(struct lease *lease, const struct lease_view *view)
 {
     bool held_before = lease->view.state == LEASE_HELD;
+    note_life(lease, view);
     bool differs = view->state != lease->view.state || view->epoch != lease->view.epoch ||
+                   view->given_back != lease->view.given_back ||
                    view->granted != lease->view.granted ||
                    view->grant_initdb != lease->view.grant_initdb ||
                    view->slot_ready != lease->view.slot_ready;
@@ -212,14 +248,12 @@ static void reread(struct lease *lease)
     lease->call = kube_call_start(lease->kube, &request, on_reread, lease);
 }
 
-/* The holder goes on while the API server is away: nobody else can take the lease meanwhile. */
+/* The holder goes on while the API server is away: that alone is no reason to fail over. */
 static void note_failure(struct lease *lease, const struct error *err)
 {
     if (!lease->failing)
-        log_failure(err,
-                    "the lease cannot be written; a holder goes on, since nobody else can take "
-                    "it",
-                    "lease", lease->name, NULL);
+        log_failure(err, "the lease cannot be written; a holder goes on meanwhile", "lease",
+                    lease->name, NULL);
     lease->failing = true;
 }
 
@@ -231,6 +265,7 @@ static void on_written(void *arg, const cJSON *body, const struct error *err)
         reread(lease);
         return;
     }
+    lease->refused = err->class == ERR_FORBIDDEN || err->class == ERR_INVALID;
     if (err->class != 0) {
         note_failure(lease, err);
         timer_arm(lease->renew, RETRY_MS);
@@ -244,8 +279,10 @@ static void on_written(void *arg, const cJSON *body, const struct error *err)
     lease_read(body, lease->instance, lease->pod_uid, &view);
     if (!is_stale(lease, &view))
         set_view(lease, &view);
-    timer_arm(lease->renew, lease->again ? bucket_wait_ms(&lease->bucket, clock_boot_ms())
-                                         : lease->seconds * 1000 / 3);
+    if (lease->view.state == LEASE_HELD)
+        timer_arm(lease->renew, lease->leaving ? 0
+                                : lease->again ? bucket_wait_ms(&lease->bucket, clock_boot_ms())
+                                               : lease->seconds * 1000 / 3);
     lease->again = false;
     tell(lease);
 }
@@ -276,6 +313,11 @@ static void renew(evutil_socket_t fd, short what, void *arg)
         return;
     }
     AUTO_ARENA arena = arena_new();
+    if (lease->leaving) {
+        log_info("giving the lease back", "lease", lease->name, NULL);
+        patch(lease, lease_give_back_body(arena, &lease->view, lease->instance, clock_wall_ms()));
+        return;
+    }
     cJSON *status = lease->handlers.status(lease->handlers.arg, arena);
     patch(lease, lease_renew_body(arena, &lease->view, status, lease->seconds, clock_wall_ms()));
 }
@@ -288,6 +330,7 @@ struct lease *lease_new(struct event_base *loop, struct kube *kube,
     lease->handlers = *handlers;
     lease->seconds = options->seconds;
     lease->bucket = (struct bucket){BURST, REFILL_MS, BURST, clock_boot_ms()};
+    lease->takes = (struct bucket){TAKE_BURST, TAKE_REFILL_MS, TAKE_BURST, clock_boot_ms()};
     snprintf(lease->namespace, sizeof lease->namespace, "%s", options->namespace);
     snprintf(lease->name, sizeof lease->name, "%s", options->name);
     snprintf(lease->instance, sizeof lease->instance, "%s", options->instance);
@@ -333,6 +376,12 @@ void lease_take(struct lease *lease, int64_t at_least)
 {
     if (lease->call != NULL)
         return;
+    int wait_ms = bucket_wait_ms(&lease->takes, clock_boot_ms());
+    if (wait_ms > 0) {
+        timer_arm(lease->renew, wait_ms); /* that asks again */
+        return;
+    }
+    bucket_spend(&lease->takes);
     AUTO_ARENA arena = arena_new();
     int64_t epoch = (at_least > lease->view.epoch ? at_least : lease->view.epoch) + 1;
     log_info("taking the lease", "lease", lease->name, "epoch",
@@ -347,6 +396,28 @@ void lease_renew_now(struct lease *lease)
         lease->again = true;
     else if (lease->view.state == LEASE_HELD)
         timer_arm(lease->renew, bucket_wait_ms(&lease->bucket, clock_boot_ms()));
+}
+
+bool lease_give_back(struct lease *lease)
+{
+    if (lease->view.state != LEASE_HELD || lease->refused)
+        return true;
+    if (!lease->leaving && lease->call == NULL)
+        timer_arm(lease->renew, 0);
+    lease->leaving = true; /* a write under way is waited for: it could land after this one */
+    return false;
+}
+
+int64_t lease_rests_at_ms(const struct lease *lease)
+{
+    int seconds = lease->view.seconds > lease->seconds ? lease->view.seconds : lease->seconds;
+    return lease->unchanged_since_ms +
+           (int64_t)(seconds > TERM_MAX_S ? TERM_MAX_S : seconds) * 1000;
+}
+
+int64_t lease_held_epoch(const struct lease *lease)
+{
+    return lease->held_epoch;
 }
 
 bool lease_writing(const struct lease *lease)

@@ -4,7 +4,9 @@
  * the epoch.
  *
  * In this version only three may take it: the one the operator grants a never held lease to, the
- * instance that holds it already (in a new pod), and the last holder of a released one.
+ * instance that holds it already (in a new pod, once nobody renewed it for a whole term), and the
+ * last holder of one that was given back. A holder that stops gives it back: "<instance>" without a
+ * uid says that it is kept for the instance and that no pod holds it.
  */
 #pragma once
 
@@ -18,6 +20,10 @@ struct lease_view {
     bool slot_ready;          /* the primary's status shows a slot of this instance */
     char primary_address[64]; /* from the same status; "" when it says none */
     char holder[128];         /* the instance's name; "" when none */
+    bool given_back;          /* the holder is an instance, no pod of it */
+    char identity[192];       /* with these two: what a renewal or another holder changes */
+    char renewed[40];
+    int seconds; /* how long its holder says that it lasts */
     char resource_version[32];
 };
 
@@ -43,8 +49,16 @@ void lease_free(struct lease *lease);
 const struct lease_view *lease_view(const struct lease *lease);
 void lease_set_seconds(struct lease *lease, int seconds);
 /* Compare-and-swap to this pod, with an epoch above the lease's and `at_least`: an epoch file newer
- * than the lease wins (etcd restored from a snapshot). */
+ * than the lease wins (etcd restored from a snapshot). After a burst once in two seconds. */
 void lease_take(struct lease *lease, int64_t at_least);
+/* For one that stops: makes it the instance's without a pod. To be called until it is true: nothing
+ * is left to do, or the API server refuses. */
+bool lease_give_back(struct lease *lease);
+/* When the lease as it was seen last will have been unchanged for a whole term, CLOCK_BOOTTIME: a
+ * holder that lives and reaches the API server has renewed it by then. */
+int64_t lease_rests_at_ms(const struct lease *lease);
+/* The highest epoch that it was seen held with by this pod, since lease_new(); 0: none. */
+int64_t lease_held_epoch(const struct lease *lease);
 /* Renews at once, after a burst not more often than twice a second, instead of at the next third of
  * lease_seconds; held leases renew by themselves. */
 void lease_renew_now(struct lease *lease);
@@ -56,5 +70,7 @@ void lease_read(const cJSON *object, const char *instance, const char *pod_uid,
                 struct lease_view *ret_view);
 cJSON *lease_take_body(struct arena *arena, const struct lease_view *view, const char *identity,
                        int seconds, int64_t epoch, int64_t wall_ms);
+cJSON *lease_give_back_body(struct arena *arena, const struct lease_view *view,
+                            const char *instance, int64_t wall_ms);
 cJSON *lease_renew_body(struct arena *arena, const struct lease_view *view, const cJSON *status,
                         int seconds, int64_t wall_ms);

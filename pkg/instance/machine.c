@@ -1,5 +1,6 @@
 #include "instance/machine.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "api/reasons.h"
@@ -44,13 +45,47 @@ static struct decision stay(const char *phase, const char *reason, const char *m
         .step = STEP_WAIT, .phase = phase, .reason = reason, .message = message};
 }
 
+static bool record_is_of_this_pod(const struct facts *f)
+{
+    return f->pod_uid[0] != '\0' && strcmp(f->record.pod, f->pod_uid) == 0;
+}
+
+/* The highest epoch that this very pod has held; 0: none that is known. */
+static int64_t led_with(const struct facts *f)
+{
+    int64_t recorded = record_is_of_this_pod(f) ? f->record.epoch : 0;
+    return recorded > f->held_epoch ? recorded : f->held_epoch;
+}
+
+/* A later pod of this instance took the lease after this one had held it: a kubelet that is cut off
+ * runs what was deleted long ago. There is no way back for this pod, also not when the other one is
+ * gone: what was written meanwhile is on the other's copy of the volume. */
+static bool is_superseded(const struct facts *f)
+{
+    int64_t led = led_with(f);
+    return f->lease == LEASE_MINE && led > 0 && f->lease_epoch > led &&
+           (!f->lease_given_back || f->record.role == ROLE_PRIMARY);
+}
+
+/* A lease is given back only when its epoch stands on the volume. This volume knows of none so
+ * high: it is an older copy. */
+static bool is_outdated(const struct facts *f)
+{
+    return f->lease == LEASE_MINE && f->lease_given_back && f->record.role == ROLE_PRIMARY &&
+           f->record.epoch < f->lease_epoch;
+}
+
 /* May the lease be taken by compare-and-swap? Never from another instance: promotion without proof
- * that the other has stopped belongs to failover. */
+ * that the other has stopped belongs to failover. From another pod of this instance only when it
+ * has given it back, or has not renewed it for a whole term: it may run on, cut off, on a copy of
+ * the volume that this one's lock does not reach. */
 static bool may_take(const struct facts *f)
 {
     switch (f->lease) {
     case LEASE_MINE:
-        return true;
+        if (is_superseded(f) || is_outdated(f))
+            return false;
+        return f->lease_rested || (f->lease_given_back && f->record.role == ROLE_PRIMARY);
     case LEASE_FREE:
         return f->granted;
     case LEASE_RELEASED: /* only by the one who held it last */
@@ -65,6 +100,13 @@ static bool api_is_away(const struct facts *f)
     return f->lease == LEASE_UNKNOWN || f->lease == LEASE_ABSENT;
 }
 
+/* Without the API server only the pod that led last may lead on: it cannot have been followed by
+ * another one unnoticed but while it was cut off itself. */
+static bool may_lead_unasked(const struct facts *f)
+{
+    return f->record.superseded == 0 && (f->record.pod[0] == '\0' || record_is_of_this_pod(f));
+}
+
 enum volume_role machine_role(const struct facts *f)
 {
     if (f->lease == LEASE_HELD || may_take(f))
@@ -76,7 +118,9 @@ enum volume_role machine_role(const struct facts *f)
     if (f->server != SERVER_DOWN)
         return f->running;
     if (api_is_away(f))
-        return f->api_wait_over ? f->record.role : ROLE_NONE;
+        return f->api_wait_over && (f->record.role != ROLE_PRIMARY || may_lead_unasked(f))
+                   ? f->record.role
+                   : ROLE_NONE;
     return f->record.role == ROLE_REPLICA ? ROLE_REPLICA : ROLE_NONE;
 }
 
@@ -180,22 +224,42 @@ static struct decision take_lease(const struct facts *f, const char *phase)
 static struct decision record(const struct facts *f, enum volume_role role, const char *phase)
 {
     struct decision decision = act(STEP_RECORD, phase);
-    decision.record = (struct volume_record){role, f->record.epoch};
-    if (f->lease == LEASE_HELD && f->lease_epoch > f->record.epoch)
+    decision.record = f->record;
+    decision.record.role = role;
+    if (f->lease != LEASE_HELD)
+        return decision;
+    if (f->lease_epoch > f->record.epoch)
         decision.record.epoch = f->lease_epoch;
+    decision.record.superseded = 0;
+    snprintf(decision.record.pod, sizeof decision.record.pod, "%s", f->pod_uid);
     return decision;
 }
 
 /* The record must be on disk before postgres may accept a write in the role. */
 static bool recorded(const struct facts *f, enum volume_role role)
 {
-    return f->record.role == role && (f->lease != LEASE_HELD || f->record.epoch >= f->lease_epoch);
+    return f->record.role == role &&
+           (f->lease != LEASE_HELD ||
+            (f->record.epoch >= f->lease_epoch && strcmp(f->record.pod, f->pod_uid) == 0));
 }
 
 static struct decision no_role(const struct facts *f)
 {
+    if (f->lease == LEASE_UNKNOWN && f->api_wait_over && !may_lead_unasked(f))
+        return stay("Waiting", REASON_API_UNREACHABLE,
+                    "another pod of this instance led last: only the API server can tell whether "
+                    "this one may lead now");
     if (f->lease == LEASE_UNKNOWN)
         return stay("Waiting", REASON_API_UNREACHABLE, "asking the API server for the lease");
+    if (is_outdated(f))
+        return stay("Waiting", REASON_VOLUME_OUTDATED,
+                    "this volume is an older copy: the instance has led with a later epoch since, "
+                    "on another volume; bring that one back, or, to go on with this one and lose "
+                    "what was written there, delete the lease");
+    if (f->lease == LEASE_MINE)
+        return stay("Waiting", REASON_WAITING_FOR_LEASE,
+                    "an earlier pod of this instance holds the lease: it is taken when it runs "
+                    "out, which it does not while that pod lives and renews it");
     if (f->lease == LEASE_ABSENT)
         return stay("Waiting", REASON_WAITING_FOR_LEASE, "the operator has not made the lease yet");
     return stay("Waiting", REASON_WAITING_FOR_GRANT,
@@ -223,8 +287,31 @@ static struct decision give_up(enum step step)
                                  "copy is removed and the primary's data is copied anew"};
 }
 
+/* First the volume must know, so that the next container of this pod does not lead on while the API
+ * server is away; then this process ends, if it was the one that led. */
+static struct decision yield(const struct facts *f)
+{
+    static const char message[] =
+        "another pod of this instance has taken the lease: this pod is superseded and starts "
+        "postgres no more; delete it where it still runs";
+    struct decision decision = stay("Waiting", REASON_SUPERSEDED, message);
+    if (f->record.superseded < f->lease_epoch) {
+        if (f->restart_waits)
+            return stay("Failed", f->trouble_reason, f->trouble);
+        decision.step = STEP_RECORD;
+        decision.record = f->record;
+        decision.record.superseded = f->lease_epoch;
+        snprintf(decision.record.pod, sizeof decision.record.pod, "%s", f->pod_uid);
+    } else if (f->held_epoch > 0) {
+        decision.step = f->farewell_done ? STEP_EXIT : STEP_FAREWELL;
+    }
+    return decision;
+}
+
 static struct decision start(const struct facts *f)
 {
+    if (is_superseded(f))
+        return yield(f);
     if (f->volume == VOLUME_EMPTY)
         return fill_volume(f);
     if (may_give_up(f))
@@ -252,26 +339,35 @@ static struct decision start(const struct facts *f)
     return decision;
 }
 
-static struct decision stop_now(void)
+/* Another leads, or has led since: every write from now on would be one too many. Neither a job
+ * that is under way nor an orderly stop is waited for. */
+static bool must_stop_now(const struct facts *f)
 {
-    return (struct decision){.step = STEP_STOP_NOW,
-                             .phase = "Stopping",
-                             .reason = REASON_NOT_HOLDER,
-                             .message = "another instance holds the lease: stopping at once, to "
-                                        "come back as its replica"};
+    bool primary = f->running == ROLE_PRIMARY || (f->server == SERVER_UP && !f->in_recovery);
+    if (f->server == SERVER_DOWN || f->server_quits)
+        return false;
+    return is_superseded(f) ||
+           (primary && (f->lease == LEASE_OTHER || (f->lease == LEASE_RELEASED && led_with(f) > 0 &&
+                                                    f->lease_epoch > led_with(f))));
+}
+
+static struct decision stop_now(const struct facts *f)
+{
+    struct decision decision = act(STEP_STOP_NOW, "Stopping");
+    decision.reason = is_superseded(f) ? REASON_SUPERSEDED : REASON_NOT_HOLDER;
+    decision.message =
+        is_superseded(f) ? "another pod of this instance has taken the lease: stopping at once"
+        : f->lease == LEASE_OTHER
+            ? "another instance holds the lease: stopping at once, to come back as its replica"
+            : "another has held the lease meanwhile: stopping at once";
+    return decision;
 }
 
 static struct decision tend(const struct facts *f)
 {
     enum volume_role role = machine_role(f);
-    bool primary = f->running == ROLE_PRIMARY || (f->server == SERVER_UP && !f->in_recovery);
-    if (f->server == SERVER_STARTING) {
-        if (primary && f->lease == LEASE_OTHER)
-            return stop_now();
+    if (f->server == SERVER_STARTING)
         return stay("Recovering", f->trouble_reason, f->trouble);
-    }
-    if (primary && role == ROLE_REPLICA)
-        return stop_now();
     if (role == ROLE_PRIMARY && may_take(f))
         return take_lease(f, "Running");
     if (role == ROLE_PRIMARY && !recorded(f, role) && !f->restart_waits)
@@ -291,6 +387,8 @@ static struct decision tend(const struct facts *f)
 
 struct decision machine_next(const struct facts *f)
 {
+    if (must_stop_now(f))
+        return stop_now(f);
     if (f->stopping)
         return stop(f);
     struct decision decision = prepare(f);

@@ -22,7 +22,7 @@ enum lease_state {
     LEASE_ABSENT,   /* the operator has not made it (again) */
     LEASE_FREE,     /* never held */
     LEASE_RELEASED, /* held once, by nobody now */
-    LEASE_MINE,     /* by this instance, in an earlier pod */
+    LEASE_MINE,     /* by this instance, in another pod, or given back by one */
     LEASE_HELD,     /* by this pod */
     LEASE_OTHER,    /* by another instance */
 };
@@ -43,9 +43,13 @@ struct facts {
     enum volume_state volume;
     const char *volume_reason, *volume_error;
     struct volume_record record;
+    const char *pod_uid;
     bool standby_signal; /* PGDATA is marked a standby's */
     enum lease_state lease;
     int64_t lease_epoch;        /* transitions */
+    bool lease_given_back;      /* LEASE_MINE, and no pod's any more */
+    bool lease_rested;          /* nobody renewed it for a whole term on our own clock */
+    int64_t held_epoch;         /* the highest one that this process has held; 0: none */
     bool slot_ready;            /* the primary has made this instance's slot */
     bool granted, grant_initdb; /* ANN_BOOTSTRAP names this instance */
     bool api_wait_over;         /* waited long enough for an API that does not answer */
@@ -56,6 +60,7 @@ struct facts {
     const char *config_error;
     bool config_stale; /* other sources than what is written, not refused yet */
     enum server_state server;
+    bool server_quits;                    /* it was told to stop at once */
     enum volume_role running;             /* how postgres was started; ROLE_NONE when down */
     bool in_recovery;                     /* what postgres itself says; meaningful when running */
     bool wal_gone;                        /* the primary keeps saying so, see machine.c */
@@ -84,7 +89,7 @@ enum step {
     STEP_RELOAD, /* new configuration into the running server */
     STEP_PROMOTE,
     STEP_STOP,
-    STEP_STOP_NOW, /* immediate: the lease went to another */
+    STEP_STOP_NOW, /* immediate: the lease is another's */
     STEP_CANCEL_JOB,
     STEP_FAREWELL,
     STEP_EXIT,

@@ -296,6 +296,11 @@ void server_stop_immediately(struct server *server)
     set_state(server, SERVER_STOPPING);
 }
 
+bool server_quits(const struct server *server)
+{
+    return server->state == SERVER_STOPPING && server->quit_sent;
+}
+
 enum server_state server_state(const struct server *server)
 {
     return server->state;

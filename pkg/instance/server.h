@@ -48,6 +48,9 @@ void server_stop(struct server *server, int timeout_ms);
 /* SIGQUIT now: for a lease that is lost. */
 void server_stop_immediately(struct server *server);
 
+/* It was told to stop at once: by us, or when a fast stop took too long. */
+bool server_quits(const struct server *server);
+
 enum server_state server_state(const struct server *server);
 /* The postmaster serves read-only: it came up as a standby. */
 bool server_up_as_standby(const struct server *server);

@@ -41,7 +41,9 @@ enum volume_role { ROLE_NONE, ROLE_PRIMARY, ROLE_REPLICA };
 
 struct volume_record {
     enum volume_role role;
-    int64_t epoch;
+    int64_t epoch;      /* the last one that this volume was led with */
+    char pod[64];       /* uid of the pod that led with it; "" in records of earlier versions */
+    int64_t superseded; /* by which epoch of another pod of this instance `pod` was; 0: none */
 };
 
 int volume_init(struct volume *volume, const char *data_dir, const char *wal_dir,

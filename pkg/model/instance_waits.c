@@ -49,6 +49,8 @@ static const struct {
 } for_a_person[] = {
     {REASON_VOLUME_FOREIGN, ""},
     {REASON_WAL_VOLUME_LOST, ""},
+    {REASON_VOLUME_OUTDATED, "bring back the volume that the instance led with last; or, to lose "
+                             "what was written there, delete the Lease"},
     {REASON_SYSTEM_IDENTIFIER_MISMATCH, ""},
     {REASON_NO_POSTGRES, "correct spec.postgres.image"},
     {REASON_VERSION_MISMATCH, "set spec.postgres.image to one of the major version of the data"},

@@ -18,7 +18,8 @@ static struct facts running_primary(void)
                           .volume = VOLUME_DATA,
                           .volume_reason = "",
                           .volume_error = "",
-                          .record = {ROLE_PRIMARY, 3},
+                          .record = {.role = ROLE_PRIMARY, .epoch = 3, .pod = "uid-1"},
+                          .pod_uid = "uid-1",
                           .lease = LEASE_HELD,
                           .lease_epoch = 3,
                           .control_known = true,
@@ -170,6 +171,7 @@ static void a_holder_with_an_empty_volume_needs_a_grant_that_is_not_spent(void *
 {
     (void)state;
     struct facts f = empty_volume(LEASE_MINE);
+    f.lease_rested = true;
     expect(&f, STEP_WAIT, "Waiting", "DataVolumeEmpty");
     f.granted = true;
     expect(&f, STEP_WAIT, "Waiting", "DataVolumeEmpty");
@@ -196,6 +198,9 @@ static void the_lease_is_taken_before_a_start_as_primary(void **state)
     (void)state;
     struct facts f = stopped_primary();
     f.lease = LEASE_MINE;
+    f.record.pod[0] = '\0';
+    expect(&f, STEP_WAIT, "Waiting", "WaitingForLease");
+    f.lease_rested = true;
     expect(&f, STEP_TAKE_LEASE, "Starting", "");
     f.lease_writing = true;
     expect(&f, STEP_WAIT, "Starting", "");
@@ -219,6 +224,99 @@ static void a_released_lease_is_taken_only_by_its_last_holder(void **state)
     assert_int_equal(machine_role(&f), ROLE_REPLICA);
 }
 
+static void a_lease_that_was_given_back_is_taken_at_once_by_no_older_copy(void **state)
+{
+    (void)state;
+    struct facts f = stopped_primary();
+    f.lease = LEASE_MINE;
+    f.lease_given_back = true;
+    f.pod_uid = "uid-2";
+    expect(&f, STEP_TAKE_LEASE, "Starting", "");
+    f.lease_epoch = 4;
+    expect(&f, STEP_WAIT, "Waiting", "VolumeOutdated");
+    f.lease_rested = true;
+    expect(&f, STEP_WAIT, "Waiting", "VolumeOutdated");
+    f = stopped_replica(); /* a person made the lease over to it */
+    f.lease = LEASE_MINE;
+    f.lease_given_back = f.lease_rested = true;
+    f.record.epoch = 0;
+    expect(&f, STEP_TAKE_LEASE, "Starting", "");
+}
+
+static struct facts superseded_primary(void)
+{
+    struct facts f = running_primary();
+    f.lease = LEASE_MINE;
+    f.lease_epoch = 4;
+    f.lease_rested = true; /* as old as it may be */
+    return f;
+}
+
+static void a_pod_that_was_superseded_stops_at_once_whatever_it_does(void **state)
+{
+    (void)state;
+    struct facts f = superseded_primary();
+    expect(&f, STEP_STOP_NOW, "Stopping", "Superseded");
+    f.job_running = true;
+    expect(&f, STEP_STOP_NOW, "Stopping", "Superseded");
+    f.stopping = true;
+    f.server = SERVER_STOPPING;
+    expect(&f, STEP_STOP_NOW, "Stopping", "Superseded");
+    f.server_quits = true;
+    assert_int_equal(machine_next(&f).step, STEP_CANCEL_JOB);
+    f = superseded_primary();
+    f.server = SERVER_STARTING;
+    expect(&f, STEP_STOP_NOW, "Stopping", "Superseded");
+    f = superseded_primary();
+    f.record.pod[0] = '\0'; /* it held it, but did not get to write that down */
+    f.held_epoch = 3;
+    expect(&f, STEP_STOP_NOW, "Stopping", "Superseded");
+    f = superseded_primary();
+    f.lease_given_back = true;
+    expect(&f, STEP_STOP_NOW, "Stopping", "Superseded");
+    f.lease = LEASE_RELEASED;
+    expect(&f, STEP_STOP_NOW, "Stopping", "NotHolder");
+    f = superseded_primary();
+    f.lease_epoch = 3; /* a lease from a restored etcd: nobody was given a later one */
+    expect(&f, STEP_TAKE_LEASE, "Running", "");
+}
+
+static void a_superseded_pod_writes_that_down_and_never_leads_again(void **state)
+{
+    (void)state;
+    struct facts f = superseded_primary();
+    f.server = SERVER_DOWN;
+    f.running = ROLE_NONE;
+    f.held_epoch = 3;
+    struct decision decision = machine_next(&f);
+    assert_int_equal(decision.step, STEP_RECORD);
+    assert_int_equal(decision.record.superseded, 4);
+    assert_int_equal(decision.record.epoch, 3);
+    assert_string_equal(decision.record.pod, "uid-1");
+    f.record = decision.record;
+    expect(&f, STEP_FAREWELL, "Waiting", "Superseded");
+    f.farewell_done = true;
+    expect(&f, STEP_EXIT, "Waiting", "Superseded");
+    f.held_epoch = 0; /* the next container */
+    expect(&f, STEP_WAIT, "Waiting", "Superseded");
+    f.lease = LEASE_UNKNOWN;
+    f.lease_rested = false;
+    f.api_wait_over = true;
+    expect(&f, STEP_WAIT, "Waiting", "ApiUnreachable");
+    f.lease = LEASE_MINE; /* the next pod on this volume */
+    f.pod_uid = "uid-2";
+    expect(&f, STEP_WAIT, "Waiting", "WaitingForLease");
+    f.lease_rested = true;
+    expect(&f, STEP_TAKE_LEASE, "Starting", "");
+    f.lease = LEASE_HELD;
+    f.lease_epoch = 5;
+    decision = machine_next(&f);
+    assert_int_equal(decision.step, STEP_RECORD);
+    assert_int_equal(decision.record.superseded, 0);
+    assert_int_equal(decision.record.epoch, 5);
+    assert_string_equal(decision.record.pod, "uid-2");
+}
+
 static void the_epoch_is_on_disk_before_a_primary_starts(void **state)
 {
     (void)state;
@@ -230,6 +328,8 @@ static void the_epoch_is_on_disk_before_a_primary_starts(void **state)
     assert_int_equal(decision.record.epoch, 4);
     f.record.epoch = 9; /* a lease from a restored etcd */
     expect(&f, STEP_START, "Starting", "");
+    f.pod_uid = "uid-2";
+    assert_int_equal(machine_next(&f).step, STEP_RECORD);
 }
 
 static void a_start_needs_the_files_in_order(void **state)
@@ -271,6 +371,10 @@ static void while_the_api_is_away_the_recorded_role_counts_after_a_wait(void **s
     f.lease = LEASE_UNKNOWN;
     expect(&f, STEP_WAIT, "Waiting", "ApiUnreachable");
     f.api_wait_over = true;
+    expect(&f, STEP_START, "Starting", "");
+    f.pod_uid = "uid-2"; /* the pod that led may run on, on another copy of the volume */
+    expect(&f, STEP_WAIT, "Waiting", "ApiUnreachable");
+    f.record.pod[0] = '\0'; /* written by an earlier version */
     expect(&f, STEP_START, "Starting", "");
     f = stopped_replica();
     f.lease = LEASE_UNKNOWN;
@@ -425,7 +529,7 @@ static void a_stop_comes_before_everything_and_postgres_before_the_last_words(vo
 static void no_combination_of_facts_breaks_the_invariants(void **state)
 {
     (void)state;
-    for (unsigned bits = 0; bits < 1u << 17; bits++) {
+    for (unsigned bits = 0; bits < 1u << 22; bits++) {
         struct facts f = running_primary();
         f.lease = (enum lease_state)(bits % 7);
         f.volume = (enum volume_state)((bits >> 3) % 5);
@@ -440,6 +544,11 @@ static void no_combination_of_facts_breaks_the_invariants(void **state)
         f.slot_ready = true;
         f.wal_gone = bits >> 15 & 1;
         f.record.epoch = bits >> 16 & 1;
+        f.lease_given_back = bits >> 17 & 1;
+        f.lease_rested = bits >> 18 & 1;
+        f.lease_epoch = bits >> 19 & 1;
+        f.pod_uid = bits >> 20 & 1 ? "uid-1" : "uid-2";
+        f.record.superseded = bits >> 21 & 1;
         struct decision d = machine_next(&f);
         assert_non_null(d.phase);
         if (d.step == STEP_INITDB)
@@ -456,11 +565,13 @@ static void no_combination_of_facts_breaks_the_invariants(void **state)
         if (d.step == STEP_START && !f.standby_signal)
             assert_true(f.lease == LEASE_HELD ||
                         (f.record.role == ROLE_PRIMARY &&
-                         (f.lease == LEASE_UNKNOWN || f.lease == LEASE_ABSENT)));
+                         (f.lease == LEASE_UNKNOWN || f.lease == LEASE_ABSENT) &&
+                         strcmp(f.pod_uid, f.record.pod) == 0 && !f.record.superseded));
         if (d.step == STEP_PROMOTE)
             assert_int_equal(f.lease, LEASE_HELD);
         if (d.step == STEP_TAKE_LEASE)
-            assert_true(f.lease == LEASE_MINE || (f.lease == LEASE_FREE && f.granted) ||
+            assert_true((f.lease == LEASE_MINE && (f.lease_rested || f.lease_given_back)) ||
+                        (f.lease == LEASE_FREE && f.granted) ||
                         (f.lease == LEASE_RELEASED && f.record.role == ROLE_PRIMARY));
     }
 }
@@ -477,6 +588,9 @@ int main(void)
         cmocka_unit_test(a_clone_waits_for_its_slot_and_after_a_failure),
         cmocka_unit_test(the_lease_is_taken_before_a_start_as_primary),
         cmocka_unit_test(a_released_lease_is_taken_only_by_its_last_holder),
+        cmocka_unit_test(a_lease_that_was_given_back_is_taken_at_once_by_no_older_copy),
+        cmocka_unit_test(a_pod_that_was_superseded_stops_at_once_whatever_it_does),
+        cmocka_unit_test(a_superseded_pod_writes_that_down_and_never_leads_again),
         cmocka_unit_test(the_epoch_is_on_disk_before_a_primary_starts),
         cmocka_unit_test(a_start_needs_the_files_in_order),
         cmocka_unit_test(what_is_not_the_holders_starts_as_a_standby),

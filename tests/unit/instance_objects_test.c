@@ -46,6 +46,7 @@ static void a_lease_is_mine_by_instance_and_held_by_pod(void **state)
         struct lease_view view = view_of(arena_printf(
             arena, "{\"metadata\":{\"resourceVersion\":\"7\"},\"spec\":%s}", cases[i].spec));
         assert_int_equal(view.state, cases[i].wanted);
+        assert_int_equal(view.given_back, strstr(cases[i].spec, "\"a-1\"") != NULL);
         assert_string_equal(view.resource_version, "7");
     }
 }
@@ -116,6 +117,11 @@ static void taking_and_renewing_are_compare_and_swap(void **state)
                         "\"acquireTime\":\"2026-01-31T23:59:59.123000Z\","
                         "\"holderIdentity\":\"a-1/uid-1\",\"leaseDurationSeconds\":8,"
                         "\"leaseTransitions\":3,\"renewTime\":\"2026-01-31T23:59:59.123000Z\"}}");
+    cJSON *back = lease_give_back_body(arena, &view, "a-1", 1769903999123);
+    assert_string_equal(json_canonical(arena, back),
+                        "{\"metadata\":{\"resourceVersion\":\"42\"},\"spec\":{"
+                        "\"holderIdentity\":\"a-1\","
+                        "\"renewTime\":\"2026-01-31T23:59:59.123000Z\"}}");
     cJSON *status = parse(arena, "{\"timeline\":1}");
     cJSON *renew = lease_renew_body(arena, &view, status, 8, 1769903999123);
     assert_string_equal(json_str(renew, "metadata.resourceVersion", ""), "42");

@@ -215,7 +215,8 @@ static void a_standbys_data_is_given_up_and_a_primarys_never(void **state)
     make_pgdata(place, place->volume.pgdata_new);
     assert_int_equal(volume_commit(&place->volume, ROLE_REPLICA, &err), 0);
     assert_int_equal(volume_prepare_start(&place->volume, &err), 0);
-    struct volume_record once_primary = {ROLE_REPLICA, 2}, replica = {ROLE_REPLICA, 0};
+    struct volume_record once_primary = {.role = ROLE_REPLICA, .epoch = 2},
+                         replica = {.role = ROLE_REPLICA};
     assert_int_equal(volume_record_write(&place->volume, &once_primary, &err), 0);
     assert_int_equal(volume_retire(&place->volume, &err), ERR_INTERNAL);
     assert_int_equal(inspect(place, &err), VOLUME_DATA);
@@ -300,7 +301,8 @@ static void records_and_accepted_configuration_survive(void **state)
     struct place *place = *state;
     struct error err;
     AUTO_ARENA arena = arena_new();
-    struct volume_record record = {ROLE_REPLICA, 7}, read;
+    struct volume_record record = {.role = ROLE_REPLICA, .epoch = 7, .pod = "u", .superseded = 9},
+                         read;
     const char *conf, *hba;
     assert_int_equal(volume_record_read(&place->volume, &read, &err), 0);
     assert_int_equal(read.role, ROLE_NONE);
@@ -308,6 +310,8 @@ static void records_and_accepted_configuration_survive(void **state)
     assert_int_equal(volume_record_read(&place->volume, &read, &err), 0);
     assert_int_equal(read.role, ROLE_REPLICA);
     assert_int_equal(read.epoch, 7);
+    assert_string_equal(read.pod, "u");
+    assert_int_equal(read.superseded, 9);
     assert_int_equal(volume_accepted_read(arena, &place->volume, &conf, &hba, &err), 0);
     assert_null(conf);
     assert_int_equal(volume_accepted_write(&place->volume, "a = 'b'\n", "local all\n", &err), 0);
@@ -373,7 +377,8 @@ static void a_bootstrap_killed_anywhere_leaves_no_data_without_its_role(void **s
         bool killed = true;
         for (int call = 1; killed; call++) {
             /* What an earlier life of the volume left must not be taken for this one's. */
-            struct volume_record other = {role == ROLE_PRIMARY ? ROLE_REPLICA : ROLE_PRIMARY, 5};
+            struct volume_record other = {
+                .role = role == ROLE_PRIMARY ? ROLE_REPLICA : ROLE_PRIMARY, .epoch = 5};
             assert_int_equal(volume_record_write(&place->volume, &other, &err), 0);
             killed = bootstrap_killed_at(place, role, call);
             found[check_what_was_left(place, role)]++;
