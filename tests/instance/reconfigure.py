@@ -162,6 +162,88 @@ def bad_parameter():
         equal(agent.sql("show work_mem"), "6MB", "the corrected one")
 
 
+@test("a configuration that was refused is tried again when it is asked for again")
+def bad_again():
+    with Rig() as rig:
+        agent = rig.primary()
+        agent.reports(bootstrapped=True)
+        for more, hba, words in (("work_mem = abc\n", "", "work_mem"),
+                                 ("", "host nonsense\n", "pg_hba.conf line 4")):
+            for _ in range(2):
+                rig.settings["more"], rig.hba = more, hba
+                rig.put_config()
+                agent.reports(reason="ConfigInvalid", phase="Running",
+                              message=lambda m, w=words: m and w in m)
+                rig.settings["more"], rig.hba = "", ""
+                wanted = rig.put_config()
+                agent.reports(reason=None, phase="Running", configHash=wanted)
+
+
+@test("what was asked for and taken back before a restart waits for none")
+def taken_back():
+    with Rig() as rig:
+        rig.settings["more"] = "max_prepared_transactions = 2\nmax_locks_per_transaction = 64\n"
+        rig.put_config()
+        agent = rig.primary()
+        agent.reports(bootstrapped=True)
+        kept = rig.settings["more"]
+        # One that nobody had set, one that had another value, and back.
+        rig.settings["more"] = "max_prepared_transactions = 4\nmax_worker_processes = 12\n"
+        wanted = rig.put_config()
+        agent.reports(configHash=wanted, pendingRestart=True,
+                      pendingParameters="max_prepared_transactions, max_worker_processes")
+        rig.settings["more"] = kept
+        wanted = rig.put_config()
+        agent.reports(configHash=wanted, pendingRestart=None)
+        # What postgres runs with is taken away: one had its default's value anyway.
+        rig.settings["more"] = ""
+        wanted = rig.put_config()
+        agent.reports(configHash=wanted, pendingRestart=True,
+                      pendingParameters="max_prepared_transactions")
+        restarts(rig, agent, wanted)
+        equal(agent.sql("show max_prepared_transactions"), "0", "after the restart")
+
+
+@test("a restart that prepared transactions would not survive is withheld until they are gone")
+def prepared():
+    with Rig() as rig:
+        rig.settings["more"] = "max_prepared_transactions = 3\n"
+        rig.put_config()
+        agent = rig.primary()
+        agent.reports(bootstrapped=True)
+        wait_for(lambda: os.path.exists(os.path.join(agent.data, "accepted.json")), 30,
+                 "an accepted configuration")
+        gid = "it's \\ " + "x" * 190
+        quoted = "E'%s'" % gid.replace("\\", "\\\\").replace("'", "''")
+        agent.sql("begin; create table held (n int); prepare transaction %s;" % quoted, "app")
+        agent.sql("begin; create table held2 (n int); prepare transaction 'second';", "app")
+        started = agent.sql("select pg_postmaster_start_time()")
+        rig.settings["more"] = "max_prepared_transactions = 1\n"
+        wanted = rig.put_config()
+        rig.token = wanted
+        rig.put_config()
+        report = agent.reports(configHash=wanted, pendingRestart=True, phase="Running",
+                               reason="PreparedTransactions")
+        for words in (gid.replace("'", "''").replace("\\", "\\\\"), "role postgres",
+                      "database app", "2 ", "ROLLBACK PREPARED",
+                      "spec.postgres.parameters.max_prepared_transactions"):
+            check(words in report["message"], "%r is not in the message: %s", words, report)
+        equal(report.get("restartToken"), None, "the token that was not obeyed")
+        # Nor is the configuration given up when something else ends the server.
+        os.kill(agent.postmaster(), 9)
+        wait_for(lambda: len(agent.logged("postgres is up")) >= 2, 60, "another start")
+        agent.reports(configHash=wanted, pendingRestart=True, reason="PreparedTransactions",
+                      seconds=60)
+        again = agent.sql("select pg_postmaster_start_time()")
+        check(again != started, "it was started again")
+        equal(agent.sql("show max_prepared_transactions"), "3", "what it runs with")
+        agent.sql("rollback prepared %s;" % quoted, "app")
+        agent.reports(restartToken=wanted, pendingRestart=None, phase="Running", reason=None,
+                      seconds=90)
+        equal(agent.sql("show max_prepared_transactions"), "1", "after the restart")
+        equal(agent.sql("select gid from pg_prepared_xacts"), "second", "what is still prepared")
+
+
 @test("a bad pg_hba.conf is refused with its line; the old rules go on")
 def bad_hba():
     with Rig() as rig:
