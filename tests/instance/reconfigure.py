@@ -79,6 +79,30 @@ def standby_floor():
         wait_for(lambda: first.sql("show max_connections") == "40", 40, "the lowered primary")
 
 
+@test("a long checkpoint before a restart keeps nobody from asking the server")
+def long_checkpoint():
+    with Rig() as rig:
+        agent = rig.primary()
+        agent.reports(bootstrapped=True)
+        checkpointer = [pid for pid, words in agent.postgres_pids() if "checkpointer" in words][0]
+        rig.settings["max_connections"] = "70"
+        wanted = rig.put_config()
+        agent.reports(pendingRestart=True, configHash=wanted)
+        os.kill(checkpointer, signal.SIGSTOP)
+        try:
+            rig.token = wanted
+            rig.put_config()
+            wait_for(lambda: agent.sql(
+                "select 1 from pg_stat_activity look, pg_stat_activity point"
+                " where look.application_name = 'pgkeel-agent' and point.query ilike 'checkpoint%'"
+                " and look.query_start > point.query_start + interval '1 s'") == "1", 30,
+                "a look at the server behind the beginning of the checkpoint")
+            equal(agent.probe()[0], 200, "readiness")
+        finally:
+            os.kill(checkpointer, signal.SIGCONT)
+        agent.reports(restartToken=wanted, pendingRestart=None, phase="Running", seconds=90)
+
+
 LIMITS = {"max_connections": ("50", "70"), "max_worker_processes": ("8", "12"),
           "max_wal_senders": ("8", "12"), "max_prepared_transactions": ("0", "5"),
           "max_locks_per_transaction": ("64", "100")}
