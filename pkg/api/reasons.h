@@ -108,6 +108,7 @@
 #define REASON_NO_POSTGRES                "NoPostgres"
 #define REASON_VERSION_MISMATCH           "VersionMismatch"
 #define REASON_CONFIG_INVALID             "ConfigInvalid"
+#define REASON_PREPARED_TRANSACTIONS      "PreparedTransactions"
 #define REASON_API_UNREACHABLE            "ApiUnreachable"
 #define REASON_WAITING_FOR_GRANT          "WaitingForGrant"
 #define REASON_WAITING_FOR_LEASE          "WaitingForLease"

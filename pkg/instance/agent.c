@@ -171,14 +171,7 @@ static void stop_server(struct agent *agent)
         server_stop(agent->server, agent->options.stop_timeout_ms);
         return;
     }
-    const struct cluster_config *config = &settings_view(agent->settings)->config;
-    for (size_t i = 0; i < config->member_count; i++)
-        if (strcmp(config->members[i].name, agent->options.name) == 0)
-            snprintf(agent->restart_token, sizeof agent->restart_token, "%s",
-                     config->members[i].restart_token);
-    snprintf(agent->restarted_for, sizeof agent->restarted_for, "%s",
-             monitor_view(agent->monitor)->pending_parameters);
-    job_restart(agent);
+    restart_begin(agent);
 }
 
 /* Postgres is gone: the next pod need not wait for the lease to run out. What it was held with must
@@ -310,8 +303,8 @@ static void wake_at(struct agent *agent, int64_t at_ms)
 static void keep_deadlines(struct agent *agent)
 {
     const struct trouble *troubles[] = {&agent->volume_trouble, &agent->start_trouble,
-                                        &agent->clone_trouble, &agent->roles_trouble,
-                                        &agent->stream_trouble};
+                                        &agent->clone_trouble,  &agent->roles_trouble,
+                                        &agent->stream_trouble, &agent->config_trouble};
     for (size_t i = 0; i < sizeof troubles / sizeof troubles[0]; i++)
         wake_at(agent, troubles[i]->until_ms);
     wake_at(agent, agent->began_ms + agent->options.api_wait_ms);

@@ -1,7 +1,8 @@
 /*
  * The parts of the agent tied together. Only the files that conduct know this header: agent.c
  * (loop, steps), react.c (events), facts.c (what is known), jobs.c and fill.c (steps that take
- * time), configure.c (configuration files), tend.c and peers.c (what a running server needs).
+ * time), restart.c (a restart by order), configure.c (configuration files), tend.c and peers.c
+ * (what a running server needs).
  */
 #pragma once
 
@@ -54,6 +55,7 @@ struct configuration {
     char *conf, *hba;   /* as written, rendered */
     char *shared_conf;  /* the shared part they were rendered from */
     char hash[17];      /* of that part and hba: cluster_config.config_hash */
+    char newest[17];    /* of the sources as they are now */
     char refused[17];   /* hash of sources that were found bad */
     char accepted[17];  /* hash of what is on the volume as proven */
     char failed[17];    /* with which the server failed last since it was up; "" if it did not */
@@ -84,6 +86,7 @@ struct agent {
     struct server *server;
     struct monitor *monitor;
     struct roles *roles;
+    struct pg *restarting; /* the connection of restart.c, or NULL */
     char namespace[256], pod_name[256];
 
     /* what was found out */
@@ -105,16 +108,17 @@ struct agent {
 
     struct job job;
     struct configuration config;
+    struct trouble config_trouble; /* what kept a configuration from being tried */
     struct trouble start_trouble, clone_trouble, volume_trouble, roles_trouble, stream_trouble;
     enum volume_role running; /* as postgres was started, or promoted */
     bool stopping, farewell_done;
     struct error end;          /* why it ended by itself; class 0: it was asked to */
     int64_t wal_gone_since_ms; /* 0: the primary has not said so, or it streams again */
     int64_t began_ms, up_since_ms, farewell_deadline_ms;
-    bool gave_memory;        /* what only the start needed */
-    struct cause cause;      /* why postgres is silent, since it last answered or was started */
-    char restart_token[128]; /* the last one obeyed */
-    char restarted_for[512]; /* what waited then; instance_report.restarted_for */
+    bool gave_memory;         /* what only the start needed */
+    struct cause cause;       /* why postgres is silent, since it last answered or was started */
+    char restart_token[128];  /* the last one obeyed */
+    char restarted_for[1024]; /* what waited then; instance_report.restarted_for */
     /* of the present run as primary */
     bool wrote, bootstrapped;
     bool served;         /* this process has had traffic pointed at itself */
@@ -151,6 +155,7 @@ struct conf_input agent_conf_input(const struct agent *agent, struct arena *aren
 /* facts.c */
 struct facts agent_facts(struct agent *agent);
 bool agent_restart_due(struct agent *agent);
+const char *agent_member_token(const struct agent *agent); /* in cluster.json; "" */
 
 /* jobs.c, fill.c: each begins a job; its end kicks. */
 void job_begin(struct agent *agent, const char *name, const char *phase);
@@ -171,7 +176,10 @@ void job_read_control(struct agent *agent);
 void job_record(struct agent *agent, struct volume_record record);
 void job_make_standby(struct agent *agent);
 void job_promote(struct agent *agent);
-void job_restart(struct agent *agent);
+
+/* restart.c: postgres is restarted by order, after a checkpoint; and at the end of any job */
+void restart_begin(struct agent *agent);
+void restart_end(struct agent *agent);
 
 /* configure.c */
 void configure_refresh(struct agent *agent); /* sets config.stale */

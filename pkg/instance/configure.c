@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 
 #include "api/names.h"
 #include "api/reasons.h"
@@ -23,6 +24,8 @@ enum {
     QUERY_TIMEOUT_MS = 5000,
     CONTROL_FRESH_MS = 1000,
     CONTROL_PERIOD_MS = 2000,
+    RETRY_FIRST_MS = 1000,
+    RETRY_LONGEST_MS = 30000,
 };
 
 void configure_free(struct configuration *config)
@@ -79,11 +82,17 @@ void configure_refresh(struct agent *agent)
     struct configuration *config = &agent->config;
     const struct settings_view *view = settings_view(agent->settings);
     bool down = server_state(agent->server) == SERVER_DOWN;
-    if (!config->dirty || !view->known || (down && agent->standby_signal && !agent->control_known))
+    if (!config->dirty || !view->known || agent_in_pause(&agent->config_trouble) ||
+        (down && agent->standby_signal && !agent->control_known))
         return;
     AUTO_ARENA arena = arena_new();
     char hash[17];
     hash_sources(view->conf, view->hba, hash);
+    if (!text_same(hash, config->newest)) {
+        /* What is asked for again is tried again: why it was refused may be gone. */
+        snprintf(config->newest, sizeof config->newest, "%s", hash);
+        config->refused[0] = '\0';
+    }
     bool refused = text_same(hash, config->refused);
     config->dirty = false;
     if (!refused)
@@ -119,7 +128,7 @@ static void refuse(struct agent *agent, const char *hash, const char *why)
     struct configuration *config = &agent->config;
     snprintf(config->refused, sizeof config->refused, "%s", hash);
     err_set_reason(&config->fault, ERR_INVALID, REASON_CONFIG_INVALID,
-                   "PostgreSQL refuses the configuration: %s; correct spec.postgres", why);
+                   "PostgreSQL refuses the configuration: %.800s; correct spec.postgres", why);
     log_failure(&config->fault, "the configuration is refused", "hash", hash, NULL);
     config->stale = false;
     config->dirty = true;
@@ -164,6 +173,20 @@ static void refuse_and_end(struct agent *agent, const char *why)
     settle(agent);
 }
 
+/* Nobody has said no: the configuration could not be tried, and is tried again. */
+static void postpone(struct agent *agent, const char *why)
+{
+    bool running = server_state(agent->server) == SERVER_UP;
+    struct trouble *trouble = running ? &agent->config_trouble : &agent->start_trouble;
+    AUTO_ARENA arena = arena_new();
+    agent_note_trouble(agent, trouble, REASON_CONFIGURATION_PENDING,
+                       arena_printf(arena, "the configuration cannot be tried: %.800s", why),
+                       RETRY_FIRST_MS, RETRY_LONGEST_MS);
+    if (running)
+        agent->config.stale = false; /* until it is looked at again, after the pause */
+    settle(agent);
+}
+
 /* ---- into the running server ---- */
 
 static void finish(struct agent *agent)
@@ -171,6 +194,7 @@ static void finish(struct agent *agent)
     struct configuration *config = &agent->config;
     const struct settings_view *view = settings_view(agent->settings);
     char newest[17];
+    agent_forget_trouble(&agent->config_trouble);
     text_replace(&config->conf, config->next_conf);
     text_replace(&config->hba, config->next_hba);
     text_replace(&config->shared_conf, config->next_shared);
@@ -231,7 +255,11 @@ static void after_hba_check(void *arg, const PGresult *result, const struct erro
     AUTO_ARENA arena = arena_new();
     if (!is_reloading(agent))
         return;
-    if (err->class == 0 && PQntuples(result) > 0) {
+    if (err->class != 0) {
+        postpone(agent, err->text);
+        return;
+    }
+    if (PQntuples(result) > 0) {
         const char *why =
             arena_printf(arena, "pg_hba.conf line %s: %s", pg_text(result, 0, "line_number"),
                          pg_text(result, 0, "error"));
@@ -241,7 +269,7 @@ static void after_hba_check(void *arg, const PGresult *result, const struct erro
         return;
     }
     if (install(agent, config->next_hba, &written) < 0) {
-        refuse_and_end(agent, written.text);
+        postpone(agent, written.text);
         return;
     }
     config->loaded_before = monitor_view(agent->monitor)->loaded_at;
@@ -257,8 +285,8 @@ static void put_into_running(struct agent *agent)
     struct error err = {0};
     /* The view reads the file as it lies there; the running rules stay until the reload. */
     const char *hba = agent->config.next_hba;
-    if (hba == NULL || write_file(agent, "pg_hba.conf", hba, &err) < 0) {
-        refuse_and_end(agent, err.text);
+    if (write_file(agent, "pg_hba.conf", hba ? hba : "", &err) < 0) {
+        postpone(agent, err.text);
         return;
     }
     monitor_query(agent->monitor,
@@ -292,16 +320,17 @@ static void after_check(struct agent *agent, const struct child_result *result)
 {
     struct error err = {0};
     AUTO_ARENA arena = arena_new();
-    if (result->err.class != 0) {
-        const char *said = complaint(arena, result->output);
-        if (!agent->stopping)
-            refuse_and_end(agent, said[0] ? said : result->err.text);
-        else
-            job_end(agent);
+    const char *said = complaint(arena, result->output);
+    if (agent->stopping) {
+        job_end(agent);
+    } else if (result->err.class != 0 && WIFEXITED(result->status) && said[0] != '\0') {
+        refuse_and_end(agent, said);
+    } else if (result->err.class != 0) {
+        postpone(agent, result->err.text);
     } else if (server_state(agent->server) == SERVER_UP) {
         put_into_running(agent);
     } else if (install(agent, agent->config.next_hba, &err) < 0) {
-        refuse_and_end(agent, err.text);
+        postpone(agent, err.text);
     } else {
         finish(agent);
     }
@@ -405,7 +434,11 @@ bool configure_blame(struct agent *agent, const char *why)
     }
     if (text_same(config->hash, config->accepted) || config->accepted[0] == '\0')
         return false;
-    config->doubted = text_given(config->failed) && !text_same(config->failed, config->hash);
+    /* It will be tried again when the cause has gone: once it is loaded, the restart is withheld
+     * for as long as they are prepared. */
+    bool is_full = strstr(why, "maximum number of prepared transactions reached") != NULL;
+    config->doubted =
+        is_full || (text_given(config->failed) && !text_same(config->failed, config->hash));
     refuse(agent, config->hash, why);
     config->known = KNOWN_NOT_YET;
     return true;

@@ -4,7 +4,7 @@
 
 #include "instance/agent.h"
 
-static const char *member_token(const struct agent *agent)
+const char *agent_member_token(const struct agent *agent)
 {
     const struct cluster_config *config = &settings_view(agent->settings)->config;
     for (size_t i = 0; i < config->member_count; i++)
@@ -17,13 +17,13 @@ static const char *member_token(const struct agent *agent)
  * obeyed, so that a later change is not restarted for by an old token. */
 bool agent_restart_due(struct agent *agent)
 {
-    const char *token = member_token(agent);
+    const char *token = agent_member_token(agent);
     const struct monitor_view *view = monitor_view(agent->monitor);
     if (token[0] == '\0' || strcmp(token, agent->restart_token) == 0 || agent->config.stale ||
         agent->config.dirty || !view->pending_known)
         return false;
     if (view->pending_restart)
-        return true;
+        return view->pending_held[0] == '\0';
     snprintf(agent->restart_token, sizeof agent->restart_token, "%s", token);
     snprintf(agent->restarted_for, sizeof agent->restarted_for, "none");
     return false;

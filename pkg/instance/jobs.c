@@ -11,7 +11,6 @@
 enum {
     FIRST_PAUSE_MS = 500,
     LONGEST_PAUSE_MS = 10000,
-    CHECKPOINT_TIMEOUT_MS = 60000,
     PROMOTE_LOOK_MS = 200,
 };
 
@@ -28,6 +27,7 @@ void job_end(struct agent *agent)
              arena_printf(arena, "%lld", (long long)(clock_boot_ms() - agent->job.started_ms)),
              NULL);
     agent->job.running = false;
+    restart_end(agent);
     agent_kick(agent);
 }
 
@@ -277,26 +277,6 @@ void job_make_standby(struct agent *agent)
 static bool is_running(const struct agent *agent, const char *name)
 {
     return agent->job.running && strcmp(agent->job.name, name) == 0;
-}
-
-static void after_checkpoint(void *arg, const PGresult *result, const struct error *err)
-{
-    (void)result;
-    struct agent *agent = arg;
-    if (!is_running(agent, "restart"))
-        return;
-    if (err->class != 0) /* it only would have made the stop shorter */
-        log_failure(err, "checkpoint before the restart", NULL);
-    server_stop(agent->server, agent->options.stop_timeout_ms);
-    if (is_running(agent, "restart")) /* else the stop has ended it */
-        job_end(agent);
-}
-
-void job_restart(struct agent *agent)
-{
-    job_begin(agent, "restart", "Restarting");
-    monitor_query(agent->monitor, "set statement_timeout = 0", CHECKPOINT_TIMEOUT_MS, NULL, NULL);
-    monitor_query(agent->monitor, "checkpoint", CHECKPOINT_TIMEOUT_MS, after_checkpoint, agent);
 }
 
 static void on_promote_look(evutil_socket_t fd, short what, void *arg)

@@ -44,9 +44,30 @@ static const char poll_sql[] =
     " union all select 'slot', slot_name, coalesce(wal_status, ''), active::text, ''"
     " from pg_replication_slots where slot_type = 'physical'";
 
-static const char pending_sql[] =
-    "select coalesce(string_agg(name, ', ' order by name), '') as names"
-    " from pg_settings where pending_restart";
+/* What the file asks for and the server has not: its own mark alone is not to be trusted, for it
+ * stays on what was put into the file and taken out again before it ever was in effect
+ * (https://www.postgresql.org/docs/current/view-pg-settings.html). And the transactions for which a
+ * lowered max_prepared_transactions has no room: the server would not start beside them. */
+const char monitor_pending_sql[] =
+    "with asked as (select distinct on (lower(name)) lower(name) as name, setting"
+    "  from pg_file_settings where name is not null order by lower(name), seqno desc),"
+    " waiting as (select s.name from pg_settings s left join asked on asked.name = lower(s.name)"
+    "  where s.pending_restart and (asked.name is not null"
+    "   or (s.source = 'configuration file' and s.setting is distinct from s.boot_val))),"
+    " room as (select coalesce(case when setting ~ '^[0-9]{1,6}$' then setting::int end, 0) as n"
+    "  from (values ('max_prepared_transactions')) wanted (name) left join asked using (name)"
+    "  where name in (select name from waiting)),"
+    " held as (select gid, owner, database, prepared, count(*) over () as n"
+    "  from pg_prepared_xacts order by prepared limit 1)"
+    " select case when found then (select coalesce(string_agg(name, ', ' order by name), '')"
+    "  from waiting) else '' end as names,"
+    " coalesce(case when found then (select format('max_prepared_transactions = %s leaves no room"
+    " for the %s that are prepared: the restart is withheld. The oldest is %L of role %I in"
+    " database %I, prepared %s ago: COMMIT PREPARED or ROLLBACK PREPARED them, or raise"
+    " spec.postgres.parameters.max_prepared_transactions', room.n, held.n, gid, owner, database,"
+    "  date_trunc('second', clock_timestamp() - prepared)) from room, held where held.n > room.n)"
+    " end, '') as held"
+    " from (select exists (select from pg_settings where pending_restart)) any_mark (found)";
 
 static void read_replica(const PGresult *result, int row, struct monitor_view *view)
 {
@@ -122,11 +143,12 @@ static void on_pending(void *arg, const PGresult *result, const struct error *er
     struct monitor *monitor = arg;
     if (err->class != 0)
         return; /* the poll behind it fails as well and tells */
+    struct monitor_view *view = &monitor->view;
     const char *names = pg_text(result, 0, "names");
-    monitor->view.pending_known = true;
-    monitor->view.pending_restart = names[0] != '\0';
-    snprintf(monitor->view.pending_parameters, sizeof monitor->view.pending_parameters, "%s",
-             names);
+    view->pending_known = true;
+    view->pending_restart = names[0] != '\0';
+    snprintf(view->pending_parameters, sizeof view->pending_parameters, "%s", names);
+    snprintf(view->pending_held, sizeof view->pending_held, "%s", pg_text(result, 0, "held"));
 }
 
 static void on_poll(void *arg, const PGresult *result, const struct error *err)
@@ -151,28 +173,38 @@ static void on_opened(void *arg, const struct error *err)
         fail(arg, err);
 }
 
-static void open_connection(struct monitor *monitor)
+struct pg *monitor_open(const struct monitor *monitor, const char *application,
+                        const char *settings, pg_opened opened, void *arg)
 {
-    /* The server's own deadline stands below ours, so that a slow query ends there, too. What is
-     * asked here must not fill a log that is set to tell every statement. */
+    AUTO_ARENA arena = arena_new();
     static const char *const keywords[] = {
         "host",    "port",       "user",     "dbname",  "application_name",
         "sslmode", "gssencmode", "passfile", "options", NULL};
+    /* What is asked here must not fill a log that is set to tell every statement. */
+    static const char quiet[] =
+        "-c log_statement=none -c log_duration=off -c log_min_duration_statement=-1"
+        " -c log_min_duration_sample=-1 -c search_path=pg_catalog"
+        " -c pg_stat_statements.track=none";
     const char *values[] = {monitor->socket_dir,
                             monitor->port,
                             "postgres",
                             "postgres",
-                            "pgkeel-agent",
+                            application,
                             "disable",
                             "disable",
                             "/dev/null/none",
-                            "-c statement_timeout=4500 -c log_statement=none -c log_duration=off"
-                            " -c log_min_duration_statement=-1 -c log_min_duration_sample=-1"
-                            " -c search_path=pg_catalog -c pg_stat_statements.track=none",
+                            arena_printf(arena, "%s%s", quiet, settings),
                             NULL};
     struct pg_options options = {keywords, values, CONNECT_TIMEOUT_MS};
+    return pg_open(monitor->loop, &options, opened, arg);
+}
+
+static void open_connection(struct monitor *monitor)
+{
     pg_close(monitor->pg);
-    monitor->pg = pg_open(monitor->loop, &options, on_opened, monitor);
+    /* The server's own deadline stands below ours, so that a slow query ends there, too. */
+    monitor->pg =
+        monitor_open(monitor, "pgkeel-agent", " -c statement_timeout=4500", on_opened, monitor);
 }
 
 static void poll(struct monitor *monitor)
@@ -182,8 +214,9 @@ static void poll(struct monitor *monitor)
     if (!pg_usable(monitor->pg))
         open_connection(monitor);
     monitor->asking = true;
-    if (!monitor->view.pending_known || ++monitor->polls % PENDING_EVERY == 0)
-        pg_query(monitor->pg, pending_sql, QUERY_TIMEOUT_MS, on_pending, monitor);
+    bool held = monitor->view.pending_held[0] != '\0';
+    if (!monitor->view.pending_known || held || ++monitor->polls % PENDING_EVERY == 0)
+        pg_query(monitor->pg, monitor_pending_sql, QUERY_TIMEOUT_MS, on_pending, monitor);
     pg_query(monitor->pg, poll_sql, QUERY_TIMEOUT_MS, on_poll, monitor);
 }
 

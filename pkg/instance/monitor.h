@@ -29,13 +29,14 @@ struct monitor_view {
     bool in_recovery;
     char lsn[24]; /* written, or replayed on a standby */
     int timeline;
-    double loaded_at;   /* pg_conf_load_time() of our session */
-    bool streaming;     /* standby: the WAL receiver streams */
-    bool streamed;      /* it did at two looks running since monitor_start() */
-    int receiver_pid;   /* of the WAL receiver that streams, or 0 */
-    bool pending_known; /* the two below are newer than the last reload */
-    bool pending_restart;
-    char pending_parameters[512];
+    double loaded_at;     /* pg_conf_load_time() of our session */
+    bool streaming;       /* standby: the WAL receiver streams */
+    bool streamed;        /* it did at two looks running since monitor_start() */
+    int receiver_pid;     /* of the WAL receiver that streams, or 0 */
+    bool pending_known;   /* the three below are newer than the last reload */
+    bool pending_restart; /* what the file asks for is not what the server runs with */
+    char pending_parameters[1024];
+    char pending_held[1024]; /* "" or why a restart would fail: transactions that are prepared */
     struct monitor_replica replicas[MONITOR_PEERS_MAX];
     int replica_count;
     struct monitor_slot slots[MONITOR_PEERS_MAX];
@@ -56,6 +57,14 @@ void monitor_poll_now(struct monitor *monitor);
 /* pending_restart is to be asked for again (after a reload). */
 void monitor_forget_pending(struct monitor *monitor);
 const struct monitor_view *monitor_view(const struct monitor *monitor);
+
+/* What waits for a restart: one row of `names` and `held`, see monitor_view.pending_*. */
+extern const char monitor_pending_sql[];
+
+/* Another connection of the agent's, with settings " -c NAME=VALUE..." of its own: for what may
+ * take long, so that the periodic look goes on. pg.h says how it behaves. */
+struct pg *monitor_open(const struct monitor *monitor, const char *application,
+                        const char *settings, pg_opened opened, void *arg);
 
 /* A statement of the agent's own, behind what is asked already. */
 void monitor_query(struct monitor *monitor, const char *sql, int timeout_ms, pg_done done,

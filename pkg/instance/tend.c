@@ -233,11 +233,14 @@ static const char *silence(const struct agent *agent)
 void tend_notice(const struct agent *agent, const char **ret_reason, const char **ret_text)
 {
     const struct settings_view *view = settings_view(agent->settings);
+    const struct monitor_view *pending = monitor_view(agent->monitor);
     const struct {
         const char *reason, *text;
     } notices[] = {
         {REASON_NOT_ACCEPTING, silence(agent)},
+        {REASON_PREPARED_TRANSACTIONS, pending->pending_held},
         {agent->config.fault.reason, agent->config.fault.text},
+        {agent->config_trouble.reason, agent->config_trouble.text},
         {view->fault.reason, view->fault.text},
         {agent->roles_trouble.reason, agent->roles_trouble.text},
         {agent->stream_trouble.reason, agent->stream_trouble.text},

@@ -55,6 +55,9 @@ static const struct {
     {REASON_NO_POSTGRES, "correct spec.postgres.image"},
     {REASON_VERSION_MISMATCH, "set spec.postgres.image to one of the major version of the data"},
     {REASON_CONFIG_INVALID, "correct spec.postgres.parameters or spec.postgres.hba"},
+    {REASON_PREPARED_TRANSACTIONS,
+     "COMMIT PREPARED or ROLLBACK PREPARED what pg_prepared_xacts lists, or raise "
+     "spec.postgres.parameters.max_prepared_transactions"},
     {REASON_PASSWORD_INVALID, "set another password in the Secret that the message names"},
 };
 

@@ -1,0 +1,69 @@
+/*
+ * The restart that the operator ordered: a checkpoint first, so that the stop is short; then a last
+ * look whether it would help; then the stop. All of it on a connection of its own: a checkpoint of
+ * a large server takes minutes, in which the monitor goes on and the instance stays ready.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "instance/agent.h"
+
+enum { CHECKPOINT_TIMEOUT_MS = 600000, QUERY_TIMEOUT_MS = 5000 };
+
+void restart_end(struct agent *agent)
+{
+    pg_close(agent->restarting);
+    agent->restarting = NULL;
+}
+
+static void obey(struct agent *agent)
+{
+    snprintf(agent->restart_token, sizeof agent->restart_token, "%s", agent_member_token(agent));
+    snprintf(agent->restarted_for, sizeof agent->restarted_for, "%s",
+             monitor_view(agent->monitor)->pending_parameters);
+    server_stop(agent->server, agent->options.stop_timeout_ms);
+    if (agent->restarting != NULL) /* else the stop has ended the job */
+        job_end(agent);
+}
+
+/* Behind the checkpoint, for others go on working meanwhile. */
+static void on_pending(void *arg, const PGresult *result, const struct error *err)
+{
+    struct agent *agent = arg;
+    if (err->class != 0) {
+        log_failure(err, "asking once more what waits for the restart", NULL);
+        obey(agent);
+        return;
+    }
+    if (pg_text(result, 0, "names")[0] != '\0' && pg_text(result, 0, "held")[0] == '\0') {
+        obey(agent);
+        return;
+    }
+    /* It would fail, or has become needless. */
+    monitor_forget_pending(agent->monitor);
+    monitor_poll_now(agent->monitor);
+    job_end(agent);
+}
+
+static void on_checkpoint(void *arg, const PGresult *result, const struct error *err)
+{
+    (void)arg, (void)result;
+    if (err->class != 0) /* it only would have made the stop shorter */
+        log_failure(err, "checkpoint before the restart", NULL);
+}
+
+static void on_opened(void *arg, const struct error *err)
+{
+    (void)arg;
+    if (err->class != 0)
+        log_failure(err, "connecting for the checkpoint before the restart", NULL);
+}
+
+void restart_begin(struct agent *agent)
+{
+    job_begin(agent, "restart", "Restarting");
+    agent->restarting =
+        monitor_open(agent->monitor, "pgkeel-restart", " -c statement_timeout=0", on_opened, agent);
+    pg_query(agent->restarting, "checkpoint", CHECKPOINT_TIMEOUT_MS, on_checkpoint, agent);
+    pg_query(agent->restarting, monitor_pending_sql, QUERY_TIMEOUT_MS, on_pending, agent);
+}
