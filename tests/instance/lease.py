@@ -1,4 +1,5 @@
 """Who may lead, when two pods, slow answers or old news speak against each other."""
+import datetime
 import json
 import os
 import shutil
@@ -144,3 +145,34 @@ def given_back():
                                "times": 2})
         agent.stop()
         equal(rig.lease()["holderIdentity"], "a-1", "given back in spite of conflicts")
+
+
+def longest_gap(rig, since):
+    """Seconds between renewals as the server stored them, and the renewTime of each."""
+    times = [lease["spec"]["renewTime"] for _, kind, _, lease, _ in rig.store.history[since:]
+             if kind.kind == "Lease" and lease.get("spec", {}).get("renewTime")]
+    stamps = [datetime.datetime.fromisoformat(t.replace("Z", "+00:00")).timestamp()
+              for t in sorted(set(times))]
+    return max(b - a for a, b in zip(stamps, stamps[1:])) if len(stamps) > 1 else 0
+
+
+def hiccups():
+    yield "a refusal that asks for a pause", {"do": "status", "code": 429, "retry_after": 5}
+    yield "a write that is never answered", {"do": "stall", "seconds": 0}
+    yield "an error", {"do": "status", "code": 500}
+
+
+@test("one hiccup of the API server does not outlast the lease")
+def one_hiccup():
+    with Rig() as rig:
+        rig.lease_seconds = 6
+        rig.put_config()
+        rig.primary().reports(bootstrapped=True)
+        for name, fault in hiccups():
+            rule = rig.server.faults.add({**fault, "verb": "patch", "path": "/leases/"})
+            wait_for(lambda: rule.struck, 30, name)
+            count = len(rig.store.history)
+            renewals = lambda: len([h for h in rig.store.history[count:] if h[1].kind == "Lease"])
+            wait_for(lambda: renewals() >= 3, 40, "renewals after " + name)
+            gap = longest_gap(rig, count - 5)
+            check(gap < 6, "%s left the lease without a renewal for %.1f s", name, gap)

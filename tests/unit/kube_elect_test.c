@@ -23,6 +23,7 @@ struct scene {
     bool lose_answers;  /* writes are stored, but never answered */
     int conflicts;      /* so many creations get 409 */
     bool silent;        /* nothing is answered */
+    int overloads;      /* so many writes get 429, to come back in 6 s */
     bool hold_writes;   /* the answer to a write waits in `held` */
     struct exchange *held;
     int64_t last_write_ms; /* when a write was stored last */
@@ -73,7 +74,9 @@ static void keep_lease(struct server *server, struct exchange *x)
     struct scene *s = server->arg;
     if (s->silent)
         return;
-    if (strcmp(x->method, "POST") == 0 && (s->lease != NULL || s->conflicts-- > 0))
+    if (strcmp(x->method, "PUT") == 0 && s->overloads > 0 && s->overloads--)
+        reply(x, 429, "Retry-After: 6\r\n", "{\"kind\":\"Status\",\"message\":\"busy\"}");
+    else if (strcmp(x->method, "POST") == 0 && (s->lease != NULL || s->conflicts-- > 0))
         reply(x, 409, "",
               "{\"kind\":\"Status\",\"reason\":\"AlreadyExists\",\"message\":\"there\"}");
     else if (strcmp(x->method, "GET") != 0)
@@ -344,6 +347,18 @@ static void a_leader_that_cannot_renew_stops_before_others_may_take_over(void **
     assert_true(s->b.started_ms - last_ms >= LEASE_MS);
 }
 
+static void a_refusal_that_asks_for_a_pause_is_tried_again_in_time(void **state)
+{
+    struct scene *s = *state;
+    enter(s, &s->a, "a");
+    pass_until(s, &s->a.started, 1);
+    s->overloads = 1;
+    pass_ms(s, 3 * LEASE_MS);
+    assert_int_equal(s->overloads, 0);
+    assert_int_equal(s->a.stopped, 0);
+    assert_true(leads(&s->a));
+}
+
 static void a_silent_server_stops_the_leader_in_time(void **state)
 {
     struct scene *s = *state;
@@ -547,6 +562,7 @@ int main(void)
         TEST(an_empty_lease_is_taken_at_once),
         TEST(a_lease_under_our_own_name_is_taken_at_once),
         TEST(a_leader_that_cannot_renew_stops_before_others_may_take_over),
+        TEST(a_refusal_that_asks_for_a_pause_is_tried_again_in_time),
         TEST(a_silent_server_stops_the_leader_in_time),
         TEST(a_frozen_leader_knows_that_it_leads_no_more),
         TEST(a_renewal_that_is_answered_too_late_proves_nothing),
