@@ -27,6 +27,8 @@ struct lease {
     struct bucket bucket, takes;
     struct lease_view view;
     int64_t unchanged_since_ms, held_epoch;
+    int64_t sent_ms;    /* when the write under way, or the last one, was sent */
+    bool unanswered;    /* it was not answered: the connection it took may be stalled */
     bool listing, seen; /* between begin and synced; and whether it came up in the list */
     bool again;         /* renew once more when the write under way has ended */
     bool failing;       /* renewals fail: said once */
@@ -222,10 +224,44 @@ static void on_trouble(void *arg, const struct error *err)
     log_failure(err, "watching the lease", "lease", lease->name, NULL);
 }
 
+/* Short, so that a term has room for several attempts; what is refused is tried again by us, since
+ * a pause that the server asks for may be longer than the term. */
+static void ask(struct lease *lease, struct kube_request *request, kube_done done)
+{
+    AUTO_ARENA arena = arena_new();
+    request->path = kube_path(arena, lease_kind(), lease->namespace, lease->name, NULL);
+    request->timeout_ms = lease->seconds * 1000 / 6;
+    request->urgent = true;
+    request->apart = lease->unanswered;
+    lease->call = kube_call_start(lease->kube, request, done, lease);
+}
+
+static void ended(struct lease *lease, const struct error *err)
+{
+    lease->call = NULL;
+    lease->unanswered = err->class == ERR_TIMEOUT || err->class == ERR_TRANSPORT;
+}
+
+static int pause_ms(const struct lease *lease, const struct error *err)
+{
+    int least = lease->seconds * 1000 / 15, most = lease->seconds * 1000 / 6;
+    int pause = least < RETRY_MS ? least : RETRY_MS;
+    int asked = err->retry_after_ms < most ? err->retry_after_ms : most;
+    return asked > pause ? asked : pause;
+}
+
+/* Until the next renewal of a lease whose last one was sent at sent_ms: the term counts from there,
+ * not from the answer. */
+static int rest_ms(const struct lease *lease)
+{
+    int64_t rest = lease->sent_ms + lease->seconds * 1000 / 3 - clock_boot_ms();
+    return rest > 0 ? (int)rest : 0;
+}
+
 static void on_reread(void *arg, const cJSON *body, const struct error *err)
 {
     struct lease *lease = arg;
-    lease->call = NULL;
+    ended(lease, err);
     struct lease_view view;
     if (err->class == ERR_NOT_FOUND) {
         set_absent(lease);
@@ -234,18 +270,14 @@ static void on_reread(void *arg, const cJSON *body, const struct error *err)
         set_view(lease, &view);
     }
     if (lease->view.state == LEASE_HELD)
-        timer_arm(lease->renew, err->class == 0 ? 0 : RETRY_MS);
+        timer_arm(lease->renew, err->class == 0 ? 0 : pause_ms(lease, err));
     tell(lease);
 }
 
 static void reread(struct lease *lease)
 {
-    AUTO_ARENA arena = arena_new();
-    struct kube_request request = {
-        .method = KUBE_GET,
-        .path = kube_path(arena, lease_kind(), lease->namespace, lease->name, NULL),
-        .timeout_ms = 5000};
-    lease->call = kube_call_start(lease->kube, &request, on_reread, lease);
+    struct kube_request request = {.method = KUBE_GET};
+    ask(lease, &request, on_reread);
 }
 
 /* The holder goes on while the API server is away: that alone is no reason to fail over. */
@@ -260,7 +292,7 @@ static void note_failure(struct lease *lease, const struct error *err)
 static void on_written(void *arg, const cJSON *body, const struct error *err)
 {
     struct lease *lease = arg;
-    lease->call = NULL;
+    ended(lease, err);
     if (err->class == ERR_CONFLICT || err->class == ERR_NOT_FOUND) {
         reread(lease);
         return;
@@ -268,7 +300,7 @@ static void on_written(void *arg, const cJSON *body, const struct error *err)
     lease->refused = err->class == ERR_FORBIDDEN || err->class == ERR_INVALID;
     if (err->class != 0) {
         note_failure(lease, err);
-        timer_arm(lease->renew, RETRY_MS);
+        timer_arm(lease->renew, pause_ms(lease, err));
         tell(lease);
         return;
     }
@@ -282,22 +314,18 @@ static void on_written(void *arg, const cJSON *body, const struct error *err)
     if (lease->view.state == LEASE_HELD)
         timer_arm(lease->renew, lease->leaving ? 0
                                 : lease->again ? bucket_wait_ms(&lease->bucket, clock_boot_ms())
-                                               : lease->seconds * 1000 / 3);
+                                               : rest_ms(lease));
     lease->again = false;
     tell(lease);
 }
 
 static void patch(struct lease *lease, const cJSON *body)
 {
-    AUTO_ARENA arena = arena_new();
     struct kube_request request = {
-        .method = KUBE_PATCH_MERGE,
-        .path = kube_path(arena, lease_kind(), lease->namespace, lease->name, NULL),
-        .query = "fieldManager=" AGENT_MANAGER,
-        .body = body,
-        .timeout_ms = lease->seconds * 1000};
+        .method = KUBE_PATCH_MERGE, .query = "fieldManager=" AGENT_MANAGER, .body = body};
     bucket_spend(&lease->bucket);
-    lease->call = kube_call_start(lease->kube, &request, on_written, lease);
+    lease->sent_ms = clock_boot_ms();
+    ask(lease, &request, on_written);
 }
 
 static void renew(evutil_socket_t fd, short what, void *arg)

@@ -93,7 +93,7 @@ static void send_again(evutil_socket_t fd, short what, void *arg);
 static bool may_repeat(const struct kube_call *call, int status, const struct error *err)
 {
     return status == 429 && err->retry_after_ms > 0 && call->tries < TRIES &&
-           err->retry_after_ms <= call->kube->timing.retry_after_max_ms;
+           !call->request.urgent && err->retry_after_ms <= call->kube->timing.retry_after_max_ms;
 }
 
 static void on_answer(void *arg, int status, const struct buffer *body, const struct error *err)
@@ -141,6 +141,8 @@ static struct kube_call *start(struct kube *kube, const struct kube_request *req
         .accept = accept_of(request),
         .body = request->body ? json_compact(call->arena, request->body) : NULL,
         .timeout_ms = request->timeout_ms > 0 ? request->timeout_ms : kube->timing.call_ms,
+        .urgent = request->urgent,
+        .apart = request->apart,
         .done = on_answer,
         .arg = call,
     };

@@ -23,6 +23,7 @@ struct kube_elect {
     int64_t sent_ms;     /* when the write under way was sent */
     int64_t deadline_ms; /* we lead until then */
     bool leads, releasing;
+    bool unanswered; /* the last request was: the connection it took may be stalled */
     void (*released)(void *arg);
     void *released_arg;
     struct error trouble; /* why the last attempt failed, for the text of stopped() */
@@ -116,9 +117,19 @@ static void retry_later(struct kube_elect *e)
 static void request(struct kube_elect *e, enum kube_method method, const char *path,
                     const cJSON *body, kube_done done)
 {
-    struct kube_request call = {
-        .method = method, .path = path, .body = body, .timeout_ms = lease_ms(e) / 6};
+    struct kube_request call = {.method = method,
+                                .path = path,
+                                .body = body,
+                                .timeout_ms = lease_ms(e) / 6,
+                                .urgent = true,
+                                .apart = e->unanswered};
     e->call = kube_call_start(e->kube, &call, done, e);
+}
+
+static void ended(struct kube_elect *e, const struct error *err)
+{
+    e->call = NULL;
+    e->unanswered = err->class == ERR_TIMEOUT || err->class == ERR_TRANSPORT;
 }
 
 /* What is written must still be true when the answer comes: a write that took longer than we may
@@ -127,7 +138,7 @@ static void on_written(void *arg, const cJSON *body, const struct error *err)
 {
     struct kube_elect *e = arg;
     int64_t deadline_ms = e->sent_ms + (int64_t)lease_ms(e) * 2 / 3;
-    e->call = NULL;
+    ended(e, err);
     if (err->class < 0) {
         e->trouble = *err;
         /* A conflict says that somebody else wrote; an unknown outcome that we may have: look. */
@@ -236,7 +247,7 @@ static void wait_for_holder(struct kube_elect *e)
 static void on_seen(void *arg, const cJSON *body, const struct error *err)
 {
     struct kube_elect *e = arg;
-    e->call = NULL;
+    ended(e, err);
     if (err->class == 0)
         set_lease(e, body);
     if (e->releasing) {

@@ -6,8 +6,8 @@
  * Errors are the API's own Status message; err->reason is its reason ("NotFound", "Conflict"), and
  * err->http_status its code. 429 and 503 carry Retry-After in err->retry_after_ms: the client
  * itself repeats a request only where the server refused it before looking at it: 429 with a short
- * Retry-After, at most 3 times, and once after 401 when a rotated token or the credential plugin
- * can give other credentials.
+ * Retry-After, at most 3 times (none that is urgent), and once after 401 when a rotated token or
+ * the credential plugin can give other credentials.
  */
 #pragma once
 
@@ -37,6 +37,10 @@ struct kube_request {
     const cJSON *body;  /* may be NULL; serialised before the call returns */
     bool metadata_only; /* GET/LIST: ask for PartialObjectMetadata */
     int timeout_ms;     /* 0: 30000 */
+    /* For a lease, whose owner knows best what to do with the time that is left: a refusal is
+     * handed on at once, whatever Retry-After says, and the wait for credentials counts. */
+    bool urgent;
+    bool apart; /* over a connection of its own: the one that the others share may be stalled */
 };
 
 /* body is NULL on failure (err->class < 0) and valid during the callback only, unless moved with

@@ -27,10 +27,10 @@ struct kube_transfer {
     struct curl_slist *headers;
     struct buffer in;
     enum state state;
-    bool fresh;     /* bytes came that were not handed out yet */
-    bool too_large; /* the answer went over its limit */
-    bool renewed;   /* credentials were renewed after a 401 once */
-    int64_t started_ms;
+    bool fresh;                   /* bytes came that were not handed out yet */
+    bool too_large;               /* the answer went over its limit */
+    bool renewed;                 /* credentials were renewed after a 401 once */
+    int64_t begun_ms, started_ms; /* when it was asked for, and sent */
     struct event *deadline;
     struct error failure;
     char detail[CURL_ERROR_SIZE];
@@ -144,7 +144,8 @@ static void set_connection(struct kube_transfer *t)
                      kube->tls ? (long)CURL_HTTP_VERSION_2TLS : (long)CURL_HTTP_VERSION_1_1);
     /* Waiting for a connection to share is right while TLS finds out whether it can be shared; in
      * clear text only an answer tells, and a watch may be long in giving one. */
-    curl_easy_setopt(t->easy, CURLOPT_PIPEWAIT, kube->tls ? 1L : 0L);
+    curl_easy_setopt(t->easy, CURLOPT_PIPEWAIT, kube->tls && !t->request.apart ? 1L : 0L);
+    curl_easy_setopt(t->easy, CURLOPT_FRESH_CONNECT, t->request.apart ? 1L : 0L);
     curl_easy_setopt(t->easy, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(t->easy, CURLOPT_BUFFERSIZE, 16384L);
     curl_easy_setopt(t->easy, CURLOPT_UPLOAD_BUFFERSIZE, 16384L);
@@ -203,6 +204,15 @@ static void fail_soon(struct kube_transfer *t, const struct error *err)
     event_active(t->kube->soon, 0, 0);
 }
 
+static void set_deadline(struct kube_transfer *t)
+{
+    int64_t ms = t->request.timeout_ms;
+    if (t->request.urgent)
+        ms += t->begun_ms - kube_now_ms(t->kube);
+    if (t->request.timeout_ms > 0)
+        kube_timer_set(t->kube, t->deadline, ms > 0 ? ms : 0);
+}
+
 static void attach(struct kube_transfer *t)
 {
     struct kube *kube = t->kube;
@@ -211,8 +221,7 @@ static void attach(struct kube_transfer *t)
     t->state = RUNNING;
     t->started_ms = kube_now_ms(kube);
     kube->started++;
-    if (t->request.timeout_ms > 0)
-        kube_timer_set(kube, t->deadline, t->request.timeout_ms);
+    set_deadline(t);
     CURLMcode code = CURLM_OUT_OF_MEMORY;
     if (t->easy != NULL) {
         set_request(t);
@@ -257,6 +266,8 @@ static void begin(struct kube_transfer *t)
         fail_soon(t, &err);
     else if (ready == KUBE_AUTH_READY)
         attach(t);
+    else if (t->request.urgent)
+        set_deadline(t);
 }
 
 static void on_deadline(evutil_socket_t fd, short what, void *arg);
@@ -270,6 +281,7 @@ struct kube_transfer *kube_transfer_start(struct kube *kube,
                   request->query ? request->query : "");
     t->kube = kube;
     t->request = *request;
+    t->begun_ms = kube_now_ms(kube);
     t->deadline = evtimer_new(kube->loop, on_deadline, t);
     t->url = url.data;
     TAILQ_INSERT_TAIL(&kube->transfers, t, link);

@@ -16,6 +16,8 @@ struct kube_transfer_request {
     const char *accept;       /* must live on */
     const char *body;         /* must live until done; NULL: none */
     int timeout_ms;           /* 0: none (the owner watches it) */
+    bool urgent;              /* the timeout counts from kube_transfer_start(), credentials, too */
+    bool apart;               /* a connection that no other request has used */
     /* The bytes of a 2xx answer as they come, to be consumed from `in`; what is left is kept for
      * the next time. NULL: the whole answer is handed to done. */
     void (*data)(void *arg, struct buffer *in);

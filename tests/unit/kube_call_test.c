@@ -293,6 +293,48 @@ static void a_429_is_handed_on_after_three_repetitions(void **state)
     assert_int_equal(s->world.server->requests, 4);
 }
 
+static void an_urgent_call_does_not_wait_for_what_429_asks_for(void **state)
+{
+    struct scene *s = *state;
+    struct kube_request request = get_pod;
+    s->status = 429;
+    s->headers = "Retry-After: 1\r\n";
+    request.urgent = true;
+    ask(s, &request);
+    assert_int_equal(s->err.class, ERR_OVERLOADED);
+    assert_int_equal(s->err.retry_after_ms, quick.second_ms);
+    assert_int_equal(s->world.server->requests, 1);
+}
+
+static void an_urgent_call_waits_no_longer_for_credentials(void **state)
+{
+    struct scene *s = *state;
+    struct kube_exec plugin = {.api_version = "client.authentication.k8s.io/v1",
+                               .command = "sleep",
+                               .args = (const char *[]){"1000", NULL}};
+    struct kube_request request = get_pod;
+    s->world.config.exec = &plugin;
+    use_config(s);
+    request.urgent = true;
+    request.timeout_ms = 60;
+    ask(s, &request);
+    assert_int_equal(s->err.class, ERR_TIMEOUT);
+    assert_int_equal(s->world.server->requests, 0);
+}
+
+static void a_call_apart_has_a_connection_of_its_own(void **state)
+{
+    struct scene *s = *state;
+    struct kube_request request = get_pod;
+    ask(s, &request);
+    ask(s, &request);
+    assert_int_equal(s->world.server->connections, 1);
+    request.apart = true;
+    ask(s, &request);
+    assert_int_equal(s->err.class, 0);
+    assert_int_equal(s->world.server->connections, 2);
+}
+
 static void a_429_that_asks_for_a_long_pause_is_handed_on_at_once(void **state)
 {
     struct scene *s = *state;
@@ -595,6 +637,9 @@ int main(void)
         TEST(an_answer_that_is_no_json_is_a_failure),
         TEST(a_429_is_repeated_when_the_server_said_when),
         TEST(a_429_is_handed_on_after_three_repetitions),
+        TEST(an_urgent_call_does_not_wait_for_what_429_asks_for),
+        TEST(an_urgent_call_waits_no_longer_for_credentials),
+        TEST(a_call_apart_has_a_connection_of_its_own),
         TEST(a_429_that_asks_for_a_long_pause_is_handed_on_at_once),
         TEST(a_write_is_not_repeated_after_500_or_503),
         TEST(an_answer_over_the_limit_is_refused),

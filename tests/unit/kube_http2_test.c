@@ -349,6 +349,13 @@ static void a_slow_request_does_not_cost_the_others_their_connection(void **stat
     assert_int_equal(s->failed, 1);
     assert_int_equal(s->connection_count, 1);
     assert_int_equal(s->troubles, 0);
+    /* Somebody who cannot wait to see whether it is the request or the connection. */
+    const struct kube_request request = {.path = "/api/v1/quick", .apart = true};
+    kube_call_start(s->world.kube, &request, on_done, s);
+    run_until(s->world.loop, &s->done, 3);
+    assert_int_equal(s->failed, 1);
+    assert_int_equal(s->connection_count, 2);
+    assert_int_equal(s->troubles, 0);
     kube_watch_free(pods);
 }
 
