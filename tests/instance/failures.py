@@ -3,6 +3,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import time
 
@@ -430,3 +431,38 @@ def rights_gone():
             rig.server.faults.add({"do": "status", "code": code, "verb": "write", "times": 0})
             agent.stop(8)
             check(agent.logged("postgres is down"), "postgres was stopped (%s)", reason)
+
+
+@test("a crowd at the probes' port costs few descriptors, and no probe goes without an answer")
+def crowd():
+    with Rig() as rig:
+        agent = rig.primary()
+        def descriptors():
+            return len(os.listdir("/proc/%d/fd" % agent.pid))
+        def reach(source):
+            return socket.create_connection(("127.0.0.1", agent.probe_port), 15,
+                                            source_address=(source, 0))
+        before, crowd = descriptors(), []
+        try:
+            for _ in range(300):
+                crowd.append(reach("127.0.0.3"))
+            slow = reach("127.0.0.4")
+            crowd.append(slow)
+            slow.sendall(b"GET /readyz HTTP/1.1\r\nX: ")
+            with reach("127.0.0.2") as kubelet:
+                kubelet.sendall(b"GET /readyz HTTP/1.1\r\nHost: x\r\n\r\n")
+                check(kubelet.recv(100).startswith(b"HTTP/1.1 200 "), "the kubelet's answer")
+            check(descriptors() < before + 100, "descriptors: %d, then %d", before, descriptors())
+            def cut_off():
+                try:
+                    slow.sendall(b"x")
+                    return not slow.recv(1, socket.MSG_DONTWAIT)
+                except BlockingIOError:
+                    return False
+                except OSError:
+                    return True
+            wait_for(cut_off, 60, "the end of a request that never ends")
+        finally:
+            for wire in crowd:
+                wire.close()
+        wait_for(lambda: descriptors() <= before + 2, 60, "the descriptors back")
