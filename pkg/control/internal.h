@@ -71,7 +71,7 @@ struct control {
     struct observe *observe;  /* NULL until we lead for the first time */
     struct apply *apply;
     struct queue *queue;
-    struct evhttp *http;
+    struct serve *http;
     struct event *pump_timer, *facts_timer, *stop_timer, *quiet_timer, *signals[2];
     struct kube_call *facts_call;
     TAILQ_HEAD(pass_list, pass) passes;

@@ -19,6 +19,3 @@ typedef bool (*probes_ready)(void *arg, char *text, size_t size);
 int probes_new(struct event_base *loop, const char *address, probes_ready ready, void *arg,
                struct probes **ret_probes, struct error *err);
 void probes_free(struct probes *probes);
-
-/* Splits the address; false when it is none. */
-bool probes_split(const char *address, char *ret_host, size_t size, int *ret_port);

@@ -4,10 +4,10 @@
 #include "api/names.h"
 #include "base/json.h"
 #include "instance/lease.h"
-#include "instance/probes.h"
 #include "instance/reporter.h"
 #include "instance/server.h"
 #include "instance/slice.h"
+#include "serve/serve.h"
 
 static cJSON *parse(struct arena *arena, const char *text)
 {
@@ -201,17 +201,17 @@ static void probe_addresses_are_split_and_nonsense_is_refused(void **state)
     (void)state;
     char host[64];
     int port = -1;
-    assert_true(probes_split(":8008", host, sizeof host, &port));
+    assert_true(serve_split(":8008", host, sizeof host, &port));
     assert_string_equal(host, "");
     assert_int_equal(port, 8008);
-    assert_true(probes_split("[::1]:80", host, sizeof host, &port));
+    assert_true(serve_split("[::1]:80", host, sizeof host, &port));
     assert_string_equal(host, "::1");
-    assert_true(probes_split("127.0.0.1:0", host, sizeof host, &port));
+    assert_true(serve_split("127.0.0.1:0", host, sizeof host, &port));
     assert_string_equal(host, "127.0.0.1");
-    assert_false(probes_split("8008", host, sizeof host, &port));
-    assert_false(probes_split("x:", host, sizeof host, &port));
-    assert_false(probes_split("x:70000", host, sizeof host, &port));
-    assert_false(probes_split("x:80y", host, sizeof host, &port));
+    assert_false(serve_split("8008", host, sizeof host, &port));
+    assert_false(serve_split("x:", host, sizeof host, &port));
+    assert_false(serve_split("x:70000", host, sizeof host, &port));
+    assert_false(serve_split("x:80y", host, sizeof host, &port));
 }
 
 static void the_status_in_postmaster_pid_counts_only_for_our_postmaster(void **state)

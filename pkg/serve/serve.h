@@ -1,0 +1,44 @@
+/*
+ * Short answers over plain HTTP, for probes and metrics: GET and HEAD, one request a connection,
+ * nothing secret. Whoever reaches the port may ask, so nothing that a client does can cost more
+ * than it should: connections, bytes of a request and the time of a connection have bounds, and who
+ * takes many connections loses his own, never those of others (a kubelet's).
+ */
+#pragma once
+
+#include <event2/event.h>
+#include <netinet/in.h>
+#include <stdbool.h>
+
+#include "base/buffer.h"
+#include "base/error.h"
+
+enum {
+    SERVE_CONNECTIONS_MAX = 64,
+    SERVE_REQUEST_MAX_BYTES = 8192,
+    SERVE_LIFE_MS = 5000, /* from the accept to the last byte of the answer */
+};
+
+struct serve;
+
+/* Writes the answer to a path such as "/readyz" and returns its HTTP code; ret_type is
+ * "text/plain" unless it is set. Not called for anything but GET and HEAD. */
+typedef int (*serve_answer)(void *arg, const char *path, struct buffer *body,
+                            const char **ret_type);
+
+/* address "HOST:PORT" or "[HOST]:PORT"; an empty HOST means every address of both families. */
+int serve_new(struct event_base *loop, const char *address, serve_answer answer, void *arg,
+              struct serve **ret_serve, struct error *err);
+void serve_free(struct serve *serve); /* NULL is fine */
+
+/* Splits the address; false when it is none. */
+bool serve_split(const char *address, char *ret_host, size_t size, int *ret_port);
+
+/* Pure: which of these connections, the oldest first, is closed for a new one: the oldest of the
+ * client that has the most. Clients are told apart by their address; in IPv6 by its first 64 bits,
+ * for anybody has more addresses than that. */
+struct serve_client {
+    unsigned char key[16];
+};
+struct serve_client serve_client_of(const struct sockaddr *address);
+size_t serve_victim(const struct serve_client *clients, size_t count);
