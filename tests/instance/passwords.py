@@ -53,6 +53,31 @@ def no_verifier():
                 check(written not in text, "'%s' stands in the log", written)
 
 
+@test("what an administrator changed of a role stays, also over a restart and a new password")
+def administrators():
+    with Rig() as rig:
+        agent = rig.primary()
+        agent.reports(bootstrapped=True)
+        look = ("select rolreplication, rolconnlimit, rolcanlogin, rolcreatedb, rolconfig from"
+                " pg_roles where rolname = 'app'")
+        agent.sql("alter role app replication connection limit 7 nologin createdb;"
+                  " alter role app set work_mem = '5MB'")
+        agent.sql("alter role pgkeel_replication noreplication")
+        agent.stop()
+        agent.start().ready()
+        before = agent.reports(bootstrapped=True)["verifiersHash"]
+        equal(agent.sql(look), "t|7|f|t|{work_mem=5MB}", "the role after a restart")
+        equal(agent.sql("select rolreplication from pg_roles where rolname = 'pgkeel_replication'"),
+              "t", "what replicas need")
+        rig.roles["app"] = "another one"
+        rig.put_config()
+        agent.reports(verifiersHash=lambda h: h not in (None, before))
+        equal(agent.sql(look), "t|7|f|t|{work_mem=5MB}", "the role with a new password")
+        agent.sql("alter role app login")
+        with agent.login("app", "app", password="another one") as session:
+            equal(session.value("select 1"), "1", "a login with the new password")
+
+
 @test("roles that are as they should be are not written again")
 def idempotent():
     with Rig() as rig:

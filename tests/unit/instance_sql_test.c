@@ -50,8 +50,27 @@ static void missing_roles_are_made_and_others_put_right(void **state)
     assert_string_equal(
         roles_statements(arena, have, wanted, 2),
         "create role \"we\"\"ird\" with nosuperuser noreplication login password '" VERIFIER "'; "
-        "alter role \"copy\" with nosuperuser replication login password '" VERIFIER "'; "
+        "alter role \"copy\" with replication; "
         "select pg_current_xact_id()");
+    PQclear(have);
+}
+
+static void what_an_administrator_gave_or_took_is_not_ours_to_change(void **state)
+{
+    (void)state;
+    AUTO_ARENA arena = arena_new();
+    struct role_want wanted[] = {{"app", VERIFIER, false, false, true},
+                                 {"copy", VERIFIER, false, true, true},
+                                 {"postgres", VERIFIER, true, false, true}};
+    static const char *const cells[] = {"app", "old", "t", "t", "f",        "copy", VERIFIER, "t",
+                                        "t",   "f",   "postgres", VERIFIER, "f",    "f",      "t",
+                                        NULL};
+    PGresult *have = result_of(role_columns, 5, cells);
+    assert_string_equal(roles_statements(arena, have, wanted, 3),
+                        "alter role \"app\" with password '" VERIFIER "'; "
+                        "alter role \"copy\" with login; "
+                        "alter role \"postgres\" with superuser; "
+                        "select pg_current_xact_id()");
     PQclear(have);
 }
 
@@ -154,6 +173,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(roles_that_are_as_wanted_are_not_written),
         cmocka_unit_test(missing_roles_are_made_and_others_put_right),
+        cmocka_unit_test(what_an_administrator_gave_or_took_is_not_ours_to_change),
         cmocka_unit_test(what_is_no_verifier_never_becomes_sql),
         cmocka_unit_test(slots_are_made_for_the_others_and_dropped_for_those_who_left),
         cmocka_unit_test(a_primarys_answer_is_read),
