@@ -86,13 +86,37 @@ static int find_row(const PGresult *have, const char *name)
     return -1;
 }
 
-static bool is_as_wanted(const PGresult *have, int row, const struct role_want *role)
+static bool has(const PGresult *have, int row, const char *attribute)
 {
-    return strcmp(pg_text(have, row, "password"), role->verifier) == 0 &&
-           (*pg_text(have, row, "rolsuper") == 't') == role->superuser &&
-           (*pg_text(have, row, "rolreplication") == 't' || role->superuser) ==
-               (role->replication || role->superuser) &&
-           (*pg_text(have, row, "rolcanlogin") == 't') == role->login;
+    return *pg_text(have, row, attribute) == 't';
+}
+
+/* Only what pgkeel needs is put right: the password of each, and what its own two roles must be
+ * able to do. The rest of a role is an administrator's, who may lend it a right or lock it out. */
+static void put_right(struct buffer *sql, struct arena *arena, const PGresult *have, int row,
+                      const struct role_want *role)
+{
+    AUTO_BUFFER options = {0};
+    bool ours = role->superuser || role->replication;
+    if (role->superuser && !has(have, row, "rolsuper"))
+        buffer_puts(&options, " superuser");
+    if (role->replication && !has(have, row, "rolreplication"))
+        buffer_puts(&options, " replication");
+    if (ours && role->login && !has(have, row, "rolcanlogin"))
+        buffer_puts(&options, " login");
+    if (strcmp(pg_text(have, row, "password"), role->verifier) != 0)
+        buffer_printf(&options, " password %s", pg_literal(arena, role->verifier));
+    if (options.length > 0)
+        buffer_printf(sql, "alter role %s with%s; ", pg_identifier(arena, role->name),
+                      buffer_text(&options));
+}
+
+static void make(struct buffer *sql, struct arena *arena, const struct role_want *role)
+{
+    buffer_printf(sql, "create role %s with %s %s %s password %s; ",
+                  pg_identifier(arena, role->name), role->superuser ? "superuser" : "nosuperuser",
+                  role->replication || role->superuser ? "replication" : "noreplication",
+                  role->login ? "login" : "nologin", pg_literal(arena, role->verifier));
 }
 
 char *roles_statements(struct arena *arena, const PGresult *have, const struct role_want *wanted,
@@ -100,15 +124,11 @@ char *roles_statements(struct arena *arena, const PGresult *have, const struct r
 {
     AUTO_BUFFER sql = {0};
     for (size_t i = 0; i < count; i++) {
-        const struct role_want *role = &wanted[i];
-        int row = find_row(have, role->name);
-        if (row >= 0 && is_as_wanted(have, row, role))
-            continue;
-        buffer_printf(&sql, "%s role %s with %s %s %s password %s; ", row < 0 ? "create" : "alter",
-                      pg_identifier(arena, role->name),
-                      role->superuser ? "superuser" : "nosuperuser",
-                      role->replication || role->superuser ? "replication" : "noreplication",
-                      role->login ? "login" : "nologin", pg_literal(arena, role->verifier));
+        int row = find_row(have, wanted[i].name);
+        if (row < 0)
+            make(&sql, arena, &wanted[i]);
+        else
+            put_right(&sql, arena, have, row, &wanted[i]);
     }
     buffer_puts(&sql, "select pg_current_xact_id()");
     return arena_strndup(arena, buffer_text(&sql), sql.length);

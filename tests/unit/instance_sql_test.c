@@ -62,9 +62,9 @@ static void what_an_administrator_gave_or_took_is_not_ours_to_change(void **stat
     struct role_want wanted[] = {{"app", VERIFIER, false, false, true},
                                  {"copy", VERIFIER, false, true, true},
                                  {"postgres", VERIFIER, true, false, true}};
-    static const char *const cells[] = {"app", "old", "t", "t", "f",        "copy", VERIFIER, "t",
-                                        "t",   "f",   "postgres", VERIFIER, "f",    "f",      "t",
-                                        NULL};
+    static const char *const cells[] = {"app",    "old", "t", "t", "f",        "copy",
+                                        VERIFIER, "t",   "t", "f", "postgres", VERIFIER,
+                                        "f",      "f",   "t", NULL};
     PGresult *have = result_of(role_columns, 5, cells);
     assert_string_equal(roles_statements(arena, have, wanted, 3),
                         "alter role \"app\" with password '" VERIFIER "'; "
