@@ -4,9 +4,11 @@ agents take the lease, report and stream. It writes into the store directly, so 
 that the server records are the operator's alone.
 """
 import copy
+import datetime
 import hashlib
 import json
 import threading
+import time
 
 from . import kinds
 
@@ -16,6 +18,7 @@ PRIMARY_STATUS = "pgkeel.dev/primary-status"
 NEEDS_RESTART = {"shared_buffers", "max_connections", "max_wal_senders", "wal_level",
                  "max_worker_processes", "max_prepared_transactions", "shared_preload_libraries"}
 KUBELET, MANAGER, AGENT = "kubelet", "kube-controller-manager", "pgkeel-instance"
+LEASE_SECONDS, RENEW_SECONDS = 8, 8 / 3
 
 
 def compact(value):
@@ -43,8 +46,9 @@ class Simulation:
         self.processes = {} # pod uid -> what its postgres was started with
         self.missing_images = set()   # images that cannot be pulled
         self.storage_classes = {"standard", "fast"}
+        self.silent = set()           # instances whose agent and kubelet do nothing any more
         self._stop = threading.Event()
-        self._thread, self._seen = None, -1
+        self._thread, self._seen, self._renew_at = None, -1, 0.0
 
     # -- life ------------------------------------------------------------------------------------
     def start(self):
@@ -63,9 +67,11 @@ class Simulation:
         self._seen = -1
         while not self._stop.is_set():
             with self.store.changed:
-                while self.store.version == self._seen and not self._stop.is_set():
-                    self.store.changed.wait(1)
+                while self.store.version == self._seen and not self._stop.is_set() and \
+                        time.monotonic() < self._renew_at:
+                    self.store.changed.wait(min(1, self._renew_at - time.monotonic()))
                 self.settle()
+                self._renew()
                 self._seen = self.store.version
 
     def busy(self):
@@ -169,9 +175,19 @@ class Simulation:
                                               "controller": True, "blockOwnerDeletion": True}]},
             "spec": template["spec"]}, MANAGER)
 
+    # -- nodes -----------------------------------------------------------------------------------
+    def mark(self, namespace, pod):
+        """What the node controller does to the pods of a node that it does not hear of."""
+        conditions = [{**each, "status": "False"} if each["type"] == "Ready" else each
+                      for each in self.store.get("Pod", namespace, pod)["status"]["conditions"]]
+        self.store.patch(kinds.BY_KIND["Pod"], namespace, pod, "status",
+                         {"status": {"conditions": conditions}}, MANAGER)
+
     # -- pods ------------------------------------------------------------------------------------
     def _pod(self, pod):
         meta = pod["metadata"]
+        if (meta.get("labels") or {}).get(INSTANCE) in self.silent:
+            return
         if meta.get("deletionTimestamp"):
             self.processes.pop(meta["uid"], None)
             self.store.finish_pod(meta["namespace"], meta["name"])
@@ -272,9 +288,20 @@ class Simulation:
             return {**lease, "spec": spec}
         self._patch("Lease", lease, {"spec": {
             "holderIdentity": identity, "leaseTransitions": epoch + 1,
-            "leaseDurationSeconds": 8, "acquireTime": "2026-01-01T00:00:00.000000Z",
+            "leaseDurationSeconds": LEASE_SECONDS, "acquireTime": "2026-01-01T00:00:00.000000Z",
             "renewTime": "2026-01-01T00:00:00.000000Z"}}, AGENT)
         return self.store.get("Lease", meta["namespace"], lease["metadata"]["name"])
+
+    def _renew(self):
+        """What every agent that holds a lease does three times while it lasts."""
+        if time.monotonic() < self._renew_at:
+            return
+        self._renew_at = time.monotonic() + RENEW_SECONDS
+        now = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        for lease in self.store.all("Lease"):
+            me, _, uid = ((lease.get("spec") or {}).get("holderIdentity") or "").partition("/")
+            if uid in self.processes and me not in self.silent:
+                self._patch("Lease", lease, {"spec": {"renewTime": now}}, AGENT)
 
     def _serves(self, namespace, holder):
         pod = self.store.get("Pod", namespace, holder.split("/")[0] + "-0")
