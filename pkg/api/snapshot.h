@@ -40,6 +40,9 @@ struct seen_pod {
     const char *waiting_reason,
         *waiting_message;              /* ImagePullBackOff, CreateContainerConfigError… */
     const char *unschedulable_message; /* PodScheduled=False */
+    /* The node controller calls it not ready, because it hears nothing from its node; the kubelet's
+     * own last word was that its containers are ready. */
+    bool node_silent;
     int restarts;
     int64_t created_ms;
 };
@@ -60,8 +63,18 @@ struct seen_instance {
     struct seen_pvc data, wal;
 };
 
+/* Does its holder still renew the lease? Timed by the operator's own clock, from the renewals that
+ * it saw come: what clocks elsewhere say is never compared. */
+enum lease_pulse {
+    PULSE_STEADY,  /* a renewal was seen to come, no longer ago than the lease lasts */
+    PULSE_UNSEEN,  /* not looked at for long enough to tell */
+    PULSE_OVERDUE, /* none has come for longer than the lease lasts */
+};
+
 struct seen_lease {
     bool there;
+    enum lease_pulse pulse;
+    int64_t silent_ms; /* since the last renewal was seen, or since it was looked at first */
     const char *uid, *resource_version;
     const char *holder;  /* "a-1/<pod uid>", "" when never held or released */
     int64_t transitions; /* the epoch */
@@ -92,8 +105,9 @@ struct snapshot {
     size_t instance_count;
     struct seen_lease lease;
     struct seen_credentials credentials;
-    const char *rw_address; /* what the -rw EndpointSlice points at, "" when empty */
-    const cJSON *status;    /* status as it stands in the API; NULL when none */
+    const char *rw_address;     /* what the -rw EndpointSlice points at, "" when empty */
+    int64_t account_created_ms; /* the agents' ServiceAccount; 0 when it is not there */
+    const cJSON *status;        /* status as it stands in the API; NULL when none */
     /* Facts of the server that shape the objects */
     bool ipv6;               /* Services have IPv6 addresses unless they ask for others */
     bool image_volumes;      /* the server offers image volumes */

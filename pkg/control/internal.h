@@ -60,7 +60,8 @@ struct pass {
     char versions[17]; /* of what is read, see known.versions */
     struct error credentials_err;
     struct credentials_result credentials;
-    struct kube_call *namespace_call;
+    struct kube_call *namespace_call, *lease_call;
+    bool lease_asked;
 };
 
 struct control {
@@ -90,6 +91,7 @@ struct control {
 void reconcile_start(struct control *control, struct queue_key *key);
 void reconcile_once(void *pass); /* the line: goes on where the pass waited */
 void pass_cancel(struct pass *pass);
+void pass_failed(struct pass *pass, const struct error *err); /* the worst one counts */
 
 /* secrets.c: reads the Secrets by name, makes what is due, and goes on */
 bool secrets_due(const struct pass *pass);
@@ -98,6 +100,11 @@ void secrets_start(struct pass *pass);
 void secrets_cancel(struct pass *pass);
 /* Asks for the six by name, whole or their metadata only: an answer for each, then `done`. */
 void secrets_get(struct pass *pass, bool metadata_only, void (*done)(struct pass *pass));
+
+/* lease.c: asks for the lease of a cluster whose holder seems not to renew it, and goes on */
+bool lease_due(const struct pass *pass);
+void lease_start(struct pass *pass);
+void lease_cancel(struct pass *pass);
 
 /* peek.c: asks whether the Secrets are what they were when they were read; reads them again if not,
  * and goes on */

@@ -96,7 +96,7 @@ static void emit_events(struct pass *pass, const struct status_result *result)
         tell(pass->control, &pass->owner, &result->events[i]);
 }
 
-static void note_failure(struct pass *pass, const struct error *err)
+void pass_failed(struct pass *pass, const struct error *err)
 {
     bool away =
         err->class == ERR_TRANSPORT || err->class == ERR_TIMEOUT || err->class == ERR_OVERLOADED;
@@ -125,7 +125,7 @@ static void on_applied(void *arg)
             continue;
         pass->outcomes[pass->outcome_count++] =
             (struct status_outcome){&pass->plan->actions[i], step->err};
-        note_failure(pass, &step->err);
+        pass_failed(pass, &step->err);
         if (step->err.class == 0)
             log_done(pass, &pass->plan->actions[i]);
     }
@@ -186,7 +186,7 @@ static bool pass_judge(struct pass *pass)
     if (pass->credentials_err.class < 0) {
         pass->outcomes[pass->outcome_count++] =
             (struct status_outcome){NULL, pass->credentials_err};
-        note_failure(pass, &pass->credentials_err);
+        pass_failed(pass, &pass->credentials_err);
     }
     bool forbidden = false;
     for (size_t i = 0; i < pass->outcome_count; i++)
@@ -209,7 +209,7 @@ static void on_reported(void *arg)
 {
     struct pass *pass = arg;
     pass->run = NULL;
-    note_failure(pass, &pass->steps[0].err);
+    pass_failed(pass, &pass->steps[0].err);
     if (pass->steps[0].tried && pass->steps[0].err.class == 0)
         emit_events(pass, &pass->late);
     reconcile_once(pass);
@@ -307,6 +307,7 @@ static void pass_end(struct pass *pass)
 void pass_cancel(struct pass *pass)
 {
     secrets_cancel(pass);
+    lease_cancel(pass);
     kube_call_cancel(pass->namespace_call);
     apply_cancel(pass->run);
     queue_return(pass->control->queue, pass->key, clock_boot_ms());
@@ -323,6 +324,10 @@ void reconcile_once(void *arg)
         pass->step = PASS_DECIDE;
         if (!pass_observe(pass))
             break;
+        if (lease_due(pass)) {
+            lease_start(pass);
+            return;
+        }
         if (secrets_due(pass)) {
             secrets_start(pass);
             return;

@@ -287,22 +287,29 @@ static void primary_waits(struct work *work, const struct model_instance *primar
     }
 }
 
+static void one_instance(struct work *work, const struct model_instance *instance)
+{
+    unsigned concern = instance_concern(work, instance);
+    const char *what = arena_printf(
+        work->arena, concern == CONCERN_PRIMARY ? "primary %s serves" : "replica %s streams",
+        instance->name);
+    if (instance->healthy) {
+        silence_notes(work, instance);
+        setup_waits(work, instance);
+        if (instance->primary)
+            primary_waits(work, instance);
+    } else if (!silence_wait(work, instance, concern, what) &&
+               !pod_wait(work, instance, concern, what)) {
+        server_wait(work, instance, concern, what);
+    }
+}
+
+/* The primary first: what keeps it from serving is the cause, and its replicas' troubles follow. */
 void instance_waits(struct work *work)
 {
-    for (size_t i = 0; i < work->model->instance_count; i++) {
-        const struct model_instance *instance = &work->model->instances[i];
-        if (!instance->wanted)
-            continue;
-        unsigned concern = instance_concern(work, instance);
-        const char *what = arena_printf(
-            work->arena, concern == CONCERN_PRIMARY ? "primary %s serves" : "replica %s streams",
-            instance->name);
-        if (instance->healthy) {
-            setup_waits(work, instance);
-            if (instance->primary)
-                primary_waits(work, instance);
-        } else if (!pod_wait(work, instance, concern, what)) {
-            server_wait(work, instance, concern, what);
-        }
-    }
+    const struct model *model = work->model;
+    for (int turn = 0; turn < 2; turn++)
+        for (size_t i = 0; i < model->instance_count; i++)
+            if (model->instances[i].wanted && model->instances[i].primary == (turn == 0))
+                one_instance(work, &model->instances[i]);
 }

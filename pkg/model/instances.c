@@ -103,11 +103,19 @@ const struct replica_report *instance_replication(const struct work *work, const
     return NULL;
 }
 
-static bool serves_as(const struct model_instance *instance, const char *role)
+bool instances_pulse_is_steady(const struct work *work)
+{
+    return work->lease->pulse == PULSE_STEADY;
+}
+
+/* What the node controller says of a node that it does not hear of is outweighed by newer signs of
+ * life: a lease that is renewed, and a stream that the primary sees (it ends 15 seconds after its
+ * other end does, and the node controller waits for longer than that). */
+static bool serves_as(const struct model_instance *instance, const char *role, bool signs_of_life)
 {
     const struct seen_pod *pod = &instance->seen->pod;
-    return pod->there && !pod->deleting && pod->ready && instance_phase_is(instance, "Running") &&
-           text_same(instance->seen->report.role, role);
+    return pod->there && !pod->deleting && (pod->ready || (pod->node_silent && signs_of_life)) &&
+           instance_phase_is(instance, "Running") && text_same(instance->seen->report.role, role);
 }
 
 /* The primary's word counts only while it is there to give it: what a vanished pod last wrote on
@@ -118,22 +126,49 @@ static bool streams(const struct work *work, const struct model_instance *instan
     const struct replica_report *replica = instance_replication(work, instance->name);
     return primary != NULL && primary != instance && replica != NULL &&
            instance_holds_with_present_pod(work, primary) && !primary->seen->pod.deleting &&
-           instance->seen->pod.there && !instance->seen->pod.deleting &&
-           text_same(replica->state, "streaming") &&
+           work->lease->pulse != PULSE_OVERDUE && instance->seen->pod.there &&
+           !instance->seen->pod.deleting && text_same(replica->state, "streaming") &&
            replica->lag_bytes <= work->snapshot->spec.max_lag_bytes;
+}
+
+static bool pod_may_run(const struct seen_pod *pod)
+{
+    return pod->there && (pod->ready || pod->node_silent);
+}
+
+static void primary_health(const struct work *work, struct model_instance *primary)
+{
+    const struct seen_pod *pod = &primary->seen->pod;
+    enum lease_pulse pulse = work->lease->pulse;
+    if (!instance_holds_with_present_pod(work, primary))
+        return;
+    primary->healthy =
+        pulse != PULSE_OVERDUE && serves_as(primary, "primary", pulse == PULSE_STEADY);
+    primary->unknown =
+        pod_may_run(pod) && (pulse == PULSE_OVERDUE || (pulse == PULSE_UNSEEN && pod->node_silent));
+}
+
+static void replica_health(const struct work *work, struct model_instance *replica)
+{
+    const struct model_instance *primary = work->model->primary;
+    const struct instance_report *report = &replica->seen->report;
+    const struct seen_pod *pod = &replica->seen->pod;
+    bool complains = !text_same(report->phase, "Running") || text_given(report->reason);
+    replica->streaming = streams(work, replica);
+    replica->healthy = serves_as(replica, "replica", replica->streaming) && replica->streaming;
+    replica->unknown = primary != NULL && primary->unknown && pod_may_run(pod) && !pod->deleting &&
+                       (pod->node_silent || !complains);
 }
 
 void instances_health(struct work *work)
 {
-    for (size_t i = 0; i < work->model->instance_count; i++) {
-        struct model_instance *instance = &work->model->instances[i];
-        instance->streaming = streams(work, instance);
-        if (instance->primary)
-            instance->healthy =
-                serves_as(instance, "primary") && instance_holds_with_present_pod(work, instance);
-        else
-            instance->healthy = serves_as(instance, "replica") && instance->streaming;
-    }
+    struct model *model = work->model;
+    for (size_t i = 0; i < model->instance_count; i++)
+        if (model->instances[i].primary)
+            primary_health(work, &model->instances[i]);
+    for (size_t i = 0; i < model->instance_count; i++)
+        if (!model->instances[i].primary)
+            replica_health(work, &model->instances[i]);
 }
 
 /* A replica above spec.instances may go when nothing can be lost with it: its volume is kept or
@@ -141,7 +176,8 @@ void instances_health(struct work *work)
 static bool may_be_removed(const struct work *work, const struct model_instance *instance)
 {
     return work->snapshot->spec.retain || instance_volume(instance) != VOLUME_DATA ||
-           (work->model->primary != NULL && work->model->primary->healthy);
+           (work->model->primary != NULL && work->model->primary->healthy &&
+            instances_pulse_is_steady(work));
 }
 
 void instances_wanted(struct work *work)

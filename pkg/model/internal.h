@@ -40,6 +40,9 @@ bool instance_holds_with_present_pod(const struct work *work,
                                      const struct model_instance *instance);
 /* What the primary says of this replica; NULL when it says nothing. */
 const struct replica_report *instance_replication(const struct work *work, const char *name);
+/* A renewal of the lease was seen to come within the time that it lasts: what its holder says is of
+ * now. Nothing is taken down or destroyed on an older word. */
+bool instances_pulse_is_steady(const struct work *work);
 enum volume_content instance_volume(const struct model_instance *instance);
 
 /* bootstrap.c */
@@ -55,7 +58,7 @@ const char *bootstrap_manual_way(const struct work *work);
 void rollout_decide(struct work *work);
 void rollout_waits(struct work *work);
 
-/* waits.c, volume_waits.c, instance_waits.c, pod_waits.c */
+/* waits.c, volume_waits.c, instance_waits.c, pod_waits.c, silence_waits.c */
 struct model_wait *wait_add(struct work *work, unsigned concerns, const char *reason,
                             const char *what_format, ...) __attribute__((format(printf, 4, 5)));
 void wait_say(struct work *work, struct model_wait *wait, const char *format, ...)
@@ -70,6 +73,11 @@ void instance_waits(struct work *work);
 /* Adds the wait for a pod that does not run as it should; false when its agent may be asked. */
 bool pod_wait(struct work *work, const struct model_instance *instance, unsigned concern,
               const char *what);
+/* Adds the wait for an instance of which nothing is heard; false when there is news of it. */
+bool silence_wait(struct work *work, const struct model_instance *instance, unsigned concern,
+                  const char *what);
+/* The same for one that works all the same, or worked when it was last heard of. */
+void silence_notes(struct work *work, const struct model_instance *instance);
 /* How a replica gets new, empty volumes and a copy of the primary on them; `condition` goes before
  * the commands: "" or "if nothing on it is needed: ". */
 void wait_unblock_by_cloning(struct work *work, struct model_wait *wait,

@@ -11,9 +11,18 @@ static bool any_wait(const struct model *model, bool stalled)
 static bool any_concern(const struct model *model, unsigned concerns)
 {
     for (size_t i = 0; i < model->wait_count; i++)
-        if (model->waits[i].concerns & concerns)
+        if (!model->waits[i].provisional && model->waits[i].concerns & concerns)
             return true;
     return false;
+}
+
+/* All that is waited for is the first news of the primary: nothing has changed that is known of. */
+static bool only_provisional(const struct model *model)
+{
+    for (size_t i = 0; i < model->wait_count; i++)
+        if (!model->waits[i].provisional)
+            return false;
+    return true;
 }
 
 /* Once complete, always complete: what a primary that is away now said before is in the status. */
@@ -64,11 +73,14 @@ static bool is_new(const struct model *model)
 
 const char *model_phase(const struct model *model)
 {
-    bool serving = model->primary != NULL && model->primary->healthy;
+    const char *before = json_str(model->snapshot->status, "phase", "");
+    bool serving = model->primary != NULL && (model->primary->healthy || model->primary->unknown);
     if (model->snapshot->spec.deleting || model->snapshot->namespace_terminating)
         return "Deleting";
     if (model->wait_count == 0)
         return "Healthy";
+    if (only_provisional(model) && text_given(before) && !text_same(before, "Deleting"))
+        return before;
     if (any_wait(model, true) && !serving)
         return "Failed";
     if (is_new(model) && !any_wait(model, true))

@@ -29,6 +29,8 @@ struct model_wait {
     unsigned concerns;   /* enum model_concern */
     bool stalled;        /* no progress without a person */
     bool fault;          /* something is wrong, not merely under way */
+    bool unknown;        /* it may be as it should: nothing recent is known of it */
+    bool provisional;    /* nothing is known yet: no reason to take back what was said before */
 };
 
 struct model_instance {
@@ -40,6 +42,7 @@ struct model_instance {
     bool primary; /* holds the lease, by instance name */
     bool streaming;     /* replica that streams within the lag bound */
     bool healthy;       /* does what its role should, with the present pod */
+    bool unknown;       /* nothing recent is known of it: it may do what its role should */
     bool outdated;      /* its pod runs, or will run once the set is written, another template */
     bool needs_restart; /* parameters of the present configuration wait for a restart */
     bool delete_pod;    /* due now: let the StatefulSet make the pod anew */

@@ -112,7 +112,7 @@ static bool in_motion(const struct work *work, const struct model_instance *inst
     if (!instance->delete_pod && agent_is_silent(work, instance))
         return false;
     return instance->delete_pod || !seen->pod.there || seen->pod.deleting || !seen->reported ||
-           restart_is_ordered(work, instance) ||
+           seen->pod.node_silent || restart_is_ordered(work, instance) ||
            !(instance_phase_is(instance, "Running") || instance_phase_is(instance, "Waiting"));
 }
 
@@ -185,7 +185,8 @@ static void take_down(struct work *work, struct model_instance *instance)
 static bool is_due(const struct work *work, const struct model_instance *instance)
 {
     return instance->wanted && !instance->delete_pod && set_is_settled(work, instance) &&
-           (pod_is_old(instance) || instance->needs_restart) && !instance_pod_broken(instance);
+           !instance->seen->pod.node_silent && (pod_is_old(instance) || instance->needs_restart) &&
+           !instance_pod_broken(instance);
 }
 
 /* Nothing runs in this pod, so that nothing is lost by replacing it: it cannot start, has not
@@ -248,7 +249,8 @@ void rollout_decide(struct work *work)
     if (work->frozen)
         return;
     replace_idle(work);
-    choose_one(work);
+    if (!model->ever_held || instances_pulse_is_steady(work))
+        choose_one(work);
 }
 
 static void outdated_wait(struct work *work, const struct model_instance *instance)

@@ -163,6 +163,7 @@ static void unlink_record(struct observe *observe, struct record *record)
 
 void cache_drop_record(struct observe *observe, struct record *record)
 {
+    pulse_note(observe, NULL, record, NULL);
     unlink_record(observe, record);
     free(record->text);
     free(record);
@@ -331,6 +332,7 @@ void cache_upsert(struct observe *observe, const struct feed *feed, int kind, co
     if (record != NULL) {
         struct fields fields = {.scratch = scratch};
         take_fields(object, kind, record->cluster, &fields);
+        pulse_note(observe, feed, record, &fields);
         bool drifted = record_drifted(record), deleting = record->deleting;
         refresh(record, object, &fields);
         record->epoch = feed ? feed->epoch : epoch_of(observe, kind, record->cluster->namespace);

@@ -29,9 +29,12 @@ enum { /* LEASE_REPORT comes with every renewal: only its digest counts as a cha
        LEASE_HOLDER = FIELD_COMMON,
        LEASE_TRANSITIONS,
        LEASE_GRANT,
+       LEASE_SECONDS,
        LEASE_DIGEST,
-       LEASE_REPORT
+       LEASE_REPORT,
+       LEASE_RENEWED
 };
+enum { ACCOUNT_CREATED = FIELD_COMMON };
 enum {
     PVC_PHASE = FIELD_COMMON,
     PVC_CLASS,
@@ -62,11 +65,12 @@ enum {
     POD_WAITING,
     POD_WAITING_MESSAGE,
     POD_UNSCHEDULABLE,
+    POD_NODE_SILENT,
     POD_RESTARTS,
     POD_CREATED,
     POD_REPORT
 };
-enum { FIELDS_MAX = 16, MESSAGE_MAX = 400, WONDER_PATIENCE_MS = 3000 };
+enum { FIELDS_MAX = 24, MESSAGE_MAX = 400, WONDER_PATIENCE_MS = 3000 };
 
 struct record {
     struct record *next_by_name; /* in its bucket */
@@ -93,11 +97,21 @@ struct answer {
     char name[];
 };
 
+/* When this process saw the lease being renewed; all times are CLOCK_BOOTTIME. */
+struct pulse {
+    int64_t since_ms;   /* the last renewal, or when it was first looked at; 0: no lease is held */
+    int64_t checked_ms; /* the lease itself was asked for then, and nothing was new */
+    int32_t lasts_ms;
+    bool proven; /* the renewal was seen to come; one found in a list may be of any age */
+    bool told;   /* that it is overdue */
+};
+
 struct cluster {
     struct cluster *next; /* in its bucket */
     char *namespace, *name;
     struct record *records;
     struct answer *answers;
+    struct pulse pulse; /* of its lease */
     /* The PostgresCluster itself; uid == NULL: not there, only children are (still) */
     char *uid, *object, *status; /* compact JSON: without and only status */
     uint64_t version, digest;    /* digest of all but status and the server's bookkeeping */
@@ -126,9 +140,11 @@ struct observe {
     size_t feed_count;
     bool synced;
     struct question *question; /* the one under way */
-    struct event *ask_timer;
-    int patience_ms;  /* how long something may be in trouble before it is asked about */
-    char *class_name; /* the StorageClass asked for last, and what it was then */
+    struct event *ask_timer, *pulse_timer;
+    int64_t pulse_due_ms;     /* when the timer fires; 0: not set */
+    int64_t (*boot_ms)(void); /* clock_boot_ms, but for tests */
+    int patience_ms;          /* how long something may be in trouble before it is asked about */
+    char *class_name;         /* the StorageClass asked for last, and what it was then */
     bool class_missing, class_delays;
     int64_t class_asked_ms;
 };
@@ -175,6 +191,16 @@ void clusters_upsert(struct observe *observe, const struct feed *feed, const cJS
                      bool own);
 void clusters_remove(struct observe *observe, const cJSON *object);
 void clusters_swept(struct feed *feed);
+
+/* pulse.c */
+/* The lease is about to become what `fields` say; NULL: it is gone. */
+void pulse_note(struct observe *observe, const struct feed *feed, const struct record *record,
+                const struct fields *fields);
+void pulse_fill(const struct observe *observe, const struct cluster *cluster,
+                struct seen_lease *lease);
+/* Tells of every cluster whose lease has become overdue, and sets the timer for the next one. */
+void pulse_look(struct observe *observe);
+void pulse_free(struct observe *observe);
 
 /* wonder.c */
 const char *wonder_answer(const struct cluster *cluster, const struct record *record);

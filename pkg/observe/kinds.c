@@ -95,8 +95,16 @@ static void take_lease(const cJSON *object, const struct cluster *cluster, struc
     take(fields, json_str(object, "spec.holderIdentity", ""));
     take_int(fields, json_int(object, "spec.leaseTransitions", 0));
     take(fields, annotation(object, ANN_BOOTSTRAP));
+    take_int(fields, json_int(object, "spec.leaseDurationSeconds", 0));
     take(fields, report_digest(fields->scratch, report, cluster->max_lag_bytes));
     take(fields, report);
+    take(fields, json_str(object, "spec.renewTime", ""));
+}
+
+static void take_account(const cJSON *object, const struct cluster *cluster, struct fields *fields)
+{
+    (void)cluster;
+    take_created(object, fields);
 }
 
 static void take_resize(const cJSON *object, struct fields *fields)
@@ -187,6 +195,18 @@ static void take_addresses(const cJSON *object, struct fields *fields)
     take(fields, *text ? text : json_str(object, "status.podIP", ""));
 }
 
+/* The kubelet derives both conditions from the same containers, so that only the node controller
+ * leaves one without the other. It does so to every pod of a node that it does not hear of. (A pod
+ * with readiness gates, which some webhook has added, says so.) */
+static bool node_is_silent(const cJSON *object)
+{
+    const cJSON *ready = condition(object, "Ready");
+    const cJSON *containers = condition(object, "ContainersReady");
+    return strcmp(json_str(ready, "status", ""), "False") == 0 &&
+           strcmp(json_str(containers, "status", ""), "True") == 0 &&
+           strcmp(json_str(ready, "reason", ""), "ReadinessGatesNotReady") != 0;
+}
+
 static void take_pod(const cJSON *object, const struct cluster *cluster, struct fields *fields)
 {
     (void)cluster;
@@ -202,6 +222,7 @@ static void take_pod(const cJSON *object, const struct cluster *cluster, struct 
     take(fields, json_str(wait, "reason", ""));
     take_message(fields, json_str(wait, "message", ""));
     take_message(fields, unschedulable ? json_str(scheduled, "message", "") : "");
+    take(fields, node_is_silent(object) ? "1" : "");
     take_int(fields, restarts(object));
     take_created(object, fields);
     take(fields, annotation(object, ANN_REPORT));
@@ -213,7 +234,7 @@ static void take_pod(const cJSON *object, const struct cluster *cluster, struct 
 
 const struct seen_info seen_infos[SEEN_KINDS] = {
     [SEEN_CONFIG_MAP] = {"v1", "ConfigMap", "", false, take_config_map, 0},
-    [SEEN_SERVICE_ACCOUNT] = {"v1", "ServiceAccount", "", true, NULL, 0},
+    [SEEN_SERVICE_ACCOUNT] = {"v1", "ServiceAccount", "", true, take_account, 0},
     [SEEN_ROLE] = {RBAC, "Role", "", true, NULL, 0},
     [SEEN_ROLE_BINDING] = {RBAC, "RoleBinding", "", true, NULL, 0},
     [SEEN_SERVICE] = {"v1", "Service", "", true, NULL, 0},

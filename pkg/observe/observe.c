@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
+
 #define OURS LABEL_MANAGED_BY "=" LABEL_MANAGED_BY_VALUE
 
 static void on_begin(void *arg)
@@ -83,6 +85,7 @@ struct observe *observe_new(const struct observe_options *options)
     struct observe *observe = xcalloc(1, sizeof *observe);
     observe->options = *options;
     observe->patience_ms = WONDER_PATIENCE_MS;
+    observe->boot_ms = clock_boot_ms;
     size_t places = options->namespace_count ? options->namespace_count : 1;
     observe->feed_count = places * (SEEN_KINDS + 1);
     observe->feeds = xcalloc(observe->feed_count, sizeof *observe->feeds);
@@ -105,6 +108,7 @@ void observe_free(struct observe *observe)
     for (size_t i = 0; i < observe->feed_count; i++)
         kube_watch_free(observe->feeds[i].watch);
     wonder_free(observe);
+    pulse_free(observe);
     cache_free(observe);
     free(observe->feeds);
     free(observe);

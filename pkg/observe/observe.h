@@ -48,6 +48,14 @@ const char *observe_uid(struct observe *observe, const char *namespace, const ch
  */
 uint64_t observe_digest(struct observe *observe, const char *namespace, const char *name);
 
+/* Has the lease of this cluster gone without a renewal for longer than it lasts, as far as the
+ * watch tells? A watch can be late, and so can we: it is called overdue only once the API server
+ * was asked for the lease itself (observe_lease_asked) and had no newer one. When it comes to that,
+ * changed() is called by itself. */
+bool observe_lease_doubtful(struct observe *observe, const char *namespace, const char *name);
+/* The answer of the API server. */
+void observe_lease_asked(struct observe *observe, const cJSON *lease);
+
 /* The API server answered a write of ours with this object. */
 void observe_written(struct observe *observe, const char *kind, const cJSON *object);
 /* A delete of ours was accepted: gone, or (object != NULL) on its way. */

@@ -140,6 +140,7 @@ static void put_pod(const struct build *b, struct seen_instance *instance)
                                       .waiting_reason = text(b, record, POD_WAITING),
                                       .waiting_message = text(b, record, POD_WAITING_MESSAGE),
                                       .unschedulable_message = text(b, record, POD_UNSCHEDULABLE),
+                                      .node_silent = *record_field(record, POD_NODE_SILENT) != '\0',
                                       .restarts = (int)number(record, POD_RESTARTS),
                                       .created_ms = number(record, POD_CREATED)};
     const char *answer = wonder_answer(b->cluster, record);
@@ -218,6 +219,7 @@ static void put_lease(const struct build *b)
     lease->resource_version = arena_printf(b->arena, "%llu", (unsigned long long)record->version);
     lease->holder = text(b, record, LEASE_HOLDER);
     lease->transitions = number(record, LEASE_TRANSITIONS);
+    pulse_fill(b->observe, b->cluster, lease);
     const char *grant = text(b, record, LEASE_GRANT), *report = text(b, record, LEASE_REPORT);
     lease->granted = *grant && report_grant_decode(b->arena, grant, &lease->grant, &ignored) == 0;
     lease->reported =
@@ -252,6 +254,8 @@ bool observe_snapshot(struct observe *observe, struct arena *arena, const char *
         put_instance(&b, ordinal);
     put_lease(&b);
     const struct record *slice = find(&b, SEEN_SLICE, name_child(arena, cluster->name, "rw"));
+    const struct record *account = find(&b, SEEN_SERVICE_ACCOUNT, cluster->name);
+    snapshot.account_created_ms = account ? number(account, ACCOUNT_CREATED) : 0;
     snapshot.rw_address = slice ? text(&b, slice, SLICE_ADDRESS) : "";
     *ret_snapshot = snapshot;
     return true;

@@ -40,36 +40,44 @@ char *status_wait_text(struct arena *arena, const struct model_wait *wait)
                         text_given(wait->unblock) ? "; to unblock: " : "", wait->unblock);
 }
 
-/* The first wait with any of these concerns (0: any at all), and how many there are. */
-static const struct model_wait *first_wait(const struct model *model, unsigned concerns,
-                                           size_t *ret_count)
+struct summary {
+    const struct model_wait *first, *first_known; /* NULL: none */
+    size_t count;
+};
+
+/* The waits with any of these concerns (0: any at all). */
+static struct summary sum_up(const struct model *model, unsigned concerns)
 {
-    const struct model_wait *first = NULL;
-    *ret_count = 0;
+    struct summary sum = {0};
     for (size_t i = 0; i < model->wait_count; i++) {
-        if (concerns && !(model->waits[i].concerns & concerns))
+        const struct model_wait *wait = &model->waits[i];
+        if (concerns && !(wait->concerns & concerns))
             continue;
-        first = first ? first : &model->waits[i];
-        (*ret_count)++;
+        sum.first = sum.first ? sum.first : wait;
+        if (!wait->unknown && sum.first_known == NULL)
+            sum.first_known = wait;
+        sum.count++;
     }
-    return first;
+    return sum;
 }
 
-/* False with the first wait's reason, or `otherwise`. */
+/* False when anything is known to be wrong, with the first such wait's reason; Unknown when nothing
+ * is known; or `otherwise`. Ready names the cause, which comes first. */
 static void write_by_waits(struct making *making, unsigned concerns,
                            const struct condition *otherwise)
 {
-    size_t count;
-    const struct model_wait *wait = first_wait(making->model, concerns, &count);
+    struct summary sum = sum_up(making->model, concerns);
+    const struct model_wait *wait =
+        concerns != 0 && sum.first_known != NULL ? sum.first_known : sum.first;
     struct condition condition = *otherwise;
     if (wait != NULL) {
-        condition.yes = "False";
+        condition.yes = sum.first_known != NULL ? "False" : "Unknown";
         condition.reason = wait->reason;
         condition.message = status_wait_text(making->arena, wait);
-        if (count > 1)
+        if (sum.count > 1)
             condition.message =
                 arena_printf(making->arena, "%s (and %zu more in status.waitingFor)",
-                             condition.message, count - 1);
+                             condition.message, sum.count - 1);
     }
     write_condition(making, &condition);
 }
@@ -177,8 +185,7 @@ static void drain_allowed(struct making *making)
  */
 static void progress(struct making *making)
 {
-    size_t count;
-    const struct model_wait *wait = first_wait(making->model, 0, &count);
+    const struct model_wait *wait = sum_up(making->model, 0).first;
     if (wait == NULL)
         return;
     struct condition condition = {wait->stalled ? "Stalled" : "Reconciling", "True", wait->reason,

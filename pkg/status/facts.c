@@ -3,8 +3,11 @@
 
 #include "api/names.h"
 
-static const char *phase_of(const struct seen_instance *seen)
+static const char *phase_of(const struct model_instance *instance)
 {
+    const struct seen_instance *seen = instance->seen;
+    if (instance->unknown) /* its agent's last word may be old */
+        return "Unknown";
     if (!seen->pod.there)
         return "Absent";
     if (seen->pod.deleting)
@@ -41,14 +44,15 @@ static void write_instance(struct making *making, const struct model_instance *i
     cJSON *node = json_push_object(json_add_array(making->result.status, "instances"));
     json_set_str(node, "name", instance->name);
     json_set_str(node, "role", role_of(instance));
-    json_set_str(node, "phase", phase_of(seen));
+    json_set_str(node, "phase", phase_of(instance));
     json_set_bool(node, "ready", instance->healthy);
     if (text_given(seen->pod.node))
         json_set_str(node, "node", seen->pod.node);
     if (seen->reported && seen->report.timeline > 0)
         json_set_int(node, "timeline", seen->report.timeline);
     if (!instance->primary) {
-        json_set_bool(node, "streaming", instance->streaming);
+        if (!instance->unknown)
+            json_set_bool(node, "streaming", instance->streaming);
         json_set_str(node, "lag", lag_of(making, instance));
     }
     if (seen->reported && seen->report.pending_restart)

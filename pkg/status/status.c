@@ -53,6 +53,34 @@ static struct model *copy_model(struct arena *arena, const struct model *model, 
     return copy;
 }
 
+static size_t drop_provisional(struct model *model)
+{
+    size_t kept = 0, count = model->wait_count;
+    for (size_t i = 0; i < count; i++)
+        if (!model->waits[i].provisional)
+            model->waits[kept++] = model->waits[i];
+    model->wait_count = kept;
+    return count - kept;
+}
+
+static struct status_result build(struct making making)
+{
+    making.result.status = json_object(making.arena);
+    status_outcome_waits(&making);
+    model_waits_sort(making.model);
+    making.model->phase = model_phase(making.model);
+    status_facts(&making);
+    status_effective(&making);
+    write_waits(&making);
+    status_conditions(&making);
+    status_events(&making);
+    making.result.changed = differs(&making);
+    return making.result;
+}
+
+/* What is not known yet is no reason to take back what was said before: an operator that starts
+ * leaves a status that would stand without its doubt as it is. It claims nothing of its own before
+ * it knows. */
 struct status_result status_build(struct arena *arena, const struct model *model,
                                   const struct plan *plan, const struct status_outcome *outcomes,
                                   size_t outcome_count, int64_t now_ms)
@@ -65,15 +93,11 @@ struct status_result status_build(struct arena *arena, const struct model *model
         .outcome_count = outcome_count,
         .old = model->snapshot->status,
     };
-    making.result.status = json_object(arena);
-    status_outcome_waits(&making);
-    model_waits_sort(making.model);
-    making.model->phase = model_phase(making.model);
-    status_facts(&making);
-    status_effective(&making);
-    write_waits(&making);
-    status_conditions(&making);
-    status_events(&making);
-    making.result.changed = differs(&making);
-    return making.result;
+    if (drop_provisional(making.model) > 0) {
+        struct status_result result = build(making);
+        if (!result.changed)
+            return result;
+        making.model = copy_model(arena, model, now_ms);
+    }
+    return build(making);
 }

@@ -56,7 +56,7 @@ def _marked():
         found = told(rig, "Ready", "False", 30, "NodeUnreachable")
         check("a-2" in found["message"], "it does not name the instance: %s", found["message"])
         for each in ("PrimaryReady", "ReplicasStreaming"):
-            equal(names.condition(rig.cluster(), each)["status"], "True", each)
+            told(rig, each, "True", 30)
         rig.simulation.silent.clear()
         rig.ready()
 

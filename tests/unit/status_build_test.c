@@ -327,6 +327,58 @@ static void a_fault_is_told_once(void **state)
     assert_int_equal(build(&world, NULL, NULL, 0).event_count, 0);
 }
 
+static void what_is_not_known_is_unknown_and_not_false(void **state)
+{
+    STATUS_WORLD(2);
+    world.snapshot.status = build(&world, NULL, NULL, 0).status;
+    world.snapshot.lease.pulse = PULSE_OVERDUE;
+    world.snapshot.lease.silent_ms = 9000;
+    const cJSON *status = build(&world, NULL, NULL, 0).status;
+    assert_condition(status, "Ready", "Unknown", REASON_LEASE_OVERDUE);
+    assert_condition(status, "PrimaryReady", "Unknown", REASON_LEASE_OVERDUE);
+    assert_condition(status, "ReplicasStreaming", "Unknown", REASON_LEASE_OVERDUE);
+    assert_condition(status, "CredentialsInSync", "Unknown", REASON_PRIMARY_NOT_READY);
+    assert_condition(status, "Reconciling", "True", REASON_LEASE_OVERDUE);
+    assert_string_equal(json_str(status, "phase", ""), "Degraded");
+    assert_string_equal(json_str(status, "primary", ""), "a-1");
+    assert_string_equal(json_str(status, "instances[0].phase", ""), "Unknown");
+    assert_null(json_get(status, "instances[1].streaming"));
+    world.instances[1].pod.ready = false; /* that is known */
+    status = build(&world, NULL, NULL, 0).status;
+    assert_condition(status, "Ready", "False", REASON_LEASE_OVERDUE);
+    assert_condition(status, "ReplicasStreaming", "False", REASON_NOT_ACCEPTING);
+}
+
+static void a_silence_is_written_once(void **state)
+{
+    STATUS_WORLD(2);
+    world.snapshot.lease.pulse = PULSE_OVERDUE;
+    world.snapshot.lease.silent_ms = 9000;
+    world.snapshot.status = build(&world, NULL, NULL, 0).status;
+    world.now_ms += 5500;
+    world.snapshot.lease.silent_ms += 5400;
+    assert_false(build(&world, NULL, NULL, 0).changed);
+}
+
+static void an_operator_that_has_just_started_takes_nothing_back_and_claims_nothing(void **state)
+{
+    STATUS_WORLD(2);
+    world.snapshot.status = build(&world, NULL, NULL, 0).status;
+    world.snapshot.lease.pulse = PULSE_UNSEEN;
+    assert_false(build(&world, NULL, NULL, 0).changed);
+    world.instances[1].pod.ready = false;
+    struct status_result result = build(&world, NULL, NULL, 0);
+    assert_true(result.changed);
+    assert_condition(result.status, "PrimaryReady", "Unknown", REASON_LEASE_UNSEEN);
+    assert_condition(result.status, "ReplicasStreaming", "False", REASON_NOT_ACCEPTING);
+    world.snapshot.status = result.status;
+    world.instances[1].pod.ready = true;
+    result = build(&world, NULL, NULL, 0);
+    assert_condition(result.status, "Ready", "Unknown", REASON_LEASE_UNSEEN);
+    world.snapshot.status = result.status;
+    assert_false(build(&world, NULL, NULL, 0).changed);
+}
+
 static void the_grant_is_told_when_the_lease_was_written(void **state)
 {
     EMPTY_WORLD(2);
@@ -390,6 +442,9 @@ int main(void)
         cmocka_unit_test(an_unready_instance_holds_drains_of_the_others_back),
         cmocka_unit_test(each_decision_is_one_event),
         cmocka_unit_test(a_fault_is_told_once),
+        cmocka_unit_test(what_is_not_known_is_unknown_and_not_false),
+        cmocka_unit_test(a_silence_is_written_once),
+        cmocka_unit_test(an_operator_that_has_just_started_takes_nothing_back_and_claims_nothing),
         cmocka_unit_test(the_grant_is_told_when_the_lease_was_written),
         cmocka_unit_test(a_held_service_is_waited_for_and_a_held_volume_told_once),
     };

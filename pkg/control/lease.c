@@ -1,0 +1,44 @@
+/*
+ * Is a lease that the watch brings no renewal of really not renewed? The watch may be late, and so
+ * may this process: before anybody is told, the API server is asked for the lease itself.
+ */
+#include "control/internal.h"
+
+#include "api/names.h"
+
+enum { ASK_MS = 5000 };
+
+bool lease_due(const struct pass *pass)
+{
+    return !pass->lease_asked &&
+           observe_lease_doubtful(pass->control->observe, pass->key->namespace, pass->key->name);
+}
+
+static void on_lease(void *arg, const cJSON *body, const struct error *err)
+{
+    struct pass *pass = arg;
+    pass->lease_call = NULL;
+    if (err->class == 0)
+        observe_lease_asked(pass->control->observe, body);
+    else if (err->class != ERR_NOT_FOUND) /* the watch tells of its end */
+        pass_failed(pass, err);
+    pass->step = PASS_OBSERVE; /* again, with what is known now */
+    reconcile_once(pass);
+}
+
+void lease_start(struct pass *pass)
+{
+    const struct kube_request request = {
+        .method = KUBE_GET,
+        .path = kube_path(pass->arena, kube_kind_find("coordination.k8s.io/v1", "Lease"),
+                          pass->key->namespace, name_child(pass->arena, pass->key->name, "primary"),
+                          NULL),
+        .timeout_ms = ASK_MS};
+    pass->lease_asked = true;
+    pass->lease_call = kube_call_start(pass->control->kube, &request, on_lease, pass);
+}
+
+void lease_cancel(struct pass *pass)
+{
+    kube_call_cancel(pass->lease_call);
+}

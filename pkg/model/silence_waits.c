@@ -1,0 +1,216 @@
+/*
+ * What is said of an instance that nothing is heard of. It may be dead, cut off, or locked out, and
+ * a primary may go on acknowledging writes to whoever can reach it: what is not known is called
+ * unknown, with what is known, since when, and what helps.
+ */
+#include "model/internal.h"
+
+#include "api/names.h"
+#include "base/clock.h"
+
+/* By then the node controller would have told of a node that does not answer. */
+enum { NODE_TOLD_MS = 60 * 1000 };
+
+/* Since when nothing is heard of the primary. What the status says stays, also when more is learned
+ * about the cause: an operator that has just started knows less than the one before it. */
+static int64_t silent_since(const struct work *work, const char *what)
+{
+    static const char *const reasons[] = {REASON_LEASE_OVERDUE, REASON_NODE_UNREACHABLE,
+                                          REASON_API_UNREACHABLE};
+    const cJSON *wait;
+    cJSON_ArrayForEach(wait, json_get(work->snapshot->status, "waitingFor"))
+    {
+        for (size_t i = 0; i < sizeof reasons / sizeof *reasons; i++) {
+            int64_t since = clock_parse_rfc3339(json_str(wait, "since", ""));
+            if (since >= 0 && text_same(json_str(wait, "what", ""), what) &&
+                text_same(json_str(wait, "reason", ""), reasons[i]))
+                return since;
+        }
+    }
+    return work->model->now_ms - work->lease->silent_ms;
+}
+
+/* The token of a pod dies with the ServiceAccount that it was made for, and the kubelet may keep it
+ * for most of an hour. Both times are the API server's. */
+static bool is_locked_out(const struct work *work, const struct model_instance *instance)
+{
+    const struct seen_pod *pod = &instance->seen->pod;
+    return pod->there && !pod->deleting && pod->created_ms > 0 &&
+           work->snapshot->account_created_ms > pod->created_ms;
+}
+
+/* "kubectl -n n delete pod a-2-0 && kubectl -n n delete pod a-1-0", the primary last. */
+static const char *delete_locked_out(const struct work *work)
+{
+    const struct model *model = work->model;
+    const char *text = "";
+    for (int turn = 0; turn < 2; turn++)
+        for (size_t i = model->instance_count; i-- > 0;) {
+            const struct model_instance *instance = &model->instances[i];
+            if (instance->primary == (turn == 1) && is_locked_out(work, instance))
+                text =
+                    arena_printf(work->arena, "%s%skubectl -n %s delete pod %s", text,
+                                 *text ? " && " : "", text_or_empty(work->snapshot->spec.namespace),
+                                 name_pod(work->arena, instance->name));
+        }
+    return text;
+}
+
+static void unblock_node(struct work *work, struct model_wait *wait,
+                         const struct model_instance *instance)
+{
+    const char *node = instance->seen->pod.node;
+    wait_unblock(
+        work, wait,
+        "bring node '%s' back, and %s goes on by itself; or, if it is gone: make sure that "
+        "it is switched off, then: kubectl taint node %s "
+        "node.kubernetes.io/out-of-service=nodeshutdown:NoExecute",
+        node, instance->name, node);
+}
+
+static void primary_node_wait(struct work *work, const struct model_instance *primary,
+                              struct model_wait *wait, const char *since)
+{
+    const char *news = work->lease->pulse == PULSE_OVERDUE
+                           ? arena_printf(work->arena, "has not renewed its lease since %s", since)
+                           : "has not been seen to renew its lease";
+    wait_say(work, wait,
+             "node '%s' does not answer Kubernetes, and %s %s; whether it accepts writes is not "
+             "known",
+             primary->seen->pod.node, primary->name, news);
+    unblock_node(work, wait, primary);
+}
+
+static void locked_out_wait(struct work *work, const struct model_instance *primary,
+                            struct model_wait *wait, const char *since)
+{
+    const char *account = text_or_empty(work->snapshot->spec.name);
+    wait_say(
+        work, wait,
+        "ServiceAccount '%s' was deleted and created again after pod '%s' had started: the API "
+        "server refuses the pod's token, and %s has not renewed its lease since %s; whether "
+        "it accepts writes is not known",
+        account, name_pod(work->arena, primary->name), primary->name, since);
+    wait_unblock(work, wait, "new pods get valid tokens, replicas first: %s",
+                 delete_locked_out(work));
+}
+
+static void no_api_wait(struct work *work, const struct model_instance *primary,
+                        struct model_wait *wait, const char *since)
+{
+    const char *ns = text_or_empty(work->snapshot->spec.namespace);
+    const char *pod = name_pod(work->arena, primary->name);
+    wait_say(work, wait,
+             "%s has not renewed its lease since %s, though Kubernetes hears of its node '%s': its "
+             "agent cannot reach the API server, or is refused; whether it accepts writes is not "
+             "known",
+             primary->name, since, primary->seen->pod.node);
+    wait_unblock(work, wait,
+                 "kubectl -n %s logs %s says why; look at the way from the node to the API server. "
+                 "If the agent is refused, a new pod gets a new token (no writes until it runs): "
+                 "kubectl -n %s delete pod %s",
+                 ns, pod, ns, pod);
+}
+
+static void primary_wait(struct work *work, const struct model_instance *primary, unsigned concern,
+                         const char *what)
+{
+    const struct seen_pod *pod = &primary->seen->pod;
+    int64_t since_ms = silent_since(work, what), node_told_ms = since_ms + NODE_TOLD_MS;
+    const char *since = clock_rfc3339(work->arena, since_ms);
+    bool locked_out = !pod->node_silent && is_locked_out(work, primary);
+    const char *reason = pod->node_silent ? REASON_NODE_UNREACHABLE
+                         : locked_out || work->model->now_ms >= node_told_ms
+                             ? REASON_API_UNREACHABLE
+                             : REASON_LEASE_OVERDUE;
+    struct model_wait *wait = wait_add(work, concern, reason, "%s", what);
+    wait->since_ms = since_ms;
+    wait->unknown = true;
+    wait_fault(wait, false);
+    if (pod->node_silent) {
+        primary_node_wait(work, primary, wait, since);
+    } else if (locked_out) {
+        locked_out_wait(work, primary, wait, since);
+    } else if (work->model->now_ms >= node_told_ms) {
+        no_api_wait(work, primary, wait, since);
+    } else {
+        wait->next_ms = node_told_ms;
+        wait_say(work, wait,
+                 "%s has not renewed its lease since %s: its node '%s' does not answer, or its "
+                 "agent cannot reach the API server; whether it accepts writes is not known",
+                 primary->name, since, pod->node);
+    }
+}
+
+static void replica_wait(struct work *work, const struct model_instance *replica, unsigned concern,
+                         const char *what)
+{
+    const struct model_instance *primary = work->model->primary;
+    const struct seen_pod *pod = &replica->seen->pod;
+    struct model_wait *wait =
+        wait_add(work, concern, pod->node_silent ? REASON_NODE_UNREACHABLE : REASON_LEASE_OVERDUE,
+                 "%s", what);
+    wait->unknown = replica->unknown;
+    if (pod->node_silent) {
+        wait_say(work, wait, "node '%s' does not answer Kubernetes%s", pod->node,
+                 replica->unknown ? "; whether the replica streams is not known"
+                                  : ", and the replica does not stream");
+        unblock_node(work, wait, replica);
+        wait_fault(wait, false);
+    } else {
+        wait_say(work, wait,
+                 "whether it streams is not known: only %s can tell, and nothing is heard of it",
+                 primary->name);
+    }
+}
+
+bool silence_wait(struct work *work, const struct model_instance *instance, unsigned concern,
+                  const char *what)
+{
+    const struct seen_pod *pod = &instance->seen->pod;
+    if (instance->primary && instance->unknown)
+        primary_wait(work, instance, concern, what);
+    else if (!instance->primary && (instance->unknown || (pod->node_silent && !pod->deleting)))
+        replica_wait(work, instance, concern, what);
+    else
+        return false;
+    return true;
+}
+
+/* It works, but Kubernetes takes it out of the Services that it looks after. */
+static void not_offered_wait(struct work *work, const struct model_instance *instance)
+{
+    const char *name = text_or_empty(work->snapshot->spec.name);
+    const struct seen_pod *pod = &instance->seen->pod;
+    struct model_wait *wait = wait_add(work, 0, REASON_NODE_UNREACHABLE,
+                                       "Kubernetes hears of the node of %s", instance->name);
+    wait_say(work, wait,
+             "node '%s' does not answer Kubernetes, though %s %s: until it does, %s '%s-r' %s not "
+             "lead to it",
+             pod->node, instance->name,
+             !instances_pulse_is_steady(work) ? "worked when it was last heard of"
+             : instance->primary              ? "renews its lease"
+                                              : "streams",
+             instance->primary ? "Service"
+                               : arena_printf(work->arena, "Services '%s-ro' and", name),
+             name, instance->primary ? "does" : "do");
+    wait_unblock(work, wait, "kubectl describe node %s; look at its kubelet", pod->node);
+    wait_fault(wait, false);
+}
+
+static void unseen_wait(struct work *work)
+{
+    const char *name = name_child(work->arena, text_or_empty(work->snapshot->spec.name), "primary");
+    struct model_wait *wait = wait_add(work, CONCERN_PRIMARY | CONCERN_REPLICAS,
+                                       REASON_LEASE_UNSEEN, "a renewal of the lease is seen");
+    wait_say(work, wait, "the operator has not watched Lease '%s' for long enough to tell", name);
+    wait->unknown = wait->provisional = true;
+}
+
+void silence_notes(struct work *work, const struct model_instance *instance)
+{
+    if (instance->seen->pod.node_silent)
+        not_offered_wait(work, instance);
+    if (instance->primary && !instances_pulse_is_steady(work))
+        unseen_wait(work);
+}

@@ -1,0 +1,234 @@
+/* What is said of instances that nothing is heard of. */
+#include "world.h"
+
+static const struct model_wait *wait_of(struct world *world, const char *reason)
+{
+    const struct model_wait *wait = world_wait(world_model(world), reason);
+    if (wait == NULL)
+        fail_msg("no wait has the reason %s", reason);
+    return wait;
+}
+
+static void overdue(struct world *world, int64_t silent_ms)
+{
+    world->snapshot.lease.pulse = PULSE_OVERDUE;
+    world->snapshot.lease.silent_ms = silent_ms;
+}
+
+static void node_silent(struct world *world, int ordinal)
+{
+    world->instances[ordinal - 1].pod.ready = false;
+    world->instances[ordinal - 1].pod.node_silent = true;
+}
+
+static void a_primary_that_does_not_renew_is_unknown_and_comes_first(void **state)
+{
+    WORLD(2);
+    overdue(&world, 9000);
+    struct model *model = world_model(&world);
+    assert_false(model->primary->healthy);
+    assert_true(model->primary->unknown && model->instances[1].unknown);
+    assert_string_equal(model->waits[0].reason, REASON_LEASE_OVERDUE);
+    assert_string_equal(model->waits[0].what, "primary a-1 serves");
+    assert_true(model->waits[0].unknown && model->waits[0].fault);
+    assert_int_equal(model->waits[0].since_ms, WORLD_NOW_MS - 9000);
+    assert_int_equal(model->next_ms, WORLD_NOW_MS + 51000);
+    assert_string_equal(model->waits[1].what, "replica a-2 streams");
+    assert_true(model->waits[1].unknown);
+    assert_int_equal(model->wait_count, 2);
+}
+
+static void the_cause_comes_before_its_consequence_whatever_the_ordinals(void **state)
+{
+    WORLD(2);
+    world.snapshot.lease.holder = "a-2/uid-pod-2";
+    world.instances[0].report.role = "replica";
+    world.instances[1].report.role = "primary";
+    world.replicas[0].name = "a-1";
+    world.snapshot.rw_address = "10.0.0.2";
+    overdue(&world, 9000);
+    node_silent(&world, 1);
+    node_silent(&world, 2);
+    struct model *model = world_model(&world);
+    assert_string_equal(model->waits[0].what, "primary a-2 serves");
+    assert_string_equal(model->waits[1].what, "replica a-1 streams");
+}
+
+static void a_node_that_does_not_answer_is_named_with_what_helps(void **state)
+{
+    WORLD(2);
+    overdue(&world, 45000);
+    node_silent(&world, 1);
+    world.instances[0].pod.node = "node-9";
+    const struct model_wait *wait = wait_of(&world, REASON_NODE_UNREACHABLE);
+    assert_contains(wait->message, "node 'node-9' does not answer Kubernetes");
+    assert_contains(wait->message, clock_rfc3339(arena, WORLD_NOW_MS - 45000));
+    assert_contains(wait->unblock, "kubectl taint node node-9 node.kubernetes.io/out-of-service");
+    world.instances[0].pod.deleting = true; /* by the taint manager, five minutes later */
+    assert_string_equal(wait_of(&world, REASON_NODE_UNREACHABLE)->message, wait->message);
+    assert_null(world_wait(world_model(&world), REASON_POD_TERMINATING));
+}
+
+static void since_when_stays_while_more_is_learned(void **state)
+{
+    WORLD(2);
+    cJSON *status = json_object(arena);
+    cJSON *old = json_push_object(json_add_array(status, "waitingFor"));
+    json_set_str(old, "what", "primary a-1 serves");
+    json_set_str(old, "reason", REASON_LEASE_OVERDUE);
+    json_set_str(old, "since", clock_rfc3339(arena, WORLD_NOW_MS - 50000));
+    world.snapshot.status = status;
+    overdue(&world, 8001); /* as a new operator sees it */
+    node_silent(&world, 1);
+    assert_int_equal(wait_of(&world, REASON_NODE_UNREACHABLE)->since_ms, WORLD_NOW_MS - 50000);
+}
+
+static void a_node_that_is_heard_of_leaves_the_agent_and_its_way(void **state)
+{
+    WORLD(2);
+    overdue(&world, 60000);
+    const struct model_wait *wait = wait_of(&world, REASON_API_UNREACHABLE);
+    assert_true(wait->unknown && wait->fault);
+    assert_contains(wait->unblock, "kubectl -n n delete pod a-1-0");
+}
+
+static void agents_whose_account_was_made_again_are_told_at_once(void **state)
+{
+    WORLD(2);
+    overdue(&world, 9000);
+    world.snapshot.account_created_ms = world.instances[0].pod.created_ms;
+    assert_non_null(wait_of(&world, REASON_LEASE_OVERDUE));
+    world.snapshot.account_created_ms++;
+    const struct model_wait *wait = wait_of(&world, REASON_API_UNREACHABLE);
+    assert_contains(wait->message, "ServiceAccount 'a' was deleted and created again");
+    assert_contains(wait->unblock, "replicas first: kubectl -n n delete pod a-2-0 && kubectl -n n "
+                                   "delete pod a-1-0");
+    world.instances[1].pod.created_ms = world.snapshot.account_created_ms;
+    assert_null(strstr(wait_of(&world, REASON_API_UNREACHABLE)->unblock, "a-2-0"));
+    world.snapshot.lease.pulse = PULSE_STEADY; /* the kubelet has fetched new tokens */
+    assert_int_equal(world_model(&world)->wait_count, 0);
+}
+
+static void what_is_known_to_be_wrong_is_not_called_unknown(void **state)
+{
+    WORLD(2);
+    overdue(&world, 9000);
+    world.instances[0].pod.ready = false; /* by its kubelet */
+    struct model *model = world_model(&world);
+    assert_false(model->primary->unknown || model->instances[1].unknown);
+    assert_false(world_wait(model, REASON_NOT_ACCEPTING)->unknown);
+    world.instances[0].pod = world_no_pod("a-1-0");
+    assert_false(world_wait(world_model(&world), REASON_POD_MISSING)->unknown);
+}
+
+static void a_replica_that_complains_itself_is_believed(void **state)
+{
+    WORLD(2);
+    overdue(&world, 9000);
+    world.instances[1].report.reason = REASON_NOT_STREAMING;
+    world.instances[1].pod.ready = false;
+    struct model *model = world_model(&world);
+    assert_false(model->instances[1].unknown);
+    assert_false(world_wait(model, REASON_NOT_STREAMING)->unknown);
+}
+
+static void signs_of_life_outweigh_what_kubernetes_says_of_a_node(void **state)
+{
+    WORLD(2);
+    node_silent(&world, 1);
+    node_silent(&world, 2);
+    struct model *model = world_model(&world);
+    assert_true(model->primary->healthy && model->instances[1].healthy);
+    assert_int_equal(model->wait_count, 2);
+    assert_int_equal(model->waits[0].concerns | model->waits[1].concerns, 0);
+    assert_contains(model->waits[0].message, "Service 'a-r' does not lead to it");
+    assert_contains(model->waits[1].message, "Services 'a-ro' and 'a-r' do not lead to it");
+    world.replicas[0].state = "";
+    world.instances[0].pod.ready = true;
+    world.instances[0].pod.node_silent = false;
+    const struct model_wait *wait = wait_of(&world, REASON_NODE_UNREACHABLE);
+    assert_string_equal(wait->what, "replica a-2 streams");
+    assert_false(wait->unknown);
+}
+
+static void nothing_is_taken_down_on_an_old_word(void **state)
+{
+    WORLD(2);
+    world_new_template(&world);
+    assert_int_equal(world_deleted(world_model(&world)), 2);
+    world.snapshot.lease.pulse = PULSE_UNSEEN;
+    assert_int_equal(world_deleted(world_model(&world)), 0);
+    overdue(&world, 9000);
+    assert_int_equal(world_deleted(world_model(&world)), 0);
+    world.snapshot.lease.pulse = PULSE_STEADY;
+    node_silent(&world, 1);
+    assert_int_equal(world_deleted(world_model(&world)), 0);
+    world.instances[0].pod.node_silent = false;
+    world.instances[0].pod.ready = true;
+    node_silent(&world, 2);
+    assert_int_equal(world_deleted(world_model(&world)), 0);
+}
+
+static void no_volume_goes_on_an_old_word(void **state)
+{
+    WORLD(2);
+    world.snapshot.spec.instances = 1;
+    world.snapshot.spec.retain = false;
+    assert_false(world_model(&world)->instances[1].wanted);
+    world.snapshot.lease.pulse = PULSE_UNSEEN;
+    assert_true(world_model(&world)->instances[1].wanted);
+}
+
+static void a_silent_primary_does_not_make_a_stalled_cluster_a_failed_one(void **state)
+{
+    WORLD(2);
+    cJSON *status = json_object(arena);
+    json_set_str(status, "phase", "Healthy");
+    json_set_int(status, "observedGeneration", 1);
+    world.snapshot.status = status;
+    world.instances[0].report.bootstrapped = true;
+    overdue(&world, 9000);
+    assert_string_equal(world_model(&world)->phase, "Degraded");
+    world.instances[1].pod.ready = world.instances[1].reported = false;
+    world.instances[1].pod.unschedulable_message = "0/2 nodes are available";
+    assert_string_equal(world_model(&world)->phase, "Degraded");
+}
+
+static void not_having_looked_for_long_is_no_fault(void **state)
+{
+    WORLD(2);
+    cJSON *status = json_object(arena);
+    json_set_str(status, "phase", "Healthy");
+    json_set_int(status, "observedGeneration", 1);
+    world.snapshot.status = status;
+    world.snapshot.lease.pulse = PULSE_UNSEEN;
+    struct model *model = world_model(&world);
+    assert_string_equal(model->phase, "Healthy");
+    assert_true(model->primary->healthy);
+    assert_int_equal(model->wait_count, 1);
+    assert_true(model->waits[0].provisional && model->waits[0].unknown);
+    node_silent(&world, 1); /* then there is something to tell */
+    const struct model_wait *wait = wait_of(&world, REASON_NODE_UNREACHABLE);
+    assert_true(wait->unknown);
+    assert_contains(wait->message, "a-1 has not been seen to renew its lease");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_primary_that_does_not_renew_is_unknown_and_comes_first),
+        cmocka_unit_test(the_cause_comes_before_its_consequence_whatever_the_ordinals),
+        cmocka_unit_test(a_node_that_does_not_answer_is_named_with_what_helps),
+        cmocka_unit_test(since_when_stays_while_more_is_learned),
+        cmocka_unit_test(a_node_that_is_heard_of_leaves_the_agent_and_its_way),
+        cmocka_unit_test(agents_whose_account_was_made_again_are_told_at_once),
+        cmocka_unit_test(what_is_known_to_be_wrong_is_not_called_unknown),
+        cmocka_unit_test(a_replica_that_complains_itself_is_believed),
+        cmocka_unit_test(signs_of_life_outweigh_what_kubernetes_says_of_a_node),
+        cmocka_unit_test(nothing_is_taken_down_on_an_old_word),
+        cmocka_unit_test(no_volume_goes_on_an_old_word),
+        cmocka_unit_test(a_silent_primary_does_not_make_a_stalled_cluster_a_failed_one),
+        cmocka_unit_test(not_having_looked_for_long_is_no_fault),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
