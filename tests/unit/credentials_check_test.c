@@ -342,29 +342,108 @@ static void no_chain_breaks_when_the_ca_is_renewed(void **state)
     assert_int_equal(check(w), 0);
 }
 
-static void a_deleted_ca_brings_a_new_one_and_its_server_certificate_in_step(void **state)
+/* How many certificates a text holds. */
+static int certificates(const char *pem)
+{
+    int count = 0;
+    for (const char *at = pem; (at = strstr(at, "BEGIN CERTIFICATE")) != NULL; at++)
+        count++;
+    return count;
+}
+
+static void a_deleted_ca_cuts_off_nobody_who_knows_the_old_one(void **state)
 {
     struct world *w = *state;
     check(w);
-    char *old_ca = value(w, "a-ca", "ca.crt");
+    char *old_ca = value(w, "a-ca", "ca.crt"), *leaf = value(w, "a-server", "tls.crt");
     cJSON_DeleteItemFromObject(w->secrets, "a-ca");
-    assert_int_equal(check(w), 2);
-    assert_string_not_equal(value(w, "a-ca", "ca.crt"), old_ca);
-    assert_string_equal(value(w, "a-server", "ca.crt"), value(w, "a-ca", "ca.crt"));
-    assert_true(x509_signed_by(value(w, "a-server", "tls.crt"), value(w, "a-ca", "ca.crt")));
+    check(w);
+    char *new_ca = value(w, "a-ca", "ca.crt"), *trust = value(w, "a-server", "ca.crt");
+    assert_string_not_equal(new_ca, old_ca);
+    assert_string_equal(value(w, "a-server", "tls.crt"), leaf);
+    assert_int_equal(certificates(trust), 2);
+    assert_non_null(strstr(trust, new_ca));
+    assert_non_null(strstr(trust, old_ca));
+    assert_true(w->result.seen.complete);
     assert_int_equal(check(w), 0);
 }
 
-static void a_damaged_certificate_of_ours_is_made_anew(void **state)
+static void a_damaged_certificate_of_the_server_is_made_anew(void **state)
 {
     struct world *w = *state;
     check(w);
     put(w, "a-server", "tls.crt", "nonsense");
     assert_int_equal(check(w), 1);
-    put(w, "a-ca", "ca.key", "nonsense");
-    assert_int_equal(check(w), 2);
     assert_true(x509_signed_by(value(w, "a-server", "tls.crt"), value(w, "a-ca", "ca.crt")));
     assert_int_equal(check(w), 0);
+}
+
+/* Clients pin the CA: a new one is never made without being asked for. */
+static void a_damaged_ca_is_told_and_replaced_by_nobody(void **state)
+{
+    struct world *w = *state;
+    check(w);
+    char *ca = value(w, "a-ca", "ca.crt"), *key = value(w, "a-ca", "ca.key");
+    put(w, "a-ca", "ca.key", "nonsense");
+    assert_int_equal(check(w), 0);
+    assert_false(w->result.seen.complete);
+    assert_string_equal(w->result.seen.reason, "CertificateInvalid");
+    assert_non_null(strstr(w->result.seen.message, "Secret 'n/a-ca'"));
+    assert_non_null(strstr(w->result.seen.message, "'ca.key'"));
+    put(w, "a-ca", "ca.key", key);
+    put(w, "a-ca", "ca.crt", "nonsense");
+    assert_int_equal(check(w), 0);
+    assert_string_equal(w->result.seen.reason, "CertificateInvalid");
+    cJSON_DeleteItemFromObject(json_get(secret(w, "a-ca"), "data"), "ca.crt");
+    assert_int_equal(check(w), 0);
+    assert_string_equal(w->result.seen.reason, "SecretKeyMissing");
+    put(w, "a-ca", "ca.crt", ca);
+    assert_int_equal(check(w), 0);
+    assert_true(w->result.seen.complete);
+}
+
+/* A CA of the user's own that is valid for `days` more. */
+static void put_own_ca(struct world *w, int days)
+{
+    struct x509_pair ca;
+    struct error err = {0};
+    const struct x509_subject subject = {"own", "n"};
+    assert_int_equal(x509_make_ca(w->arena, &subject, NULL, w->now_ms - (3653 - days) * DAY_MS,
+                                  (struct x509_random){count_up, &w->seed}, &ca, &err),
+                     0);
+    put(w, "a-ca", "ca.crt", ca.cert_pem);
+    put(w, "a-ca", "ca.key", ca.key_pem);
+}
+
+static void no_certificate_outlives_the_ca_that_signed_it(void **state)
+{
+    struct world *w = *state;
+    put_own_ca(w, 10);
+    check(w);
+    assert_true(w->result.seen.complete);
+    assert_true(w->result.seen.ca_expires_ms <= w->now_ms + 10 * DAY_MS);
+    assert_int_equal(w->result.seen.certificate_expires_ms, w->result.seen.ca_expires_ms);
+    for (int day = 0; day < 9; day++) { /* a new one would not last longer */
+        w->now_ms += DAY_MS;
+        assert_int_equal(check(w), 0);
+        assert_true(w->result.next_ms > w->now_ms);
+    }
+    put_own_ca(w, 300);
+    check(w);
+    w->now_ms += 2 * DAY_MS;
+    check(w);
+    assert_true(w->result.seen.certificate_expires_ms > w->now_ms);
+}
+
+static void a_ca_that_has_run_out_signs_nothing(void **state)
+{
+    struct world *w = *state;
+    put_own_ca(w, 10);
+    check(w);
+    w->now_ms += 11 * DAY_MS;
+    assert_int_equal(check(w), 0);
+    assert_string_equal(w->result.seen.reason, "CertificateExpired");
+    assert_true(w->result.next_ms == 0 || w->result.next_ms > w->now_ms);
 }
 
 static void the_server_certificate_names_every_way_in(void **state)
@@ -417,6 +496,7 @@ static void a_users_own_server_certificate_is_judged_and_left_alone(void **state
     w->now_ms += 91 * DAY_MS;
     assert_int_equal(check(w), 0);
     assert_string_equal(w->result.seen.reason, "CertificateExpired");
+    assert_true(w->result.next_ms == 0 || w->result.next_ms > w->now_ms);
 }
 
 static void a_key_of_another_certificate_is_told(void **state)
@@ -460,8 +540,11 @@ int main(void)
         CASE(a_reference_to_an_earlier_cluster_object_is_taken_off),
         CASE(the_server_certificate_is_renewed_at_two_thirds),
         CASE(no_chain_breaks_when_the_ca_is_renewed),
-        CASE(a_deleted_ca_brings_a_new_one_and_its_server_certificate_in_step),
-        CASE(a_damaged_certificate_of_ours_is_made_anew),
+        CASE(a_deleted_ca_cuts_off_nobody_who_knows_the_old_one),
+        CASE(a_damaged_certificate_of_the_server_is_made_anew),
+        CASE(a_damaged_ca_is_told_and_replaced_by_nobody),
+        CASE(no_certificate_outlives_the_ca_that_signed_it),
+        CASE(a_ca_that_has_run_out_signs_nothing),
         CASE(the_server_certificate_names_every_way_in),
         CASE(a_users_own_server_certificate_is_judged_and_left_alone),
         CASE(a_key_of_another_certificate_is_told),
