@@ -26,6 +26,7 @@ struct cluster_spec {
     const char *name, *namespace, *uid;
     int64_t generation;
     bool deleting;
+    const char *replace_ca, *reread_credentials; /* annotations of these names; "" when absent */
     /* spec.instances */
     int instances;
     /* spec.postgres */
@@ -52,6 +53,9 @@ struct cluster_spec {
     const char *locale;           /* "C.UTF-8" */
     /* spec.secrets: names of Secrets; defaults <name>-superuser, -app, -replication */
     const char *superuser_secret, *app_secret, *replication_secret;
+    /* spec.tls.caOverlap: how long the old CA's certificate is shown after a new CA came */
+    const char *ca_overlap; /* "7d" */
+    int64_t ca_overlap_ms;
     /* scheduling, copied into the pod template (owned by the arena; NULL when absent) */
     const cJSON *resources, *node_selector, *tolerations;
     bool anti_affinity_required; /* spec.scheduling.antiAffinity: preferred | required */
@@ -84,6 +88,8 @@ struct api_defaults {
 int api_decode(struct arena *arena, const cJSON *object, const struct api_defaults *defaults,
                struct cluster_spec *ret_spec, struct api_faults *ret_faults, struct error *err);
 
+/* "7d", "12h", "30m", "45s" -> milliseconds; -1 when it is none or more than 30 days. */
+int64_t api_duration_ms(const char *text);
 /* "20Gi" -> bytes; Kubernetes quantity syntax. -1 when it is none or not whole bytes. */
 int64_t api_quantity_bytes(const char *text);
 /* The other way round, without a loss, in the largest binary unit that fits: "16Mi", "1500". */

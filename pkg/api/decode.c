@@ -129,6 +129,8 @@ static void decode_storage(struct arena *arena, const cJSON *node, struct cluste
     spec->max_lag_bytes =
         api_postgres_bytes(wal_size(arena, text_or(node, "replication.maxLag", "64MB")), 1);
     spec->lease_seconds = (int)json_int(node, "failover.leaseSeconds", 8);
+    spec->ca_overlap = arena_strdup(arena, text_or(node, "tls.caOverlap", "7d"));
+    spec->ca_overlap_ms = api_duration_ms(spec->ca_overlap);
 }
 
 static void decode_names(struct arena *arena, const cJSON *node, struct cluster_spec *spec)
@@ -238,6 +240,10 @@ static void decode_metadata(struct arena *arena, const cJSON *object, struct clu
     spec->uid = arena_strdup(arena, json_str(object, "metadata.uid", ""));
     spec->generation = json_int(object, "metadata.generation", 0);
     spec->deleting = json_get(object, "metadata.deletionTimestamp") != NULL;
+    spec->replace_ca =
+        arena_strdup(arena, json_str(object, "metadata.annotations[\"" ANN_REPLACE_CA "\"]", ""));
+    spec->reread_credentials =
+        arena_strdup(arena, json_str(object, "metadata.annotations[\"" ANN_REREAD "\"]", ""));
 }
 
 static void check_volume(struct shape_faults *faults, const struct volume_spec *volume,

@@ -105,6 +105,13 @@ static const struct shape_field fields[] = {
      .max = 120,
      .expected = "shorter ones expire at any hiccup of the API server, longer ones only make a "
                  "failover slow"},
+    {.path = "tls", .type = SHAPE_OBJECT},
+    {.path = "tls.caOverlap",
+     .type = SHAPE_STRING,
+     .min = 2,
+     .max = 8,
+     .valid = syntax_overlap,
+     .expected = "a time such as 7d, 12h or 30m, at most 30d; 0s for none"},
     {.path = "bootstrap", .type = SHAPE_OBJECT},
     {.path = "bootstrap.initdb", .type = SHAPE_OBJECT},
     {.path = "bootstrap.initdb.database",

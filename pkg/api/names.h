@@ -28,6 +28,16 @@
 /* StatefulSet: hash of the pod template in its first form and without the agent's image, so that
  * an upgrade of the operator restarts nobody. */
 #define ANN_TEMPLATE "pgkeel.dev/template"
+/* PostgresCluster, by people: read the Secrets at once, and say so in status.credentials.observed
+ * with this text. */
+#define ANN_REREAD "pgkeel.dev/reread-credentials"
+/* PostgresCluster, by people: "planned" or "now", and anything behind it that makes it differ from
+ * the last request. */
+#define ANN_REPLACE_CA "pgkeel.dev/replace-ca"
+/* Secrets <cluster>-ca and <cluster>-server: the last such request that was done. */
+#define ANN_CA_REPLACED "pgkeel.dev/ca-replaced"
+/* Secret <cluster>-server: since when ca.crt holds a new CA beside the old one (RFC 3339). */
+#define ANN_CA_CHANGED "pgkeel.dev/ca-changed"
 /* StatefulSet: how and from which image the agent comes: "volume:IMAGE" or "install:IMAGE". */
 #define ANN_AGENT_IMAGE "pgkeel.dev/agent-image"
 /* StatefulSet: in which form the operator's own part of the pod template stands there; none: in the

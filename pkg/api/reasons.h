@@ -5,14 +5,15 @@
 #pragma once
 
 /* All is well */
-#define REASON_HEALTHY          "Healthy"
-#define REASON_SERVING          "Serving"
-#define REASON_STREAMING        "Streaming"
-#define REASON_NO_REPLICAS      "NoReplicas"
-#define REASON_IN_SYNC          "InSync"
-#define REASON_COMPLETE         "Complete"
-#define REASON_PROVISIONED      "Provisioned"
-#define REASON_EVICTION_ALLOWED "EvictionAllowed"
+#define REASON_HEALTHY            "Healthy"
+#define REASON_SERVING            "Serving"
+#define REASON_STREAMING          "Streaming"
+#define REASON_NO_REPLICAS        "NoReplicas"
+#define REASON_IN_SYNC            "InSync"
+#define REASON_COMPLETE           "Complete"
+#define REASON_PROVISIONED        "Provisioned"
+#define REASON_EVICTION_ALLOWED   "EvictionAllowed"
+#define REASON_CERTIFICATES_VALID "CertificatesValid"
 
 /* What holds a drain back */
 #define REASON_SINGLE_INSTANCE      "SingleInstance"
@@ -42,6 +43,12 @@
 #define REASON_SECRET_USERNAME_MISMATCH "SecretUsernameMismatch"
 #define REASON_PASSWORD_INVALID         "PasswordInvalid"
 #define REASON_PRIMARY_NOT_READY        "PrimaryNotReady"
+
+/* Certificates, while all of them work */
+#define REASON_CA_REPLACING         "CaReplacing"
+#define REASON_CA_EXPIRING          "CaExpiring"
+#define REASON_CERTIFICATE_EXPIRING "CertificateExpiring"
+#define REASON_REPLACE_CA_REFUSED   "ReplaceCaRefused"
 
 /* Volumes */
 #define REASON_VOLUME_MISSING          "VolumeMissing"
@@ -137,3 +144,4 @@
 #define REASON_RESTART_ORDERED   "RestartOrdered"
 #define REASON_VOLUME_GROWING    "VolumeGrowing"
 #define REASON_DRIFT_REPAIRED    "DriftRepaired"
+#define REASON_CA_REPLACED       "CaReplaced"

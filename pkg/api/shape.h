@@ -62,6 +62,7 @@ bool syntax_encoding(const char *text);
 bool syntax_locale(const char *text);
 bool syntax_volume_size(const char *text); /* a quantity of whole bytes */
 bool syntax_wal_size(const char *text);    /* 64MB, 4GB, or 64Mi, 4Gi, which is the same */
+bool syntax_overlap(const char *text);     /* 7d, 12h, 30m, 45s; at most 30 days */
 
 /* Rules of spec.postgres.parameters and spec.postgres.hba; shapes were checked before. */
 void parameters_check(struct shape_faults *faults, const cJSON *spec);

@@ -89,10 +89,15 @@ struct seen_credentials {
     bool complete;              /* all Secrets are there and whole */
     const char *reason;         /* CamelCase when not */
     const char *message;        /* names the Secret, the key and the remedy */
+    const char *unblock;        /* what a person can do: commands where there are any */
     const char *verifiers_json; /* roles.json; "" until complete */
     const char *verifiers_hash;
     const char *ca_pem;
-    int64_t certificate_expires_ms, ca_expires_ms;
+    const char *ca_fingerprint; /* SHA-256 of the present CA's certificate; "" when none */
+    int64_t certificate_expires_ms, ca_expires_ms; /* 0 when unknown */
+    /* What people should know of the certificates while all of them work; "" for nothing. */
+    const char *notice_reason, *notice;
+    const char *observed; /* the cluster's annotation ANN_REREAD when the Secrets were read */
 };
 
 struct snapshot {

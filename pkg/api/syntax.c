@@ -119,3 +119,28 @@ bool syntax_wal_size(const char *text)
         return false;
     return strcmp(text + digits + 1, "B") == 0 || strcmp(text + digits + 1, "i") == 0;
 }
+
+static const struct {
+    char unit;
+    int64_t ms;
+} duration_units[] = {{'s', 1000}, {'m', 60000}, {'h', 3600000}, {'d', 86400000}};
+
+int64_t api_duration_ms(const char *text)
+{
+    const int64_t longest_ms = 30 * INT64_C(86400000);
+    int64_t value = 0;
+    size_t digits = strspn(text, DIGITS);
+    if (digits == 0 || digits > 7 || text[digits] == '\0' || text[digits + 1] != '\0')
+        return -1;
+    for (size_t i = 0; i < digits; i++)
+        value = value * 10 + (text[i] - '0');
+    for (size_t i = 0; i < sizeof duration_units / sizeof duration_units[0]; i++)
+        if (text[digits] == duration_units[i].unit)
+            return value * duration_units[i].ms <= longest_ms ? value * duration_units[i].ms : -1;
+    return -1;
+}
+
+bool syntax_overlap(const char *text)
+{
+    return api_duration_ms(text) >= 0;
+}

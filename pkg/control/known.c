@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/text.h"
+
 struct known *known_of(struct queue_key *key)
 {
     if (key->data == NULL)
@@ -11,11 +13,24 @@ struct known *known_of(struct queue_key *key)
     return key->data;
 }
 
+enum { KEPT = 8 };
+
+/* The texts that outlive a pass. */
+static void kept_texts(struct seen_credentials *seen, const char **ret_texts[KEPT])
+{
+    const char **const texts[KEPT] = {
+        &seen->reason,        &seen->message, &seen->unblock,  &seen->verifiers_hash,
+        &seen->notice_reason, &seen->notice,  &seen->observed, &seen->ca_fingerprint,
+    };
+    memcpy(ret_texts, texts, sizeof texts);
+}
+
 static void forget_credentials(struct known *known)
 {
-    free((char *)known->credentials.reason);
-    free((char *)known->credentials.message);
-    free((char *)known->credentials.verifiers_hash);
+    const char **texts[KEPT];
+    kept_texts(&known->credentials, texts);
+    for (int i = 0; i < KEPT; i++)
+        free((char *)*texts[i]);
     known->credentials = (struct seen_credentials){0};
     known->credentials_known = false;
 }
@@ -31,9 +46,10 @@ void known_keep(struct known *known, const struct seen_credentials *seen)
 {
     forget_credentials(known);
     known->credentials = *seen;
-    known->credentials.reason = xstrdup(seen->reason);
-    known->credentials.message = xstrdup(seen->message);
-    known->credentials.verifiers_hash = xstrdup(seen->verifiers_hash);
+    const char **texts[KEPT];
+    kept_texts(&known->credentials, texts);
+    for (int i = 0; i < KEPT; i++)
+        *texts[i] = xstrdup(text_or_empty(*texts[i]));
     known->credentials.verifiers_json = "";
     known->credentials.ca_pem = "";
     known->credentials_known = true;

@@ -10,6 +10,8 @@
 
 #include "api/names.h"
 #include "base/clock.h"
+#include "base/log.h"
+#include "base/text.h"
 
 enum { TRIES = 3 };
 
@@ -37,7 +39,9 @@ bool secrets_due(const struct pass *pass)
     if (snapshot->faults.count > 0 || snapshot->spec.deleting || snapshot->namespace_terminating)
         return false;
     int64_t age_ms = clock_boot_ms() - known->read_ms;
-    return !known->credentials_known || pass->digest != known->read_digest ||
+    return !known->credentials_known ||
+           !text_same(known->credentials.observed, snapshot->spec.reread_credentials) ||
+           pass->digest != known->read_digest ||
            (known->renew_ms > 0 && clock_wall_ms() >= known->renew_ms) ||
            age_ms >= pass->control->options->resync_seconds * INT64_C(800) ||
            ((!known->credentials.complete || secrets_missed(pass)) &&
@@ -55,6 +59,17 @@ static void give_up(struct pass *pass, const struct error *err)
     go_on(pass);
 }
 
+static void log_written(const struct pass *pass)
+{
+    for (size_t i = 0; i < pass->step_count; i++) {
+        const struct credentials_write *write = &pass->credentials.writes[i];
+        if (pass->steps[i].tried && pass->steps[i].err.class == 0)
+            (write->create ? log_debug : log_info)(
+                write->create ? "created" : "applied", "namespace", pass->key->namespace, "cluster",
+                pass->key->name, "kind", "Secret", "name", write->name, "why", write->reason, NULL);
+    }
+}
+
 static void on_written(void *arg)
 {
     struct pass *pass = arg;
@@ -63,6 +78,7 @@ static void on_written(void *arg)
     for (size_t i = 0; i < pass->step_count && failure == NULL; i++)
         if (pass->steps[i].err.class < 0)
             failure = &pass->steps[i].err;
+    log_written(pass);
     if (failure && failure->class == ERR_CONFLICT && ++pass->credential_tries < TRIES) {
         secrets_start(pass);
     } else if (failure) {

@@ -3,14 +3,24 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "credentials/x509.h"
+#include "base/text.h"
+#include "credentials/authority.h"
 
 enum { NAMES_MAX = 24 };
+
+#define DAY_MS (24 * 3600 * INT64_C(1000))
 
 struct names {
     const char *list[NAMES_MAX];
     size_t count;
 };
+
+/* The name by which replicas look for their primary. */
+static const char *primary_name(struct check *check)
+{
+    return arena_printf(check->arena, "%s.%s.svc",
+                        name_child(check->arena, check->spec->name, "rw"), check->spec->namespace);
+}
 
 /* Every name under which a client may reach a server of this cluster: the services in all their
  * forms, each pod by its stable name, and localhost for port-forwarding. */
@@ -35,136 +45,313 @@ static void server_names(struct check *check, struct names *ret_names)
     *ret_names = names;
 }
 
-static struct x509_random random_of(const struct check *check)
-{
-    return (struct x509_random){check->random, check->random_arg};
-}
-
 static bool collides(struct check *check, enum secret_owner owner, const char *name)
 {
     if (owner != SECRET_OTHERS)
         return false;
-    secret_fault(check, REASON_NAME_COLLISION,
-                 "Secret '%s/%s' belongs to another PostgresCluster: give one of the two another "
-                 "name",
-                 check->spec->namespace, name);
+    if (secret_fault(check, REASON_NAME_COLLISION,
+                     "Secret '%s/%s' belongs to another PostgresCluster", check->spec->namespace,
+                     name))
+        secret_unblock(check, "give one of the two clusters another name");
     return true;
 }
 
-/* A pair that is the user's: missing keys and mistakes are told, nothing is repaired. */
-static bool users_pair(struct check *check, const cJSON *secret, const char *name,
-                       const char *cert_key, const char *key_key, struct x509_pair *ret_pair)
+/* -- the user's own server certificate: no CA of ours is needed then ----------------------------
+ */
+
+/* Replicas verify their primary by these: what they would refuse is told before they do. */
+static void judge_users_server(struct check *check, const char *name, const struct x509_pair *pair,
+                               const char *ca)
 {
-    const char *namespace = check->spec->namespace;
-    struct secret_value cert = secret_value(check, secret, cert_key);
-    struct secret_value key = secret_value(check, secret, key_key);
-    const char *missing = cert.text == NULL ? cert_key : key.text == NULL ? key_key : NULL;
-    if (missing != NULL) {
-        secret_fault(check, REASON_SECRET_KEY_MISSING,
-                     "Secret '%s/%s' has no key '%s': add it, or delete the Secret to have "
-                     "certificates made",
-                     namespace, name, missing);
-        return false;
-    }
+    const char *namespace = check->spec->namespace, *wanted = primary_name(check);
     struct error why = {0};
-    if (x509_read(cert.text, key.text, ret_pair, &why) < 0) {
-        secret_fault(check, REASON_CERTIFICATE_INVALID,
-                     "Secret '%s/%s', keys '%s' and '%s': %s; correct it, or delete the Secret to "
-                     "have certificates made",
-                     namespace, name, cert_key, key_key, why.text);
-        return false;
+    if (x509_chain_holds(pair->cert_pem, ca, &why) < 0) {
+        if (secret_fault(check, REASON_CERTIFICATE_INVALID,
+                         "Secret '%s/%s': the certificate in 'tls.crt' cannot be verified with the "
+                         "ones in 'ca.crt': %s",
+                         namespace, name, why.text))
+            secret_unblock(check,
+                           "with the CA's certificate in file ca.crt: kubectl -n %s patch secret "
+                           "%s -p '{\"data\":{\"ca.crt\":\"'$(base64 -w0 ca.crt)'\"}}'",
+                           namespace, name);
+    } else if (!x509_serves(pair->cert_pem, wanted)) {
+        if (secret_fault(
+                check, REASON_CERTIFICATE_INVALID,
+                "Secret '%s/%s': the certificate in 'tls.crt' does not name '%s', by which "
+                "replicas look for their primary",
+                namespace, name, wanted))
+            secret_unblock(check,
+                           "have a certificate issued with the DNS name %s (subjectAltName); with "
+                           "it in files tls.crt and tls.key: kubectl -n %s patch secret %s -p "
+                           "'{\"data\":{\"tls.crt\":\"'$(base64 -w0 tls.crt)'\",\"tls.key\":\"'"
+                           "$(base64 -w0 tls.key)'\"}}'",
+                           wanted, namespace, name);
     }
-    secret_due(check, ret_pair->not_after_ms);
-    if (ret_pair->not_after_ms <= check->now_ms)
-        secret_fault(check, REASON_CERTIFICATE_EXPIRED,
-                     "Secret '%s/%s': the certificate in '%s' expired at %s; renew it, or delete "
-                     "the Secret to have certificates made",
-                     namespace, name, cert_key,
-                     clock_rfc3339(check->arena, ret_pair->not_after_ms));
-    return true;
 }
 
-/* The user's own server certificate: no CA of ours is needed then. */
+/* Programs that renew certificates do so with a third of their life left. */
+static void tell_expiry(struct check *check, const char *name, const struct x509_pair *pair)
+{
+    int64_t quarter_ms = (pair->not_after_ms - pair->not_before_ms) / 4;
+    int64_t soon_ms = quarter_ms < 30 * DAY_MS ? quarter_ms : 30 * DAY_MS;
+    if (pair->not_after_ms > check->now_ms && pair->not_after_ms - check->now_ms <= soon_ms)
+        secret_notice(check, REASON_CERTIFICATE_EXPIRING,
+                      "the certificate in Secret '%s/%s' runs out at %s (%s) and is not pgkeel's "
+                      "to renew; write a new 'tls.crt' and 'tls.key' into the Secret",
+                      check->spec->namespace, name, clock_rfc3339(check->arena, pair->not_after_ms),
+                      secret_countdown(check, pair->not_after_ms));
+}
+
 static void users_server(struct check *check, const cJSON *secret, const char *name)
 {
     struct x509_pair pair;
-    if (!users_pair(check, secret, name, "tls.crt", "tls.key", &pair))
+    if (text_given(check->spec->replace_ca))
+        authority_tell_refusal(check,
+                               arena_printf(check->arena,
+                                            "the certificates in Secret '%s/%s' are your own; "
+                                            "write new ones into it",
+                                            check->spec->namespace, name));
+    if (!authority_users_pair(check, secret, name, "tls.crt", "tls.key", &pair))
         return;
     struct secret_value ca = secret_value(check, secret, "ca.crt");
     if (ca.text == NULL) {
-        secret_fault(check, REASON_SECRET_KEY_MISSING,
-                     "Secret '%s/%s' has no key 'ca.crt': add the CA certificate that signed "
-                     "'tls.crt', replicas verify their primary with it",
-                     check->spec->namespace, name);
+        if (secret_fault(check, REASON_SECRET_KEY_MISSING,
+                         "Secret '%s/%s' has no key 'ca.crt': replicas verify their primary with "
+                         "the CA certificate that signed 'tls.crt'",
+                         check->spec->namespace, name))
+            secret_unblock(check,
+                           "with the CA's certificate in file ca.crt: kubectl -n %s patch secret "
+                           "%s -p '{\"data\":{\"ca.crt\":\"'$(base64 -w0 ca.crt)'\"}}'",
+                           check->spec->namespace, name);
         return;
     }
-    check->result.seen.ca_pem = ca.text;
+    judge_users_server(check, name, &pair, ca.text);
+    tell_expiry(check, name, &pair);
+    check->trust = check->result.seen.ca_pem = ca.text;
     check->result.seen.certificate_expires_ms = pair.not_after_ms;
 }
 
-/* The pair that one of our Secrets holds; false when it is not whole, and then it is made anew. */
-static bool our_pair(struct check *check, const cJSON *secret, const char *cert_key,
-                     const char *key_key, struct x509_pair *ret_pair)
-{
-    struct secret_value cert = secret_value(check, secret, cert_key);
-    struct secret_value key = secret_value(check, secret, key_key);
-    struct error ignored; /* a pair of ours that is broken needs no diagnosis: it is replaced */
-    return cert.text && key.text && x509_read(cert.text, key.text, ret_pair, &ignored) == 0;
-}
+/* -- ours ---------------------------------------------------------------------------------------
+ */
 
-static int our_ca(struct check *check, const cJSON *secret, const char *name,
-                  struct x509_pair *ret_pair, struct error *err)
+struct server {
+    struct check *check;
+    const cJSON *secret;
+    const char *name;
+    const struct authority *ca;
+    bool whole;            /* a pair is there and its parts belong together */
+    struct x509_pair leaf; /* what is shown, or will be */
+    const char *others;    /* certificates beside the CA's that clients are to trust still */
+    int64_t since_ms;      /* of the annotation; 0: no CA is being replaced */
+    const char *reason;    /* why it is written */
+};
+
+/* What clients were given last. The app's Secret outlives the cluster object and this one. */
+static const char *present_trust(struct check *check, const struct credentials_input *input)
 {
-    const struct x509_subject subject = {name, check->spec->namespace};
-    bool whole = our_pair(check, secret, "ca.crt", "ca.key", ret_pair);
-    const char *reason = "the CA was not whole";
-    if (!whole || x509_renew_ms(ret_pair) <= check->now_ms) {
-        reason = whole ? "the CA is renewed with the same key" : reason;
-        if (x509_make_ca(check->arena, &subject, whole ? ret_pair->key_pem : NULL, check->now_ms,
-                         random_of(check), ret_pair, err) < 0)
-            return err->class;
+    const cJSON *const secrets[] = {input->server, input->app};
+    for (size_t i = 0; i < 2; i++) {
+        struct secret_value value = secret_value(check, secrets[i], "ca.crt");
+        if (secret_owner(check, secrets[i]) == SECRET_OURS && value.text != NULL)
+            return value.text;
     }
-    secret_due(check, x509_renew_ms(ret_pair));
-    const struct key_value data[] = {{"ca.crt", ret_pair->cert_pem}, {"ca.key", ret_pair->key_pem}};
-    const struct secret_intent intent = {.name = name,
-                                         .type = "Opaque",
-                                         .keep = check->spec->retain,
-                                         .data = data,
-                                         .data_count = 2,
-                                         .reason = reason};
-    secret_ensure(check, secret, &intent);
-    return 0;
+    return "";
 }
 
-static int our_server(struct check *check, const cJSON *secret, const char *name,
-                      const struct x509_pair *ca, struct error *err)
+/* The certificates that clients know and that are not the CA's own: nothing that ran out. */
+static const char *other_certificates(struct check *check, const struct x509_bundle *known,
+                                      const struct x509_pair *ca)
 {
+    const struct x509_bundle own = x509_bundle(check->arena, ca->cert_pem);
+    const char *text = "";
+    for (size_t i = 0; i < known->count; i++)
+        if (known->not_after_ms[i] > check->now_ms && !x509_bundle_has(&own, known->certs[i]))
+            text = arena_printf(check->arena, "%s%s", text, known->certs[i]);
+    return text;
+}
+
+static bool signed_by_any(struct check *check, const char *cert_pem, const char *text)
+{
+    const struct x509_bundle bundle = x509_bundle(check->arena, text);
+    for (size_t i = 0; i < bundle.count; i++)
+        if (x509_signed_by(cert_pem, bundle.certs[i]))
+            return true;
+    return false;
+}
+
+static int issue(struct server *server, struct error *err)
+{
+    struct check *check = server->check;
     const struct x509_subject subject = {name_child(check->arena, check->spec->name, "rw"),
                                          check->spec->namespace};
     struct names names;
-    struct x509_pair pair;
     server_names(check, &names);
-    const char *reason = "the CA's certificate was renewed";
-    if (!our_pair(check, secret, "tls.crt", "tls.key", &pair) ||
-        x509_renew_ms(&pair) <= check->now_ms || !x509_signed_by(pair.cert_pem, ca->cert_pem) ||
-        !x509_names_are(pair.cert_pem, names.list, names.count)) {
-        reason = "the server certificate was not whole, due for renewal, or of another CA";
-        if (x509_issue(check->arena, ca, &subject, names.list, names.count, check->now_ms,
-                       random_of(check), &pair, err) < 0)
-            return err->class;
+    return x509_issue(check->arena, &server->ca->pair, &subject, names.list, names.count,
+                      check->now_ms, (struct x509_random){check->random, check->random_arg},
+                      &server->leaf, err);
+}
+
+/* Never past the end of its CA, and renewed only where that makes it last longer. */
+static bool leaf_is_due(const struct server *server)
+{
+    const struct check *check = server->check;
+    const struct x509_pair *ca = &server->ca->pair, *leaf = &server->leaf;
+    struct names names;
+    server_names(server->check, &names);
+    return leaf->not_after_ms > ca->not_after_ms ||
+           !x509_names_are(leaf->cert_pem, names.list, names.count) ||
+           (x509_renew_ms(leaf) <= check->now_ms &&
+            x509_would_last_ms(ca, check->now_ms) > leaf->not_after_ms);
+}
+
+/* When the new CA's certificate is shown: while the old one is still good. */
+static int64_t takeover_ms(const struct server *server)
+{
+    const struct x509_pair *leaf = &server->leaf;
+    int64_t quarter_ms = (leaf->not_after_ms - leaf->not_before_ms) / 4;
+    int64_t end_ms = leaf->not_after_ms - (quarter_ms < DAY_MS ? quarter_ms : DAY_MS);
+    int64_t asked_ms = server->since_ms + server->check->spec->ca_overlap_ms;
+    return asked_ms < end_ms ? asked_ms : end_ms;
+}
+
+static void tell_replacement(const struct server *server, int64_t until_ms)
+{
+    struct check *check = server->check;
+    const char *namespace = check->spec->namespace, *cluster = check->spec->name;
+    secret_notice(check, REASON_CA_REPLACING,
+                  "the CA is being replaced: until %s (%s) the servers show the certificate of the "
+                  "old one, and 'ca.crt' of Secrets '%s' and '%s' holds both; clients that verify "
+                  "the servers need that 'ca.crt' before then; to end the wait: kubectl -n %s "
+                  "annotate pgc %s --overwrite " ANN_REPLACE_CA "='now %.16s'",
+                  clock_rfc3339(check->arena, until_ms), secret_countdown(check, until_ms),
+                  server->name, check->spec->app_secret, namespace, cluster,
+                  check->result.seen.ca_fingerprint);
+}
+
+/* The certificate is the present CA's. The old CA's stays trusted for as long again, since pods get
+ * the two files at different times. */
+static int rest(struct server *server, struct error *err)
+{
+    struct check *check = server->check;
+    int64_t trusted_ms = server->since_ms + 2 * check->spec->ca_overlap_ms;
+    if (server->since_ms == 0 || trusted_ms <= check->now_ms)
+        server->since_ms = 0, server->others = "";
+    server->reason = "the certificates of the CA that clients trust changed";
+    if (!leaf_is_due(server))
+        return 0;
+    server->reason = "the server certificate was due for renewal";
+    return issue(server, err);
+}
+
+/* The certificate is an older CA's, which clients know. */
+static int hand_over(struct server *server, struct error *err)
+{
+    int64_t until_ms = takeover_ms(server);
+    if (until_ms > server->check->now_ms) {
+        server->reason = "clients are to know the new CA before its certificate is shown";
+        secret_due(server->check, until_ms);
+        tell_replacement(server, until_ms);
+        return 0;
     }
-    secret_due(check, x509_renew_ms(&pair));
-    const struct key_value data[] = {
-        {"tls.crt", pair.cert_pem}, {"tls.key", pair.key_pem}, {"ca.crt", ca->cert_pem}};
-    const struct secret_intent intent = {.name = name,
+    server->reason = "the new CA takes over";
+    return issue(server, err);
+}
+
+/* Which certificate is shown, and what clients trust. */
+static int decide(struct server *server, const struct credentials_input *input, struct error *err)
+{
+    struct check *check = server->check;
+    const struct x509_pair *ca = &server->ca->pair;
+    const struct x509_bundle known = x509_bundle(check->arena, present_trust(check, input));
+    bool by_ca = server->whole && x509_signed_by(server->leaf.cert_pem, ca->cert_pem);
+    bool at_once = check->spec->ca_overlap_ms <= 0 ||
+                   (server->ca->asked == REPLACEMENT_NOW && server->secret != NULL &&
+                    authority_asked_anew(check, server->secret));
+    server->others = at_once ? "" : other_certificates(check, &known, ca);
+    server->since_ms = clock_parse_rfc3339(
+        json_str(server->secret, "metadata.annotations[\"" ANN_CA_CHANGED "\"]", ""));
+    if (server->since_ms < 0 || server->since_ms > check->now_ms || at_once)
+        server->since_ms = 0;
+    if (by_ca)
+        return rest(server, err);
+    if (!text_given(server->others)) {
+        server->since_ms = 0;
+    } else if (server->since_ms == 0 || !x509_bundle_has(&known, ca->cert_pem)) {
+        server->since_ms = check->now_ms / 1000 * 1000;
+    }
+    if (server->whole && server->leaf.not_after_ms > check->now_ms &&
+        signed_by_any(check, server->leaf.cert_pem, server->others))
+        return hand_over(server, err);
+    server->reason = "the server certificate was not whole, or of another CA";
+    return issue(server, err);
+}
+
+static int our_server(struct server *server, const struct credentials_input *input,
+                      struct error *err)
+{
+    struct check *check = server->check;
+    struct error ignored; /* a pair of ours that is broken is made anew: the CA is what counts */
+    server->whole = authority_read_pair(check, server->secret, "tls.crt", "tls.key", &server->leaf,
+                                        &ignored) == 0;
+    if (decide(server, input, err) < 0)
+        return err->class;
+    const char *ca = server->ca->pair.cert_pem, *others = server->others;
+    bool broken = text_given(others) && *ca != '\0' && ca[strlen(ca) - 1] != '\n';
+    check->trust = text_given(others)
+                       ? arena_printf(check->arena, "%s%s%s", ca, broken ? "\n" : "", others)
+                       : ca;
+    if (x509_signed_by(server->leaf.cert_pem, ca))
+        secret_due(check, x509_renew_ms(&server->leaf));
+    if (server->since_ms > 0)
+        secret_due(check, server->since_ms + 2 * check->spec->ca_overlap_ms);
+    const struct key_value data[] = {{"tls.crt", server->leaf.cert_pem},
+                                     {"tls.key", server->leaf.key_pem},
+                                     {"ca.crt", check->trust}};
+    const char *since = server->since_ms > 0 ? clock_rfc3339(check->arena, server->since_ms) : "";
+    struct key_value annotations[2] = {{ANN_CA_CHANGED, since}};
+    bool recorded =
+        !server->ca->users && authority_record(check, server->ca->asked, &annotations[1]);
+    const struct secret_intent intent = {.name = server->name,
                                          .type = "kubernetes.io/tls",
                                          .data = data,
                                          .data_count = 3,
-                                         .wave = 1,
-                                         .reason = reason};
-    secret_ensure(check, secret, &intent);
-    check->result.seen.certificate_expires_ms = pair.not_after_ms;
+                                         .annotations = annotations,
+                                         .annotation_count = recorded ? 2 : 1,
+                                         .wave = 2,
+                                         .reason = server->reason};
+    secret_ensure(check, server->secret, &intent);
+    check->result.seen.certificate_expires_ms = server->leaf.not_after_ms;
     return 0;
+}
+
+/* Without a CA that can sign, what stands goes on. */
+static void keep_server(struct check *check, const struct credentials_input *input)
+{
+    struct x509_pair leaf;
+    struct error ignored; /* the CA's fault is the one to be told */
+    check->trust = present_trust(check, input);
+    if (authority_read_pair(check, input->server, "tls.crt", "tls.key", &leaf, &ignored) == 0)
+        check->result.seen.certificate_expires_ms = leaf.not_after_ms;
+}
+
+/* A user's CA that is no root needs the certificates above it in its ca.crt. */
+static void judge_users_authority(struct check *check, const struct server *server)
+{
+    struct error why = {0};
+    if (!server->ca->users || !x509_signed_by(server->leaf.cert_pem, server->ca->pair.cert_pem) ||
+        x509_chain_holds(server->leaf.cert_pem, check->trust, &why) == 0)
+        return;
+    const char *namespace = check->spec->namespace;
+    const char *name = name_child(check->arena, check->spec->name, "ca");
+    if (secret_fault(
+            check, REASON_CERTIFICATE_INVALID,
+            "Secret '%s/%s', key 'ca.crt': what this CA signs cannot be verified: %s; a CA "
+            "that another one signed needs the certificates up to the root behind its own",
+            namespace, name, why.text))
+        secret_unblock(check,
+                       "with all of them in file ca.crt: kubectl -n %s patch secret %s -p "
+                       "'{\"data\":{\"ca.crt\":\"'$(base64 -w0 ca.crt)'\"}}'",
+                       namespace, name);
 }
 
 int certificates_check(struct check *check, const struct credentials_input *input,
@@ -172,24 +359,25 @@ int certificates_check(struct check *check, const struct credentials_input *inpu
 {
     const char *ca_name = name_child(check->arena, check->spec->name, "ca");
     const char *server_name = name_child(check->arena, check->spec->name, "server");
-    enum secret_owner ca_owner = secret_owner(check, input->ca);
     enum secret_owner server_owner = secret_owner(check, input->server);
-    if (collides(check, ca_owner, ca_name) || collides(check, server_owner, server_name))
+    if (collides(check, secret_owner(check, input->ca), ca_name) ||
+        collides(check, server_owner, server_name))
         return 0;
     if (server_owner == SECRET_USERS) {
         users_server(check, input->server, server_name);
         return 0;
     }
-    struct x509_pair ca;
-    if (ca_owner == SECRET_USERS) {
-        if (!users_pair(check, input->ca, ca_name, "ca.crt", "ca.key", &ca))
-            return 0;
-    } else if (our_ca(check, input->ca, ca_name, &ca, err) < 0) {
-        return err_wrap(err, "Secret '%s/%s'", check->spec->namespace, ca_name);
+    struct authority ca;
+    if (authority_check(check, input->ca, input->server, &ca, err) < 0)
+        return err->class;
+    if (!ca.usable) {
+        keep_server(check, input);
+        return 0;
     }
-    check->result.seen.ca_pem = ca.cert_pem;
-    check->result.seen.ca_expires_ms = ca.not_after_ms;
-    if (our_server(check, input->server, server_name, &ca, err) < 0)
+    struct server server = {
+        .check = check, .secret = input->server, .name = server_name, .ca = &ca};
+    if (our_server(&server, input, err) < 0)
         return err_wrap(err, "Secret '%s/%s'", check->spec->namespace, server_name);
+    judge_users_authority(check, &server);
     return 0;
 }

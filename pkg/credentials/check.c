@@ -5,6 +5,7 @@
 #include <openssl/rand.h>
 
 #include "base/log.h"
+#include "base/text.h"
 #include "credentials/certificates.h"
 #include "credentials/passwords.h"
 
@@ -34,16 +35,23 @@ int credentials_check(struct arena *arena, const struct cluster_spec *spec,
                           .now_ms = now_ms,
                           .random = random,
                           .random_arg = random_arg,
+                          .trust = "",
                           .result.seen = {.complete = true,
                                           .reason = "",
                                           .message = "",
+                                          .unblock = "",
                                           .verifiers_json = "",
                                           .verifiers_hash = "",
-                                          .ca_pem = ""}};
+                                          .ca_pem = "",
+                                          .ca_fingerprint = "",
+                                          .notice_reason = "",
+                                          .notice = "",
+                                          .observed = text_or_empty(spec->reread_credentials)}};
     struct passwords passwords;
+    if (certificates_check(&check, input, err) < 0) /* first: the app's Secret holds ca.crt */
+        return err->class;
     passwords_check(&check, input, &passwords);
-    if (verifiers_check(&check, input->verifiers, &passwords, err) < 0 ||
-        certificates_check(&check, input, err) < 0)
+    if (verifiers_check(&check, input->verifiers, &passwords, err) < 0)
         return err->class;
     if (check.result.write_count > 1)
         qsort(check.result.writes, check.result.write_count, sizeof *check.result.writes, by_wave);

@@ -11,6 +11,11 @@
  * and the CA belong to the data: with spec.storage.retain they have no owner and outlive the
  * cluster object, and a later cluster of that name takes them up.
  *
+ * A CA is never replaced without a word. Asked for (ANN_REPLACE_CA), or made because its Secret was
+ * deleted, a new one overlaps with the old: ca.crt of <c>-server and of the app's Secret holds both
+ * while the old certificate is shown for spec.tls.caOverlap, and for as long again afterwards. A CA
+ * of ours that is damaged is a fault until somebody asks for a new one.
+ *
  * Nothing here logs, and no message holds a password. Every copy that this code makes is wiped when
  * the arena goes; what was read is the caller's: credentials_wipe().
  */
@@ -26,7 +31,7 @@ struct credentials_write {
     const char *name;   /* of the Secret */
     bool create;        /* POST: must not exist yet; else a JSON merge patch that carries the
                            resourceVersion that was read, so that no newer password is lost */
-    int wave;           /* 0 goes out before 1: verifiers never run ahead of their passwords */
+    int wave;           /* 0 before 1 before 2: the CA, the passwords, and what follows from them */
     cJSON *object;      /* the whole Secret, or the patch */
     const char *reason; /* for the log */
 };

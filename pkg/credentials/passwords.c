@@ -4,7 +4,7 @@
 
 #include <openssl/crypto.h>
 
-enum { PASSWORD_CHARS = 32 };
+enum { PASSWORD_CHARS = 32, KEYS_MAX = 12 };
 
 /* One of the Secrets with a password in it. */
 struct login {
@@ -66,7 +66,7 @@ static char *escape_url(struct check *check, const char *text)
 
 /* Every key of a Secret of ours, all but the first derived from the password. */
 static size_t derive_keys(struct check *check, const struct login *login, const char *password,
-                          struct key_value keys[12])
+                          struct key_value keys[KEYS_MAX])
 {
     size_t n = 0;
     keys[n++] = (struct key_value){"password", password};
@@ -95,7 +95,17 @@ static size_t derive_keys(struct check *check, const struct login *login, const 
                                                    escape_pgpass(check, password))};
     keys[n++] = (struct key_value){"DATABASE_URL", url};
     keys[n++] = (struct key_value){"DATABASE_URL_DIRECT", url};
+    if (*check->trust != '\0')
+        keys[n++] = (struct key_value){"ca.crt", check->trust};
     return n;
+}
+
+static void unblock_by_password(struct check *check, const struct login *login)
+{
+    secret_unblock(check,
+                   "for a random one: kubectl -n %s patch secret %s -p "
+                   "'{\"stringData\":{\"password\":\"'$(openssl rand -hex 16)'\"}}'",
+                   check->spec->namespace, login->secret_name);
 }
 
 static const char *usable_password(struct check *check, const cJSON *secret,
@@ -104,14 +114,9 @@ static const char *usable_password(struct check *check, const cJSON *secret,
     const char *namespace = check->spec->namespace;
     struct secret_value value = secret_value(check, secret, "password");
     if (value.text == NULL) {
-        secret_fault(check, REASON_SECRET_KEY_MISSING,
-                     "Secret '%s/%s' has no key 'password': add it (kubectl patch secret %s -n %s "
-                     "-p '{\"stringData\":{\"password\":\"...\"}}'), or delete the Secret to have "
-                     "one made%s",
-                     namespace, login->secret_name, login->secret_name, namespace,
-                     strcmp(login->secret_name, login->default_name) == 0
-                         ? ""
-                         : " under its default name after removing it from the spec");
+        if (secret_fault(check, REASON_SECRET_KEY_MISSING, "Secret '%s/%s' has no key 'password'",
+                         namespace, login->secret_name))
+            unblock_by_password(check, login);
         return NULL;
     }
     struct error why = {0};
@@ -119,8 +124,9 @@ static const char *usable_password(struct check *check, const cJSON *secret,
         err_set(&why, ERR_INVALID, "the password holds a zero byte: use printable ASCII only");
     else if (credentials_password_usable(value.text, &why) == 0)
         return value.text;
-    secret_fault(check, REASON_PASSWORD_INVALID, "Secret '%s/%s', key 'password': %s", namespace,
-                 login->secret_name, why.text);
+    if (secret_fault(check, REASON_PASSWORD_INVALID, "Secret '%s/%s', key 'password': %s",
+                     namespace, login->secret_name, why.text))
+        unblock_by_password(check, login);
     return NULL;
 }
 
@@ -129,10 +135,12 @@ static void check_username(struct check *check, const cJSON *secret, const struc
     struct secret_value value = secret_value(check, secret, "username");
     if (value.text == NULL || strcmp(value.text, login->username) == 0)
         return;
-    secret_fault(check, REASON_SECRET_USERNAME_MISMATCH,
-                 "Secret '%s/%s', key 'username' says '%s', but the role is '%s': correct the key "
-                 "or remove it",
-                 check->spec->namespace, login->secret_name, value.text, login->username);
+    if (secret_fault(check, REASON_SECRET_USERNAME_MISMATCH,
+                     "Secret '%s/%s', key 'username' says '%s', but the role is '%s'",
+                     check->spec->namespace, login->secret_name, value.text, login->username))
+        secret_unblock(check,
+                       "kubectl -n %s patch secret %s -p '{\"stringData\":{\"username\":\"%s\"}}'",
+                       check->spec->namespace, login->secret_name, login->username);
 }
 
 static const char *login_check(struct check *check, const cJSON *secret, const struct login *login)
@@ -140,18 +148,25 @@ static const char *login_check(struct check *check, const cJSON *secret, const s
     const struct cluster_spec *spec = check->spec;
     enum secret_owner owner = secret_owner(check, secret);
     if (owner == SECRET_OTHERS) {
-        secret_fault(check, REASON_NAME_COLLISION,
-                     "Secret '%s/%s' belongs to PostgresCluster '%s': name another one in "
-                     "spec.secrets.%s, or give one of the clusters another name",
-                     spec->namespace, login->secret_name,
-                     json_str(secret, "metadata.labels[\"" LABEL_CLUSTER "\"]", ""), login->field);
+        if (secret_fault(check, REASON_NAME_COLLISION,
+                         "Secret '%s/%s' belongs to PostgresCluster '%s'", spec->namespace,
+                         login->secret_name,
+                         json_str(secret, "metadata.labels[\"" LABEL_CLUSTER "\"]", "")))
+            secret_unblock(check,
+                           "name another Secret in spec.secrets.%s, or give one of the clusters "
+                           "another name",
+                           login->field);
         return NULL;
     }
     if (owner == SECRET_ABSENT && strcmp(login->secret_name, login->default_name) != 0) {
-        secret_fault(check, REASON_SECRET_MISSING,
-                     "Secret '%s/%s', named by spec.secrets.%s, does not exist: create it with the "
-                     "key 'password', or remove the field to have '%s' made",
-                     spec->namespace, login->secret_name, login->field, login->default_name);
+        if (secret_fault(check, REASON_SECRET_MISSING,
+                         "Secret '%s/%s', named by spec.secrets.%s, does not exist",
+                         spec->namespace, login->secret_name, login->field))
+            secret_unblock(check,
+                           "kubectl -n %s create secret generic %s --from-literal=password="
+                           "$(openssl rand -hex 16); or remove spec.secrets.%s to have Secret '%s' "
+                           "made",
+                           spec->namespace, login->secret_name, login->field, login->default_name);
         return NULL;
     }
     const char *password =
@@ -162,14 +177,15 @@ static const char *login_check(struct check *check, const cJSON *secret, const s
     }
     if (password == NULL)
         return NULL;
-    struct key_value keys[12];
+    struct key_value keys[KEYS_MAX];
     const struct secret_intent intent = {
         .name = login->secret_name,
         .type = "Opaque",
         .keep = spec->retain,
+        .wave = 1,
         .data = keys,
         .data_count = derive_keys(check, login, password, keys),
-        .reason = "the password or a key derived from it changed",
+        .reason = "the password, a key derived from it, or the CA changed",
     };
     secret_ensure(check, secret, &intent);
     return password;

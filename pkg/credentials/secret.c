@@ -85,21 +85,54 @@ char *secret_printf(struct check *check, const char *format, ...)
     return text;
 }
 
-void secret_fault(struct check *check, const char *reason, const char *format, ...)
+bool secret_fault(struct check *check, const char *reason, const char *format, ...)
 {
     struct seen_credentials *seen = &check->result.seen;
     seen->complete = false;
     if (*seen->reason != '\0')
-        return;
+        return false;
     va_list args;
     va_start(args, format);
     seen->reason = reason;
     seen->message = arena_vprintf(check->arena, format, args);
     va_end(args);
+    return true;
+}
+
+void secret_unblock(struct check *check, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    check->result.seen.unblock = arena_vprintf(check->arena, format, args);
+    va_end(args);
+}
+
+void secret_notice(struct check *check, const char *reason, const char *format, ...)
+{
+    struct seen_credentials *seen = &check->result.seen;
+    if (*seen->notice_reason != '\0')
+        return;
+    va_list args;
+    va_start(args, format);
+    seen->notice_reason = reason;
+    seen->notice = arena_vprintf(check->arena, format, args);
+    va_end(args);
+}
+
+const char *secret_countdown(struct check *check, int64_t until_ms)
+{
+    const int64_t hours = (until_ms - check->now_ms) / 3600000;
+    if (hours >= 48)
+        return arena_printf(check->arena, "in %lld days", (long long)(hours + 1) / 24);
+    if (hours >= 2)
+        return arena_printf(check->arena, "in %lld hours", (long long)hours);
+    return hours >= 1 ? "in one hour" : "within the hour";
 }
 
 void secret_due(struct check *check, int64_t at_ms)
 {
+    if (at_ms <= check->now_ms) /* or there would be no rest */
+        return;
     if (check->result.next_ms == 0 || at_ms < check->result.next_ms)
         check->result.next_ms = at_ms;
 }
@@ -186,6 +219,23 @@ static cJSON *new_object(struct check *check)
     return object;
 }
 
+static bool annotation_is(const cJSON *secret, const struct key_value *item)
+{
+    const cJSON *present =
+        cJSON_GetObjectItemCaseSensitive(json_get(secret, "metadata.annotations"), item->key);
+    const char *text = cJSON_GetStringValue(present);
+    return strcmp(text ? text : "", item->value) == 0;
+}
+
+static void put_annotation(cJSON *metadata, const struct key_value *item)
+{
+    cJSON *annotations = json_add_object(metadata, "annotations");
+    if (*item->value != '\0')
+        json_set_str(annotations, item->key, item->value);
+    else
+        cJSON_AddNullToObject(annotations, item->key);
+}
+
 static void create(struct check *check, const struct secret_intent *intent)
 {
     cJSON *object = new_object(check);
@@ -196,6 +246,9 @@ static void create(struct check *check, const struct secret_intent *intent)
     json_set_str(metadata, "name", intent->name);
     json_set_str(metadata, "namespace", check->spec->namespace);
     put_labels(metadata, check);
+    for (size_t i = 0; i < intent->annotation_count; i++)
+        if (*intent->annotations[i].value != '\0')
+            put_annotation(metadata, &intent->annotations[i]);
     if (!intent->keep)
         push_owner(json_add_array(metadata, "ownerReferences"), check);
     cJSON *data = json_add_object(object, "data");
@@ -223,6 +276,12 @@ void secret_ensure(struct check *check, const cJSON *present, const struct secre
         reason = intent->reason;
     }
     cJSON *metadata = json_add_object(patch, "metadata");
+    for (size_t i = 0; i < intent->annotation_count; i++) {
+        if (annotation_is(present, &intent->annotations[i]))
+            continue;
+        put_annotation(metadata, &intent->annotations[i]);
+        reason = reason ? reason : "how far the replacement of its CA is";
+    }
     if (!owners_fit(check, present, intent->keep)) {
         put_owners(metadata, check, present, intent->keep);
         reason = reason ? reason : "spec.storage.retain decides whether it outlives the cluster";

@@ -13,6 +13,7 @@ struct check {
     void *random_arg;
     struct credentials_result result;
     size_t write_room;
+    const char *trust; /* the CA certificates that clients need; "" while there are none */
 };
 
 /* One value of a Secret, decoded. The bytes are wiped when the arena goes. */
@@ -35,10 +36,19 @@ void secret_wipe_later(struct arena *arena, char *data, size_t length);
 /* Text that holds a password: wiped when the arena goes. */
 char *secret_printf(struct check *check, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
-/* The first fault is the one told; later ones are as a rule its consequences. */
-void secret_fault(struct check *check, const char *reason, const char *format, ...)
+/* The first fault is the one told; later ones are as a rule its consequences. True for the first:
+ * its remedy is said with secret_unblock() then. */
+bool secret_fault(struct check *check, const char *reason, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
-/* Earliest of the due times seen so far. */
+/* What a person can do about the fault: a command that works as it stands where there is one. */
+void secret_unblock(struct check *check, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+/* What people should know although all works; the first one is told. */
+void secret_notice(struct check *check, const char *reason, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+/* "in 6 days", "in 20 hours", "within the hour". */
+const char *secret_countdown(struct check *check, int64_t until_ms);
+/* Earliest of the due times seen so far that are yet to come. */
 void secret_due(struct check *check, int64_t at_ms);
 
 struct secret_intent {
@@ -46,6 +56,8 @@ struct secret_intent {
     bool keep;                    /* outlives the cluster object: no owner reference */
     const struct key_value *data; /* every key that is ours; values are plain text */
     size_t data_count;
+    const struct key_value *annotations; /* "": to be taken off; others are left alone */
+    size_t annotation_count;
     int wave;
     const char *reason; /* why it is written when its data are not what they should be */
 };

@@ -65,11 +65,13 @@ static bool name_taken(struct check *check, const cJSON *secret, const char *nam
     enum secret_owner owner = secret_owner(check, secret);
     if (owner == SECRET_ABSENT || owner == SECRET_OURS)
         return false;
-    secret_fault(
-        check, REASON_NAME_COLLISION,
-        "Secret '%s/%s' exists and is not this cluster's: delete or rename it, or give the "
-        "cluster another name",
-        check->spec->namespace, name);
+    if (secret_fault(check, REASON_NAME_COLLISION,
+                     "Secret '%s/%s' exists and is not this cluster's", check->spec->namespace,
+                     name))
+        secret_unblock(check,
+                       "if nobody needs it: kubectl -n %s delete secret %s; else give the cluster "
+                       "another name",
+                       check->spec->namespace, name);
     return true;
 }
 
@@ -98,7 +100,7 @@ int verifiers_check(struct check *check, const cJSON *secret, const struct passw
         .type = "Opaque",
         .data = &data,
         .data_count = 1,
-        .wave = 1,
+        .wave = 2,
         .reason = "a password, a role or the list of roles changed",
     };
     secret_ensure(check, secret, &intent);

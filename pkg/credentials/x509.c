@@ -1,5 +1,6 @@
 #include "credentials/x509.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <time.h>
 
@@ -19,6 +20,8 @@
 /* Clocks of nodes differ a little: a certificate that begins now is refused by one that is behind.
  */
 #define BACKDATE_MS (5 * 60 * INT64_C(1000))
+
+enum { BUNDLE_MAX = 16 }; /* certificates in one text */
 
 static void free_cert(X509 **cert)
 {
@@ -117,10 +120,10 @@ static bool set_serial(X509 *cert, struct x509_random random)
     return done;
 }
 
-static bool set_life(X509 *cert, int64_t now_ms, int64_t life_ms)
+static bool set_life(X509 *cert, int64_t now_ms, int64_t end_ms)
 {
     return ASN1_TIME_set(X509_getm_notBefore(cert), (time_t)((now_ms - BACKDATE_MS) / 1000)) &&
-           ASN1_TIME_set(X509_getm_notAfter(cert), (time_t)((now_ms + life_ms) / 1000));
+           ASN1_TIME_set(X509_getm_notAfter(cert), (time_t)(end_ms / 1000));
 }
 
 static bool set_subject(X509 *cert, const struct x509_subject *subject)
@@ -145,11 +148,11 @@ static bool add_extension(X509 *cert, X509 *issuer, int nid, const char *value)
 /* Everything that CA and server certificates have in common; the caller adds extensions and signs.
  */
 static X509 *begin_cert(const struct x509_subject *subject, EVP_PKEY *key, int64_t now_ms,
-                        int64_t life_ms, struct x509_random random)
+                        int64_t end_ms, struct x509_random random)
 {
     X509 *cert = X509_new();
     if (cert && X509_set_version(cert, X509_VERSION_3) == 1 && set_serial(cert, random) &&
-        set_life(cert, now_ms, life_ms) && set_subject(cert, subject) &&
+        set_life(cert, now_ms, end_ms) && set_subject(cert, subject) &&
         X509_set_pubkey(cert, key) == 1)
         return cert;
     X509_free(cert);
@@ -161,7 +164,7 @@ int x509_make_ca(struct arena *arena, const struct x509_subject *subject, const 
                  struct error *err)
 {
     AUTO_PKEY key = key_pem ? key_of(key_pem) : EVP_EC_gen("P-256");
-    AUTO_X509 cert = key ? begin_cert(subject, key, now_ms, CA_LIFE_MS, random) : NULL;
+    AUTO_X509 cert = key ? begin_cert(subject, key, now_ms, now_ms + CA_LIFE_MS, random) : NULL;
     if (!cert || X509_set_issuer_name(cert, X509_get_subject_name(cert)) != 1 ||
         !add_extension(cert, cert, NID_basic_constraints, "critical,CA:TRUE,pathlen:0") ||
         !add_extension(cert, cert, NID_key_usage, "critical,keyCertSign,cRLSign") ||
@@ -205,8 +208,9 @@ int x509_issue(struct arena *arena, const struct x509_pair *ca, const struct x50
     AUTO_X509 ca_cert = cert_of(ca->cert_pem);
     AUTO_PKEY ca_key = key_of(ca->key_pem);
     AUTO_PKEY key = EVP_EC_gen("P-256");
+    int64_t end_ms = x509_would_last_ms(ca, now_ms);
     AUTO_X509 cert =
-        ca_cert && ca_key && key ? begin_cert(subject, key, now_ms, SERVER_LIFE_MS, random) : NULL;
+        ca_cert && ca_key && key ? begin_cert(subject, key, now_ms, end_ms, random) : NULL;
     if (!cert || X509_set_issuer_name(cert, X509_get_subject_name(ca_cert)) != 1 ||
         !add_extension(cert, ca_cert, NID_basic_constraints, "critical,CA:FALSE") ||
         !add_extension(cert, ca_cert, NID_key_usage, "critical,digitalSignature") ||
@@ -256,6 +260,126 @@ bool x509_signed_by(const char *cert_pem, const char *ca_pem)
               X509_NAME_cmp(X509_get_issuer_name(cert), X509_get_subject_name(ca)) == 0;
     ERR_clear_error();
     return is;
+}
+
+int64_t x509_would_last_ms(const struct x509_pair *ca, int64_t now_ms)
+{
+    int64_t end_ms = (now_ms + SERVER_LIFE_MS) / 1000 * 1000;
+    return end_ms < ca->not_after_ms ? end_ms : ca->not_after_ms;
+}
+
+const char *x509_fingerprint(struct arena *arena, const char *cert_pem)
+{
+    AUTO_X509 cert = cert_of(cert_pem);
+    unsigned char digest[EVP_MAX_MD_SIZE];
+    unsigned length = 0;
+    if (!cert || X509_digest(cert, EVP_sha256(), digest, &length) != 1)
+        return "";
+    char *text = arena_alloc(arena, 2 * (size_t)length + 1);
+    for (unsigned i = 0; i < length; i++)
+        snprintf(text + 2 * (size_t)i, 3, "%02x", digest[i]);
+    return text;
+}
+
+bool x509_may_sign(const char *cert_pem)
+{
+    AUTO_X509 cert = cert_of(cert_pem);
+    bool may = cert && X509_check_ca(cert) != 0;
+    ERR_clear_error();
+    return may;
+}
+
+bool x509_serves(const char *cert_pem, const char *name)
+{
+    AUTO_X509 cert = cert_of(cert_pem);
+    bool serves = cert && X509_check_host(cert, name, strlen(name), 0, NULL) == 1;
+    ERR_clear_error();
+    return serves;
+}
+
+static void free_certs(STACK_OF(X509) * *certs)
+{
+    sk_X509_pop_free(*certs, X509_free);
+}
+
+static void free_store(X509_STORE **store)
+{
+    X509_STORE_free(*store);
+}
+
+static void free_context(X509_STORE_CTX **context)
+{
+    X509_STORE_CTX_free(*context);
+}
+
+#define AUTO_CERTS   __attribute__((cleanup(free_certs))) STACK_OF(X509) *
+#define AUTO_STORE   __attribute__((cleanup(free_store))) X509_STORE *
+#define AUTO_CONTEXT __attribute__((cleanup(free_context))) X509_STORE_CTX *
+
+/* Every certificate up to the first thing that is none. */
+static STACK_OF(X509) * certs_of(const char *pem)
+{
+    AUTO_BIO bio = BIO_new_mem_buf(pem, -1);
+    STACK_OF(X509) *certs = sk_X509_new_null();
+    X509 *cert;
+    while (bio && certs && sk_X509_num(certs) < BUNDLE_MAX &&
+           (cert = PEM_read_bio_X509(bio, NULL, no_passphrase, NULL)) != NULL)
+        if (sk_X509_push(certs, cert) <= 0)
+            X509_free(cert);
+    ERR_clear_error();
+    return certs;
+}
+
+int x509_chain_holds(const char *cert_pem, const char *ca_pem, struct error *err)
+{
+    AUTO_CERTS chain = certs_of(cert_pem);
+    AUTO_CERTS anchors = certs_of(ca_pem);
+    AUTO_STORE store = X509_STORE_new();
+    AUTO_CONTEXT context = X509_STORE_CTX_new();
+    if (!chain || !anchors || !store || !context)
+        return openssl_failed(err, "prepare to verify a certificate");
+    for (int i = 0; i < sk_X509_num(anchors); i++)
+        (void)X509_STORE_add_cert(store, sk_X509_value(anchors, i)); /* one twice is no fault */
+    ERR_clear_error();
+    if (X509_STORE_CTX_init(context, store, sk_X509_value(chain, 0), chain) != 1 ||
+        X509_STORE_CTX_set_purpose(context, X509_PURPOSE_SSL_SERVER) != 1)
+        return openssl_failed(err, "prepare to verify a certificate");
+    X509_STORE_CTX_set_flags(context, X509_V_FLAG_NO_CHECK_TIME);
+    bool holds = X509_verify_cert(context) == 1;
+    ERR_clear_error();
+    if (holds)
+        return 0;
+    int why = X509_STORE_CTX_get_error(context);
+    return err_set(err, ERR_INVALID, "%s", X509_verify_cert_error_string(why));
+}
+
+struct x509_bundle x509_bundle(struct arena *arena, const char *pem)
+{
+    AUTO_CERTS certs = certs_of(pem);
+    struct x509_bundle bundle = {
+        .certs = arena_alloc(arena, BUNDLE_MAX * sizeof *bundle.certs),
+        .not_after_ms = arena_alloc(arena, BUNDLE_MAX * sizeof *bundle.not_after_ms),
+    };
+    for (int i = 0; certs && i < sk_X509_num(certs); i++) {
+        X509 *cert = sk_X509_value(certs, i);
+        const char *text = pem_of_cert(arena, cert);
+        if (text == NULL)
+            continue;
+        bundle.certs[bundle.count] = text;
+        bundle.not_after_ms[bundle.count++] = ms_of(X509_get0_notAfter(cert));
+    }
+    return bundle;
+}
+
+bool x509_bundle_has(const struct x509_bundle *bundle, const char *cert_pem)
+{
+    AUTO_X509 wanted = cert_of(cert_pem);
+    for (size_t i = 0; wanted && i < bundle->count; i++) {
+        AUTO_X509 cert = cert_of(bundle->certs[i]);
+        if (cert && X509_cmp(cert, wanted) == 0)
+            return true;
+    }
+    return false;
 }
 
 static bool holds(const GENERAL_NAMES *list, const char *name)

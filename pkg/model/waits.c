@@ -108,6 +108,7 @@ static void credentials_waits(struct work *work)
             text_given(credentials->reason) ? credentials->reason : REASON_CREDENTIALS_INCOMPLETE,
             "every Secret of the cluster is whole");
         wait_say(work, wait, "%s", text_or_empty(credentials->message));
+        wait->unblock = text_or_empty(credentials->unblock);
         if (text_given(credentials->reason)) /* without one they are only being made */
             wait_fault(wait, true);
         return;

@@ -240,9 +240,16 @@ bool observe_snapshot(struct observe *observe, struct arena *arena, const char *
     struct cluster *cluster = cache_cluster(observe, namespace, name, false);
     if (cluster == NULL || cluster->uid == NULL)
         return false;
-    struct snapshot snapshot = {
-        .credentials = {
-            .reason = "", .message = "", .verifiers_json = "", .verifiers_hash = "", .ca_pem = ""}};
+    struct snapshot snapshot = {.credentials = {.reason = "",
+                                                .message = "",
+                                                .unblock = "",
+                                                .verifiers_json = "",
+                                                .verifiers_hash = "",
+                                                .ca_pem = "",
+                                                .ca_fingerprint = "",
+                                                .notice_reason = "",
+                                                .notice = "",
+                                                .observed = ""}};
     struct build b = {observe, cluster, arena, &snapshot};
     struct error ignored; /* the faults say more */
     (void)api_decode(arena, parsed(&b, cluster->object), defaults, &snapshot.spec, &snapshot.faults,

@@ -7,7 +7,7 @@ struct condition {
     const char *type, *yes, *reason, *message;
 };
 
-static const cJSON *old_condition(const cJSON *status, const char *type)
+const cJSON *status_condition(const cJSON *status, const char *type)
 {
     const cJSON *condition;
     cJSON_ArrayForEach(condition, json_get(status, "conditions"))
@@ -20,7 +20,7 @@ static const cJSON *old_condition(const cJSON *status, const char *type)
 
 static void write_condition(struct making *making, const struct condition *condition)
 {
-    const cJSON *old = old_condition(making->old, condition->type);
+    const cJSON *old = status_condition(making->old, condition->type);
     const char *since = json_str(old, "lastTransitionTime", "");
     if (!text_same(json_str(old, "status", ""), condition->yes) || !text_given(since))
         since = clock_rfc3339(making->arena, making->model->now_ms);
@@ -135,7 +135,8 @@ static void bootstrap_complete(struct making *making)
     const struct model_instance *primary = making->model->primary;
     bool complete =
         (primary != NULL && primary->seen->reported && primary->seen->report.bootstrapped) ||
-        text_same(json_str(old_condition(making->old, "BootstrapComplete"), "status", ""), "True");
+        text_same(json_str(status_condition(making->old, "BootstrapComplete"), "status", ""),
+                  "True");
     struct condition condition = {"BootstrapComplete", "False", REASON_BOOTSTRAPPING,
                                   "the primary makes roles and database once it serves"};
     if (complete)
@@ -181,6 +182,26 @@ static void drain_allowed(struct making *making)
     write_condition(making, &condition);
 }
 
+/* What people have to know of certificates in time. Never part of Ready: all of them work. */
+static void certificates_settled(struct making *making)
+{
+    const struct seen_credentials *seen = &making->model->snapshot->credentials;
+    struct condition condition = {"CertificatesSettled", "True", REASON_CERTIFICATES_VALID,
+                                  "no CA is being replaced, and no certificate runs out soon that "
+                                  "pgkeel does not renew"};
+    if (text_given(seen->notice_reason))
+        condition = (struct condition){condition.type, "False", seen->notice_reason, seen->notice};
+    else if (seen->certificate_expires_ms == 0)
+        condition = (struct condition){condition.type, "Unknown", REASON_CREDENTIALS_INCOMPLETE,
+                                       "there is no usable server certificate; see condition "
+                                       "CredentialsInSync"};
+    else if (seen->certificate_expires_ms <= making->model->now_ms)
+        condition = (struct condition){condition.type, "False", REASON_CERTIFICATE_EXPIRED,
+                                       "the server certificate has run out; see condition "
+                                       "CredentialsInSync"};
+    write_condition(making, &condition);
+}
+
 /* kstatus: Reconciling means in progress, Stalled means failed; both only while true, never both.
  */
 static void progress(struct making *making)
@@ -205,5 +226,6 @@ void status_conditions(struct making *making)
     bootstrap_complete(making);
     storage_healthy(making);
     drain_allowed(making);
+    certificates_settled(making);
     progress(making);
 }

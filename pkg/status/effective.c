@@ -43,6 +43,7 @@ void status_effective(struct making *making)
                  spec->max_slot_wal_keep_size);
     json_set_str(part(effective, "replication"), "maxLag",
                  quantity(making->arena, spec->max_lag_bytes));
+    json_set_str(part(effective, "tls"), "caOverlap", spec->ca_overlap);
     json_set_int(part(effective, "failover"), "leaseSeconds", spec->lease_seconds);
     json_set_str(part(effective, "scheduling"), "antiAffinity",
                  spec->anti_affinity_required ? "required" : "preferred");

@@ -88,9 +88,26 @@ static void decision_events(struct making *making)
     }
 }
 
+/* What is to be known of certificates, and that clients have another CA to trust. */
+static void certificate_events(struct making *making)
+{
+    const struct seen_credentials *seen = &making->model->snapshot->credentials;
+    const char *before = json_str(making->old, "credentials.caFingerprint", "");
+    const char *told = json_str(status_condition(making->old, "CertificatesSettled"), "reason", "");
+    if (text_given(before) && text_given(seen->ca_fingerprint) &&
+        !text_same(before, seen->ca_fingerprint))
+        emit(making, "Normal", REASON_CA_REPLACED,
+             arena_printf(making->arena,
+                          "the CA's certificate is another one: SHA-256 %s, before %s",
+                          seen->ca_fingerprint, before));
+    if (text_given(seen->notice_reason) && !text_same(told, seen->notice_reason))
+        emit(making, "Warning", seen->notice_reason, seen->notice);
+}
+
 void status_events(struct making *making)
 {
     phase_event(making);
     fault_events(making);
     decision_events(making);
+    certificate_events(making);
 }

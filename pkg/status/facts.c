@@ -2,6 +2,7 @@
 #include "status/internal.h"
 
 #include "api/names.h"
+#include "base/clock.h"
 
 static const char *phase_of(const struct model_instance *instance)
 {
@@ -91,6 +92,26 @@ static void write_endpoint(struct making *making, const char *key, const char *s
                               text_or_empty(spec->namespace), PORT_POSTGRES));
 }
 
+static void write_time(struct making *making, cJSON *object, const char *key, int64_t wall_ms)
+{
+    if (wall_ms > 0)
+        json_set_str(object, key, clock_rfc3339(making->arena, wall_ms));
+}
+
+static void write_credentials(struct making *making)
+{
+    const struct seen_credentials *seen = &making->model->snapshot->credentials;
+    if (!text_given(seen->observed) && seen->certificate_expires_ms == 0)
+        return;
+    cJSON *node = json_add_object(making->result.status, "credentials");
+    if (text_given(seen->observed))
+        json_set_str(node, "observed", seen->observed);
+    if (text_given(seen->ca_fingerprint))
+        json_set_str(node, "caFingerprint", seen->ca_fingerprint);
+    write_time(making, node, "caExpires", seen->ca_expires_ms);
+    write_time(making, node, "certificateExpires", seen->certificate_expires_ms);
+}
+
 void status_facts(struct making *making)
 {
     const struct model *model = making->model;
@@ -111,5 +132,6 @@ void status_facts(struct making *making)
     write_endpoint(making, "readWrite", "rw");
     write_endpoint(making, "readOnly", "ro");
     write_endpoint(making, "any", "r");
+    write_credentials(making);
     write_instances(making);
 }

@@ -20,6 +20,8 @@ struct making {
 void status_outcome_waits(struct making *making);
 /* conditions.c */
 void status_conditions(struct making *making);
+/* A condition of a status as it stands; NULL when there is none. */
+const cJSON *status_condition(const cJSON *status, const char *type);
 /* "waits until primary a-1 serves: ...; to unblock: ..." */
 char *status_wait_text(struct arena *arena, const struct model_wait *wait);
 /* facts.c: everything of the status but conditions and waits. */

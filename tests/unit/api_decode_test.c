@@ -58,6 +58,8 @@ static void the_smallest_cluster_gets_defaults(void **state)
     assert_string_equal(spec.max_slot_wal_keep_size, "512MB");
     assert_int_equal(spec.max_lag_bytes, 64 * 1024 * 1024);
     assert_int_equal(spec.lease_seconds, 8);
+    assert_int_equal(spec.ca_overlap_ms, 7 * INT64_C(86400000));
+    assert_string_equal(spec.replace_ca, "");
     assert_string_equal(spec.database, "app");
     assert_string_equal(spec.locale, "C.UTF-8");
     assert_string_equal(spec.superuser_secret, "a-superuser");
@@ -74,7 +76,8 @@ static void every_field_is_taken_over(void **state)
     const char *yaml =
         "apiVersion: pgkeel.dev/v1alpha1\n"
         "kind: PostgresCluster\n"
-        "metadata: {name: shop, namespace: prod, uid: u-1, generation: 7}\n"
+        "metadata: {name: shop, namespace: prod, uid: u-1, generation: 7, annotations: "
+        "{pgkeel.dev/replace-ca: planned, pgkeel.dev/reread-credentials: x}}\n"
         "spec:\n"
         "  instances: 3\n"
         "  postgres:\n"
@@ -88,6 +91,7 @@ static void every_field_is_taken_over(void **state)
         "  walStorage: {size: 5Gi, storageClass: faster}\n"
         "  replication: {maxSlotWalKeepSize: 2Gi, maxLag: 16MB}\n"
         "  failover: {leaseSeconds: 15}\n"
+        "  tls: {caOverlap: 12h}\n"
         "  bootstrap: {initdb: {database: shop, owner: shop_owner, encoding: LATIN1, locale: C}}\n"
         "  secrets: {superuser: s1, app: s2, replication: s3}\n"
         "  resources: {requests: {cpu: 2, memory: 4Gi}, limits: {memory: 4Gi}}\n"
@@ -116,6 +120,10 @@ static void every_field_is_taken_over(void **state)
     assert_string_equal(spec.max_slot_wal_keep_size, "2GB");
     assert_int_equal(spec.max_lag_bytes, 16777216);
     assert_int_equal(spec.lease_seconds, 15);
+    assert_string_equal(spec.ca_overlap, "12h");
+    assert_int_equal(spec.ca_overlap_ms, 12 * 3600000);
+    assert_string_equal(spec.replace_ca, "planned");
+    assert_string_equal(spec.reread_credentials, "x");
     assert_string_equal(spec.owner, "shop_owner");
     assert_string_equal(spec.encoding, "LATIN1");
     assert_string_equal(spec.replication_secret, "s3");
@@ -145,7 +153,7 @@ static void all_faults_are_told_at_once(void **state)
         "spec.storage.size: must be a size such as 20Gi, not \"20GB\"\n"
         "spec.storage.retain: must be true or false, not the number 1\n"
         "spec.replicas: unknown field (here may stand: instances, postgres, storage, walStorage, "
-        "replication, failover, bootstrap, secrets, resources, scheduling, "
+        "replication, failover, tls, bootstrap, secrets, resources, scheduling, "
         "terminationGracePeriodSeconds, maintenance)\n"
         "spec.resources.limits.cpu: must be a quantity such as 500m, 2 or 4Gi, not \"x\"\n");
 }

@@ -85,9 +85,23 @@ static void bytes_become_the_shortest_exact_quantity(void **state)
     arena_free(arena);
 }
 
+static void durations_are_whole_and_at_most_thirty_days(void **state)
+{
+    (void)state;
+    assert_int_equal(api_duration_ms("0s"), 0);
+    assert_int_equal(api_duration_ms("45s"), 45000);
+    assert_int_equal(api_duration_ms("30m"), 1800000);
+    assert_int_equal(api_duration_ms("720h"), 30 * INT64_C(86400000));
+    assert_int_equal(api_duration_ms("30d"), 30 * INT64_C(86400000));
+    static const char *const none[] = {"", "d", "7", "7D", "7dd", "-7d", "31d", "9999999d", "1.5h"};
+    for (size_t i = 0; i < sizeof none / sizeof none[0]; i++)
+        assert_int_equal(api_duration_ms(none[i]), -1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(durations_are_whole_and_at_most_thirty_days),
         cmocka_unit_test(quantities_become_bytes),
         cmocka_unit_test(what_is_no_whole_number_of_bytes_is_refused),
         cmocka_unit_test(quantities_compare_by_value),

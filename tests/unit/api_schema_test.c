@@ -231,6 +231,13 @@ static void patterns_accept_what_the_decoder_accepts(void **state)
         "1n",
         "3u",
         "9Ei",
+        "7d",
+        "0s",
+        "12h",
+        "30m",
+        "d",
+        "1w",
+        "7 d",
     };
     size_t count, checked = 0;
     const struct shape_field *fields = shape_fields(&count);

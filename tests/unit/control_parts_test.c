@@ -38,6 +38,7 @@ static void what_is_remembered_of_the_secrets_is_no_secret(void **state)
                                           .verifiers_json = arena_strdup(arena, "[\"SCRAM\"]"),
                                           .verifiers_hash = arena_strdup(arena, "00ff"),
                                           .ca_pem = "PEM",
+                                          .observed = arena_strdup(arena, "token"),
                                           .ca_expires_ms = 7};
     known_keep(known, &seen);
     known_keep(known, &seen);
@@ -45,6 +46,8 @@ static void what_is_remembered_of_the_secrets_is_no_secret(void **state)
     assert_string_equal(known->credentials.verifiers_hash, "00ff");
     assert_string_equal(known->credentials.verifiers_json, "");
     assert_int_equal(known->credentials.ca_expires_ms, 7);
+    assert_string_equal(known->credentials.observed, "token");
+    assert_string_equal(known->credentials.notice, "");
     known_reset(known, "u-2");
     assert_false(known->credentials_known);
     assert_string_equal(known->uid, "u-2");

@@ -37,6 +37,10 @@ static int make_world(void **state)
                                     .namespace = "n",
                                     .uid = "u-1",
                                     .retain = true,
+                                    .ca_overlap = "7d",
+                                    .ca_overlap_ms = 7 * DAY_MS,
+                                    .replace_ca = "",
+                                    .reread_credentials = "",
                                     .database = "orders",
                                     .owner = "shop",
                                     .superuser_secret = "a-superuser",
@@ -65,7 +69,9 @@ static void merge(cJSON *target, const cJSON *patch)
     const cJSON *item;
     cJSON_ArrayForEach(item, patch)
     {
-        if (cJSON_IsObject(item))
+        if (cJSON_IsNull(item))
+            cJSON_DeleteItemFromObjectCaseSensitive(target, item->string);
+        else if (cJSON_IsObject(item))
             merge(json_add_object(target, item->string), item);
         else
             json_set_copy(target, item->string, item);
@@ -332,7 +338,7 @@ static void no_chain_breaks_when_the_ca_is_renewed(void **state)
     char *old_ca = value(w, "a-ca", "ca.crt"), *key = value(w, "a-ca", "ca.key");
     char *old_server = value(w, "a-server", "tls.crt");
     w->now_ms += 7 * 365 * DAY_MS;
-    assert_int_equal(check(w), 2);
+    assert_int_equal(check(w), 4);
     char *new_ca = value(w, "a-ca", "ca.crt"), *new_server = value(w, "a-server", "tls.crt");
     assert_string_not_equal(new_ca, old_ca);
     assert_string_equal(value(w, "a-ca", "ca.key"), key);
@@ -365,6 +371,171 @@ static void a_deleted_ca_cuts_off_nobody_who_knows_the_old_one(void **state)
     assert_non_null(strstr(trust, new_ca));
     assert_non_null(strstr(trust, old_ca));
     assert_true(w->result.seen.complete);
+    assert_int_equal(check(w), 0);
+}
+
+static void the_new_ca_takes_over_in_time_and_the_old_one_is_forgotten(void **state)
+{
+    struct world *w = *state;
+    check(w);
+    char *old_ca = value(w, "a-ca", "ca.crt"), *leaf = value(w, "a-server", "tls.crt");
+    w->spec.replace_ca = "planned";
+    check(w);
+    char *new_ca = value(w, "a-ca", "ca.crt"), *trust = value(w, "a-server", "ca.crt");
+    assert_string_not_equal(new_ca, old_ca);
+    assert_string_equal(value(w, "a-server", "tls.crt"), leaf);
+    assert_string_equal(value(w, "a-app", "ca.crt"), trust);
+    assert_string_equal(w->result.seen.notice_reason, "CaReplacing");
+    assert_non_null(strstr(w->result.seen.notice, "in 7 days"));
+    assert_int_equal(check(w), 0); /* once asked, once done */
+    assert_int_equal(w->result.next_ms, w->now_ms + 7 * DAY_MS);
+    w->now_ms += 5 * DAY_MS;
+    assert_int_equal(check(w), 0);
+    assert_non_null(strstr(w->result.seen.notice, "in 2 days"));
+    w->now_ms += 2 * DAY_MS;
+    assert_int_equal(check(w), 1);
+    assert_string_not_equal(value(w, "a-server", "tls.crt"), leaf);
+    assert_true(x509_signed_by(value(w, "a-server", "tls.crt"), new_ca));
+    assert_string_equal(value(w, "a-server", "ca.crt"), trust); /* pods get the two one by one */
+    assert_string_equal(w->result.seen.notice_reason, "");
+    assert_int_equal(w->result.next_ms, w->now_ms + 7 * DAY_MS);
+    w->now_ms += 7 * DAY_MS;
+    assert_int_equal(check(w), 3);
+    assert_string_equal(value(w, "a-server", "ca.crt"), new_ca);
+    assert_string_equal(value(w, "a-app", "ca.crt"), new_ca);
+    assert_int_equal(check(w), 0);
+    w->spec.replace_ca = "";
+    assert_int_equal(check(w), 2); /* the request is forgotten, so that it can be made again */
+    w->spec.replace_ca = "planned";
+    check(w);
+    assert_string_not_equal(value(w, "a-ca", "ca.crt"), new_ca);
+}
+
+static void an_emergency_replaces_the_ca_at_once(void **state)
+{
+    struct world *w = *state;
+    check(w);
+    char *old_ca = value(w, "a-ca", "ca.crt");
+    w->spec.replace_ca = "now";
+    check(w);
+    char *new_ca = value(w, "a-ca", "ca.crt");
+    assert_string_not_equal(new_ca, old_ca);
+    assert_string_equal(value(w, "a-server", "ca.crt"), new_ca);
+    assert_string_equal(value(w, "a-app", "ca.crt"), new_ca);
+    assert_true(x509_signed_by(value(w, "a-server", "tls.crt"), new_ca));
+    assert_int_equal(check(w), 0);
+    w->spec.replace_ca = "now again";
+    check(w);
+    assert_string_not_equal(value(w, "a-ca", "ca.crt"), new_ca);
+    /* A request that lingers is none for a later day. */
+    char *present = value(w, "a-ca", "ca.crt"), *leaf = value(w, "a-server", "tls.crt");
+    cJSON_DeleteItemFromObject(w->secrets, "a-ca");
+    check(w);
+    assert_string_equal(value(w, "a-server", "tls.crt"), leaf);
+    assert_non_null(strstr(value(w, "a-server", "ca.crt"), present));
+}
+
+static void a_planned_replacement_can_be_ended_by_hand(void **state)
+{
+    struct world *w = *state;
+    check(w);
+    w->spec.replace_ca = "planned";
+    check(w);
+    char *new_ca = value(w, "a-ca", "ca.crt");
+    w->spec.replace_ca = "now";
+    check(w);
+    assert_string_equal(value(w, "a-ca", "ca.crt"), new_ca);
+    assert_string_equal(value(w, "a-server", "ca.crt"), new_ca);
+    assert_true(x509_signed_by(value(w, "a-server", "tls.crt"), new_ca));
+    assert_int_equal(check(w), 0);
+}
+
+static void a_request_that_says_neither_is_told_and_does_nothing(void **state)
+{
+    struct world *w = *state;
+    check(w);
+    w->spec.replace_ca = "nowadays";
+    assert_int_equal(check(w), 0);
+    assert_string_equal(w->result.seen.notice_reason, "ReplaceCaRefused");
+    assert_true(w->result.seen.complete);
+    w->spec.replace_ca = "planned";
+    put(w, "a-ca", "x", "y");
+    json_set_str(json_get(secret(w, "a-ca"), "metadata.labels"), LABEL_MANAGED_BY, "me");
+    assert_int_equal(check(w), 0);
+    assert_string_equal(w->result.seen.notice_reason, "ReplaceCaRefused");
+    assert_non_null(strstr(w->result.seen.notice, "'n/a-ca' is your own"));
+}
+
+/* The operator may die after any write: the one that comes next has the Secrets only. */
+static void a_replacement_broken_off_between_its_writes_goes_on(void **state)
+{
+    static const char *const requests[] = {"planned", "now"};
+    for (int round = 0; round < 2; round++) {
+        struct world *w = *state;
+        w->secrets = json_object(w->arena);
+        w->spec.replace_ca = "";
+        check(w);
+        char *old_ca = value(w, "a-ca", "ca.crt"), *leaf = value(w, "a-server", "tls.crt");
+        w->spec.replace_ca = requests[round];
+        check_only(w);
+        assert_string_equal(w->result.writes[0].name, "a-ca");
+        write_secret(w, &w->result.writes[0]);
+        char *new_ca = value(w, "a-ca", "ca.crt");
+        check(w);
+        assert_string_equal(value(w, "a-ca", "ca.crt"), new_ca);
+        bool planned = round == 0;
+        assert_int_equal(strstr(value(w, "a-server", "ca.crt"), old_ca) != NULL, planned);
+        assert_int_equal(strcmp(value(w, "a-server", "tls.crt"), leaf) == 0, planned);
+        assert_int_equal(check(w), 0);
+    }
+}
+
+static void with_both_secrets_lost_clients_still_trust_the_old_ca(void **state)
+{
+    struct world *w = *state;
+    check(w);
+    char *old_ca = value(w, "a-ca", "ca.crt");
+    cJSON_DeleteItemFromObject(w->secrets, "a-ca");
+    cJSON_DeleteItemFromObject(w->secrets, "a-server");
+    check(w);
+    char *new_ca = value(w, "a-ca", "ca.crt");
+    assert_true(x509_signed_by(value(w, "a-server", "tls.crt"), new_ca));
+    assert_non_null(strstr(value(w, "a-server", "ca.crt"), old_ca)); /* pods show the old one yet */
+    assert_non_null(strstr(value(w, "a-app", "ca.crt"), new_ca));
+    assert_int_equal(check(w), 0);
+    w->now_ms += 14 * DAY_MS;
+    check(w);
+    assert_string_equal(value(w, "a-server", "ca.crt"), new_ca);
+}
+
+static void the_old_certificate_is_not_shown_beyond_its_end(void **state)
+{
+    struct world *w = *state;
+    w->spec.ca_overlap_ms = 30 * DAY_MS;
+    check(w);
+    w->now_ms = w->result.next_ms - DAY_MS; /* 31 days are left */
+    w->spec.replace_ca = "planned";
+    check(w);
+    assert_true(w->result.next_ms <= w->result.seen.certificate_expires_ms - DAY_MS);
+    w->now_ms = w->result.next_ms;
+    check(w);
+    assert_true(w->result.seen.certificate_expires_ms > w->now_ms + 80 * DAY_MS);
+}
+
+static void what_somebody_adds_to_the_trusted_certificates_is_taken_off(void **state)
+{
+    struct world *w = *state;
+    check(w);
+    char *ca = value(w, "a-ca", "ca.crt");
+    struct x509_pair foreign;
+    struct error err = {0};
+    const struct x509_subject subject = {"foreign", "n"};
+    assert_int_equal(x509_make_ca(w->arena, &subject, NULL, w->now_ms,
+                                  (struct x509_random){count_up, &w->seed}, &foreign, &err),
+                     0);
+    put(w, "a-server", "ca.crt", arena_printf(w->arena, "%s%s", ca, foreign.cert_pem));
+    assert_int_equal(check(w), 1);
+    assert_string_equal(value(w, "a-server", "ca.crt"), ca);
     assert_int_equal(check(w), 0);
 }
 
@@ -435,6 +606,18 @@ static void no_certificate_outlives_the_ca_that_signed_it(void **state)
     assert_true(w->result.seen.certificate_expires_ms > w->now_ms);
 }
 
+static void a_ca_that_runs_out_soon_is_told_with_its_days(void **state)
+{
+    struct world *w = *state;
+    put_own_ca(w, 10);
+    check(w);
+    assert_string_equal(w->result.seen.notice_reason, "CaExpiring");
+    assert_non_null(strstr(w->result.seen.notice, "Secret 'n/a-ca'"));
+    put_own_ca(w, 300);
+    check(w);
+    assert_string_equal(w->result.seen.notice_reason, "CaReplacing"); /* a user's, too */
+}
+
 static void a_ca_that_has_run_out_signs_nothing(void **state)
 {
     struct world *w = *state;
@@ -493,7 +676,12 @@ static void a_users_own_server_certificate_is_judged_and_left_alone(void **state
     put(w, "a-server", "ca.crt", ca);
     assert_int_equal(check(w), 0);
     assert_true(w->result.seen.complete);
-    w->now_ms += 91 * DAY_MS;
+    assert_string_equal(w->result.seen.notice_reason, "");
+    w->now_ms += 80 * DAY_MS;
+    check(w);
+    assert_string_equal(w->result.seen.notice_reason, "CertificateExpiring");
+    assert_non_null(strstr(w->result.seen.notice, "in 10 days"));
+    w->now_ms += 11 * DAY_MS;
     assert_int_equal(check(w), 0);
     assert_string_equal(w->result.seen.reason, "CertificateExpired");
     assert_true(w->result.next_ms == 0 || w->result.next_ms > w->now_ms);
@@ -541,9 +729,18 @@ int main(void)
         CASE(the_server_certificate_is_renewed_at_two_thirds),
         CASE(no_chain_breaks_when_the_ca_is_renewed),
         CASE(a_deleted_ca_cuts_off_nobody_who_knows_the_old_one),
+        CASE(the_new_ca_takes_over_in_time_and_the_old_one_is_forgotten),
+        CASE(an_emergency_replaces_the_ca_at_once),
+        CASE(a_planned_replacement_can_be_ended_by_hand),
+        CASE(a_request_that_says_neither_is_told_and_does_nothing),
+        CASE(a_replacement_broken_off_between_its_writes_goes_on),
+        CASE(with_both_secrets_lost_clients_still_trust_the_old_ca),
+        CASE(the_old_certificate_is_not_shown_beyond_its_end),
+        CASE(what_somebody_adds_to_the_trusted_certificates_is_taken_off),
         CASE(a_damaged_certificate_of_the_server_is_made_anew),
         CASE(a_damaged_ca_is_told_and_replaced_by_nobody),
         CASE(no_certificate_outlives_the_ca_that_signed_it),
+        CASE(a_ca_that_runs_out_soon_is_told_with_its_days),
         CASE(a_ca_that_has_run_out_signs_nothing),
         CASE(the_server_certificate_names_every_way_in),
         CASE(a_users_own_server_certificate_is_judged_and_left_alone),

@@ -420,9 +420,53 @@ static void a_grant_that_is_spent_is_no_decision(void **state)
     assert_int_equal(build(&world, plan, &outcome, 1).event_count, 0);
 }
 
+static void certificates_are_told_apart_from_ready(void **state)
+{
+    STATUS_WORLD(2);
+    struct seen_credentials *seen = &world.snapshot.credentials;
+    seen->ca_fingerprint = "aa";
+    seen->observed = "token";
+    world.snapshot.status = build(&world, NULL, NULL, 0).status;
+    assert_condition(world.snapshot.status, "CertificatesSettled", "True",
+                     REASON_CERTIFICATES_VALID);
+    assert_string_equal(json_str(world.snapshot.status, "credentials.observed", ""), "token");
+    assert_string_equal(json_str(world.snapshot.status, "credentials.caFingerprint", ""), "aa");
+    seen->ca_fingerprint = "bb";
+    seen->notice_reason = REASON_CA_REPLACING;
+    seen->notice = "in 7 days";
+    struct status_result result = build(&world, NULL, NULL, 0);
+    assert_true(result.ready && result.changed);
+    assert_condition(result.status, "CertificatesSettled", "False", REASON_CA_REPLACING);
+    assert_int_equal(result.event_count, 2);
+    assert_string_equal(result.events[0].reason, REASON_CA_REPLACED);
+    assert_string_equal(result.events[1].reason, REASON_CA_REPLACING);
+    world.snapshot.status = result.status;
+    seen->notice = "in 6 days";
+    result = build(&world, NULL, NULL, 0);
+    assert_true(result.changed);
+    assert_int_equal(result.event_count, 0);
+    seen->certificate_expires_ms = 0;
+    seen->notice_reason = NULL;
+    assert_condition(build(&world, NULL, NULL, 0).status, "CertificatesSettled", "Unknown",
+                     REASON_CREDENTIALS_INCOMPLETE);
+}
+
+static void the_remedy_of_a_fault_in_the_secrets_is_passed_on(void **state)
+{
+    STATUS_WORLD(1);
+    world.snapshot.credentials = (struct seen_credentials){.reason = REASON_PASSWORD_INVALID,
+                                                           .message = "it is empty",
+                                                           .unblock = "kubectl -n n do this",
+                                                           .verifiers_hash = "verifiers-1"};
+    const cJSON *status = build(&world, NULL, NULL, 0).status;
+    assert_string_equal(json_str(status, "waitingFor[0].unblock", ""), "kubectl -n n do this");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(certificates_are_told_apart_from_ready),
+        cmocka_unit_test(the_remedy_of_a_fault_in_the_secrets_is_passed_on),
         cmocka_unit_test(a_grant_that_is_spent_is_no_decision),
         cmocka_unit_test(defaults_are_shown_where_the_spec_says_nothing),
         cmocka_unit_test(a_healthy_cluster_is_ready_and_neither_reconciling_nor_stalled),

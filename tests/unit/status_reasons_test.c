@@ -139,6 +139,9 @@ static cJSON *built_status(struct world *world, bool trouble)
         world->instances[2].pod.ready = world->instances[2].reported = false;
         world->instances[2].pod.unschedulable_message = "no room";
         world->instances[2].pod.revision = "rev-0";
+        world->snapshot.credentials.observed = "token";
+        world->snapshot.credentials.ca_fingerprint = "00ff";
+        world->snapshot.credentials.ca_expires_ms = world->now_ms + 1000;
     }
     return status_build(world->arena, world_model(world), &nothing, NULL, 0, world->now_ms).status;
 }
@@ -153,8 +156,8 @@ static void the_conditions_are_those_explained(void **state)
         if (!has(&docs, json_str(node, "type", "")))
             fail_msg("docs/status.md does not explain %s", json_str(node, "type", ""));
     }
-    assert_int_equal(docs.count, 9);
-    assert_int_equal(cJSON_GetArraySize(json_get(status, "conditions")), 8);
+    assert_int_equal(docs.count, 10);
+    assert_int_equal(cJSON_GetArraySize(json_get(status, "conditions")), 9);
 }
 
 /* The API server drops what the schema does not name: status would differ for ever. */
@@ -197,6 +200,7 @@ static void the_schema_knows_every_field_of_status(void **state)
     cJSON *status = built_status(&world, true);
     assert_non_null(json_get(status, "waitingFor[0].unblock"));
     assert_non_null(json_get(status, "instances[1].lag"));
+    assert_non_null(json_get(status, "credentials.caExpires"));
     assert_in_schema(status, schema, "status");
 }
 

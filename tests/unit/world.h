@@ -107,12 +107,14 @@ UNUSED static void world_init(struct world *world, struct arena *arena, int inst
     snapshot->instances = world->instances;
     snapshot->instance_count = (size_t)instances;
     snapshot->lease = (struct seen_lease){.uid = "", .resource_version = "", .holder = ""};
-    snapshot->credentials = (struct seen_credentials){.complete = true,
-                                                      .reason = "",
-                                                      .message = "",
-                                                      .verifiers_json = "[]",
-                                                      .verifiers_hash = "verifiers-1",
-                                                      .ca_pem = ""};
+    snapshot->credentials =
+        (struct seen_credentials){.complete = true,
+                                  .reason = "",
+                                  .message = "",
+                                  .verifiers_json = "[]",
+                                  .verifiers_hash = "verifiers-1",
+                                  .ca_pem = "",
+                                  .certificate_expires_ms = WORLD_NOW_MS + 86400000 * 60LL};
     snapshot->rw_address = "";
     snapshot->agent_image = "agent:1";
     for (int ordinal = 1; ordinal <= INSTANCES_MAX; ordinal++) {
