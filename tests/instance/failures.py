@@ -344,9 +344,10 @@ def stopped_early():
         second.start().ready()
 
 
-def lose_wal(primary):
+def lose_wal(primary, hold=False):
     """What a replica that is away needs is recycled. The agent, which would make the slot anew and
-    so keep the WAL, is held meanwhile. The slot is its sender's until that has noticed the end."""
+    so keep the WAL, is held meanwhile, and with `hold` until it gets SIGCONT. The slot is its
+    sender's until that has noticed the end."""
     wait_for(lambda: primary.sql("select active from pg_replication_slots where slot_name = 'a_2'")
              == "f", 30, "a slot that nobody uses")
     primary.signal(signal.SIGSTOP)
@@ -354,7 +355,10 @@ def lose_wal(primary):
     for _ in range(3):
         primary.sql("create table x as select generate_series(1, 1000); drop table x;"
                     " select pg_switch_wal(); checkpoint")
-    primary.signal(signal.SIGCONT)
+    if hold:
+        primary.sql("select pg_create_physical_replication_slot('a_2', true)")
+    else:
+        primary.signal(signal.SIGCONT)
 
 
 @test("a replica whose WAL is gone from the primary says so, and clones it anew")
