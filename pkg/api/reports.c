@@ -60,6 +60,7 @@ static const struct field replica_fields[] = {
     TEXT(replica_report, "state", state),
     INT64(replica_report, "lagBytes", lag_bytes),
     TEXT(replica_report, "slotWalStatus", slot_wal_status),
+    TEXT(replica_report, "slotRestartLsn", slot_restart_lsn),
     END,
 };
 

@@ -36,6 +36,7 @@ struct replica_report {
     const char *state;           /* pg_stat_replication.state, "streaming"; "" when not connected */
     int64_t lag_bytes;           /* pg_current_wal_lsn - replay_lsn; -1 unknown */
     const char *slot_wal_status; /* pg_replication_slots.wal_status */
+    const char *slot_restart_lsn; /* the oldest WAL that the slot keeps; "" when it keeps none */
 };
 
 /* Lease annotation ANN_PRIMARY_STATUS; rides on renewals. */

@@ -10,3 +10,10 @@ void text_replace(char **place, const char *text)
     free(*place);
     *place = copy;
 }
+
+void text_one_line(char *text)
+{
+    for (unsigned char *p = (unsigned char *)text; *p; p++)
+        if (*p < 0x20 || *p == 0x7f)
+            *p = ' ';
+}

@@ -20,6 +20,7 @@ enum {
     START_LONGEST_PAUSE_MS = 30000,
     API_AGAIN_MS = 2000,
     FAREWELL_MS = 3000,
+    RETIRE_LOOK_MS = 30000,
 };
 
 void agent_kick(void *arg)
@@ -313,8 +314,8 @@ static void keep_deadlines(struct agent *agent)
     wake_at(agent, agent->farewell_deadline_ms);
     if (agent->lease != NULL && lease_view(agent->lease)->state == LEASE_MINE)
         wake_at(agent, lease_rests_at_ms(agent->lease));
-    if (agent->wal_gone_since_ms != 0)
-        wake_at(agent, agent->wal_gone_since_ms + WAL_GONE_MS);
+    if (agent->refusal.what != REFUSED_NOTHING) /* an hour is long: later is soon enough */
+        agent_wake_in(agent, RETIRE_LOOK_MS);
     wake_at(agent, agent->config.deadline_ms);
 }
 

@@ -17,6 +17,7 @@
 #include "instance/machine.h"
 #include "instance/monitor.h"
 #include "instance/probes.h"
+#include "instance/refusal.h"
 #include "instance/reporter.h"
 #include "instance/roles.h"
 #include "instance/server.h"
@@ -27,8 +28,8 @@
 
 struct agent;
 
-/* How long the primary must have been saying that WAL is gone, again and again. */
-enum { WAL_GONE_MS = 3000 };
+/* Without a person, a copy is given up once in this time. */
+enum { RETIRE_AGAIN_MS = 3600 * 1000 };
 
 /* Something that failed and is tried again, with a pause that doubles. */
 struct trouble {
@@ -112,8 +113,11 @@ struct agent {
     struct trouble start_trouble, clone_trouble, volume_trouble, roles_trouble, stream_trouble;
     enum volume_role running; /* as postgres was started, or promoted */
     bool stopping, farewell_done;
-    struct error end;          /* why it ended by itself; class 0: it was asked to */
-    int64_t wal_gone_since_ms; /* 0: the primary has not said so, or it streams again */
+    struct error end; /* why it ended by itself; class 0: it was asked to */
+    struct refusal refusal;
+    int64_t stream_told_ms; /* when the WAL receiver told of stream_trouble last */
+    bool wal_gone_proven; /* its own report says so, too; kept while the server is stopped for it */
+    int64_t retired_at_ms; /* of the wall clock, as it is on the volume */
     int64_t began_ms, up_since_ms, farewell_deadline_ms;
     bool gave_memory;         /* what only the start needed */
     struct cause cause;       /* why postgres is silent, since it last answered or was started */

@@ -3,6 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/text.h"
+
 /* Longer than a round of a server that crashes and recovers again and again. */
 enum { OUTDATED_MS = 15000 };
 
@@ -28,11 +30,8 @@ static bool tells_a_state(const char *sqlstate)
     return strncmp(sqlstate, "57", 2) == 0;
 }
 
-/* Sessions, walreceivers and workers end by much that is their own: a wrong password, a database
- * that is not there, a lost connection, one connection too many. What the machine or the data does
- * to them is everybody's, and so is any end of a process that the server cannot be without; ""
- * wrote before the log's format was known. */
-static bool concerns_all(const struct logs_message *message)
+/* "" wrote before the log's format was known. */
+bool cause_is_of_server(const struct logs_message *message)
 {
     static const char *const indispensable[] = {"",
                                                 "postmaster",
@@ -44,17 +43,32 @@ static bool concerns_all(const struct logs_message *message)
                                                 "logical replication launcher",
                                                 "standalone backend",
                                                 NULL};
+    return is_any(message->backend, indispensable);
+}
+
+/* Sessions, walreceivers and workers end by much that is their own: a wrong password, a database
+ * that is not there, a lost connection, one connection too many. What the machine or the data does
+ * to them is everybody's, and so is any end of a process that the server cannot be without. */
+static bool concerns_all(const struct logs_message *message)
+{
     static const char *const everybodys[] = {"53", "54", "58", "F0", "XX", NULL};
     static const char too_many_connections[] = "53300";
-    return is_any(message->backend, indispensable) ||
-           (begins_with_any(message->sqlstate, everybodys) &&
-            strcmp(message->sqlstate, too_many_connections) != 0);
+    return cause_is_of_server(message) || (begins_with_any(message->sqlstate, everybodys) &&
+                                           strcmp(message->sqlstate, too_many_connections) != 0);
+}
+
+/* What a client is told before it has logged in: until names are cut to their length, it can make
+ * even the severity of that one message look like another. */
+static bool is_of_stranger(const struct logs_message *message)
+{
+    static const char *const strangers[] = {"08", "22", "28", NULL};
+    return !cause_is_of_server(message) && begins_with_any(message->sqlstate, strangers);
 }
 
 bool cause_is_told_by(const struct logs_message *message)
 {
     if (strcmp(message->severity, "PANIC") == 0)
-        return true;
+        return !is_of_stranger(message);
     return strcmp(message->severity, "FATAL") == 0 && !tells_a_state(message->sqlstate) &&
            concerns_all(message);
 }
@@ -77,6 +91,7 @@ void cause_note_message(struct cause *cause, const struct logs_message *message,
     if (!cause_is_told_by(message))
         return;
     snprintf(news.text, sizeof news.text, "%s:  %s", message->severity, message->text);
+    text_one_line(news.text);
     note(cause, &news);
 }
 

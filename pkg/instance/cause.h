@@ -17,6 +17,9 @@ struct cause {
     int64_t seen_ms;    /* when it was told last; CLOCK_BOOTTIME */
 };
 
+/* Whether a process wrote it that the server cannot be without, and that no client talks to. */
+bool cause_is_of_server(const struct logs_message *message);
+
 /* Whether a message of the log can be why the server as a whole ended or refuses: a FATAL or PANIC,
  * but not one that tells a state (57P03, 57P01...) or concerns only the session it ended.
  * https://www.postgresql.org/docs/current/errcodes-appendix.html */

@@ -15,12 +15,14 @@
 #include "base/file.h"
 #include "instance/timer.h"
 
+enum { PACKETS_BYTES = 256 * 1024 };
+
 struct child {
     struct child *next;
     struct children *owner;
     pid_t pid;
     bool reaped;
-    bool is_task, stream;
+    bool is_task, stream, apart;
     int fd; /* our end of its output; -1 once it is closed */
     struct event *readable;
     struct buffer collected;
@@ -118,7 +120,7 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
     (void)fd, (void)what;
     struct child *child = arg;
     /* A flood of output must not starve the probes: a few reads, then back to the loop. */
-    if (drain(child, 4))
+    if (drain(child, child->apart ? 64 : 4))
         return;
     close_output(child);
     if (child->reaped)
@@ -259,6 +261,16 @@ __attribute__((noreturn)) static void become(const struct child_spec *spec, int 
     _exit(127);
 }
 
+/* Pipes of packets: https://man7.org/linux/man-pages/man2/pipe.2.html (O_DIRECT). Each write takes
+ * a page of the pipe, so that it needs more of them; without, writers only wait sooner. */
+static int make_pipe(bool apart, int ends[2], bool *ret_apart)
+{
+    *ret_apart = apart && pipe2(ends, O_CLOEXEC | O_DIRECT) == 0;
+    if (*ret_apart)
+        (void)fcntl(ends[0], F_SETPIPE_SZ, PACKETS_BYTES);
+    return *ret_apart ? 0 : pipe2(ends, O_CLOEXEC);
+}
+
 static struct child *adopt(struct children *children, const struct child_spec *spec, pid_t pid,
                            int fd)
 {
@@ -284,7 +296,8 @@ int child_start(struct children *children, const struct child_spec *spec, struct
                 struct error *err)
 {
     int ends[2];
-    if (pipe2(ends, O_CLOEXEC) < 0)
+    bool apart;
+    if (make_pipe(spec->apart, ends, &apart) < 0)
         return err_errno(err, errno, "pipe for %s", spec->name);
     fcntl(ends[0], F_SETFL, O_NONBLOCK);
     pid_t agent = getpid(), pid = fork();
@@ -297,6 +310,7 @@ int child_start(struct children *children, const struct child_spec *spec, struct
         return err_errno(err, saved, "fork for %s", spec->name);
     }
     *ret_child = adopt(children, spec, pid, ends[0]);
+    (*ret_child)->apart = apart;
     return 0;
 }
 
@@ -316,6 +330,11 @@ void child_signal_all(const struct child *child, int signal)
 pid_t child_pid(const struct child *child)
 {
     return child->pid;
+}
+
+bool child_writes_apart(const struct child *child)
+{
+    return child->apart;
 }
 
 static bool runs(pid_t pid, const char *executable)

@@ -40,6 +40,8 @@ struct child_spec {
      * the child left behind is heard to its end. */
     void (*output)(void *arg, const char *data, size_t length);
     bool stream;
+    bool apart; /* each write(2) of it comes by itself, at most PIPE_BUF bytes at a time, where the
+                   kernel can (child_writes_apart()) */
     void (*ended)(void *arg, const struct child_result *result);
     void (*closed)(void *arg); /* the last call: it ended and its output did, too */
     void *arg;
@@ -58,6 +60,7 @@ void child_signal(const struct child *child, int signal);
 /* To the process and to all that it started in its session. */
 void child_signal_all(const struct child *child, int signal);
 pid_t child_pid(const struct child *child);
+bool child_writes_apart(const struct child *child);
 
 /* Orphans of ours that run `executable` (base name): backends whose postmaster was killed. Sends
  * them `signal` (0: only counts) and returns how many there are. */

@@ -195,7 +195,6 @@ char *conf_render(struct arena *arena, const struct conf_input *input)
     set(&out, arena, "primary_conninfo", conf_primary_conninfo(arena, input));
     set(&out, arena, "primary_slot_name", input->slot);
     buffer_puts(&out, "log_destination = 'stderr'\nlogging_collector = off\n"
-                      "log_line_prefix = '" CONF_LOG_LINE_PREFIX "'\n"
                       "log_timezone = 'UTC'\nlc_messages = 'C'\n");
     if (input->standby_floor != NULL)
         put_floor(&out, input);

@@ -24,10 +24,6 @@ struct conf_input {
     const struct controldata *standby_floor;
 };
 
-/* Log lines begin with this and hold the fields that logs.c takes apart. Separators are control
- * characters, which PostgreSQL replaces in names that come from clients. */
-#define CONF_LOG_LINE_PREFIX "\\036%m\\037%p\\037%b\\037%u\\037%d\\037%a\\037%e\\037"
-
 char *conf_render(struct arena *arena, const struct conf_input *input);
 
 /* Does the standby's data need more of a limit than the shared part asks for? */

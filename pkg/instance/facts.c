@@ -82,6 +82,27 @@ static void lease_facts(struct agent *agent, struct facts *f)
     f->held_epoch = lease_held_epoch(agent->lease);
 }
 
+/* Wall clocks may be set: a stamp from the future counts by its distance, too. */
+static bool retired_lately(const struct agent *agent)
+{
+    int64_t since_ms = clock_wall_ms() - agent->retired_at_ms;
+    return since_ms > -RETIRE_AGAIN_MS && since_ms < RETIRE_AGAIN_MS;
+}
+
+static void refusal_facts(struct agent *agent, struct facts *f)
+{
+    const struct monitor_view *view = monitor_view(agent->monitor);
+    if (agent->lease != NULL && f->server == SERVER_UP && view->answered) {
+        const struct lease_view *lease = lease_view(agent->lease);
+        struct refusal_slot slot = {lease->slot_status, lease->slot_restart, lease->read_ms};
+        agent->wal_gone_proven = refusal_is_of_wal(&agent->refusal) &&
+                                 refusal_is_confirmed(&agent->refusal, &slot, view->have_lsn);
+    }
+    f->wal_gone = refusal_is_of_wal(&agent->refusal);
+    f->wal_gone_proven = agent->wal_gone_proven;
+    f->retired_lately = retired_lately(agent);
+}
+
 static void server_facts(struct agent *agent, struct facts *f)
 {
     const struct monitor_view *view = monitor_view(agent->monitor);
@@ -95,8 +116,7 @@ static void server_facts(struct agent *agent, struct facts *f)
     }
     f->running = f->server == SERVER_DOWN ? ROLE_NONE : agent->running;
     f->in_recovery = view->answered ? view->in_recovery : agent->running == ROLE_REPLICA;
-    f->wal_gone =
-        agent->wal_gone_since_ms != 0 && clock_boot_ms() - agent->wal_gone_since_ms >= WAL_GONE_MS;
+    refusal_facts(agent, f);
     f->restart_due = f->server == SERVER_UP && agent_restart_due(agent);
     f->restart_waits = agent_in_pause(&agent->start_trouble);
     f->clone_waits = agent_in_pause(&agent->clone_trouble);

@@ -114,12 +114,24 @@ static const char *state_name(enum volume_state state)
     return names[state];
 }
 
+static void read_retired_at(struct agent *agent)
+{
+    struct error err = {0};
+    if (volume_retired_at(&agent->volume, &agent->retired_at_ms, &err) == 0)
+        return;
+    log_failure(&err,
+                "the time of the last clone cannot be read: the copy is kept for an hour at least",
+                NULL);
+    agent->retired_at_ms = clock_wall_ms();
+}
+
 /* A few system calls on the volume's own folders: not worth a process. */
 void job_inspect(struct agent *agent)
 {
     struct error err = {0};
     enum volume_state state = VOLUME_UNKNOWN;
     agent->control_known = agent->control_seen = false;
+    read_retired_at(agent);
     if (volume_record_read(&agent->volume, &agent->record, &err) < 0 ||
         volume_inspect(&agent->volume, &state, &err) < 0) {
         state = VOLUME_UNKNOWN;
@@ -159,14 +171,16 @@ void job_discard(struct agent *agent)
 
 static int retire(void *arg, struct error *err)
 {
-    return volume_retire(&((struct agent *)arg)->volume, err);
+    struct agent *agent = arg;
+    return volume_retire(&agent->volume, agent->retired_at_ms, err);
 }
 
 static void after_retire(struct agent *agent, const struct child_result *result)
 {
     agent->volume_state = VOLUME_UNKNOWN;
+    agent->wal_gone_proven = false;
     if (result->err.class == 0)
-        agent->wal_gone_since_ms = 0;
+        agent->refusal = (struct refusal){0};
     else if (!agent->stopping)
         agent_note_trouble(agent, &agent->start_trouble, REASON_VOLUME_UNREADABLE, result->err.text,
                            FIRST_PAUSE_MS, LONGEST_PAUSE_MS);
@@ -179,6 +193,7 @@ void job_retire(struct agent *agent)
                 "anew",
                 NULL);
     agent_forget_trouble(&agent->stream_trouble);
+    agent->retired_at_ms = clock_wall_ms();
     job_begin(agent, "retire", "Cloning");
     job_task(agent, retire, after_retire);
 }

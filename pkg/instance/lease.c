@@ -41,13 +41,17 @@ static const struct kube_kind *lease_kind(void)
     return kube_kind_find("coordination.k8s.io/v1", "Lease");
 }
 
-static bool shows_slot(const struct primary_report *report, const char *instance)
+static void read_slot(const struct primary_report *report, const char *instance,
+                      struct lease_view *view)
 {
-    for (size_t i = 0; i < report->replica_count; i++)
-        if (strcmp(report->replicas[i].name, instance) == 0)
-            return report->replicas[i].slot_wal_status[0] != '\0' &&
-                   strcmp(report->replicas[i].slot_wal_status, "lost") != 0;
-    return false;
+    for (size_t i = 0; i < report->replica_count; i++) {
+        const struct replica_report *replica = &report->replicas[i];
+        if (strcmp(replica->name, instance) != 0)
+            continue;
+        snprintf(view->slot_status, sizeof view->slot_status, "%s", replica->slot_wal_status);
+        snprintf(view->slot_restart, sizeof view->slot_restart, "%s", replica->slot_restart_lsn);
+        view->slot_ready = view->slot_status[0] != '\0' && strcmp(view->slot_status, "lost") != 0;
+    }
 }
 
 static void read_status(const cJSON *object, const char *instance, struct lease_view *view)
@@ -58,7 +62,7 @@ static void read_status(const cJSON *object, const char *instance, struct lease_
     const char *text = json_str(object, "metadata.annotations[\"" ANN_PRIMARY_STATUS "\"]", NULL);
     if (text == NULL || report_primary_decode(arena, text, &report, &ignored) < 0)
         return;
-    view->slot_ready = shows_slot(&report, instance);
+    read_slot(&report, instance, view);
     snprintf(view->primary_address, sizeof view->primary_address, "%s", report.address);
 }
 
@@ -163,7 +167,10 @@ static void set_view(struct lease *lease, const struct lease_view *view)
                    view->granted != lease->view.granted ||
                    view->grant_initdb != lease->view.grant_initdb ||
                    view->slot_ready != lease->view.slot_ready;
+    bool same = strcmp(view->resource_version, lease->view.resource_version) == 0;
+    int64_t read_ms = same ? lease->view.read_ms : clock_boot_ms();
     lease->view = *view;
+    lease->view.read_ms = read_ms;
     if (view->state == LEASE_HELD && !held_before)
         timer_arm(lease->renew, lease->seconds * 1000 / 3);
     if (view->state != LEASE_HELD)

@@ -18,6 +18,9 @@ struct lease_view {
     int64_t epoch; /* leaseTransitions */
     bool granted, grant_initdb;
     bool slot_ready;          /* the primary's status shows a slot of this instance */
+    char slot_status[16];     /* its wal_status; "" when the status shows no slot */
+    char slot_restart[24];    /* its restart_lsn; "" when it keeps no WAL */
+    int64_t read_ms;          /* CLOCK_BOOTTIME at which this version of the object came */
     char primary_address[64]; /* from the same status; "" when it says none */
     char holder[128];         /* the instance's name; "" when none */
     bool given_back;          /* the holder is an instance, no pod of it */

@@ -1,27 +1,32 @@
 #include "instance/logs.h"
 
+#include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 
 #include "base/buffer.h"
-#include "base/arena.h"
 #include "base/clock.h"
 
-enum { RECORD_MARK = 0x1e, FIELD_MARK = 0x1f, NAME_MAX_BYTES = 64 };
+/* PostgreSQL cuts names to 63 bytes (NAMEDATALEN), so that one in a field of 64 has a blank behind
+ * it. Fields of the server's own, which end at a mark, are shorter than 128. */
+enum { RECORD_MARK = 0x1e, FIELD_MARK = 0x1f, NAME_WIDTH = 64, FIELD_MAX_BYTES = 128 };
 
-/* In the order of CONF_LOG_LINE_PREFIX. */
+/* In the order of logs_line_prefix(): what clients choose freely comes last. PostgreSQL lets
+ * nothing but printable ASCII into an application_name. */
 enum field {
     FIELD_TIME,
     FIELD_PID,
     FIELD_BACKEND,
+    FIELD_SQLSTATE,
+    FIELD_APP,
     FIELD_USER,
     FIELD_DB,
-    FIELD_APP,
-    FIELD_SQLSTATE,
     FIELDS
 };
-static const char *const field_names[FIELDS] = {"time", "pid", "backend", "user",
-                                                "db",   "app", "sqlstate"};
+static const char *const field_names[FIELDS] = {"time", "pid",  "backend", "sqlstate",
+                                                "app",  "user", "db"};
 
 /* What joins the message before it, and under which name. */
 enum part {
@@ -57,27 +62,60 @@ static const struct {
     {"PANIC", "error"},
 };
 
+struct head {
+    char fields[FIELDS][FIELD_MAX_BYTES];
+    size_t length; /* of the bytes that it took */
+    bool whole;    /* the names had their place: what follows is the text */
+};
+
 struct logs {
     struct logs_handlers handlers;
     const char *logger;
+    char mark[LOGS_MARK_LENGTH + 1];
+    bool apart;         /* writes come one by one */
+    bool goes_on;       /* what comes next belongs to the write that came last */
+    bool begins;        /* nothing of this write was taken yet */
+    bool had_head;      /* since the start */
     struct buffer line; /* not ended yet */
     bool cut;           /* the beginning of this line went out already */
     /* the message in the making */
-    bool open;
+    bool open, headed;
     int number; /* of its part, from 1 once it was too long for one */
-    char fields[FIELDS][NAME_MAX_BYTES * 2];
+    char fields[FIELDS][FIELD_MAX_BYTES];
     char severity[16];
     enum part current;
     struct buffer texts[PARTS];
     size_t bytes;
 };
 
-struct logs *logs_new(const char *logger, const struct logs_handlers *handlers)
+int logs_new_mark(char ret_mark[LOGS_MARK_LENGTH + 1], struct error *err)
+{
+    unsigned char random[LOGS_MARK_LENGTH / 2];
+    if (getrandom(random, sizeof random, 0) != (ssize_t)sizeof random)
+        return err_errno(err, errno, "getrandom");
+    for (size_t i = 0; i < sizeof random; i++)
+        snprintf(ret_mark + 2 * i, 3, "%02x", random[i]);
+    return 0;
+}
+
+char *logs_line_prefix(struct arena *arena, const char *mark)
+{
+    return arena_printf(arena, "\036%s\037%%m\037%%p\037%%b\037%%e\037%%a\037%%-%du\037%%-%dd\037",
+                        mark, NAME_WIDTH, NAME_WIDTH);
+}
+
+struct logs *logs_new(const char *logger, const char *mark, const struct logs_handlers *handlers)
 {
     struct logs *logs = xcalloc(1, sizeof *logs);
     logs->handlers = *handlers;
     logs->logger = logger;
+    snprintf(logs->mark, sizeof logs->mark, "%s", mark);
     return logs;
+}
+
+void logs_in_writes(struct logs *logs, bool apart)
+{
+    logs->apart = apart;
 }
 
 /* The length of the UTF-8 sequence at p, or 0 when it is none (RFC 3629). */
@@ -191,7 +229,7 @@ static void end_message(struct logs *logs)
         return;
     if (logs->number > 0)
         logs->number++;
-    if (logs->number == 0 && logs->handlers.message != NULL) {
+    if (logs->number == 0 && logs->handlers.message != NULL && (logs->headed || !logs->had_head)) {
         struct logs_message message = {logs->severity, logs->fields[FIELD_BACKEND],
                                        logs->fields[FIELD_SQLSTATE],
                                        buffer_text(&logs->texts[PART_MESSAGE])};
@@ -225,6 +263,7 @@ static void begin_message(struct logs *logs, const char *severity, size_t length
 {
     end_message(logs);
     logs->open = true;
+    logs->headed = false;
     logs->number = 0;
     logs->current = PART_MESSAGE;
     memcpy(logs->severity, severity, length);
@@ -256,46 +295,109 @@ static bool is_severity(const char *label, size_t length)
     return level_of(name) != NULL;
 }
 
-/* Takes the fields off a line that begins with RECORD_MARK; returns what is behind them. */
-static const char *split_fields(const char *line, size_t length,
-                                char fields[FIELDS][NAME_MAX_BYTES * 2])
+/* ---- heads ---- */
+
+enum found { FOUND_NOT, FOUND_MORE, FOUND_HEAD }; /* MORE: more bytes are needed to tell */
+
+static enum found take_field(const char **at, const char *end, char *ret_field)
 {
-    const char *at = line + 1, *end = line + length;
-    for (int i = 0; i < FIELDS; i++) {
-        const char *mark = memchr(at, FIELD_MARK, (size_t)(end - at));
-        if (mark == NULL)
-            return NULL;
-        size_t n = (size_t)(mark - at);
-        if (n >= NAME_MAX_BYTES * 2)
-            n = NAME_MAX_BYTES * 2 - 1;
-        memcpy(fields[i], at, n);
-        fields[i][n] = '\0';
-        at = mark + 1;
+    for (size_t i = 0; i < FIELD_MAX_BYTES; i++) {
+        if (*at + i == end)
+            return FOUND_MORE;
+        char c = (*at)[i];
+        ret_field[i] = c == FIELD_MARK ? '\0' : c;
+        if (c == FIELD_MARK) {
+            *at += i + 1;
+            return FOUND_HEAD;
+        }
+        if (c == '\n' || c == '\0')
+            return FOUND_NOT;
     }
-    return at;
+    return FOUND_NOT;
 }
 
-static void take_record(struct logs *logs, const char *line, size_t length)
+static enum found take_name(const char **at, const char *end, char *ret_field)
 {
-    char fields[FIELDS][NAME_MAX_BYTES * 2];
-    const char *text = split_fields(line, length, fields);
-    size_t left = text ? (size_t)(line + length - text) : 0;
-    size_t label = text ? label_length(text, left) : 0;
-    if (label == 0) { /* the mark stood in somebody's own text */
-        begin_message(logs, "LOG", 3);
-        append_text(logs, line, length);
-        return;
+    if (end - *at < NAME_WIDTH + 1)
+        return FOUND_MORE;
+    const char *name = *at;
+    if (name[NAME_WIDTH] != FIELD_MARK || name[NAME_WIDTH - 1] != ' ')
+        return FOUND_NOT;
+    size_t length = NAME_WIDTH;
+    while (length > 0 && name[length - 1] == ' ')
+        length--;
+    memcpy(ret_field, name, length);
+    ret_field[length] = '\0';
+    *at = name + NAME_WIDTH + 1;
+    return FOUND_HEAD;
+}
+
+/* A name that is longer than its field is one of a start-up packet that was refused before names
+ * are cut: all that follows is taken for text. */
+static enum found take_names(struct head *head, const char *at, const char *end, const char *line)
+{
+    head->length = (size_t)(at - line);
+    for (int i = FIELD_USER; i < FIELDS; i++) {
+        enum found found = take_name(&at, end, head->fields[i]);
+        if (found == FOUND_MORE)
+            return found;
+        if (found == FOUND_NOT) {
+            snprintf(head->fields[FIELD_USER], FIELD_MAX_BYTES, "[unknown]");
+            head->fields[FIELD_DB][0] = '\0';
+            return FOUND_HEAD;
+        }
     }
-    enum part part = part_of(text, label);
-    bool joins = part != PART_MESSAGE && logs->open &&
-                 strcmp(fields[FIELD_PID], logs->fields[FIELD_PID]) == 0;
-    if (!joins) {
-        bool known = is_severity(text, label);
-        begin_message(logs, known ? text : "LOG", known ? label : 3);
-        memcpy(logs->fields, fields, sizeof fields);
-    }
+    head->whole = true;
+    head->length = (size_t)(at - line);
+    return FOUND_HEAD;
+}
+
+static enum found find_head(const struct logs *logs, const char *line, size_t length,
+                            struct head *ret_head)
+{
+    char mark[FIELD_MAX_BYTES];
+    const char *at = line + 1, *end = line + length;
+    if (length == 0 || line[0] != RECORD_MARK)
+        return FOUND_NOT;
+    enum found found = take_field(&at, end, mark);
+    if (found == FOUND_HEAD && strcmp(mark, logs->mark) != 0)
+        return FOUND_NOT;
+    *ret_head = (struct head){0};
+    for (int i = FIELD_TIME; found == FOUND_HEAD && i < FIELD_USER; i++)
+        found = take_field(&at, end, ret_head->fields[i]);
+    return found == FOUND_HEAD ? take_names(ret_head, at, end, line) : found;
+}
+
+/* ---- lines ---- */
+
+static void take_record(struct logs *logs, const struct head *head, const char *line, size_t length)
+{
+    const char *text = line + head->length;
+    size_t left = length - head->length;
+    size_t label = head->whole ? label_length(text, left) : 0;
+    bool known = label > 0 && is_severity(text, label);
+    begin_message(logs, known ? text : "LOG", known ? label : 3);
+    memcpy(logs->fields, head->fields, sizeof head->fields);
+    logs->headed = logs->had_head = true;
+    if (!known && label > 0)
+        logs->current = part_of(text, label);
+    size_t skip = known || logs->current != PART_MESSAGE ? label + 3 : 0;
+    append_text(logs, text + skip, left - skip);
+}
+
+/* DETAIL and the like, of the process whose message is open. */
+static bool join(struct logs *logs, const struct head *head, const char *line, size_t length)
+{
+    const char *text = line + head->length;
+    size_t left = length - head->length;
+    size_t label = head->whole ? label_length(text, left) : 0;
+    enum part part = label > 0 ? part_of(text, label) : PART_MESSAGE;
+    if (part == PART_MESSAGE || !logs->open || !logs->headed ||
+        strcmp(head->fields[FIELD_PID], logs->fields[FIELD_PID]) != 0)
+        return false;
     logs->current = part;
     append_text(logs, text + label + 3, left - label - 3);
+    return true;
 }
 
 /* "2026-01-31 23:59:59 UTC [71] FATAL:  text" from before the configuration was read. */
@@ -318,41 +420,85 @@ static void take_plain(struct logs *logs, const char *line, size_t length)
     append_text(logs, line + skip, length - skip);
 }
 
-static void take_line(struct logs *logs, const char *line, size_t length)
+/* `head` is NULL when the line has none. */
+static void take_line(struct logs *logs, const struct head *head, const char *line, size_t length)
 {
+    bool inside = logs->apart && !logs->begins; /* of a write that has begun otherwise */
+    logs->begins = false;
     if (logs->cut) {
         append_text(logs, line, length);
-    } else if (length > 0 && line[0] == RECORD_MARK) {
-        take_record(logs, line, length);
-    } else if (logs->open && length > 0 && line[0] == '\t') {
+    } else if (head != NULL && join(logs, head, line, length)) {
+        ;
+    } else if (head != NULL && !inside) {
+        take_record(logs, head, line, length);
+    } else if (logs->open && length > 0 && (line[0] == '\t' || (inside && logs->headed))) {
         append_text(logs, "\n", 1);
-        append_text(logs, line + 1, length - 1);
+        append_text(logs, line + (line[0] == '\t'), length - (line[0] == '\t'));
     } else if (length > 0) {
         take_plain(logs, line, length);
     }
     logs->cut = false;
 }
 
-void logs_feed(struct logs *logs, const char *data, size_t length)
+/* Takes the line that begins what is held back at `at`, and returns what it took, line break
+ * included; 0 when its end is not there. `whole`: what is there is all of it. */
+static size_t take_next(struct logs *logs, size_t at, bool whole)
 {
-    while (length > 0) {
-        const char *end = memchr(data, '\n', length);
-        size_t n = end ? (size_t)(end - data) : length;
-        if (end != NULL && logs->line.length == 0) {
-            take_line(logs, data, n);
-        } else {
-            buffer_append(&logs->line, data, n);
-            if (end != NULL || logs->line.length > LOGS_PART_BYTES) {
-                take_line(logs, logs->line.data, logs->line.length);
-                logs->line.length = 0;
-                logs->cut = end == NULL;
-            }
-        }
-        data += n + (end != NULL);
-        length -= n + (end != NULL);
+    struct head head;
+    const char *line = logs->line.data + at;
+    size_t left = logs->line.length - at, skip = 0;
+    enum found found = logs->cut ? FOUND_NOT : find_head(logs, line, left, &head);
+    if (found == FOUND_MORE && !whole)
+        return 0; /* a line break may stand in a name */
+    if (found == FOUND_HEAD && head.whole)
+        skip = head.length;
+    const char *end = memchr(line + skip, '\n', left - skip);
+    if (end == NULL && !whole)
+        return 0;
+    size_t length = end != NULL ? (size_t)(end - line) : left;
+    take_line(logs, found == FOUND_HEAD ? &head : NULL, line, length);
+    return length + (end != NULL);
+}
+
+static void take_lines(struct logs *logs, bool whole)
+{
+    size_t at = 0, took = 1;
+    while (at < logs->line.length && took > 0) {
+        took = take_next(logs, at, whole);
+        at += took;
     }
+    buffer_consume(&logs->line, at);
     if (logs->line.length == 0 && logs->line.capacity > 4096)
         buffer_free(&logs->line);
+}
+
+static void end_line(struct logs *logs)
+{
+    take_lines(logs, true);
+    logs->cut = false;
+}
+
+/* Between two writes nothing is left open. */
+static void end_write(struct logs *logs)
+{
+    end_line(logs);
+    end_message(logs);
+    logs->begins = true;
+}
+
+void logs_feed(struct logs *logs, const char *data, size_t length)
+{
+    if (logs->apart && !logs->goes_on)
+        end_write(logs);
+    logs->goes_on = logs->apart && length == LOGS_WRITE_BYTES;
+    buffer_append(&logs->line, data, length);
+    take_lines(logs, false);
+    if (logs->apart && !logs->goes_on)
+        end_write(logs);
+    if (logs->line.length > LOGS_PART_BYTES) {
+        take_lines(logs, true);
+        logs->cut = true;
+    }
 }
 
 bool logs_pending(const struct logs *logs)
@@ -362,18 +508,16 @@ bool logs_pending(const struct logs *logs)
 
 void logs_settle(struct logs *logs)
 {
-    if (logs->line.length == 0 && !logs->cut)
-        end_message(logs);
+    if (logs->line.length > 0 || logs->cut)
+        return;
+    end_message(logs);
+    logs->goes_on = false;
 }
 
 void logs_flush(struct logs *logs)
 {
-    if (logs->line.length > 0) {
-        take_line(logs, logs->line.data, logs->line.length);
-        logs->line.length = 0;
-    }
-    logs->cut = false;
-    end_message(logs);
+    end_write(logs);
+    logs->goes_on = false;
 }
 
 void logs_free(struct logs *logs)

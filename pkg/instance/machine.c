@@ -266,15 +266,23 @@ static struct decision no_role(const struct facts *f)
                 "the lease has no holder, and the operator has not said who may take it");
 }
 
-/* Is this a copy of the primary that can never catch up? The primary refuses WAL as "already
- * removed" only after it has compared system identifier and timeline, and the copy has no WAL but
- * what it was sent: nothing is on the volume that the primary has not. A volume that ever was a
- * primary's (it has an epoch) is never given up, and none is while no primary could be cloned. */
+/* The primary refuses WAL as "already removed" only after it has compared system identifier and
+ * timeline, and a copy has no WAL but what it was sent: nothing is on the volume that the primary
+ * has not. Only a volume that ever was a primary's (it has an epoch) may hold more. */
+static bool is_mere_copy(const struct facts *f)
+{
+    return f->record.role == ROLE_REPLICA && f->record.epoch == 0 && f->standby_signal &&
+           f->volume == VOLUME_DATA;
+}
+
+/* Is this a copy of the primary that can never catch up? That is destroyed for no single source:
+ * what the WAL receiver logged, what looks at the server met, and the primary's own report must all
+ * say so. None is given up while no primary could be cloned, and none twice within an hour: what
+ * deletes copies again and again is something that a person must see. */
 static bool may_give_up(const struct facts *f)
 {
-    return f->wal_gone && f->lease == LEASE_OTHER && f->slot_ready &&
-           f->record.role == ROLE_REPLICA && f->record.epoch == 0 && f->standby_signal &&
-           f->volume == VOLUME_DATA;
+    return f->wal_gone_proven && !f->retired_lately && f->lease == LEASE_OTHER && f->slot_ready &&
+           is_mere_copy(f);
 }
 
 static struct decision give_up(enum step step)
@@ -306,6 +314,24 @@ static struct decision yield(const struct facts *f)
         decision.step = f->farewell_done ? STEP_EXIT : STEP_FAREWELL;
     }
     return decision;
+}
+
+#define CLONE_BY_HAND "delete this instance's pod and both of its volume claims"
+
+static struct decision cut_off(const struct facts *f, const char *phase)
+{
+    const char *message =
+        "the primary says that it has removed WAL which this replica needs; the copy is cloned "
+        "anew when the primary's own report on the lease confirms it";
+    if (!is_mere_copy(f))
+        message = "the primary has removed WAL that this replica needs. The volume was a primary's "
+                  "once, so it is kept: if nothing on it is needed, " CLONE_BY_HAND;
+    else if (f->wal_gone_proven && f->retired_lately)
+        message = "the primary has removed WAL that this replica needs. The replica was cloned for "
+                  "the same reason less than an hour ago, so the agent waits until the hour is "
+                  "over. To clone it now, " CLONE_BY_HAND "; to keep WAL for longer, raise "
+                  "spec.replication.maxSlotWalKeepSize";
+    return stay(phase, REASON_WAL_GONE, message);
 }
 
 static struct decision start(const struct facts *f)
@@ -367,7 +393,10 @@ static struct decision tend(const struct facts *f)
 {
     enum volume_role role = machine_role(f);
     if (f->server == SERVER_STARTING)
-        return stay("Recovering", f->trouble_reason, f->trouble);
+        /* A standby that lacks WAL to become consistent never gets beyond this. */
+        return f->running == ROLE_REPLICA && f->trouble[0] == '\0'
+                   ? stay("Recovering", f->notice_reason, f->notice)
+                   : stay("Recovering", f->trouble_reason, f->trouble);
     if (role == ROLE_PRIMARY && may_take(f))
         return take_lease(f, "Running");
     if (role == ROLE_PRIMARY && !recorded(f, role) && !f->restart_waits)
@@ -382,6 +411,8 @@ static struct decision tend(const struct facts *f)
         return act(STEP_READ_CONTROL, "Running");
     if (f->config_stale)
         return act(STEP_RELOAD, "Running");
+    if (f->running == ROLE_REPLICA && f->wal_gone)
+        return cut_off(f, "Running");
     return stay("Running", f->notice_reason, f->notice);
 }
 

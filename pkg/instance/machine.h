@@ -63,7 +63,9 @@ struct facts {
     bool server_quits;                    /* it was told to stop at once */
     enum volume_role running;             /* how postgres was started; ROLE_NONE when down */
     bool in_recovery;                     /* what postgres itself says; meaningful when running */
-    bool wal_gone;                        /* the primary keeps saying so, see machine.c */
+    bool wal_gone;                        /* the primary keeps refusing for it, see refusal.h */
+    bool wal_gone_proven;                 /* and its own report on the lease says so */
+    bool retired_lately;                  /* a copy was given up within the last hour */
     bool restart_due;                     /* a restart token that was not obeyed yet */
     bool restart_waits;                   /* back-off after a crash */
     bool clone_waits;                     /* back-off after a failed clone */

@@ -41,7 +41,10 @@ static const char poll_sql[] =
     " union all select 'replica', application_name, state,"
     " coalesce(pg_wal_lsn_diff(case when pg_is_in_recovery() then pg_last_wal_replay_lsn()"
     "  else pg_current_wal_lsn() end, replay_lsn), -1)::text, '' from pg_stat_replication"
-    " union all select 'slot', slot_name, coalesce(wal_status, ''), active::text, ''"
+    " union all select 'have', greatest(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn())::text,"
+    " '', '', '' where pg_is_in_recovery()"
+    " union all select 'slot', slot_name, coalesce(wal_status, ''), active::text,"
+    " coalesce(restart_lsn::text, '')"
     " from pg_replication_slots where slot_type = 'physical'";
 
 /* What the file asks for and the server has not: its own mark alone is not to be trusted, for it
@@ -86,6 +89,7 @@ static void read_slot(const PGresult *result, int row, struct monitor_view *view
     struct monitor_slot *slot = &view->slots[view->slot_count++];
     snprintf(slot->name, sizeof slot->name, "%s", pg_text(result, row, "a"));
     snprintf(slot->wal_status, sizeof slot->wal_status, "%s", pg_text(result, row, "b"));
+    snprintf(slot->restart_lsn, sizeof slot->restart_lsn, "%s", pg_text(result, row, "d"));
     slot->active = strcmp(pg_text(result, row, "c"), "true") == 0;
 }
 
@@ -94,6 +98,7 @@ void monitor_read(const PGresult *result, struct monitor_view *view)
     int received_timeline = 0, receiver_pid = 0;
     view->replica_count = view->slot_count = 0;
     view->streaming = false;
+    view->have_lsn[0] = '\0';
     for (int row = 0; row < PQntuples(result); row++) {
         const char *kind = pg_text(result, row, "kind");
         if (strcmp(kind, "self") == 0) {
@@ -107,6 +112,8 @@ void monitor_read(const PGresult *result, struct monitor_view *view)
             receiver_pid = view->streaming ? (int)strtol(pg_text(result, row, "c"), NULL, 10) : 0;
         } else if (strcmp(kind, "replica") == 0) {
             read_replica(result, row, view);
+        } else if (strcmp(kind, "have") == 0) {
+            snprintf(view->have_lsn, sizeof view->have_lsn, "%s", pg_text(result, row, "a"));
         } else if (strcmp(kind, "slot") == 0) {
             read_slot(result, row, view);
         }
@@ -158,10 +165,16 @@ static void on_poll(void *arg, const PGresult *result, const struct error *err)
         fail(monitor, err);
         return;
     }
-    monitor_read(result, &monitor->view);
-    monitor->view.trouble = (struct error){0};
-    monitor->view.answered = true;
-    monitor->view.answered_ms = clock_boot_ms();
+    struct monitor_view *view = &monitor->view;
+    int receiver_before = view->receiver_pid;
+    monitor_read(result, view);
+    view->trouble = (struct error){0};
+    view->answered = true;
+    view->answered_ms = clock_boot_ms();
+    if (view->receiver_pid == 0)
+        view->receiver_since_ms = 0;
+    else if (view->receiver_pid != receiver_before)
+        view->receiver_since_ms = view->answered_ms;
     monitor->asking = false;
     schedule(monitor, monitor->period_ms);
     tell(monitor);

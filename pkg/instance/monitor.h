@@ -19,6 +19,7 @@ struct monitor_replica {
 struct monitor_slot { /* physical ones */
     char name[64];
     char wal_status[16];
+    char restart_lsn[24];
     bool active;
 };
 
@@ -29,12 +30,14 @@ struct monitor_view {
     bool in_recovery;
     char lsn[24]; /* written, or replayed on a standby */
     int timeline;
-    double loaded_at;     /* pg_conf_load_time() of our session */
-    bool streaming;       /* standby: the WAL receiver streams */
-    bool streamed;        /* it did at two looks running since monitor_start() */
-    int receiver_pid;     /* of the WAL receiver that streams, or 0 */
-    bool pending_known;   /* the three below are newer than the last reload */
-    bool pending_restart; /* what the file asks for is not what the server runs with */
+    double loaded_at;          /* pg_conf_load_time() of our session */
+    bool streaming;            /* standby: the WAL receiver streams */
+    bool streamed;             /* it did at two looks running since monitor_start() */
+    int receiver_pid;          /* of the WAL receiver that streams, or 0 */
+    int64_t receiver_since_ms; /* CLOCK_BOOTTIME of the look that met it first; 0: none streams */
+    char have_lsn[24];         /* standby: up to where it has WAL, replayed or not; "" unknown */
+    bool pending_known;        /* the three below are newer than the last reload */
+    bool pending_restart;      /* what the file asks for is not what the server runs with */
     char pending_parameters[1024];
     char pending_held[1024]; /* "" or why a restart would fail: transactions that are prepared */
     struct monitor_replica replicas[MONITOR_PEERS_MAX];

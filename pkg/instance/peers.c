@@ -70,8 +70,8 @@ int peers_period(const struct agent *agent)
     int rest_ms = settings_view(agent->settings)->config.lease_seconds * 1000 / 3;
     if (!view->in_recovery)
         return all_stream(agent) ? rest_ms : peers_patience_ms(waited_ms, rest_ms);
-    return view->streaming && view->streamed ? REPLICA_PERIOD_MS
-                                             : peers_patience_ms(waited_ms, WAITING_PERIOD_MS);
+    bool settled = view->streaming && view->streamed && agent->stream_trouble.text[0] == '\0';
+    return settled ? REPLICA_PERIOD_MS : peers_patience_ms(waited_ms, WAITING_PERIOD_MS);
 }
 
 /* What the operator and waiting replicas act upon must not wait for the next renewal; positions and
@@ -103,6 +103,12 @@ static const char *slot_status(const struct monitor_view *view, const char *name
     return slot ? slot->wal_status : "";
 }
 
+static const char *slot_restart(const struct monitor_view *view, const char *name)
+{
+    const struct monitor_slot *slot = peers_slot(view, name);
+    return slot ? slot->restart_lsn : "";
+}
+
 static const char *first_address(const struct agent *agent, struct arena *arena)
 {
     const char *all = agent->options.pod_ips ? agent->options.pod_ips : "";
@@ -128,7 +134,8 @@ cJSON *peers_status(void *arg, struct arena *arena)
             (struct replica_report){.name = name,
                                     .state = replica ? replica->state : "",
                                     .lag_bytes = replica ? replica->lag_bytes : -1,
-                                    .slot_wal_status = slot_status(view, name_slot(arena, name))};
+                                    .slot_wal_status = slot_status(view, name_slot(arena, name)),
+                                    .slot_restart_lsn = slot_restart(view, name_slot(arena, name))};
     }
     return report_primary_encode(arena, &report);
 }

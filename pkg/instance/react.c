@@ -4,12 +4,12 @@
 #include <string.h>
 
 #include "api/reasons.h"
+#include "base/text.h"
 #include "instance/agent.h"
 
 enum {
     CRASH_FIRST_PAUSE_MS = 500,
     CRASH_LONGEST_PAUSE_MS = 30000,
-    STREAM_STEADY_MS = 1500,
     STEADY_MS = 30000, /* a server that ran for this long has not crashed "again" */
 };
 
@@ -40,6 +40,8 @@ void react_server(void *arg)
     if (state == SERVER_UP) {
         agent->up_since_ms = agent->peers_changed_ms = clock_boot_ms();
         agent->start_trouble.text[0] = agent->start_trouble.reason[0] = '\0';
+        agent->refusal = (struct refusal){0};
+        agent->wal_gone_proven = false;
         configure_up(agent);
         log_info("postgres is up", "role", volume_role_name(agent->running), NULL);
     } else if (agent->job.running && agent->job.child == NULL) {
@@ -73,37 +75,40 @@ void react_crashed(void *arg, const char *why, bool was_up)
         trouble->until_ms = 0; /* a single crash costs no more than its recovery */
 }
 
+/* Why this replica does not stream, in its WAL receiver's last words. Only a process of that kind
+ * can write such a message; what its words bring about needs more than them: see refusal.h. */
 void react_fatal(void *arg, const struct logs_message *message)
 {
     struct agent *agent = arg;
     const char *text = message->text;
     struct trouble *trouble = &agent->stream_trouble;
     const char *reason = NULL, *remedy = "";
-    cause_note_message(&agent->cause, message, clock_boot_ms());
+    int64_t now_ms = clock_boot_ms();
+    cause_note_message(&agent->cause, message, now_ms);
+    if (agent->running != ROLE_REPLICA || strcmp(message->backend, "walreceiver") != 0)
+        return;
     if (strstr(text, "has already been removed") != NULL) {
         reason = REASON_WAL_GONE;
-        remedy = ": it is cloned anew";
-        if (agent->wal_gone_since_ms == 0 && agent->running == ROLE_REPLICA)
-            agent->wal_gone_since_ms = clock_boot_ms();
+        remedy = ": it is cloned anew when the primary's own report confirms it";
+        refusal_note(&agent->refusal, REFUSED_WAL, now_ms);
     } else if (strstr(text, "system identifier differs") != NULL) {
         reason = REASON_SYSTEM_IDENTIFIER_MISMATCH;
         remedy =
             ": the volume holds another cluster's data; delete this instance's pod and both of "
             "its volume claims to clone the primary";
+        refusal_note(&agent->refusal, REFUSED_SYSTEM, now_ms);
     } else if (strncmp(text, "could not connect to the primary", 32) == 0 ||
                strncmp(text, "could not start WAL streaming", 29) == 0 ||
                strncmp(text, "could not receive data from WAL", 31) == 0) {
         reason = REASON_NOT_STREAMING;
     }
-    if (reason == NULL || agent->running != ROLE_REPLICA)
+    if (reason == NULL)
         return;
     snprintf(trouble->reason, sizeof trouble->reason, "%s", reason);
     snprintf(trouble->text, sizeof trouble->text, "%.600s%s", text, remedy);
-    /* The WAL receiver calls itself streaming before the primary has answered it. */
-    trouble->until_ms = clock_boot_ms() + STREAM_STEADY_MS;
-    for (char *p = trouble->text; *p; p++)
-        if (*p == '\n' || *p == '\t')
-            *p = ' ';
+    text_one_line(trouble->text);
+    agent->stream_told_ms = now_ms;
+    monitor_poll_now(agent->monitor);
     agent_kick(agent);
 }
 

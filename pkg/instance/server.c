@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "base/text.h"
 #include "instance/cause.h"
 #include "instance/timer.h"
 
@@ -132,7 +133,7 @@ static void on_message(void *arg, const struct logs_message *message)
     bool fatal = strcmp(severity, "FATAL") == 0 || strcmp(severity, "PANIC") == 0;
     if (fatal)
         server->handlers.fatal(server->handlers.arg, message);
-    bool leads_there = !fatal && server->state == SERVER_STARTING &&
+    bool leads_there = !fatal && server->state == SERVER_STARTING && cause_is_of_server(message) &&
                        (strcmp(severity, "ERROR") == 0 || strncmp(text, "invalid", 7) == 0 ||
                         strncmp(text, "could not", 9) == 0);
     if (!leads_there && !cause_is_told_by(message))
@@ -142,6 +143,7 @@ static void on_message(void *arg, const struct logs_message *message)
         used = 0; /* the newest lines tell the most */
     snprintf(server->last_error + used, sizeof server->last_error - used, "%s%s:  %s",
              used ? "; " : "", severity, text);
+    text_one_line(server->last_error);
 }
 
 static void on_settle(evutil_socket_t fd, short what, void *arg)
@@ -216,12 +218,12 @@ static void on_ended(void *arg, const struct child_result *result)
     server_check_strays(server);
 }
 
-static struct stream *stream_new(struct server *server)
+static struct stream *stream_new(struct server *server, const char *mark)
 {
     struct stream *stream = xcalloc(1, sizeof *stream);
     struct logs_handlers handlers = {.line = write_line, .message = on_message, .arg = stream};
     stream->server = server;
-    stream->logs = logs_new("postgres", &handlers);
+    stream->logs = logs_new("postgres", mark, &handlers);
     stream->settle = evtimer_new(server->loop, on_settle, stream);
     return stream;
 }
@@ -241,9 +243,14 @@ int server_start(struct server *server, const struct server_start *start, struct
 {
     AUTO_ARENA arena = arena_new();
     const char *config = arena_printf(arena, "config_file=%s/postgresql.conf", start->run_dir);
-    const char *argv[] = {start->postgres, "-D", start->pgdata, "-c", config, NULL};
+    char mark[LOGS_MARK_LENGTH + 1];
+    if (logs_new_mark(mark, err) < 0)
+        return err->class;
+    /* On the command line no ALTER SYSTEM can change it, and the very first line has it. */
+    const char *prefix = arena_printf(arena, "log_line_prefix=%s", logs_line_prefix(arena, mark));
+    const char *argv[] = {start->postgres, "-D", start->pgdata, "-c", config, "-c", prefix, NULL};
     const char *env[] = {"LC_ALL=C", NULL};
-    struct stream *stream = stream_new(server);
+    struct stream *stream = stream_new(server, mark);
     struct child_spec spec = {.name = "postgres",
                               .argv = argv,
                               .env = env,
@@ -251,6 +258,7 @@ int server_start(struct server *server, const struct server_start *start, struct
                               .keep_fd = start->lock_fd,
                               .output = on_output,
                               .stream = true,
+                              .apart = true,
                               .closed = on_closed,
                               .ended = on_ended,
                               .arg = stream};
@@ -259,6 +267,7 @@ int server_start(struct server *server, const struct server_start *start, struct
         on_closed(stream);
         return err->class;
     }
+    logs_in_writes(stream->logs, child_writes_apart(server->postmaster));
     snprintf(server->pidfile, sizeof server->pidfile, "%s/postmaster.pid", start->pgdata);
     server->last_error[0] = '\0';
     server->asked = server->quit_sent = server->standby = false;

@@ -22,7 +22,8 @@ struct server_handlers {
     void (*changed)(void *arg);
     /* It ended although nobody asked for it. `why` holds how and its last FATAL or PANIC line. */
     void (*crashed)(void *arg, const char *why, bool was_up);
-    /* Any FATAL or PANIC in its log, whichever process wrote it. */
+    /* Any FATAL or PANIC in its log, whichever process wrote it; its text may hold anybody's
+     * words. */
     void (*fatal)(void *arg, const struct logs_message *message);
     void *arg;
 };

@@ -190,6 +190,28 @@ static void tend_cause(struct agent *agent)
         agent->cause = (struct cause){0};
 }
 
+/* A WAL receiver calls itself streaming before the primary has answered it: one that has gone on
+ * since then does stream, whatever the log said. */
+static void tend_stream(struct agent *agent)
+{
+    const struct monitor_view *view = monitor_view(agent->monitor);
+    int64_t since_ms = view->receiver_since_ms;
+    if (!view->answered)
+        return;
+    refusal_look(&agent->refusal, view->answered_ms, since_ms);
+    if (since_ms != 0 && view->answered_ms - since_ms >= REFUSAL_STEADY_MS &&
+        view->answered_ms > agent->stream_told_ms)
+        agent_forget_trouble(&agent->stream_trouble);
+}
+
+/* The log alone says nothing that is told: as long as a receiver is at work, it streams. */
+static bool streams(const struct agent *agent)
+{
+    const struct monitor_view *view = monitor_view(agent->monitor);
+    return view->receiver_since_ms != 0 &&
+           view->answered_ms - view->receiver_since_ms >= REFUSAL_STEADY_MS;
+}
+
 void tend_running(struct agent *agent)
 {
     const struct monitor_view *view = monitor_view(agent->monitor);
@@ -205,10 +227,7 @@ void tend_running(struct agent *agent)
     tend_memory(agent);
     peers_tend(agent);
     monitor_set_period(agent->monitor, peers_period(agent));
-    if (view->streaming && !agent_in_pause(&agent->stream_trouble)) {
-        agent_forget_trouble(&agent->stream_trouble);
-        agent->wal_gone_since_ms = 0;
-    }
+    tend_stream(agent);
     if (tend_is_primary(agent) && may_serve_writes(agent) && !agent->stopping)
         tend_roles(agent);
     else if (view->answered && view->in_recovery)
@@ -243,7 +262,7 @@ void tend_notice(const struct agent *agent, const char **ret_reason, const char 
         {agent->config_trouble.reason, agent->config_trouble.text},
         {view->fault.reason, view->fault.text},
         {agent->roles_trouble.reason, agent->roles_trouble.text},
-        {agent->stream_trouble.reason, agent->stream_trouble.text},
+        {agent->stream_trouble.reason, streams(agent) ? "" : agent->stream_trouble.text},
         {view->password_fault.reason[0] ? view->password_fault.reason : REASON_PASSWORD_INVALID,
          agent->running == ROLE_REPLICA ? view->password_fault.text : ""},
     };
@@ -320,14 +339,6 @@ static bool answers(const struct agent *agent, char *text, size_t size)
     return true;
 }
 
-/* The WAL receiver calls itself streaming before the primary has answered it, and a look may fall
- * into that moment: what the primary has refused for good counts for more. */
-static bool is_cut_off(const struct agent *agent)
-{
-    return agent->wal_gone_since_ms != 0 ||
-           strcmp(agent->stream_trouble.reason, REASON_SYSTEM_IDENTIFIER_MISMATCH) == 0;
-}
-
 bool tend_ready(void *arg, char *text, size_t size)
 {
     struct agent *agent = arg;
@@ -336,7 +347,8 @@ bool tend_ready(void *arg, char *text, size_t size)
         return false;
     if (view->in_recovery) {
         bool wants_primary = agent->record.role == ROLE_PRIMARY;
-        bool cut_off = is_cut_off(agent); /* it would show an ever older past, or another one */
+        /* It would show an ever older past, or another one. */
+        bool cut_off = refusal_stands(&agent->refusal);
         snprintf(text, size, "%s",
                  wants_primary    ? "waits for its promotion"
                  : cut_off        ? "replica that can never catch up: the primary refuses it"

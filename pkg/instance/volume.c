@@ -293,7 +293,26 @@ int volume_record_write(const struct volume *volume, const struct volume_record 
     return write_json(PATH_IN(volume->data_dir, "instance.json"), tree, err);
 }
 
-int volume_retire(const struct volume *volume, struct error *err)
+int volume_retired_at(const struct volume *volume, int64_t *ret_wall_ms, struct error *err)
+{
+    AUTO_ARENA arena = arena_new();
+    cJSON *tree;
+    if (read_json(arena, PATH_IN(volume->data_dir, "retired.json"), SMALL_FILE_BYTES, &tree, err) <
+        0)
+        return err->class;
+    *ret_wall_ms = json_int(tree, "at", 0);
+    return 0;
+}
+
+static int write_retired_at(const struct volume *volume, int64_t wall_ms, struct error *err)
+{
+    AUTO_ARENA arena = arena_new();
+    cJSON *tree = json_object(arena);
+    json_set_int(tree, "at", wall_ms);
+    return write_json(PATH_IN(volume->data_dir, "retired.json"), tree, err);
+}
+
+int volume_retire(const struct volume *volume, int64_t wall_ms, struct error *err)
 {
     enum volume_state state;
     struct volume_record record;
@@ -303,7 +322,7 @@ int volume_retire(const struct volume *volume, struct error *err)
         !volume_is_standby(volume))
         return err_set(err, ERR_INTERNAL, "asked to give up '%s', which was not always a standby's",
                        volume->pgdata);
-    if (volume_begin(volume, err) < 0)
+    if (write_retired_at(volume, wall_ms, err) < 0 || volume_begin(volume, err) < 0)
         return err->class;
     if (rename(volume->pgdata, volume->pgdata_new) < 0)
         return err_errno(err, errno, "rename '%s'", volume->pgdata);

@@ -6,6 +6,7 @@
  *     <data>/pgdata.new     PGDATA in the making
  *     <data>/unfinished     an attempt's random id, durable before the attempt makes anything
  *     <data>/instance.json  role and epoch, durable before postgres starts in that role
+ *     <data>/retired.json   when a copy was given up last
  *     <data>/accepted.json  the last configuration that postgres ran with
  *     <wal>/pg_wal          pg_wal, a symbolic link leads there
  *     <wal>/unfinished      the same id: both must agree before <wal>/pg_wal may be removed
@@ -74,7 +75,9 @@ int volume_discard(const struct volume *volume, struct error *err);
  * of the primary that can never catch up again. Refuses data that is not marked and recorded as a
  * standby's, or ever was a primary's (it has an epoch). Killed anywhere it has either changed
  * nothing, or is done. */
-int volume_retire(const struct volume *volume, struct error *err);
+int volume_retire(const struct volume *volume, int64_t wall_ms, struct error *err);
+/* The wall_ms of the last volume_retire(), durable before it changed anything; 0: never. */
+int volume_retired_at(const struct volume *volume, int64_t *ret_wall_ms, struct error *err);
 
 bool volume_is_standby(const struct volume *volume);
 /* (task) */

@@ -81,8 +81,8 @@ static void the_primary_report_carries_its_replicas(void **state)
     AUTO_ARENA arena = arena_new();
     struct error err = {0};
     struct replica_report replicas[] = {
-        {"a-2", "streaming", 0, "reserved"},
-        {"a-3", "", -1, "lost"},
+        {"a-2", "streaming", 0, "reserved", "1/2A"},
+        {"a-3", "", -1, "lost", ""},
     };
     struct primary_report sent = {4, "10.0.0.7", "0/3000060", replicas, 2}, got;
     char *json = json_compact(arena, report_primary_encode(arena, &sent));
@@ -95,6 +95,7 @@ static void the_primary_report_carries_its_replicas(void **state)
     assert_int_equal(got.replicas[0].lag_bytes, 0);
     assert_int_equal(got.replicas[1].lag_bytes, -1);
     assert_string_equal(got.replicas[1].slot_wal_status, "lost");
+    assert_string_equal(got.replicas[0].slot_restart_lsn, "1/2A");
 }
 
 static void the_cluster_config_carries_its_members(void **state)

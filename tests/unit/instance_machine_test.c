@@ -457,7 +457,18 @@ static void a_copy_that_can_never_catch_up_is_given_up_when_there_is_another(voi
     f.record.epoch = 0;
     f.slot_ready = true;
     f.wal_gone = true;
-    struct decision d = machine_next(&f);
+    struct decision d = machine_next(&f); /* so far only the log and the looks say so */
+    assert_int_equal(d.step, STEP_WAIT);
+    assert_string_equal(d.reason, "WalGone");
+    assert_non_null(strstr(d.message, "confirm"));
+    f.wal_gone_proven = true;
+    f.retired_lately = true;
+    d = machine_next(&f);
+    assert_int_equal(d.step, STEP_WAIT);
+    assert_non_null(strstr(d.message, "hour"));
+    assert_non_null(strstr(d.message, "volume claims"));
+    f.retired_lately = false;
+    d = machine_next(&f);
     assert_int_equal(d.step, STEP_STOP_NOW);
     assert_string_equal(d.phase, "Cloning");
     assert_string_equal(d.reason, "WalGone");
@@ -467,6 +478,9 @@ static void a_copy_that_can_never_catch_up_is_given_up_when_there_is_another(voi
     f.slot_ready = false; /* no primary that could be cloned */
     assert_int_equal(machine_next(&f).step, STEP_START);
     f.slot_ready = true;
+    f.retired_lately = true;
+    assert_int_equal(machine_next(&f).step, STEP_START);
+    f.retired_lately = false;
     f.record.epoch = 1; /* it was a primary's once */
     assert_int_equal(machine_next(&f).step, STEP_START);
     f.record.epoch = 0;

@@ -215,13 +215,18 @@ static void a_standbys_data_is_given_up_and_a_primarys_never(void **state)
     make_pgdata(place, place->volume.pgdata_new);
     assert_int_equal(volume_commit(&place->volume, ROLE_REPLICA, &err), 0);
     assert_int_equal(volume_prepare_start(&place->volume, &err), 0);
+    int64_t at = -1;
     struct volume_record once_primary = {.role = ROLE_REPLICA, .epoch = 2},
                          replica = {.role = ROLE_REPLICA};
     assert_int_equal(volume_record_write(&place->volume, &once_primary, &err), 0);
-    assert_int_equal(volume_retire(&place->volume, &err), ERR_INTERNAL);
+    assert_int_equal(volume_retire(&place->volume, 42, &err), ERR_INTERNAL);
     assert_int_equal(inspect(place, &err), VOLUME_DATA);
     assert_int_equal(volume_record_write(&place->volume, &replica, &err), 0);
-    assert_int_equal(volume_retire(&place->volume, &err), 0);
+    assert_int_equal(volume_retired_at(&place->volume, &at, &err), 0);
+    assert_int_equal(at, 0);
+    assert_int_equal(volume_retire(&place->volume, 42, &err), 0);
+    assert_int_equal(volume_retired_at(&place->volume, &at, &err), 0);
+    assert_int_equal(at, 42);
     assert_int_equal(inspect(place, &err), VOLUME_UNFINISHED);
     assert_int_equal(volume_discard(&place->volume, &err), 0);
     assert_int_equal(inspect(place, &err), VOLUME_EMPTY);
@@ -235,9 +240,9 @@ static void primary_data_is_not_given_up(void **state)
     assert_int_equal(volume_begin(&place->volume, &err), 0);
     make_pgdata(place, place->volume.pgdata_new);
     assert_int_equal(volume_commit(&place->volume, ROLE_PRIMARY, &err), 0);
-    assert_int_equal(volume_retire(&place->volume, &err), ERR_INTERNAL);
+    assert_int_equal(volume_retire(&place->volume, 42, &err), ERR_INTERNAL);
     assert_int_equal(volume_make_standby(&place->volume, &err), 0);
-    assert_int_equal(volume_retire(&place->volume, &err), ERR_INTERNAL);
+    assert_int_equal(volume_retire(&place->volume, 42, &err), ERR_INTERNAL);
     assert_int_equal(inspect(place, &err), VOLUME_DATA);
 }
 
