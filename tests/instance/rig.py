@@ -121,7 +121,7 @@ class Agent:
         pod = self.rig.make("Pod", self.name + "-0", spec={"containers": []})
         self.uid = pod["metadata"]["uid"]
 
-    def start(self, new_pod=True, env=None, **options):
+    def start(self, new_pod=True, env=None, sink=None, **options):
         if new_pod or not self.pods:
             self.new_pod()
         words = {"name": self.name, "data-dir": self.data, "wal-dir": self.wal,
@@ -138,7 +138,7 @@ class Agent:
             arguments, os.path.join(self.folder, "log"),
             env={"POD_NAME": self.name + "-0", "POD_NAMESPACE": NAMESPACE, "POD_UID": self.uid,
                  "POD_IPS": "127.0.0.1,::1", "HOME": "/nonexistent", "LSAN_OPTIONS": "exitcode=23",
-                 "UBSAN_OPTIONS": "print_stacktrace=1", **(env or {})})
+                 "UBSAN_OPTIONS": "print_stacktrace=1", **(env or {})}, sink=sink)
         return self
 
     @property

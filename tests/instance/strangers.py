@@ -1,10 +1,12 @@
 """Whoever reaches the port writes into the server's log: what a client calls itself decides nothing, and
 forges no record."""
+import contextlib
 import json
 import os
 import re
 import socket
 import struct
+import threading
 import time
 
 from lib.runner import check, equal, never, test, wait_for
@@ -159,3 +161,66 @@ def hourly():
         wait_for(lambda: len(second.logged("its copy is removed")) == 2, 60, "the copy given up")
         second.reports(phase="Running", reason=None, seconds=60)
         second.ready()
+
+
+@contextlib.contextmanager
+def unread(rig):
+    """A pipe that takes an agent's output; nobody reads it until the function is called that comes
+    with it, which returns all that ever came, as lines."""
+    mine, theirs = os.pipe()
+    got, seen = [], threading.Condition()
+    def drain():
+        while data := os.read(mine, 1 << 16):
+            with seen:
+                got.append(data)
+    thread = threading.Thread(target=drain, daemon=True)
+    def read():
+        if not thread.ident:
+            thread.start()
+        with seen:
+            return b"".join(got).decode().split("\n")[:-1]
+    try:
+        yield theirs, read
+    finally:
+        os.close(theirs)
+        for agent in rig.agents:  # they hold the other end
+            if agent.process and agent.process.alive():
+                agent.kill()
+        read()
+        thread.join()
+        os.close(mine)
+
+
+@test("a log that nothing reads stops neither the agent nor postgres, and tells what it lacks")
+def stalled_reader():
+    with Rig() as rig, unread(rig) as (sink, read):
+        rig.grant()
+        agent = rig.agents[0].start(sink=sink).ready()
+        agent.reports(bootstrapped=True)
+        # Every statement is logged, with its duration: far more than any buffer on the way holds.
+        text = "".join("select length(repeat('%d', 10)), '%s';\n" % (n, "x" * 1000)
+                       for n in range(3000))
+        agent.sql(text)
+        before = rig.lease()["renewTime"]
+        code, said = agent.probe("/livez")
+        equal(code, 200, "livez")
+        check("log lines" in said, "what it tells: %s", said)
+        wait_for(lambda: rig.lease()["renewTime"] != before, 20, "a renewal of the lease")
+        equal(agent.probe()[0], 200, "readyz")
+        agent.sql("create table after_all as select 1")
+        told = wait_for(lambda: [l for l in map(json.loads, read()) if "dropped" in l], 30,
+                        "what was dropped")
+        check(int(told[0]["dropped"]) > 100, "how many: %s", told)
+        agent.sql("select 'it flows again'")
+        wait_for(lambda: any("it flows again" in line for line in read()), 30, "new lines")
+        agent.stop()
+
+
+@test("an agent whose log nothing reads still ends in time")
+def stalled_to_the_end():
+    with Rig() as rig, unread(rig) as (sink, _):
+        rig.grant()
+        agent = rig.agents[0].start(sink=sink).ready()
+        agent.reports(bootstrapped=True)
+        agent.sql(("select '%s';\n" % ("x" * 1000)) * 3000)
+        agent.stop()

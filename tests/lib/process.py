@@ -12,12 +12,14 @@ _lock = threading.Lock()
 
 
 class Process:
-    def __init__(self, arguments, log, env=None):
+    def __init__(self, arguments, log, env=None, sink=None):
+        """`sink`: a descriptor that takes the output instead of the file `log`."""
         self.log_path = log
         os.makedirs(os.path.dirname(log), exist_ok=True)
         self._log = open(log, "ab")
         self.started = time.monotonic()
-        self.process = subprocess.Popen(arguments, stdout=self._log, stderr=subprocess.STDOUT,
+        self.process = subprocess.Popen(arguments, stdout=self._log if sink is None else sink,
+                                        stderr=subprocess.STDOUT,
                                         stdin=subprocess.DEVNULL,
                                         env={**os.environ, **(env or {})})
         self.pid, self.owner = self.process.pid, os.getpid()
