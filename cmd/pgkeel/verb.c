@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "base/log_writer.h"
 
 static void print_option(const struct verb_option *option)
 {
@@ -137,4 +138,5 @@ void verb_log_as(const char *name, const char *level)
     if (level != NULL)
         log_set_level(level);
     event_set_log_callback(on_loop_message);
+    (void)log_writer_start(2); /* without a thread the log is as good as its reader */
 }

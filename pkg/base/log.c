@@ -1,6 +1,8 @@
 #include "base/log.h"
 
 #include <errno.h>
+#include <limits.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <string.h>
@@ -8,6 +10,9 @@
 
 #include "base/buffer.h"
 #include "base/clock.h"
+#include "base/log_writer.h"
+
+enum { COPY_WAIT_MS = 20 };
 
 static const char *const level_names[] = {"debug", "info", "warning", "error"};
 static enum log_level lowest = LOG_INFO;
@@ -63,10 +68,21 @@ static void put_field(struct buffer *out, const char *name, const char *text)
     put_string(out, text ? text : "");
 }
 
+/* Pipes take as much without waiting when they say that they take any. */
+static bool would_wait(void)
+{
+    struct pollfd waits = {.fd = out_fd, .events = POLLOUT};
+    return poll(&waits, 1, COPY_WAIT_MS) != 1;
+}
+
+/* A forked copy has no thread that could wait in its place. */
 static void write_all(const char *data, size_t length)
 {
+    bool copy = log_writer_is_copy();
     while (length > 0) {
-        ssize_t written = write(out_fd, data, length);
+        if (copy && would_wait())
+            return;
+        ssize_t written = write(out_fd, data, copy && length > PIPE_BUF ? PIPE_BUF : length);
         if (written < 0 && errno == EINTR)
             continue;
         if (written <= 0)
@@ -94,10 +110,16 @@ static void put_pairs(struct buffer *out, va_list args)
         put_field(out, name, va_arg(args, const char *));
 }
 
+static void put_line(const struct buffer *out, bool own)
+{
+    if (!log_writer_put(out->data, out->length, own))
+        write_all(out->data, out->length);
+}
+
 static void finish(struct buffer *out)
 {
     buffer_puts(out, "}\n");
-    write_all(out->data, out->length);
+    put_line(out, true);
 }
 
 static void log_at(enum log_level level, const char *message, va_list args)
@@ -148,5 +170,5 @@ void log_raw_line(const char *json, size_t length)
     AUTO_BUFFER out = {0};
     buffer_append(&out, json, length);
     buffer_puts(&out, "\n");
-    write_all(out.data, out.length);
+    put_line(&out, false);
 }

@@ -1,6 +1,7 @@
 /*
  * Structured logs: one JSON object a line on stderr, never split, never interleaved (one write(2)
- * a line). Fields come in pairs of name and text, ended by NULL:
+ * a line). Programs that must never wait for a reader start log_writer.h. Fields come in pairs of
+ * name and text, ended by NULL:
  *
  *     log_info("promoted", "cluster", name, "instance", instance, NULL);
  *     {"ts":"2026-...Z","level":"info","msg":"promoted","cluster":"a","instance":"a-1"}

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "base/log_writer.h"
 #include "serve/serve.h"
 
 static int readiness(const struct control *control, struct buffer *body)
@@ -58,6 +59,8 @@ static void metrics(const struct control *control, struct buffer *body)
     metric(body, "counter", "pgkeel_passes_total", "Passes over a cluster.", control->passes_done);
     metric(body, "counter", "pgkeel_passes_failed_total", "Passes that met a failure.",
            control->passes_failed);
+    metric(body, "counter", "pgkeel_log_lines_dropped_total",
+           "Log lines that nothing read in time.", (int64_t)log_writer_dropped());
     metric(body, "gauge", "process_resident_memory_bytes", "Resident memory.", resident_bytes());
 }
 

@@ -1,9 +1,11 @@
 #include "instance/probes.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/arena.h"
+#include "base/log_writer.h"
 #include "serve/serve.h"
 
 struct probes {
@@ -11,6 +13,14 @@ struct probes {
     probes_ready ready;
     void *arg;
 };
+
+static void tell_alive(char *text, size_t size)
+{
+    uint64_t dropped = log_writer_dropped();
+    if (dropped > 0)
+        snprintf(text, size, "ok; %llu log lines were dropped: nothing read them in time",
+                 (unsigned long long)dropped);
+}
 
 static int answer(void *arg, const char *path, struct buffer *body, const char **ret_type)
 {
@@ -22,6 +32,8 @@ static int answer(void *arg, const char *path, struct buffer *body, const char *
         code = probes->ready(probes->arg, text, sizeof text) ? 200 : 503;
     else if (strcmp(path, "/livez") != 0 && strcmp(path, "/startupz") != 0)
         code = 404;
+    else
+        tell_alive(text, sizeof text);
     buffer_printf(body, "%s\n", code == 404 ? "not found" : text[0] ? text : "ok");
     return code;
 }
