@@ -1,0 +1,170 @@
+"""Source packages: pinned ones, and what stands in for them."""
+import os
+
+from lib.runner import check, equal, test
+from rig import CODENAME, machine, says, succeeded
+
+PINNED = "1.2.3-1+deb13u1"
+
+
+def table(box, *rows):
+    """sources.table with rows (package, version, series, [(path, sha256)])."""
+    path = os.path.join(box.folder, "table")
+    with open(path, "w") as out:
+        for package, version, series, files in rows:
+            out.write("%s %s %s %s %s\n" % (package, version, series, files[0][1], files[1][1]))
+    return path
+
+
+def fetch(box, rows, package="libthing"):
+    """fetch_source's exit code and words, and the two paths it printed."""
+    return box.shell("SOURCE_TABLE=%s; fetch_source %s >$PGKEEL_CACHE/answer" % (table(box, *rows), package))
+
+
+def answer(box):
+    with open(box.cache + "/answer") as out:
+        return [os.path.basename(path) for path in out.read().split()]
+
+
+def files_of(version):
+    return ["libthing_%s.orig.tar.xz" % version.split("-")[0], "libthing_%s.debian.tar.xz" % version]
+
+
+@test("A pinned source is taken from its place in the pool, whatever the index lists, and no index is read")
+def pinned_from_pool():
+    with machine() as box:
+        pinned = box.main.add_source("trixie", "libthing", PINNED, index=False)
+        newer = box.main.add_source("trixie", "libthing", "1.2.4-1")
+        box.publish()
+        box.server.fault("lack", newer[0][0].replace("+", r"\+"))
+        succeeded(fetch(box, [("libthing", PINNED, "1.2.", pinned)]))
+        equal(answer(box), files_of(PINNED), "the archives")
+        equal(box.server.count("Sources"), 0, "times an index of sources was asked for")
+
+
+@test("A pinned source is found in the security archive, below pool/updates")
+def pinned_from_security():
+    with machine() as box:
+        pinned = box.security.add_source("trixie", "libthing", PINNED, index=False)
+        box.publish()
+        succeeded(fetch(box, [("libthing", PINNED, "1.2.", pinned)]))
+        equal(answer(box), files_of(PINNED), "the archives")
+
+
+@test("A mirror that lies about a pinned source, or cuts it off, is left for the next one")
+def lying_pool():
+    for fault in ("lie", "cut"):
+        with machine() as box:
+            box.main.add_source("trixie", "libthing", PINNED, index=False)
+            pinned = box.security.add_source("trixie", "libthing", PINNED, index=False)
+            box.publish()
+            box.server.fault(fault, r"^/debian/pool/.*\.orig\.tar")
+            succeeded(fetch(box, [("libthing", PINNED, "1.2.", pinned)]))
+            equal(answer(box), files_of(PINNED), "the archives")
+
+
+@test("Where the pinned source is gone, the newest of its series that can be had stands in, with a warning")
+def newest_of_series():
+    with machine() as box:
+        pinned = box.main.add_source("trixie", "libthing", PINNED, index=False)
+        box.main.add_source("trixie", "libthing", "1.2.4-1")
+        box.main.add_source("trixie", "libthing", "1.2.5-1")
+        box.main.add_source("trixie", "libthing", "1.3.0-1")
+        box.publish()
+        box.main.publish("trixie")
+        box.server.fault("lack", r"libthing_1\.2\.[35]")
+        done = succeeded(fetch(box, [("libthing", PINNED, "1.2.", pinned)]))
+        equal(answer(box), files_of("1.2.4-1"), "the archives")
+        says(done, "WARNING", "1.2.4-1")
+
+
+@test("A neighbouring suite is asked when the pinned one has nothing of the series")
+def neighbouring_suite():
+    with machine() as box:
+        pinned = box.main.add_source("trixie", "libthing", PINNED, index=False)
+        box.main.add_source("forky", "libthing", "1.2.9-1")
+        box.main.publish("trixie")
+        box.publish()
+        box.server.fault("lack", r"libthing_1\.2\.3")
+        succeeded(fetch(box, [("libthing", PINNED, "1.2.", pinned)]))
+        equal(answer(box), files_of("1.2.9-1"), "the archives")
+
+
+@test("A second pin is taken from the pool when neither the first nor its series can be had")
+def second_pin():
+    with machine() as box:
+        first = box.main.add_source("trixie", "libthing", PINNED, index=False)
+        second = box.main.add_source("trixie", "libthing", "1.1.0-1", index=False)
+        box.publish()
+        box.server.fault("lack", r"libthing_1\.2\.3|/dists/trixie")
+        done = succeeded(fetch(box, [("libthing", PINNED, "1.2.", first), ("libthing", "1.1.0-1", "1.1.", second)]))
+        equal(answer(box), files_of("1.1.0-1"), "the archives")
+        says(done, "WARNING", "1.1.0-1")
+
+
+@test("A lie that is told everywhere is refused; each place, its answer and the remedy are named")
+def lies_everywhere():
+    with machine() as box:
+        pinned = box.main.add_source("trixie", "libthing", PINNED)
+        box.main.publish("trixie")
+        box.publish()
+        box.server.fault("lie", r"\.orig\.tar")
+        done = fetch(box, [("libthing", PINNED, "1.2.", pinned)])
+        check(done.returncode != 0, "a source with another hash was taken:\n%s", done.stdout)
+        says(done, "libthing", box.main.url + "/" + pinned[0][0], "Hash Sum mismatch",
+             box.security.url, "404", "/src")
+        left = [name for name in os.listdir(box.cache + "/src") if ".orig." in name]
+        equal(left, [], "what is left of a refused download")
+
+
+@test("What a broken-off download left behind is not taken for the source")
+def broken_off():
+    with machine() as box:
+        pinned = box.main.add_source("trixie", "libthing", PINNED, index=False)
+        box.publish()
+        os.makedirs(box.cache + "/src")
+        for name in files_of(PINNED) + [files_of(PINNED)[0] + ".part"]:
+            with open(os.path.join(box.cache, "src", name), "w") as out:
+                out.write("half a file")
+        succeeded(fetch(box, [("libthing", PINNED, "1.2.", pinned)]))
+        equal(answer(box), files_of(PINNED), "the archives")
+        asked = len(box.server.asked)
+        succeeded(fetch(box, [("libthing", PINNED, "1.2.", pinned)]))
+        equal(len(box.server.asked), asked, "requests, once both archives are there")
+
+
+@test("A machine without package lists, with sources in deb822 form, or with one archive only finds the source")
+def other_machines():
+    for prepare in (lambda box: None, lambda box: box.update(),
+                    lambda box: box.with_sources(("deb", box.main, "stable")),
+                    lambda box: box.with_deb822((box.main, "stable"), (box.security, "stable-security"))):
+        with machine() as box:
+            pinned = box.main.add_source("trixie", "libthing", PINNED, index=False)
+            box.main.publish("stable")
+            box.publish()
+            box.security.publish("stable")
+            prepare(box)
+            succeeded(fetch(box, [("libthing", PINNED, "1.2.", pinned)]))
+            equal(answer(box), files_of(PINNED), "the archives")
+
+
+@test("A machine without any Debian archive in its sources is told what to add")
+def no_archive():
+    with machine() as box:
+        pinned = box.main.add_source("trixie", "libthing", PINNED, index=False)
+        box.with_sources()
+        done = fetch(box, [("libthing", PINNED, "1.2.", pinned)])
+        check(done.returncode != 0, "it fetched from nowhere:\n%s", done.stdout)
+        says(done, "sources.list")
+
+
+@test("A proxy that apt is told to use is used for sources")
+def proxy():
+    with machine() as box:
+        pinned = box.main.add_source("trixie", "libthing", PINNED, index=False)
+        box.publish()
+        box.main.host = "http://mirror.invalid"
+        box.with_sources(("deb", box.main, CODENAME))
+        box.settings["Acquire::http::Proxy"] = box.server.url
+        succeeded(fetch(box, [("libthing", PINNED, "1.2.", pinned)]))
+        equal(answer(box), files_of(PINNED), "the archives")
