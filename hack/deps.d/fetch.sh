@@ -1,88 +1,189 @@
 # shellcheck shell=bash
-# Source packages by apt, pinned by sources.table. Sourced after lib.sh and apt.sh.
+# Source packages, pinned by sources.table, from the host's mirrors. Sourced after lib.sh.
+#
+# A mirror's index and its pool are not always of one moment: the index may list a version that the pool does
+# not have yet, while the pinned one still lies there. So names and hashes come first, and the index after.
 
 SOURCE_SUITE=trixie
 SOURCE_TABLE=$HERE/deps.d/sources.table
 
-table_row() { awk -v p="$1" '$1 == p { print $2, $3, $4, $5 }' "$SOURCE_TABLE"; }
+# table_rows PACKAGE: its pins, the preferred one first: "version series kind hash hash".
+table_rows() { awk -v p="$1" '$1 == p { print $2, $3, $4, $5, $6 }' "$SOURCE_TABLE"; }
 
-# fetch_file CONF URI FILE SHA256: into the cache, unless it is there already and whole.
+# whole FILE SHA256
+whole() { echo "$2  $1" | sha256sum --check --status 2>/dev/null; }
+
+# pool_folders PACKAGE KIND: where an archive keeps it.
+pool_folder() {
+    local package=$1 first=${1:0:1}
+    case $package in lib*) first=${package:0:4} ;; esac
+    case $2 in
+        -security) echo "pool/updates/main/$first/$package" ;;
+        *) echo "pool/main/$first/$package" ;;
+    esac
+}
+
+# places_of PACKAGE [DIRECTORY...]: URIs of folders that may hold its files: its own place in every archive of
+# the host's, and those that an index names.
+places_of() {
+    local package=$1 uri kind directory
+    shift
+    host_archives | while read -r uri _ kind _; do
+        for directory in "$(pool_folder "$package" "$kind")" "$@"; do
+            echo "${uri%/}/$directory"
+        done
+    done | awk '!seen[$0]++'
+}
+
+# fetch_file FILE SHA256 TRIED PLACE...: into the cache, from the first place that gives it whole. TRIED takes a
+# line for each that did not.
 fetch_file() {
-    local conf=$1 uri=$2 file=$3 sum=$4
-    echo "$sum  $file" | sha256sum --check --status 2>/dev/null && return
-    rm -f "$file"
-    APT_CONFIG=$conf /usr/lib/apt/apt-helper -qq download-file "$uri" "$file.part" "SHA256:$sum" >&2 &&
-        mv "$file.part" "$file"
-}
-
-# fetch_version CONF PACKAGE VERSION ORIG_SHA256 DEBIAN_SHA256: print the paths of the two archives.
-# A hash of "any" takes what the archive's signed index says, "-" leaves the Debian part out.
-fetch_version() {
-    local conf=$1 package=$2 version=$3 uri name size sum want orig='' debian='' store
-    store=$(cache_dir)/src
-    mkdir -p "$store"
-    local uris
-    uris=$(APT_CONFIG=$conf apt-get -qq source --print-uris --download-only "$package=$version" 2>/dev/null) || return
-    # shellcheck disable=SC2034 # size is a column of apt's that nobody needs
-    while read -r uri name size sum; do
-        case $name in
-            *.orig.tar.*.asc) continue ;;
-            *.orig.tar.*) want=$4 ;;
-            *.debian.tar.*) want=$5 ;;
-            *) continue ;;
-        esac
-        [ "$want" = - ] && continue
-        [ "$want" = any ] && want=${sum#SHA256:}
-        uri=${uri#\'}
-        fetch_file "$conf" "${uri%\'}" "$store/$name" "$want" || return
-        case $name in *.orig.*) orig=$store/$name ;; *) debian=$store/$name ;; esac
-    done < <(grep "^'" <<<"$uris")
-    [ -n "$orig" ] && echo "$orig ${debian:--}"
-}
-
-# fetch_pinned_from_cache PACKAGE: the same two paths when an earlier run left both here.
-fetch_pinned_from_cache() {
-    local package=$1 version series orig_sum debian_sum store file orig='' debian=-
-    read -r version series orig_sum debian_sum <<<"$(table_row "$package")"
-    store=$(cache_dir)/src
-    for file in "$store/${package}_${version%-*}".orig.tar.*; do
-        echo "$orig_sum  $file" | sha256sum --check --status 2>/dev/null && orig=$file
+    local file=$1 sum=$2 tried=$3 uri part said
+    shift 3
+    whole "$file" "$sum" && return
+    part=$file.part.$BASHPID
+    for uri in "${@/%//${file##*/}}"; do
+        grep -qF " $uri: " "$tried" && continue
+        rm -f "$part"
+        if said=$(LC_ALL=C /usr/lib/apt/apt-helper -q -o APT::Sandbox::User=root -o Acquire::Retries=3 \
+            download-file "$uri" "$part" "SHA256:$sum" 2>&1) && whole "$part" "$sum"; then
+            mv "$part" "$file" && return
+        fi
+        rm -f "$part" "$part".*
+        echo " $uri: $(why_not "$said")" >>"$tried"
     done
-    if [ "$debian_sum" != - ]; then
-        debian=$(echo "$store/${package}_$version".debian.tar.*)
-        echo "$debian_sum  $debian" | sha256sum --check --status 2>/dev/null || return
-    fi
-    [ -n "$orig" ] && echo "$orig $debian"
+    return 1
 }
 
-# fetch_source PACKAGE: print "upstream-archive debian-archive" of the pinned version; when a point
-# release has replaced it, of the newest in its series that the archive's signature vouches for.
+# why_not WORDS: the reason in what apt-helper said.
+why_not() {
+    local reason
+    reason=$(sed -n 's/^E: Failed to fetch [^ ]* *//p; s/^E: //p' <<<"$1" | grep -v '^Download Failed' | sed 's/ \[IP: .*//' | head -n 1)
+    echo "${reason:-it did not come whole}"
+}
+
+# fetch_pair PACKAGE TRIED ORIG SHA256 DEBIAN SHA256 [DIRECTORY...]: print the paths of the two archives, by name.
+fetch_pair() {
+    local package=$1 tried=$2 orig=$3 orig_sum=$4 debian=$5 debian_sum=$6 store
+    store=$(cache_dir)/src
+    shift 6
+    mkdir -p "$store"
+    mapfile -t places < <(places_of "$package" "$@")
+    fetch_file "$store/$orig" "$orig_sum" "$tried" "${places[@]}" || return
+    if [ "$debian_sum" != - ]; then
+        fetch_file "$store/$debian" "$debian_sum" "$tried" "${places[@]}" || return
+        echo "$store/$orig $store/$debian"
+    else
+        echo "$store/$orig -"
+    fi
+}
+
+# fetch_pinned PACKAGE TRIED VERSION SERIES KIND SHA256 SHA256: from the cache, or from its place in the pool.
+fetch_pinned() {
+    local package=$1 tried=$2 version=${3#*:}
+    fetch_pair "$package" "$tried" "${package}_${version%-*}.orig.tar.$5" "$6" \
+        "${package}_$version.debian.tar.xz" "$7"
+}
+
+# fetch_indexed PACKAGE TRIED CONF PINNED...: the newest version of the series that can be had, by the hashes
+# that the archive's signature vouches for; the pinned one counts as the newest, by its own hashes.
+fetch_indexed() {
+    local package=$1 tried=$2 conf=$3 version directory orig orig_sum debian debian_sum
+    shift 3
+    while read -r version directory orig orig_sum debian debian_sum; do
+        if [ "$version" = "$1" ]; then orig_sum=$4 debian_sum=$5; fi
+        [ "$5" != - ] || debian_sum=-
+        fetch_pair "$package" "$tried" "$orig" "$orig_sum" "$debian" "$debian_sum" "$directory" || continue
+        [ "$version" = "$1" ] || stands_in "$package" "$version" "$1" "checked by the archive's signature only"
+        return
+    done < <(source_entries "$conf" "$package" "$2" | awk -v v="$1" '{ print ($1 == v ? 0 : 1), $0 }' | sort -s -n -k 1,1 | cut -d' ' -f2-)
+    return 1
+}
+
+# source_entries CONF PACKAGE SERIES: what the archive lists of the series, newest first (sort -V orders as dpkg
+# does, tilde included): "version directory file sha256 file sha256", upstream's file first.
+source_entries() {
+    local conf=$1 package=$2 series=$3
+    APT_CONFIG=$conf apt-cache showsrc --only-source "$package" 2>/dev/null | awk -v series="$series" '
+        function flush() {
+            if (index(version, series) == 1 && orig != "")
+                print version, directory, orig, orig_sum, debian == "" ? "-" : debian, debian_sum == "" ? "-" : debian_sum
+            version = directory = orig = orig_sum = debian = debian_sum = ""
+        }
+        /^$/ { flush() }
+        /^[A-Z]/ { hashes = $1 == "Checksums-Sha256:" }
+        $1 == "Version:" { version = $2 }
+        $1 == "Directory:" { directory = $2 }
+        hashes && $3 ~ /\.orig\.tar\.[a-z0-9]+$/ { orig = $3; orig_sum = $1 }
+        hashes && $3 ~ /\.debian\.tar\.[a-z0-9]+$/ { debian = $3; debian_sum = $1 }
+        END { flush() }' | sort -rV | uniq
+}
+
+stands_in() {
+    warn "$1 $3, pinned in hack/deps.d/sources.table, cannot be had from this machine's mirrors."
+    warn "Built with $1 $2 instead, $4; pin it anew."
+}
+
+# fetch_source PACKAGE: print "upstream-archive debian-archive": of the pinned version; else of the newest in its
+# series, in its own suite and then in those beside it; else of another pin.
 fetch_source() {
-    local package=$1 version series orig_sum debian_sum conf candidate
-    read -r version series orig_sum debian_sum <<<"$(table_row "$package")"
-    [ -n "${debian_sum:-}" ] || die "$SOURCE_TABLE has no complete row for $package"
-    fetch_pinned_from_cache "$package" && return
-    conf=$(apt_private "$SOURCE_SUITE") || return
-    fetch_version "$conf" "$package" "$version" "$orig_sum" "$debian_sum" && return
-    conf=$(apt_private "$SOURCE_SUITE" fresh) || return
-    fetch_version "$conf" "$package" "$version" "$orig_sum" "$debian_sum" && return
-    [ "$debian_sum" = - ] || debian_sum=any
-    for candidate in $(source_versions "$conf" "$package" "$series"); do
-        [ "$candidate" = "$version" ] && continue
-        fetch_version "$conf" "$package" "$candidate" any "$debian_sum" || continue
-        warn "$package $version, pinned in hack/deps.d/sources.table, is no longer in the archive."
-        warn "Built with $package $candidate instead, checked by the archive's signature only; pin it anew."
+    local package=$1 tried rows row conf
+    mapfile -t rows < <(table_rows "$package")
+    [ "$(wc -w <<<"${rows[0]:-}")" = 5 ] ||
+        die "$SOURCE_TABLE has no complete row for $package"
+    tried=$(mktemp)
+    # shellcheck disable=SC2086 # a row is words
+    fetch_source_somehow "$package" "$tried" ${rows[0]} && rm -f "$tried" && return
+    echo "$LOG_NAME: the source of $package cannot be fetched. What was tried:" >&2
+    sed 's/^/   /' "$tried" >&2
+    [ "$(free_mib "$(cache_dir)")" -ge 200 ] ||
+        echo "$LOG_NAME: only $(free_mib "$(cache_dir)") MiB are free in $(cache_dir); make room, or set PGKEEL_CACHE to another disk" >&2
+    rm -f "$tried"
+    die "no mirror gives $package ${rows[0]%% *}, nor anything that may stand in. Try again when the mirror is whole; name another one in /etc/apt/sources.list or /etc/apt/sources.list.d; or put the files into $(cache_dir)/src by hand (their hashes are in hack/deps.d/sources.table)"
+}
+
+fetch_source_somehow() {
+    local package=$1 tried=$2 conf
+    shift 2
+    local pin=("$@")
+    cached_pin "$package" "${pin[@]}" && return
+    # Here and not below, where a substitution would keep what it finds out to itself.
+    host_archives >/dev/null
+    fetch_pinned "$package" "$tried" "${pin[@]}" && return
+    warn "$package ${pin[0]}: not in the pool of any mirror of this machine; the indexes are asked"
+    if conf=$(apt_private "$SOURCE_SUITE" "$SOURCE_SUITE"); then
+        fetch_indexed "$package" "$tried" "$conf" "${pin[@]}" && return
+        conf=$(APT_MAX_AGE_MIN=5 apt_private "$SOURCE_SUITE" "$SOURCE_SUITE") &&
+            fetch_indexed "$package" "$tried" "$conf" "${pin[@]}" && return
+    else
+        echo " the index of $SOURCE_SUITE: not to be read" >>"$tried"
+    fi
+    # shellcheck disable=SC2046 # names of suites
+    if conf=$(apt_private "beside-$SOURCE_SUITE" $(pockets_of "$SOURCE_SUITE") $(newer_than "$SOURCE_SUITE")); then
+        fetch_indexed "$package" "$tried" "$conf" "${pin[@]}" && return
+    else
+        echo " the indexes beside $SOURCE_SUITE: not to be read" >>"$tried"
+    fi
+    for row in "${rows[@]:1}"; do
+        # shellcheck disable=SC2086 # a row is words
+        fetch_pinned "$package" "$tried" $row || continue
+        stands_in "$package" "${row%% *}" "${pin[0]}" "which is pinned there, too"
         return
     done
-    die "cannot fetch the source of $package $version, nor of any other $series* (Debian $SOURCE_SUITE, sources in $(dirname "$conf")/sources.list)"
+    return 1
 }
 
-# source_versions CONF PACKAGE SERIES: versions in the archive that begin with SERIES, newest first
-# (sort -V orders as dpkg does, tilde included).
-source_versions() {
-    local conf=$1 package=$2 series=$3
-    APT_CONFIG=$conf apt-cache showsrc --only-source "$package" |
-        awk -v s="$series" '$1 == "Version:" && index($2, s) == 1 { print $2 }' | sort -rV | uniq
+# cached_pin PACKAGE VERSION SERIES KIND SHA256 SHA256: the two paths when an earlier run left both here.
+cached_pin() {
+    local store version=${2#*:} orig debian=-
+    store=$(cache_dir)/src
+    orig=$store/${1}_${version%-*}.orig.tar.$4
+    whole "$orig" "$5" || return
+    if [ "$6" != - ]; then
+        debian=$store/${1}_$version.debian.tar.xz
+        whole "$debian" "$6" || return
+    fi
+    echo "$orig $debian"
 }
 
 # unpack_source ORIG DEBIAN DIR: upstream's source with Debian's patches (security fixes among them).

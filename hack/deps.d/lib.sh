@@ -1,13 +1,14 @@
 # shellcheck shell=bash
-# What hack/deps, hack/image and hack/pgimages share: messages, the cache folder, package checks.
+# What the scripts of hack/ share: messages, the cache folder, package checks.
 # Sourced, never run. Progress goes to stderr, because stdout carries the path that was asked for.
 
 # The name before every message; the script that sources this sets it.
 : "${LOG_NAME:=$(basename "$0")}"
 
-say() { printf '%s: [%3ds] %s\n' "$LOG_NAME" "$SECONDS" "$*" >&2; }
-warn() { printf '%s: WARNING: %s\n' "$LOG_NAME" "$*" >&2; }
-die() {
+# A script that has its own words keeps them.
+declare -F say >/dev/null || say() { printf '%s: [%3ds] %s\n' "$LOG_NAME" "$SECONDS" "$*" >&2; }
+warn() { say "WARNING: $*"; }
+declare -F die >/dev/null || die() {
     printf '%s: %s\n' "$LOG_NAME" "$*" >&2
     exit 1
 }
@@ -17,6 +18,18 @@ cache_dir() {
     local base=${PGKEEL_CACHE:-${XDG_CACHE_HOME:-${HOME:?HOME is not set; set PGKEEL_CACHE}/.cache}/pgkeel}
     mkdir -p "$base" || die "cannot make the cache folder $base; set PGKEEL_CACHE to a folder that can be written"
     (cd "$base" && pwd)
+}
+
+# free_mib FOLDER: what this user may still write there.
+free_mib() { df -Pm "$1" | awk 'END { print $4 }'; }
+
+# need_room FOLDER MIB WHAT: refuses what would end in the middle for want of space.
+need_room() {
+    local free
+    mkdir -p "$1"
+    free=$(free_mib "$1")
+    [ "$free" -ge "$2" ] ||
+        die "$3 needs about $2 MiB in $1, where $free MiB are free; make room, or set PGKEEL_CACHE to a folder on another disk"
 }
 
 # usage SCRIPT: the comment at its head.
@@ -36,47 +49,6 @@ hash_of() {
 
 # read_words FILE: the words of a list file, without comments.
 read_words() { sed 's/#.*//' "$1" | tr -s ' \t\n' '\n' | sed '/^$/d'; }
-
-# missing_packages NAME...: those Debian packages that are not installed.
-missing_packages() {
-    local name
-    for name in "$@"; do
-        dpkg-query -W -f='${db:Status-Status}\n' "$name" 2>/dev/null | grep -qx installed || echo "$name"
-    done
-}
-
-# need_packages NAME...: install what is missing as root, or say what to run.
-need_packages() {
-    local missing
-    missing=$(missing_packages "$@" | paste -sd' ')
-    [ -z "$missing" ] && return
-    [ "$(id -u)" = 0 ] || die "Debian packages are missing; run: sudo apt-get install --no-install-recommends $missing"
-    say "installing $missing"
-    # A fresh container has no package lists at all, an old one has lists that no longer fit.
-    # shellcheck disable=SC2086
-    apt_host install $missing >&2 || persist apt_update_install $missing >&2 ||
-        die "apt-get install $missing failed; see its message above"
-}
-
-apt_update_install() { apt_host update && apt_host install "$@"; }
-
-# One of this project's installations at a time: apt-get waits for dpkg's lock, not for that of its lists.
-apt_host() {
-    mkdir -p /run/lock
-    DEBIAN_FRONTEND=noninteractive flock -o /run/lock/pgkeel-apt apt-get -qq -y --no-install-recommends \
-        -o DPkg::Lock::Timeout=900 -o Dpkg::Use-Pty=0 "$@"
-}
-
-# persist COMMAND...: a download, tried up to five times: mirrors have bad moments.
-persist() {
-    local pause
-    for pause in 2 5 10 20; do
-        "$@" && return
-        warn "failed: $*; once more in $pause s"
-        sleep "$pause"
-    done
-    "$@"
-}
 
 # with_lock FILE COMMAND...: two builds of the same thing wait for each other.
 with_lock() {
@@ -99,3 +71,8 @@ run_logged() {
     tail -n 30 "$log" | sed 's/^/    /' >&2
     return 1
 }
+
+# shellcheck source=hack/deps.d/apt.sh
+. "$(dirname "${BASH_SOURCE[0]}")/apt.sh"
+# shellcheck source=hack/deps.d/install.sh
+. "$(dirname "${BASH_SOURCE[0]}")/install.sh"

@@ -54,21 +54,21 @@ def _gpg(home, *arguments, data=b""):
 
 def deb(name, version, fields=None, files=None):
     """A binary package, as dpkg-deb makes it."""
-    with tempfile.TemporaryDirectory() as work:
+    with tempfile.TemporaryDirectory() as folder:
+        work, path = os.path.join(folder, "tree"), os.path.join(folder, "out.deb")
         control = {"Package": name, "Version": version, "Architecture": ARCHITECTURE,
                    "Maintainer": "Nobody <nobody@example.test>", "Description": "made by a test"}
         control.update(fields or {})
-        os.mkdir(os.path.join(work, "DEBIAN"))
+        os.makedirs(os.path.join(work, "DEBIAN"))
         with open(os.path.join(work, "DEBIAN", "control"), "w") as out:
             out.writelines("%s: %s\n" % pair for pair in control.items())
-        for path, content in (files or {"usr/share/doc/%s/copyright" % name: "free\n"}).items():
-            target = os.path.join(work, path)
+        for name_in, content in (files or {"usr/share/doc/%s/copyright" % name: "free\n"}).items():
+            target = os.path.join(work, name_in)
             os.makedirs(os.path.dirname(target), exist_ok=True)
             with open(target, "wb") as out:
                 out.write(content.encode() if isinstance(content, str) else content)
-            os.chmod(target, 0o755 if "bin/" in path or ".so" in path else 0o644)
-        path = os.path.join(work, "out.deb")
-        subprocess.run(["dpkg-deb", "--root-owner-group", "-Znone", "--build", work + "/.", path],
+            os.chmod(target, 0o755 if "bin/" in name_in or ".so" in name_in else 0o644)
+        subprocess.run(["dpkg-deb", "--root-owner-group", "-Znone", "--build", work, path],
                        stdout=subprocess.DEVNULL, check=True)
         with open(path, "rb") as built:
             return control, built.read()

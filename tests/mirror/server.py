@@ -38,13 +38,19 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self.wfile.write(data)
 
 
+class _Http(http.server.ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, *_):
+        """Who has what it wanted, or has given up on a lie, may hang up."""
+
+
 class Server:
     """files: {path: bytes}. fault(how, pattern): how is lack, cut or lie; it holds until the server ends."""
 
     def __init__(self):
         self.files, self.asked, self._faults = {}, [], []
-        self._http = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
-        self._http.daemon_threads = True
+        self._http = _Http(("127.0.0.1", 0), _Handler)
         self._http.mirror = self
         self.url = "http://127.0.0.1:%d" % self._http.server_port
         threading.Thread(target=self._http.serve_forever, daemon=True).start()

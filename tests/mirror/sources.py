@@ -12,7 +12,7 @@ def table(box, *rows):
     path = os.path.join(box.folder, "table")
     with open(path, "w") as out:
         for package, version, series, files in rows:
-            out.write("%s %s %s %s %s\n" % (package, version, series, files[0][1], files[1][1]))
+            out.write("%s %s %s xz %s %s\n" % (package, version, series, files[0][1], files[1][1]))
     return path
 
 
