@@ -27,8 +27,8 @@ $(BUILD)/release/%.o: %.c $(DEPS_MK)
 	$(Q)$(CCACHE) $(CC) $(RELEASE_CFLAGS) $(DEPS_CFLAGS) -c $< -o $@
 
 PARSER_APART := hack/make/parser.ld
-$(BUILD)/pgkeel.debug: $(RELEASE_OBJ) $(PARSER_APART)
-	$(Q)$(CC) -o $@ $(RELEASE_OBJ) $(DEPS_LDFLAGS_STATIC) -Wl,-z,relro,-z,now -Wl,--build-id \
+$(BUILD)/pgkeel.debug: $(RELEASE_OBJ) $(PARSER_APART) hack/link
+	$(Q)hack/link $(CC) -o $@ $(RELEASE_OBJ) $(DEPS_LDFLAGS_STATIC) -Wl,-z,relro,-z,now -Wl,--build-id \
 	    -Wl,-T,$(PARSER_APART) $(DEPS_LDLIBS_STATIC)
 
 $(BUILD)/pgkeel: $(BUILD)/pgkeel.debug
