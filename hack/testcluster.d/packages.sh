@@ -23,6 +23,15 @@ find_go() {
     done
 }
 
+# tools_fetch: what a build begins with, while something else computes.
+tools_fetch() {
+    [[ ! -e $BIN/done ]] || return 0
+    lock build 7
+    need_packages ca-certificates gcc libc6-dev libseccomp-dev pkg-config
+    find_go
+    exec 7>&-
+}
+
 # fetch_modules MODULE: what go.sum names, and nothing else: a proxy that lies is left for the next.
 fetch_modules() {
     by_proxies "$1" mod download ||
