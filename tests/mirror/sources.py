@@ -168,3 +168,18 @@ def proxy():
         box.settings["Acquire::http::Proxy"] = box.server.url
         succeeded(fetch(box, [("libthing", PINNED, "1.2.", pinned)]))
         equal(answer(box), files_of(PINNED), "the archives")
+
+
+@test("A cache folder on a full disk is named, with what is free there")
+def full_disk():
+    with machine() as box:
+        pinned = box.main.add_source("trixie", "libthing", PINNED, index=False, text="x" * 3000)
+        box.publish()
+        box.update()
+        done = box.run("unshare", "--mount", "bash", "-c",
+                       "mount -t tmpfs -o size=16k tmpfs $PGKEEL_CACHE && mkdir $PGKEEL_CACHE/src && "
+                       "head -c 15000 /dev/zero >$PGKEEL_CACHE/full; HERE=$PWD/hack LOG_NAME=test; "
+                       ". $HERE/deps.d/lib.sh; . $HERE/deps.d/fetch.sh; SOURCE_TABLE=%s; fetch_source libthing"
+                       % table(box, ("libthing", PINNED, "1.2.", pinned)))
+        check(done.returncode != 0, "it was fetched:\n%s", done.stdout)
+        says(done, "0 MiB are free in " + box.cache)
