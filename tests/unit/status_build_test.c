@@ -327,6 +327,21 @@ static void a_fault_is_told_once(void **state)
     assert_int_equal(build(&world, NULL, NULL, 0).event_count, 0);
 }
 
+static void a_lease_that_was_deleted_makes_no_new_cluster(void **state)
+{
+    STATUS_WORLD(2);
+    world.snapshot.status = build(&world, NULL, NULL, 0).status;
+    world.snapshot.lease =
+        (struct seen_lease){.there = true, .uid = "new", .resource_version = "9", .holder = ""};
+    for (int pass = 0; pass < 3; pass++) {
+        const cJSON *status = build(&world, NULL, NULL, 0).status;
+        assert_string_equal(json_str(status, "phase", ""), "Degraded");
+        assert_condition(status, "BootstrapComplete", "True", REASON_COMPLETE);
+        assert_condition(status, "PrimaryReady", "False", REASON_LEASE_NOT_HELD);
+        world.snapshot.status = (cJSON *)status;
+    }
+}
+
 static void what_is_not_known_is_unknown_and_not_false(void **state)
 {
     STATUS_WORLD(2);
@@ -486,6 +501,7 @@ int main(void)
         cmocka_unit_test(an_unready_instance_holds_drains_of_the_others_back),
         cmocka_unit_test(each_decision_is_one_event),
         cmocka_unit_test(a_fault_is_told_once),
+        cmocka_unit_test(a_lease_that_was_deleted_makes_no_new_cluster),
         cmocka_unit_test(what_is_not_known_is_unknown_and_not_false),
         cmocka_unit_test(a_silence_is_written_once),
         cmocka_unit_test(an_operator_that_has_just_started_takes_nothing_back_and_claims_nothing),
