@@ -134,11 +134,16 @@ const char *bootstrap_manual_way(const struct work *work)
                         survey.best->name);
 }
 
+/* Nothing is left to bootstrap when the lease was deleted: only a primary is missing. */
+static unsigned concerns_of(const struct work *work)
+{
+    return CONCERN_PRIMARY | (model_was_bootstrapped(work->model) ? 0 : CONCERN_BOOTSTRAP);
+}
+
 static void blocked_wait(struct work *work, const struct survey *survey)
 {
-    struct model_wait *wait =
-        wait_add(work, CONCERN_PRIMARY | CONCERN_BOOTSTRAP, REASON_BOOTSTRAP_BLOCKED,
-                 "it is clear whose data is newest");
+    struct model_wait *wait = wait_add(work, concerns_of(work), REASON_BOOTSTRAP_BLOCKED,
+                                       "it is clear whose data is newest");
     wait_fault(wait, true);
     if (survey->winners == 1) {
         wait_say(work, wait, "volume %s-data is that of the last primary, but spec.instances is %d",
@@ -165,15 +170,14 @@ static void not_held_wait(struct work *work, const struct survey *survey)
 {
     const struct bootstrap_grant *grant = &work->model->grant;
     if (text_given(grant->instance)) {
-        struct model_wait *wait = wait_add(work, CONCERN_PRIMARY | CONCERN_BOOTSTRAP,
-                                           REASON_LEASE_NOT_HELD, "a primary holds the lease");
+        struct model_wait *wait =
+            wait_add(work, concerns_of(work), REASON_LEASE_NOT_HELD, "a primary holds the lease");
         wait_say(work, wait, "%s may take it and %s", grant->instance,
                  grant->initdb ? "initialise its empty volume" : "start the data on its volume");
     } else if (survey->unknown != NULL && survey->leaving == NULL) {
         const char *name = survey->unknown->name;
-        struct model_wait *wait =
-            wait_add(work, CONCERN_PRIMARY | CONCERN_BOOTSTRAP, REASON_VOLUME_UNKNOWN,
-                     "it is known whether volume %s-data holds data", name);
+        struct model_wait *wait = wait_add(work, concerns_of(work), REASON_VOLUME_UNKNOWN,
+                                           "it is known whether volume %s-data holds data", name);
         wait_say(work, wait, "the volume is older than this cluster object; %s",
                  survey->unknown->wanted ? "its agent looks into it once its pod runs"
                                          : "no instance uses it");

@@ -54,6 +54,10 @@ void bootstrap_waits(struct work *work);
 /* What a person can do when only replica volumes hold data. */
 const char *bootstrap_manual_way(const struct work *work);
 
+/* model.c */
+/* Once complete, always complete: also after the lease was deleted. */
+bool model_was_bootstrapped(const struct model *model);
+
 /* rollout.c */
 void rollout_decide(struct work *work);
 void rollout_waits(struct work *work);

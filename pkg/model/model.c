@@ -26,7 +26,7 @@ static bool only_provisional(const struct model *model)
 }
 
 /* Once complete, always complete: what a primary that is away now said before is in the status. */
-static bool was_bootstrapped(const struct model *model)
+bool model_was_bootstrapped(const struct model *model)
 {
     const cJSON *condition;
     if (model->primary != NULL && model->primary->seen->report.bootstrapped)
@@ -67,8 +67,7 @@ static bool change_is_under_way(const struct model *model)
 static bool is_new(const struct model *model)
 {
     const char *phase = json_str(model->snapshot->status, "phase", "");
-    return text_same(phase, "") || text_same(phase, "Creating") || !model->ever_held ||
-           !was_bootstrapped(model);
+    return text_same(phase, "") || text_same(phase, "Creating") || !model_was_bootstrapped(model);
 }
 
 const char *model_phase(const struct model *model)
