@@ -31,6 +31,11 @@ struct seen_pvc {
     int64_t epoch;
     const char *owner_cluster; /* LABEL_CLUSTER */
     int64_t pending_since_ms;  /* creation time (wall) while Pending */
+    const char *volume;        /* name of its PersistentVolume */
+    const char *node;          /* the node for which the volume was made; "" unless the pod's
+                                  scheduling chose it */
+    bool node_gone; /* the volume exists on that node only, which does not exist any more:
+                       asked about only while the pod finds no node */
 };
 
 struct seen_pod {
@@ -43,6 +48,10 @@ struct seen_pod {
     /* The node controller calls it not ready, because it hears nothing from its node; the kubelet's
      * own last word was that its containers are ready. */
     bool node_silent;
+    /* Why it has to go (condition DisruptionTarget): PreemptionByScheduler, EvictionByEvictionAPI,
+     * DeletionByTaintManager, TerminationByKubelet, ...; "" */
+    const char *disruption, *disruption_message;
+    const char *priority; /* a number, as the API server resolved it; "" */
     int restarts;
     int64_t created_ms;
 };

@@ -47,6 +47,7 @@ struct model_instance {
     bool needs_restart; /* parameters of the present configuration wait for a restart */
     bool delete_pod;    /* due now: let the StatefulSet make the pod anew */
     const char *delete_reason; /* for people; "" when not due */
+    const char *disruption; /* why its pod, or the one before it, had to go: "preempted: ..."; "" */
     const char *restart_token; /* to write into cluster.json; keeps the last one when none is due */
     const char *agent_image;   /* the image its template names: kept unless the template changes */
     int pod_form;              /* likewise; see ANN_POD_FORM */

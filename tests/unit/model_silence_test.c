@@ -213,6 +213,117 @@ static void not_having_looked_for_long_is_no_fault(void **state)
     assert_contains(wait->message, "a-1 has not been seen to renew its lease");
 }
 
+static void pinned(struct world *world, int ordinal)
+{
+    struct seen_instance *seen = &world->instances[ordinal - 1];
+    seen->pod.ready = seen->reported = false;
+    seen->pod.phase = "Pending";
+    seen->pod.node = "";
+    seen->report = (struct instance_report){0};
+    seen->pod.unschedulable_message =
+        "0/2 nodes are available: 2 node(s) didn't match PersistentVolume's node affinity.";
+    seen->data.volume = "pv-7";
+    seen->data.node = "node-9";
+    seen->wal.there = true;
+    seen->wal.phase = "Bound";
+    seen->wal.volume = "pv-8";
+    seen->wal.node = "node-9";
+}
+
+static void a_volume_that_is_on_one_node_only_sends_nobody_for_more_nodes(void **state)
+{
+    WORLD(2);
+    pinned(&world, 2);
+    const struct model_wait *wait = wait_of(&world, REASON_UNSCHEDULABLE);
+    assert_contains(wait->message, "didn't match PersistentVolume's node affinity");
+    assert_null(strstr(wait->unblock, "add a node"));
+    assert_contains(wait->unblock, "kubectl get node node-9");
+}
+
+static void a_replica_whose_disk_went_with_its_node_is_cloned(void **state)
+{
+    WORLD(2);
+    pinned(&world, 2);
+    world.instances[1].data.node_gone = true;
+    const struct model_wait *wait = wait_of(&world, REASON_VOLUME_NODE_GONE);
+    assert_contains(wait->message, "'a-2-data' (volume 'pv-7')");
+    assert_contains(wait->message, "node 'node-9'");
+    assert_contains(wait->unblock, "kubectl -n n delete pvc a-2-data a-2-wal --wait=false; kubectl "
+                                   "-n n delete pod a-2-0");
+    assert_true(wait->stalled);
+}
+
+static void a_primary_whose_disk_went_with_its_node_is_a_decision(void **state)
+{
+    WORLD(2);
+    pinned(&world, 1);
+    world.instances[0].data.node_gone = true;
+    const struct model_wait *wait = wait_of(&world, REASON_VOLUME_NODE_GONE);
+    assert_contains(wait->unblock, "bring node 'node-9' back");
+    assert_contains(wait->unblock, "what a-1 committed and a-2 had not received is lost");
+    assert_contains(
+        wait->unblock,
+        "kubectl -n n delete pvc a-1-data a-1-wal --wait=false && kubectl -n n annotate "
+        "pvc a-2-data --overwrite pgkeel.dev/last-role=primary && kubectl -n n delete "
+        "lease a-primary");
+    world.snapshot.instance_count = 1;
+    wait = wait_of(&world, REASON_VOLUME_NODE_GONE);
+    assert_null(strstr(wait->unblock, "delete"));
+    assert_contains(wait->unblock, "backup");
+}
+
+static void who_takes_a_pod_away_is_named(void **state)
+{
+    static const struct {
+        const char *disruption, *message, *reason, *says, *unblock;
+    } table[] = {
+        {"PreemptionByScheduler",
+         "default-scheduler: preempting to accommodate a higher priority "
+         "pod",
+         REASON_POD_PREEMPTED, "a pod of higher priority (its own is -10)",
+         "spec.scheduling.priorityClassName"},
+        {"TerminationByKubelet", "The node was low on resource: memory.", REASON_POD_EVICTED,
+         "low on resource: memory", "spec.resources"},
+        {"EvictionByEvictionAPI", "Eviction API: evicting", REASON_POD_EVICTED, "drain", ""},
+        {"DeletionByTaintManager", "Taint manager: deleting due to NoExecute taint",
+         REASON_POD_EVICTED, "NoExecute taint", "spec.scheduling.tolerations"},
+    };
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+        WORLD(2);
+        struct seen_pod *pod = &world.instances[1].pod;
+        pod->deleting = true;
+        pod->disruption = table[i].disruption;
+        pod->disruption_message = table[i].message;
+        pod->priority = "-10";
+        const struct model_wait *wait = wait_of(&world, table[i].reason);
+        assert_contains(wait->message, table[i].says);
+        assert_contains(wait->unblock, table[i].unblock);
+    }
+}
+
+static void a_pod_that_finds_no_room_after_a_preemption_says_so(void **state)
+{
+    WORLD(2);
+    cJSON *status = json_object(arena);
+    cJSON *old = json_push_object(json_add_array(status, "instances"));
+    json_set_str(old, "name", "a-2");
+    json_set_str(old, "disruption", "preempted: the scheduler made room");
+    world.snapshot.status = status;
+    struct seen_instance *seen = &world.instances[1];
+    seen->pod.ready = seen->reported = false;
+    seen->pod.phase = "Pending";
+    seen->report = (struct instance_report){0};
+    seen->pod.unschedulable_message = "0/2 nodes are available: 2 Insufficient memory.";
+    const struct model_wait *wait = wait_of(&world, REASON_UNSCHEDULABLE);
+    assert_contains(wait->message, "its earlier pod was preempted: the scheduler made room");
+    assert_contains(wait->unblock, "spec.scheduling.priorityClassName");
+    seen->pod.unschedulable_message = "";
+    seen->pod.phase = "Running";
+    seen->pod.ready = seen->reported = true;
+    seen->report.phase = "Running";
+    assert_string_equal(world_model(&world)->instances[1].disruption, "");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -228,6 +339,11 @@ int main(void)
         cmocka_unit_test(nothing_is_taken_down_on_an_old_word),
         cmocka_unit_test(no_volume_goes_on_an_old_word),
         cmocka_unit_test(a_silent_primary_does_not_make_a_stalled_cluster_a_failed_one),
+        cmocka_unit_test(a_volume_that_is_on_one_node_only_sends_nobody_for_more_nodes),
+        cmocka_unit_test(a_replica_whose_disk_went_with_its_node_is_cloned),
+        cmocka_unit_test(a_primary_whose_disk_went_with_its_node_is_a_decision),
+        cmocka_unit_test(who_takes_a_pod_away_is_named),
+        cmocka_unit_test(a_pod_that_finds_no_room_after_a_preemption_says_so),
         cmocka_unit_test(not_having_looked_for_long_is_no_fault),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -96,7 +96,9 @@ static void a_pod_tells_why_it_waits_and_what_its_agent_reports(void **state)
                "\"containerStatuses\":[{\"name\":\"postgres\",\"restartCount\":2}]}"));
     see(w, SEEN_POD,
         object(w, "a-2-0", "u2", 3, "",
-               ",\"status\":{\"phase\":\"Pending\",\"conditions\":[{\"type\":\"PodScheduled\","
+               ",\"spec\":{\"priority\":-10},\"status\":{\"phase\":\"Pending\",\"conditions\":[{"
+               "\"type\":\"DisruptionTarget\",\"status\":\"True\",\"reason\":"
+               "\"PreemptionByScheduler\",\"message\":\"preempting\"},{\"type\":\"PodScheduled\","
                "\"status\":\"False\",\"message\":\"0/2 nodes\"}],\"containerStatuses\":[{\"name\":"
                "\"postgres\",\"state\":{\"waiting\":{\"reason\":\"ImagePullBackOff\",\"message\":"
                "\"no such image\"}}}]}"));
@@ -114,6 +116,10 @@ static void a_pod_tells_why_it_waits_and_what_its_agent_reports(void **state)
     assert_string_equal(second->pod.waiting_reason, "ImagePullBackOff");
     assert_string_equal(second->pod.waiting_message, "no such image");
     assert_string_equal(second->pod.unschedulable_message, "0/2 nodes");
+    assert_string_equal(second->pod.disruption, "PreemptionByScheduler");
+    assert_string_equal(second->pod.disruption_message, "preempting");
+    assert_string_equal(second->pod.priority, "-10");
+    assert_string_equal(first->pod.disruption, "");
 }
 
 static void a_statefulset_and_the_restart_tokens_are_read(void **state)

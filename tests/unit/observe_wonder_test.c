@@ -9,6 +9,9 @@ struct scene {
     int changes, asked_class, asked_events;
     const char *class_body; /* NULL: 404 */
     const char *events_body;
+    const char *volume_body; /* NULL: 403 */
+    bool node_is_there;
+    int asked_volume, asked_node;
     char last_query[1024];
 };
 
@@ -28,6 +31,22 @@ static void on_request(struct server *server, struct exchange *x)
             reply(x, 404, "", "{\"kind\":\"Status\",\"reason\":\"NotFound\",\"message\":\"none\"}");
         else
             reply(x, 200, "", scene->class_body);
+        return;
+    }
+    if (strstr(x->target, "/persistentvolumes/pv-7") != NULL) {
+        scene->asked_volume++;
+        if (scene->volume_body == NULL)
+            reply(x, 403, "", "{\"kind\":\"Status\",\"reason\":\"Forbidden\"}");
+        else
+            reply(x, 200, "", scene->volume_body);
+        return;
+    }
+    if (strstr(x->target, "/nodes/node-9") != NULL) {
+        scene->asked_node++;
+        if (scene->node_is_there)
+            reply(x, 200, "", "{\"kind\":\"Node\",\"metadata\":{\"name\":\"node-9\"}}");
+        else
+            reply(x, 404, "", "{\"kind\":\"Status\",\"reason\":\"NotFound\"}");
         return;
     }
     scene->asked_events++;
@@ -218,6 +237,72 @@ static void the_same_class_is_asked_for_once_for_many_volumes(void **state)
     assert_int_equal(scene->asked_class, 1);
 }
 
+#define PINNED(key, values)                                                                        \
+    "{\"spec\":{\"nodeAffinity\":{\"required\":{\"nodeSelectorTerms\":[{\"matchExpressions\":[{"   \
+    "\"key\":\"" key "\",\"operator\":\"In\",\"values\":[" values "]}]}]}}}}"
+
+static void keep_pod_back(struct scene *scene)
+{
+    make_cluster(scene);
+    see(scene, SEEN_PVC,
+        "{\"metadata\":{\"name\":\"a-1-data\",\"namespace\":\"n\",\"uid\":\"p\","
+        "\"resourceVersion\":\"2\",\"labels\":{\"" LABEL_CLUSTER "\":\"a\"},\"annotations\":{"
+        "\"volume.kubernetes.io/selected-node\":\"node-9\"}},\"spec\":{\"volumeName\":\"pv-7\"},"
+        "\"status\":{\"phase\":\"Bound\"}}");
+    see(scene, SEEN_POD,
+        "{" META("a-1-0", "3") ",\"status\":{\"phase\":\"Pending\",\"conditions\":[{\"type\":"
+                               "\"PodScheduled\",\"status\":\"False\",\"message\":\"1 node(s) "
+                               "didn't match PersistentVolume's node affinity\"}]}}");
+    observe_wonder(scene->observe, "n", "a");
+}
+
+static void a_volume_whose_only_node_is_gone_is_found_out(void **state)
+{
+    struct scene *scene = *state;
+    scene->volume_body = PINNED("kubernetes.io/hostname", "\"node-9\"");
+    keep_pod_back(scene);
+    int before = scene->changes;
+    run_until(scene->world.loop, &scene->changes, before + 1);
+    const struct seen_pvc *data = &look(scene)->data;
+    assert_true(data->node_gone);
+    assert_string_equal(data->node, "node-9");
+    assert_string_equal(data->volume, "pv-7");
+    assert_string_equal(data->pending_message, "");
+}
+
+static void a_volume_of_a_zone_or_of_a_node_that_stands_is_not_given_up(void **state)
+{
+    struct scene *scene = *state;
+    scene->volume_body = PINNED("topology.kubernetes.io/zone", "\"z1\"");
+    keep_pod_back(scene);
+    run_until(scene->world.loop, &scene->asked_volume, 1);
+    run_for_ms(scene->world.loop, 50);
+    assert_int_equal(scene->asked_node, 0);
+    assert_false(look(scene)->data.node_gone);
+    assert_string_equal(look(scene)->data.node, "node-9");
+}
+
+static void a_node_that_stands_is_not_called_gone(void **state)
+{
+    struct scene *scene = *state;
+    scene->volume_body = PINNED("topology.example/node", "\"node-9\"");
+    scene->node_is_there = true;
+    keep_pod_back(scene);
+    run_until(scene->world.loop, &scene->asked_node, 1);
+    run_for_ms(scene->world.loop, 50);
+    assert_false(look(scene)->data.node_gone);
+}
+
+static void an_operator_that_may_not_read_volumes_calls_nothing_gone(void **state)
+{
+    struct scene *scene = *state;
+    keep_pod_back(scene);
+    run_until(scene->world.loop, &scene->asked_volume, 1);
+    run_for_ms(scene->world.loop, 50);
+    assert_int_equal(scene->asked_node, 0);
+    assert_false(look(scene)->data.node_gone);
+}
+
 int main(void)
 {
 #define CASE(f) cmocka_unit_test_setup_teardown(f, open_scene, close_scene)
@@ -229,6 +314,10 @@ int main(void)
         CASE(a_statefulset_without_pod_is_explained_and_one_with_a_pod_is_not),
         CASE(a_pod_that_does_not_start_is_explained),
         CASE(what_is_solved_in_time_is_never_asked_about),
+        CASE(a_volume_whose_only_node_is_gone_is_found_out),
+        CASE(a_volume_of_a_zone_or_of_a_node_that_stands_is_not_given_up),
+        CASE(a_node_that_stands_is_not_called_gone),
+        CASE(an_operator_that_may_not_read_volumes_calls_nothing_gone),
         CASE(the_same_class_is_asked_for_once_for_many_volumes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

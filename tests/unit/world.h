@@ -36,7 +36,9 @@ UNUSED static struct seen_pvc world_no_pvc(const char *name)
                              .pending_message = "",
                              .system_identifier = "",
                              .last_role = "",
-                             .owner_cluster = ""};
+                             .owner_cluster = "",
+                             .volume = "",
+                             .node = ""};
 }
 
 UNUSED static struct seen_pod world_no_pod(const char *name)
@@ -49,7 +51,10 @@ UNUSED static struct seen_pod world_no_pod(const char *name)
                              .revision = "",
                              .waiting_reason = "",
                              .waiting_message = "",
-                             .unschedulable_message = ""};
+                             .unschedulable_message = "",
+                             .disruption = "",
+                             .disruption_message = "",
+                             .priority = ""};
 }
 
 UNUSED static void world_no_instance(struct world *world, int ordinal)
