@@ -11,6 +11,7 @@ static const struct kube_kind kinds[] = {
     {"v1", "Secret", "secrets", true},
     {"v1", "ServiceAccount", "serviceaccounts", true},
     {"v1", "PersistentVolumeClaim", "persistentvolumeclaims", true},
+    {"v1", "PersistentVolume", "persistentvolumes", false},
     {"v1", "Namespace", "namespaces", false},
     {"v1", "Node", "nodes", false},
     {"events.k8s.io/v1", "Event", "events", true},

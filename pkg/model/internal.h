@@ -32,6 +32,10 @@ void instances_volumes(struct work *work);
 void instances_roles(struct work *work);
 void instances_health(struct work *work);
 void instances_wanted(struct work *work);
+/* disruption.c: who took a pod away. */
+void instances_disruption(struct work *work);
+/* The field that keeps such a pod where it is; "" when there is none. */
+const char *disruption_remedy(const char *disruption);
 bool instance_phase_is(const struct model_instance *instance, const char *phase);
 /* The pod cannot run as it is: an image that cannot be pulled, no node, a container that fails. */
 bool instance_pod_broken(const struct model_instance *instance);
@@ -82,6 +86,10 @@ bool silence_wait(struct work *work, const struct model_instance *instance, unsi
                   const char *what);
 /* The same for one that works all the same, or worked when it was last heard of. */
 void silence_notes(struct work *work, const struct model_instance *instance);
+/* Adds the wait for a pod that finds no node because its volumes are on one node only; false when
+ * something else keeps it. */
+bool disk_wait(struct work *work, const struct model_instance *instance, unsigned concern,
+               const char *what);
 /* How a replica gets new, empty volumes and a copy of the primary on them; `condition` goes before
  * the commands: "" or "if nothing on it is needed: ". */
 void wait_unblock_by_cloning(struct work *work, struct model_wait *wait,

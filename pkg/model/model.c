@@ -104,6 +104,7 @@ static void build(struct work *work)
     instances_volumes(work);
     instances_health(work);
     instances_wanted(work);
+    instances_disruption(work);
     bootstrap_decide(work);
     rollout_decide(work);
     cluster_waits(work);

@@ -63,13 +63,19 @@ static void container_wait(const struct looked_at *at)
 static void unscheduled_wait(const struct looked_at *at)
 {
     const struct cluster_spec *spec = &at->work->snapshot->spec;
+    if (disk_wait(at->work, at->instance, at->concern, at->what))
+        return;
     struct model_wait *wait = pod_wait_add(at, REASON_UNSCHEDULABLE);
-    wait_say(at->work, wait, "pod '%s' fits on no node: %s", at->pod,
-             at->instance->seen->pod.unschedulable_message);
-    wait_unblock(at->work, wait, "add a node or room on one, or relax %s",
+    const char *disruption = at->instance->disruption;
+    const char *remedy = disruption_remedy(disruption);
+    wait_say(at->work, wait, "pod '%s' fits on no node: %s%s%s", at->pod,
+             at->instance->seen->pod.unschedulable_message,
+             text_given(disruption) ? "; its earlier pod was " : "", disruption);
+    wait_unblock(at->work, wait, "add a node or room on one, or relax %s%s%s",
                  spec->anti_affinity_required
                      ? "spec.scheduling.antiAffinity, spec.scheduling or spec.resources"
-                     : "spec.scheduling or spec.resources");
+                     : "spec.scheduling or spec.resources",
+                 text_given(remedy) ? "; or " : "", remedy);
     wait_fault(wait, true);
 }
 
@@ -77,14 +83,20 @@ static void unscheduled_wait(const struct looked_at *at)
  * a person can know that, and Kubernetes must not start a second postgres meanwhile. */
 static void terminating_wait(const struct looked_at *at)
 {
-    struct model_wait *wait = pod_wait_add(at, REASON_POD_TERMINATING);
     const struct seen_pod *pod = &at->instance->seen->pod;
+    const char *reason = text_same(pod->disruption, "PreemptionByScheduler") ? REASON_POD_PREEMPTED
+                         : text_given(pod->disruption)                       ? REASON_POD_EVICTED
+                                                       : REASON_POD_TERMINATING;
+    struct model_wait *wait = pod_wait_add(at, reason);
     int64_t grace_ms = (at->work->snapshot->spec.termination_grace_seconds + 60) * 1000LL;
-    wait_say(at->work, wait, "pod '%s' is stopping", at->pod);
+    wait_say(at->work, wait, "pod '%s' is stopping%s%s", at->pod,
+             text_given(at->instance->disruption) ? ": it was " : "", at->instance->disruption);
     if (at->work->model->now_ms < wait->since_ms + grace_ms) {
         wait->next_ms = wait->since_ms + grace_ms;
+        wait->unblock = disruption_remedy(at->instance->disruption);
         return;
     }
+    wait->reason = REASON_POD_TERMINATING;
     wait_say(at->work, wait, "pod '%s' should have stopped by now; node '%s' does not answer",
              at->pod, text_or_empty(pod->node));
     wait_unblock(at->work, wait,

@@ -45,7 +45,8 @@ enum {
     PVC_LAST_ROLE,
     PVC_EPOCH,
     PVC_CREATED,
-    PVC_NODE /* chosen by the scheduler: it should be made now */
+    PVC_NODE, /* chosen by the scheduler: it should be made now */
+    PVC_VOLUME
 };
 enum {
     SET_TEMPLATE = FIELD_COMMON,
@@ -66,6 +67,9 @@ enum {
     POD_WAITING_MESSAGE,
     POD_UNSCHEDULABLE,
     POD_NODE_SILENT,
+    POD_DISRUPTION,
+    POD_DISRUPTION_MESSAGE,
+    POD_PRIORITY,
     POD_RESTARTS,
     POD_CREATED,
     POD_REPORT

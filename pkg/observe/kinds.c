@@ -142,6 +142,7 @@ static void take_pvc(const cJSON *object, const struct cluster *cluster, struct 
     take(fields, annotation(object, ANN_EPOCH));
     take_created(object, fields);
     take(fields, annotation(object, "volume.kubernetes.io/selected-node"));
+    take(fields, json_str(object, "spec.volumeName", ""));
 }
 
 static void take_set(const cJSON *object, const struct cluster *cluster, struct fields *fields)
@@ -223,6 +224,14 @@ static void take_pod(const cJSON *object, const struct cluster *cluster, struct 
     take_message(fields, json_str(wait, "message", ""));
     take_message(fields, unschedulable ? json_str(scheduled, "message", "") : "");
     take(fields, node_is_silent(object) ? "1" : "");
+    const cJSON *disruption = condition(object, "DisruptionTarget");
+    bool disrupted = strcmp(json_str(disruption, "status", ""), "True") == 0;
+    take(fields, disrupted ? json_str(disruption, "reason", "") : "");
+    take_message(fields, disrupted ? json_str(disruption, "message", "") : "");
+    if (json_get(object, "spec.priority") != NULL)
+        take_int(fields, json_int(object, "spec.priority", 0));
+    else
+        take(fields, "");
     take_int(fields, restarts(object));
     take_created(object, fields);
     take(fields, annotation(object, ANN_REPORT));

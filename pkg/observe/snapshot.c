@@ -74,7 +74,9 @@ static void put_pvc(const struct build *b, const char *name, struct seen_pvc *re
                                             .pending_message = "",
                                             .system_identifier = "",
                                             .last_role = "",
-                                            .owner_cluster = ""};
+                                            .owner_cluster = "",
+                                            .volume = "",
+                                            .node = ""};
     const struct record *record = find(b, SEEN_PVC, name);
     *ret_pvc = nothing;
     ret_pvc->name = name;
@@ -95,6 +97,12 @@ static void put_pvc(const struct build *b, const char *name, struct seen_pvc *re
                                  .last_role = text(b, record, PVC_LAST_ROLE),
                                  .epoch = number(record, PVC_EPOCH),
                                  .owner_cluster = arena_strdup(b->arena, b->cluster->name)};
+    ret_pvc->volume = text(b, record, PVC_VOLUME);
+    ret_pvc->node = text(b, record, PVC_NODE);
+    if (strcmp(ret_pvc->phase, "Bound") == 0 && *ret_pvc->pending_message) {
+        ret_pvc->node = ret_pvc->pending_message; /* see wonder.c: who has gone */
+        ret_pvc->node_gone = true;
+    }
     if (strcmp(ret_pvc->phase, "Pending") == 0)
         ret_pvc->pending_since_ms = number(record, PVC_CREATED);
     else
@@ -124,7 +132,10 @@ static void put_pod(const struct build *b, struct seen_instance *instance)
                                       .revision = "",
                                       .waiting_reason = "",
                                       .waiting_message = "",
-                                      .unschedulable_message = ""};
+                                      .unschedulable_message = "",
+                                      .disruption = "",
+                                      .disruption_message = "",
+                                      .priority = ""};
     put_report(b, record, instance);
     if (record == NULL)
         return;
@@ -141,6 +152,9 @@ static void put_pod(const struct build *b, struct seen_instance *instance)
                                       .waiting_message = text(b, record, POD_WAITING_MESSAGE),
                                       .unschedulable_message = text(b, record, POD_UNSCHEDULABLE),
                                       .node_silent = *record_field(record, POD_NODE_SILENT) != '\0',
+                                      .disruption = text(b, record, POD_DISRUPTION),
+                                      .disruption_message = text(b, record, POD_DISRUPTION_MESSAGE),
+                                      .priority = text(b, record, POD_PRIORITY),
                                       .restarts = (int)number(record, POD_RESTARTS),
                                       .created_ms = number(record, POD_CREATED)};
     const char *answer = wonder_answer(b->cluster, record);

@@ -1,8 +1,11 @@
 /*
  * Questions that no watch answers, asked only about what has been waiting for a while: whether the
  * StorageClass of a pending volume exists, and what the Events say of a volume that is not made, a
- * StatefulSet without a pod, a pod that does not start. One request at a time for the whole
- * operator, and for one object ever more rarely: the API server reads Events from etcd.
+ * StatefulSet without a pod, a pod that does not start; and of a volume that lets its pod run
+ * nowhere, whether the only node that it exists on is still there (its answer is the name of that
+ * node, when it is gone; who may not read volumes and nodes does not get one). One request at a
+ * time for the whole operator, and for one object ever more rarely: the API server reads Events
+ * from etcd.
  */
 #include "observe/internal.h"
 
@@ -21,7 +24,7 @@ enum {
 struct question {
     struct observe *observe;
     struct arena *arena;
-    const char *namespace, *cluster, *name, *class;
+    const char *namespace, *cluster, *name, *class, *volume, *node;
     int kind;
     bool delayed; /* the volume waits for its pod to be scheduled: nothing is wrong with it yet */
     struct kube_call *call;
@@ -33,7 +36,8 @@ const char *wonder_answer(const struct cluster *cluster, const struct record *re
 {
     int kind = record->kind;
     const char *name = record->text;
-    if (kind == SEEN_PVC && *record_field(record, PVC_CLASS) == '\0')
+    if (kind == SEEN_PVC && *record_field(record, PVC_CLASS) == '\0' &&
+        strcmp(record_field(record, PVC_PHASE), "Pending") == 0)
         return no_class; /* needs no asking: the server would have filled its default in */
     for (const struct answer *a = cluster->answers; a; a = a->next)
         if (a->kind == kind && strcmp(a->name, name) == 0)
@@ -195,6 +199,62 @@ static void ask_class(struct question *question)
     question->call = kube_call_start(observe->options.kube, &request, on_class, question);
 }
 
+static void on_node(void *arg, const cJSON *body, const struct error *err)
+{
+    struct question *question = arg;
+    (void)body;
+    conclude(question, err->class == ERR_NOT_FOUND ? question->node : "");
+}
+
+/* The node that alone has the volume: chosen by the scheduler when the volume was made, and the
+ * only value of a term of its affinity; or the only host. NULL: it may exist on others (of its
+ * zone). */
+static const char *only_node(struct question *question, const cJSON *volume)
+{
+    const cJSON *term, *expression;
+    const cJSON *terms = json_get(volume, "spec.nodeAffinity.required.nodeSelectorTerms");
+    const char *node = NULL;
+    if (cJSON_GetArraySize(terms) != 1)
+        return NULL;
+    term = cJSON_GetArrayItem(terms, 0);
+    cJSON_ArrayForEach(expression, json_get(term, "matchExpressions"))
+    {
+        const char *value = json_str(expression, "values[0]", "");
+        if (strcmp(json_str(expression, "operator", ""), "In") == 0 &&
+            cJSON_GetArraySize(json_get(expression, "values")) == 1 && *value != '\0' &&
+            (strcmp(json_str(expression, "key", ""), "kubernetes.io/hostname") == 0 ||
+             strcmp(value, question->node) == 0))
+            node = *question->node != '\0' ? question->node : value;
+    }
+    return node;
+}
+
+static void on_volume(void *arg, const cJSON *body, const struct error *err)
+{
+    struct question *question = arg;
+    const char *node = err->class == 0 ? only_node(question, body) : NULL;
+    if (node == NULL) {
+        conclude(question, "");
+        return;
+    }
+    question->node = arena_strdup(question->arena, node);
+    const struct kube_request request = {
+        .method = KUBE_GET,
+        .path = kube_path(question->arena, kube_kind_find("v1", "Node"), NULL, node, NULL),
+        .metadata_only = true};
+    question->call = kube_call_start(question->observe->options.kube, &request, on_node, question);
+}
+
+static void ask_volume(struct question *question)
+{
+    const struct kube_request request = {.method = KUBE_GET,
+                                         .path = kube_path(question->arena,
+                                                           kube_kind_find("v1", "PersistentVolume"),
+                                                           NULL, question->volume, NULL)};
+    question->call =
+        kube_call_start(question->observe->options.kube, &request, on_volume, question);
+}
+
 static void ask(struct observe *observe, const struct cluster *cluster, const struct record *record)
 {
     struct arena *arena = arena_new();
@@ -210,9 +270,29 @@ static void ask(struct observe *observe, const struct cluster *cluster, const st
         ask_events(question);
         return;
     }
+    question->volume = arena_strdup(arena, record_field(record, PVC_VOLUME));
+    question->node = arena_strdup(arena, record_field(record, PVC_NODE));
+    if (strcmp(record_field(record, PVC_PHASE), "Bound") == 0) {
+        ask_volume(question);
+        return;
+    }
     question->class = arena_strdup(arena, record_field(record, PVC_CLASS));
     question->delayed = *record_field(record, PVC_NODE) == '\0';
     ask_class(question);
+}
+
+/* The pod that this claim is of finds no node because of a volume. */
+static bool keeps_pod_back(const struct observe *observe, const struct record *claim)
+{
+    AUTO_ARENA scratch = arena_new();
+    const char *dash = strrchr(claim->text, '-');
+    if (dash == NULL || *record_field(claim, PVC_VOLUME) == '\0' ||
+        strcmp(record_field(claim, PVC_PHASE), "Bound") != 0)
+        return false;
+    const char *instance = arena_strndup(scratch, claim->text, (size_t)(dash - claim->text));
+    const struct record *pod =
+        cache_find(observe, SEEN_POD, claim->cluster->namespace, name_pod(scratch, instance));
+    return pod != NULL && strstr(record_field(pod, POD_UNSCHEDULABLE), "node affinity") != NULL;
 }
 
 /* What the record itself says already needs no question. */
@@ -222,8 +302,9 @@ static bool puzzling(const struct observe *observe, const struct record *record)
     if (record->deleting)
         return false;
     if (record->kind == SEEN_PVC)
-        return strcmp(record_field(record, PVC_PHASE), "Pending") == 0 &&
-               *record_field(record, PVC_CLASS) != '\0';
+        return (strcmp(record_field(record, PVC_PHASE), "Pending") == 0 &&
+                *record_field(record, PVC_CLASS) != '\0') ||
+               keeps_pod_back(observe, record);
     if (record->kind == SEEN_SET)
         return cache_find(observe, SEEN_POD, record->cluster->namespace,
                           name_pod(scratch, record->text)) == NULL;

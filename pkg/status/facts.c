@@ -60,6 +60,8 @@ static void write_instance(struct making *making, const struct model_instance *i
         json_set_bool(node, "pendingRestart", true);
     if (instance->outdated)
         json_set_bool(node, "outdated", true);
+    if (text_given(instance->disruption))
+        json_set_str(node, "disruption", instance->disruption);
     if (seen->reported && text_given(seen->report.message))
         json_set_str(node, "message", seen->report.message);
 }

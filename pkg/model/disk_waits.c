@@ -1,0 +1,113 @@
+/*
+ * A pod whose volumes are on a disk of one node can run there only, whatever room others have. When
+ * the node is gone for good, its disk went with it: a replica is copied again, and the primary's
+ * data is for a person to decide about.
+ */
+#include "model/internal.h"
+
+#include "api/names.h"
+
+/* The scheduler's words, older and newer ones. */
+static bool is_pinned(const char *message)
+{
+    return strstr(message, "volume node affinity conflict") != NULL ||
+           strstr(message, "PersistentVolume's node affinity") != NULL;
+}
+
+static const char *add_claim(struct work *work, const char *text, const struct seen_pvc *pvc,
+                             const char *node)
+{
+    if (!pvc->there || !text_same(pvc->node, node))
+        return text;
+    return arena_printf(work->arena, "%s%s'%s' (volume '%s')", text, *text ? ", " : "", pvc->name,
+                        text_or_empty(pvc->volume));
+}
+
+/* The replica with the newest data, as far as the claims tell. */
+static const struct model_instance *successor(const struct work *work,
+                                              const struct model_instance *primary)
+{
+    const struct model_instance *best = NULL;
+    for (size_t i = 0; i < work->model->instance_count; i++) {
+        const struct model_instance *other = &work->model->instances[i];
+        if (other != primary && instance_volume(other) == VOLUME_DATA &&
+            !other->seen->data.node_gone && (best == NULL || other->epoch > best->epoch))
+            best = other;
+    }
+    return best;
+}
+
+static void unblock_primary(struct work *work, struct model_wait *wait,
+                            const struct model_instance *primary, const char *node)
+{
+    const struct model_instance *next = successor(work, primary);
+    const char *ns = text_or_empty(work->snapshot->spec.namespace);
+    const char *wal = primary->seen->wal.there ? name_wal_pvc(work->arena, primary->name) : "";
+    if (next == NULL) {
+        wait_unblock(work, wait,
+                     "bring node '%s' back: no other volume of the cluster holds its data; or "
+                     "restore a backup into a new cluster",
+                     node);
+        return;
+    }
+    wait_unblock(work, wait,
+                 "bring node '%s' back; or, if its disk is lost, go on with the data of %s (what "
+                 "%s committed and %s had not received is lost then): kubectl -n %s delete pvc "
+                 "%s%s%s --wait=false && kubectl -n %s annotate pvc %s --overwrite " ANN_LAST_ROLE
+                 "=primary && kubectl -n %s delete lease %s && kubectl -n %s delete pod %s",
+                 node, next->name, primary->name, next->name, ns,
+                 name_data_pvc(work->arena, primary->name), *wal ? " " : "", wal, ns,
+                 name_data_pvc(work->arena, next->name), ns,
+                 name_child(work->arena, text_or_empty(work->snapshot->spec.name), "primary"), ns,
+                 name_pod(work->arena, primary->name));
+}
+
+static void gone_wait(struct work *work, const struct model_instance *instance, unsigned concern,
+                      const char *what, const char *node)
+{
+    const struct seen_instance *seen = instance->seen;
+    struct model_wait *wait =
+        wait_add(work, concern | CONCERN_STORAGE, REASON_VOLUME_NODE_GONE, "%s", what);
+    const char *claims = add_claim(work, "", &seen->data, node);
+    wait_say(work, wait,
+             "pod '%s' can run on node '%s' only, where the volumes of its claims %s are, and that "
+             "node is not part of Kubernetes any more",
+             name_pod(work->arena, instance->name), node,
+             add_claim(work, claims, &seen->wal, node));
+    wait_fault(wait, true);
+    if (instance->primary || work->model->primary == NULL)
+        unblock_primary(work, wait, instance, node);
+    else
+        wait_unblock_by_cloning(
+            work, wait, instance,
+            arena_printf(work->arena, "bring node '%s' back; or, if its disk is lost: ", node));
+}
+
+bool disk_wait(struct work *work, const struct model_instance *instance, unsigned concern,
+               const char *what)
+{
+    const struct seen_instance *seen = instance->seen;
+    const struct seen_pvc *pvc = seen->wal.node_gone ? &seen->wal : &seen->data;
+    if (!is_pinned(seen->pod.unschedulable_message))
+        return false;
+    if (pvc->node_gone) {
+        gone_wait(work, instance, concern, what, pvc->node);
+        return true;
+    }
+    struct model_wait *wait = wait_add(work, concern, REASON_UNSCHEDULABLE, "%s", what);
+    wait_say(work, wait, "pod '%s' can only run where its volumes are: %s",
+             name_pod(work->arena, instance->name), seen->pod.unschedulable_message);
+    if (text_given(pvc->node))
+        wait_unblock(work, wait,
+                     "its volumes were made for node '%s': kubectl get node %s; let the pod run "
+                     "there (uncordon the node, make room on it)",
+                     pvc->node, pvc->node);
+    else
+        wait_unblock(
+            work, wait,
+            "kubectl -n %s describe pvc %s names the volume, and the volume its nodes; let "
+            "the pod run there",
+            text_or_empty(work->snapshot->spec.namespace), seen->data.name);
+    wait_fault(wait, true);
+    return true;
+}
