@@ -328,6 +328,32 @@ def slow_stop():
         agent.start().ready()
 
 
+@test("a server that is frozen as a whole is ended by one SIGKILL, and nothing of others is")
+def frozen_stop():
+    for contained in (True, False):
+        with Rig() as rig:
+            if not contained:  # not PID 1 of a namespace of its own: others are in reach
+                rig.container = []
+            if not contained and rig.programs.root is not None:
+                continue
+            other = subprocess.Popen(rig.drop + ["sleep", "1000"])
+            try:
+                rig.grant()
+                agent = rig.agents[0].start(stop_timeout=2).ready()
+                os.kill(agent.postmaster(), signal.SIGSTOP)  # first: it makes no others any more
+                pids = [pid for pid, _ in agent.postgres_pids()]
+                signal_those_left(pids, signal.SIGSTOP)
+                agent.signal(signal.SIGTERM)
+                equal(agent.process.wait(60), 0, "exit code")
+                equal(agent.postgres_pids(), [], "processes of postgres")
+                equal(len(agent.logged("did not stop in time", signal="SIGKILL")), 1, "SIGKILLs")
+                check(other.poll() is None, "another process of the same user was ended")
+                agent.start().ready()
+            finally:
+                other.kill()
+                other.wait()
+
+
 @test("SIGTERM in the middle of initdb or of a clone ends the agent at once")
 def stopped_early():
     with Rig(2) as rig:
