@@ -15,7 +15,7 @@
 #include "base/file.h"
 #include "instance/timer.h"
 
-enum { PACKETS_BYTES = 256 * 1024 };
+enum { PACKETS_BYTES = 256 * 1024, DEEPEST = 64 };
 
 struct child {
     struct child *next;
@@ -390,4 +390,44 @@ int children_strays(const struct children *children, const char *executable, int
     if (proc != NULL)
         closedir(proc);
     return count;
+}
+
+/* Of the line from `pid` up to us, the one that is our own child; 0 when it does not lead here. */
+static pid_t our_child_above(pid_t pid)
+{
+    for (int depth = 0; depth < DEEPEST; depth++) {
+        pid_t parent = parent_of(pid);
+        if (parent == getpid())
+            return pid;
+        if (parent <= 1)
+            return 0;
+        pid = parent;
+    }
+    return 0;
+}
+
+static void kill_below(const struct children *children, pid_t root)
+{
+    DIR *proc = opendir("/proc");
+    for (struct dirent *entry; proc != NULL && (entry = readdir(proc)) != NULL;) {
+        pid_t pid = (pid_t)strtol(entry->d_name, NULL, 10);
+        pid_t top = pid > 1 ? our_child_above(pid) : 0;
+        if (top > 0 && (top == root || !is_known(children, top)))
+            kill(pid, SIGKILL);
+    }
+    if (proc != NULL)
+        closedir(proc);
+}
+
+void children_kill(const struct children *children, const struct child *child)
+{
+    pid_t root = child != NULL && !child->reaped ? child->pid : 0;
+    if (getpid() == 1) {
+        kill(-1, SIGKILL);
+        return;
+    }
+    kill_below(children, root); /* while they can be told by who started them */
+    if (root > 0)
+        kill(root, SIGKILL);
+    kill_below(children, root);
 }

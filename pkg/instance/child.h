@@ -62,6 +62,11 @@ void child_signal_all(const struct child *child, int signal);
 pid_t child_pid(const struct child *child);
 bool child_writes_apart(const struct child *child);
 
+/* SIGKILL to `child` (may be NULL), to all that it started, and to orphans of ours and all that
+ * these started, whatever session they are in. As PID 1, where everything is ours, to every process
+ * but this one, at once, so that no fork escapes; elsewhere children that we know of are spared. */
+void children_kill(const struct children *children, const struct child *child);
+
 /* Orphans of ours that run `executable` (base name): backends whose postmaster was killed. Sends
  * them `signal` (0: only counts) and returns how many there are. */
 int children_strays(const struct children *children, const char *executable, int signal);

@@ -27,6 +27,7 @@ struct server {
     struct event *look, *deadline;
     int look_ms;
     bool standby, asked, quit_sent;
+    bool killed; /* SIGKILL was sent to all of it */
     int64_t up_since_ms;
     char pidfile[1024];
     char last_error[512]; /* last FATAL or PANIC, with the ERROR or LOG that explains it */
@@ -90,9 +91,14 @@ static void on_deadline(evutil_socket_t fd, short what, void *arg)
     log_warning("postgres did not stop in time", "signal",
                 signal == SIGKILL ? "SIGKILL" : "SIGQUIT", NULL);
     server->quit_sent = true;
-    if (server->postmaster != NULL)
-        child_signal(server->postmaster, signal);
-    children_strays(server->children, "postgres", signal);
+    server->killed = signal == SIGKILL;
+    if (server->killed) {
+        children_kill(server->children, server->postmaster);
+    } else {
+        if (server->postmaster != NULL)
+            child_signal(server->postmaster, signal);
+        children_strays(server->children, "postgres", signal);
+    }
     timer_arm(server->deadline, KILL_AFTER_MS);
 }
 
@@ -174,7 +180,7 @@ static void settle_down(struct server *server)
     if (children_strays(server->children, "postgres", 0) > 0)
         return;
     event_del(server->deadline);
-    server->asked = server->quit_sent = false;
+    server->asked = server->quit_sent = server->killed = false;
     set_state(server, SERVER_DOWN);
 }
 
@@ -209,8 +215,9 @@ static void on_ended(void *arg, const struct child_result *result)
         server->handlers.crashed(server->handlers.arg, why, was_up);
     }
     /* Backends notice the postmaster's death only at their next wait; a new postmaster cannot start
-     * beside them. */
-    if (children_strays(server->children, "postgres", SIGQUIT) > 0) {
+     * beside them. Each has a session of its own: no signal to a group reaches them. */
+    int signal = server->killed ? SIGKILL : SIGQUIT;
+    if (children_strays(server->children, "postgres", signal) > 0) {
         server->quit_sent = true;
         timer_arm(server->deadline, KILL_AFTER_MS);
     }
@@ -270,7 +277,7 @@ int server_start(struct server *server, const struct server_start *start, struct
     logs_in_writes(stream->logs, child_writes_apart(server->postmaster));
     snprintf(server->pidfile, sizeof server->pidfile, "%s/postmaster.pid", start->pgdata);
     server->last_error[0] = '\0';
-    server->asked = server->quit_sent = server->standby = false;
+    server->asked = server->quit_sent = server->killed = server->standby = false;
     server->look_ms = FIRST_LOOK_MS;
     timer_arm(server->look, FIRST_LOOK_MS);
     set_state(server, SERVER_STARTING);
