@@ -1,4 +1,5 @@
 """Changes of the configuration: reload, restart by token, refusals, certificates."""
+import contextlib
 import json
 import os
 import signal
@@ -324,6 +325,51 @@ def not_to_blame():
             pass
         agent.reports(phase="Running", reason=None, configHash=wanted, seconds=90)
         equal(agent.sql("show work_mem"), "5MB", "work_mem")
+
+
+@contextlib.contextmanager
+def before_it_is_read(path):
+    """Its reader waits until the block has ended."""
+    with open(path) as source:
+        text = source.read()
+    os.unlink(path)
+    os.mkfifo(path, 0o644)
+    os.chmod(path, 0o644)
+    def opened():
+        try:
+            return os.open(path, os.O_WRONLY | os.O_NONBLOCK)
+        except OSError:  # nobody reads it yet
+            return None
+    fd = wait_for(opened, 60, "a reader of %s" % path)
+    try:
+        yield
+    finally:
+        os.write(fd, text.encode())
+        os.close(fd)
+
+
+@test("a configuration is not blamed for good for a trouble that began before it")
+def trouble_before_it():
+    with Rig() as rig:
+        agent = rig.primary()
+        agent.reports(bootstrapped=True)
+        accepted = os.path.join(agent.data, "accepted.json")
+        wait_for(lambda: os.path.exists(accepted), 30, "an accepted configuration")
+        auto = os.path.join(agent.data, "pgdata", "postgresql.auto.conf")
+        with open(auto, "w") as out:
+            out.write("shared_preload_libraries = 'nonexistent'\n")
+        os.kill(agent.postmaster(), 9)
+        agent.reports(reason="CrashLooping", seconds=60)
+        rig.settings["more"] = "work_mem = '5MB'\n"
+        wanted = rig.put_config()
+        # The agent turns to the accepted one when it has refused the new one. Just then the cause
+        # goes, so that the accepted one comes up at its first attempt.
+        with before_it_is_read(accepted):
+            with open(auto, "w"):
+                pass
+        agent.reports(phase="Running", reason=None, configHash=wanted, seconds=90)
+        equal(agent.sql("show work_mem"), "5MB", "work_mem")
+        equal(len(agent.logged("the configuration is refused")), 1, "refusals")
 
 
 @test("a first configuration that is bad is waited out without a server")
