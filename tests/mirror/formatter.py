@@ -29,7 +29,7 @@ def formatter():
             with open(os.path.join(hidden, name), "w") as out:
                 out.write("#!/bin/sh\nexit 127\n")
             os.chmod(os.path.join(hidden, name), 0o755)
-        done = succeeded(box.run("hack/clang-format", "some", "words", own_packages=False, seconds=400,
+        done = succeeded(box.run("hack/clang-format", "some", "words", own_packages=False,
                                  PIP_INDEX_URL=box.server.url + "/simple", PIP_NO_CACHE_DIR="1",
                                  PATH=hidden + ":" + os.environ["PATH"]))
         says(done, "WARNING", "some words")

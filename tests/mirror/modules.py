@@ -61,7 +61,7 @@ def fetch(box, script="GO=$USE_GO; fetch_modules kube", **more):
     return box.run("bash", "-Eeuo", "pipefail", "-c",
                    "P=$PWD/hack/testcluster.d; . $P/common.sh; . $P/packages.sh; HERE=%s/cluster; "
                    "STATE=$PGKEEL_CACHE/state; mkdir -p $STATE/log; %s" % (box.folder, script),
-                   own_packages=False, seconds=150, **values)
+                   own_packages=False, **values)
 
 
 @test("Modules that the first proxy lacks, cuts off or lies about come from the next one")

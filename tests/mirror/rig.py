@@ -67,7 +67,7 @@ class Machine:
             kept["DPKG_ROOT"] = self.root
         return kept
 
-    def run(self, command, *arguments, own_packages=True, seconds=60, **more):
+    def run(self, command, *arguments, own_packages=True, seconds=300, **more):
         """A program of the repository, or of the machine; its two streams are one."""
         environment = self.environment(own_packages)
         environment.update(more)
