@@ -176,3 +176,69 @@ def one_hiccup():
             wait_for(lambda: renewals() >= 3, 40, "renewals after " + name)
             gap = longest_gap(rig, count - 5)
             check(gap < 6, "%s left the lease without a renewal for %.1f s", name, gap)
+
+
+@test("whoever takes the lease leaves nothing of what its predecessor told")
+def status_replaced():
+    with Rig(2) as rig:
+        first, _ = rig.pair()
+        wait_for(lambda: [r.get("state") for r in rig.primary_status().get("replicas", [])] ==
+                 ["streaming"], 30, "the replica in the lease's status")
+        first.kill()
+        count = len(rig.store.history)
+        first.start(env={"POD_IPS": "127.0.0.2,::1"})
+        mine = "a-1/" + first.uid
+        wait_for(lambda: rig.lease()["holderIdentity"] == mine, 40, "the next pod's lease")
+        taken = [o for _, kind, _, o, _ in rig.store.history[count:]
+                 if kind.kind == "Lease" and o["spec"]["holderIdentity"] == mine][0]
+        status = json.loads(taken["metadata"]["annotations"]["pgkeel.dev/primary-status"])
+        equal([r.get("state") for r in status["replicas"]], [None], "states of replicas")
+        equal([r.get("slotWalStatus") for r in status["replicas"]], [None], "slots")
+        equal((status.get("lsn"), status.get("timeline")), (None, None), "position")
+        equal(status["address"], "127.0.0.2", "address")
+
+
+def point(rig, address, epoch):
+    rig.edit("EndpointSlice", "a-rw", {
+        "metadata": {"annotations": {"pgkeel.dev/epoch": epoch}},
+        "endpoints": [{"addresses": [address], "conditions": {"ready": True}}] if address else []})
+
+
+def slice_epoch(rig):
+    return rig.get("EndpointSlice", "a-rw")["metadata"].get("annotations", {}).get(
+        "pgkeel.dev/epoch")
+
+
+@test("a deposed holder that has not heard of it leaves the endpoint of a later epoch alone")
+def endpoint_outranked():
+    with Rig(2) as rig:
+        agent = rig.primary()
+        agent.reports(bootstrapped=True)
+        wait_for(lambda: rig.endpoints() == ["127.0.0.1"] and slice_epoch(rig) == "1", 20,
+                 "the endpoint with its epoch")
+        rig.server.faults.add({"do": "stall", "path": "/leases", "times": 0})
+        rig.server.cut_all()
+        rig.edit("Lease", "a-primary", {"spec": {"holderIdentity": "a-2/x",
+                                                 "leaseTransitions": 2}})
+        point(rig, "10.9.9.9", "2")
+        never(lambda: rig.endpoints() != ["10.9.9.9"], 4, "a write over the later epoch's")
+        agent.stop()
+        equal(rig.endpoints(), ["10.9.9.9"], "the endpoint after the stop")
+        equal(slice_epoch(rig), "2", "its epoch")
+
+
+@test("a lease behind the endpoint's epoch goes above it; what is no epoch is not believed")
+def endpoint_ahead():
+    with Rig() as rig:
+        agent = rig.primary()
+        wait_for(lambda: rig.endpoints() == ["127.0.0.1"], 20, "the endpoint")
+        point(rig, "10.9.9.9", "7")
+        wait_for(lambda: rig.endpoints() == ["127.0.0.1"] and slice_epoch(rig) == "8", 20,
+                 "the endpoint again")
+        equal(rig.lease()["leaseTransitions"], 8, "epoch")
+        for nonsense in ("99999999999999999999", "2147483647", "-1", "9x", ""):
+            point(rig, None, nonsense)
+            wait_for(lambda: rig.endpoints() == ["127.0.0.1"] and slice_epoch(rig) == "8", 20,
+                     "the endpoint again after %r" % nonsense)
+        equal(rig.lease()["leaseTransitions"], 8, "epoch")
+        equal(agent.probe()[0], 200, "readiness")
