@@ -58,7 +58,8 @@ enum {
 /* Lease: struct primary_report as JSON. */
 #define ANN_PRIMARY_STATUS "pgkeel.dev/primary-status"
 /* PVC of the data, by the operator: what lives on it, the epoch of the instance on it, and whether
- * that was primary or replica. */
+ * that was primary or replica. The epoch stands on the EndpointSlice -rw, too, by the agent that
+ * pointed it: the epoch of the lease that it held. */
 #define ANN_SYSTEM_ID "pgkeel.dev/system-identifier"
 #define ANN_EPOCH     "pgkeel.dev/epoch"
 #define ANN_LAST_ROLE "pgkeel.dev/last-role"

@@ -204,6 +204,18 @@ static void say_farewell(struct agent *agent)
         agent_kick(agent);
 }
 
+/* The lease may be one that was made anew, or restored from a snapshot: its next epoch is above all
+ * that are known of. */
+static int64_t highest_epoch(const struct agent *agent)
+{
+    int64_t epochs[] = {agent->record.epoch, agent->record.superseded,
+                        agent->slice ? slice_seen_epoch(agent->slice) : 0};
+    int64_t highest = 0;
+    for (size_t i = 0; i < sizeof epochs / sizeof epochs[0]; i++)
+        highest = epochs[i] > highest ? epochs[i] : highest;
+    return highest;
+}
+
 /* False when the facts are not new at once: the next event brings the next step. */
 static bool perform(struct agent *agent, const struct decision *decision)
 {
@@ -232,9 +244,7 @@ static bool perform(struct agent *agent, const struct decision *decision)
         job_clone(agent);
         return true;
     case STEP_TAKE_LEASE:
-        lease_take(agent->lease, agent->record.epoch > agent->record.superseded
-                                     ? agent->record.epoch
-                                     : agent->record.superseded);
+        lease_take(agent->lease, highest_epoch(agent));
         return true;
     case STEP_READ_CONTROL:
         job_read_control(agent);

@@ -221,4 +221,5 @@ int peers_period(const struct agent *agent); /* of the monitor */
 /* The longer nothing has changed, the more rarely one looks. Pure. */
 int peers_patience_ms(int64_t waited_ms, int longest_ms);
 const struct monitor_slot *peers_slot(const struct monitor_view *view, const char *name);
-cJSON *peers_status(void *agent, struct arena *arena); /* that rides on the lease */
+/* What rides on the lease; `first`: with the take of it, when postgres may not run yet. */
+cJSON *peers_status(void *agent, struct arena *arena, bool first);

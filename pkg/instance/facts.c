@@ -80,6 +80,7 @@ static void lease_facts(struct agent *agent, struct facts *f)
     f->lease_given_back = view->given_back;
     f->lease_rested = lease_rests_at_ms(agent->lease) <= clock_boot_ms();
     f->held_epoch = lease_held_epoch(agent->lease);
+    f->slice_epoch = agent->slice ? slice_seen_epoch(agent->slice) : 0;
 }
 
 /* Wall clocks may be set: a stamp from the future counts by its distance, too. */

@@ -100,10 +100,13 @@ void lease_read(const cJSON *object, const char *instance, const char *pod_uid,
 }
 
 cJSON *lease_take_body(struct arena *arena, const struct lease_view *view, const char *identity,
-                       int seconds, int64_t epoch, int64_t wall_ms)
+                       const cJSON *status, int seconds, int64_t epoch, int64_t wall_ms)
 {
     cJSON *body = json_object(arena);
-    json_set_str(json_add_object(body, "metadata"), "resourceVersion", view->resource_version);
+    cJSON *metadata = json_add_object(body, "metadata");
+    json_set_str(metadata, "resourceVersion", view->resource_version);
+    json_set_str(json_add_object(metadata, "annotations"), ANN_PRIMARY_STATUS,
+                 json_compact(arena, status));
     cJSON *spec = json_add_object(body, "spec");
     const char *now = clock_rfc3339_micro(arena, wall_ms);
     json_set_str(spec, "holderIdentity", identity);
@@ -353,7 +356,7 @@ static void renew(evutil_socket_t fd, short what, void *arg)
         patch(lease, lease_give_back_body(arena, &lease->view, lease->instance, clock_wall_ms()));
         return;
     }
-    cJSON *status = lease->handlers.status(lease->handlers.arg, arena);
+    cJSON *status = lease->handlers.status(lease->handlers.arg, arena, false);
     patch(lease, lease_renew_body(arena, &lease->view, status, lease->seconds, clock_wall_ms()));
 }
 
@@ -421,8 +424,9 @@ void lease_take(struct lease *lease, int64_t at_least)
     int64_t epoch = (at_least > lease->view.epoch ? at_least : lease->view.epoch) + 1;
     log_info("taking the lease", "lease", lease->name, "epoch",
              arena_printf(arena, "%lld", (long long)epoch), NULL);
-    patch(lease, lease_take_body(arena, &lease->view, lease->identity, lease->seconds, epoch,
-                                 clock_wall_ms()));
+    cJSON *status = lease->handlers.status(lease->handlers.arg, arena, true);
+    patch(lease, lease_take_body(arena, &lease->view, lease->identity, status, lease->seconds,
+                                 epoch, clock_wall_ms()));
 }
 
 void lease_renew_now(struct lease *lease)

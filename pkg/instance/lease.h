@@ -32,8 +32,9 @@ struct lease_view {
 
 struct lease_handlers {
     void (*changed)(void *arg); /* the view changed, or a write ended */
-    /* The status that rides on a renewal; NULL for none. */
-    cJSON *(*status)(void *arg, struct arena *arena);
+    /* The status that rides on a renewal; NULL leaves the one that is there. `first`: that goes
+     * with a take and replaces what the holder before us told; never NULL. */
+    cJSON *(*status)(void *arg, struct arena *arena, bool first);
     void *arg;
 };
 
@@ -72,7 +73,7 @@ bool lease_writing(const struct lease *lease);
 void lease_read(const cJSON *object, const char *instance, const char *pod_uid,
                 struct lease_view *ret_view);
 cJSON *lease_take_body(struct arena *arena, const struct lease_view *view, const char *identity,
-                       int seconds, int64_t epoch, int64_t wall_ms);
+                       const cJSON *status, int seconds, int64_t epoch, int64_t wall_ms);
 cJSON *lease_give_back_body(struct arena *arena, const struct lease_view *view,
                             const char *instance, int64_t wall_ms);
 cJSON *lease_renew_body(struct arena *arena, const struct lease_view *view, const cJSON *status,

@@ -95,6 +95,14 @@ static bool may_take(const struct facts *f)
     }
 }
 
+/* Also a lease that is ours is taken when the endpoint bears a later epoch: it is one that was made
+ * anew or restored, whose holder would never be allowed to point the endpoint, or it is not ours
+ * any more, and this is how we learn of it. */
+static bool must_take(const struct facts *f)
+{
+    return may_take(f) || (f->lease == LEASE_HELD && f->slice_epoch > f->lease_epoch);
+}
+
 static bool api_is_away(const struct facts *f)
 {
     return f->lease == LEASE_UNKNOWN || f->lease == LEASE_ABSENT;
@@ -346,7 +354,7 @@ static struct decision start(const struct facts *f)
     enum volume_role role = machine_role(f);
     if (role == ROLE_NONE)
         return no_role(f);
-    if (role == ROLE_PRIMARY && may_take(f))
+    if (role == ROLE_PRIMARY && must_take(f))
         return take_lease(f, "Starting");
     if (f->restart_waits)
         return stay("Failed", f->trouble_reason, f->trouble);
@@ -397,7 +405,7 @@ static struct decision tend(const struct facts *f)
         return f->running == ROLE_REPLICA && f->trouble[0] == '\0'
                    ? stay("Recovering", f->notice_reason, f->notice)
                    : stay("Recovering", f->trouble_reason, f->trouble);
-    if (role == ROLE_PRIMARY && may_take(f))
+    if (role == ROLE_PRIMARY && must_take(f))
         return take_lease(f, "Running");
     if (role == ROLE_PRIMARY && !recorded(f, role) && !f->restart_waits)
         return record(f, role, "Running");

@@ -50,6 +50,7 @@ struct facts {
     bool lease_given_back;      /* LEASE_MINE, and no pod's any more */
     bool lease_rested;          /* nobody renewed it for a whole term on our own clock */
     int64_t held_epoch;         /* the highest one that this process has held; 0: none */
+    int64_t slice_epoch;        /* that the read-write endpoint bears; 0: none that is known */
     bool slot_ready;            /* the primary has made this instance's slot */
     bool granted, grant_initdb; /* ANN_BOOTSTRAP names this instance */
     bool api_wait_over;         /* waited long enough for an API that does not answer */

@@ -115,12 +115,16 @@ static const char *first_address(const struct agent *agent, struct arena *arena)
     return arena_strndup(arena, all, strcspn(all, ","));
 }
 
-cJSON *peers_status(void *arg, struct arena *arena)
+/* Before postgres runs as primary nothing is known of slots and replicas, and that is told once:
+ * what the holder before told is not true any more, and a recovery may last. */
+cJSON *peers_status(void *arg, struct arena *arena, bool first)
 {
+    static const struct monitor_view nothing;
     struct agent *agent = arg;
-    const struct monitor_view *view = monitor_view(agent->monitor);
+    bool primary = tend_is_primary(agent);
+    const struct monitor_view *view = primary ? monitor_view(agent->monitor) : &nothing;
     const struct cluster_config *config = &settings_view(agent->settings)->config;
-    if (!tend_is_primary(agent))
+    if (!primary && !first)
         return NULL;
     struct primary_report report = {
         .timeline = view->timeline, .address = first_address(agent, arena), .lsn = view->lsn};

@@ -21,10 +21,12 @@ struct slice {
     char namespace[256], name[256], ips[256], pod[256], pod_uid[64];
     char ip[64]; /* the one of them that the slice takes */
     enum slice_want want;
+    int64_t epoch;       /* in whose name */
     struct arena *arena; /* of `seen` */
     cJSON *seen;         /* the slice as last seen; NULL when absent or unknown */
     int pause_ms;
     bool settled;
+    bool outranked; /* as logged last */
 };
 
 bool slice_matches(const cJSON *object, enum slice_want want, const char *ip)
@@ -39,6 +41,17 @@ bool slice_matches(const cJSON *object, enum slice_want want, const char *ip)
            json_bool(only, "conditions.ready", true);
 }
 
+/* leaseTransitions is an int32 that must have room for the next one. */
+int64_t slice_epoch(const cJSON *object)
+{
+    const char *text = json_str(object, "metadata.annotations[\"" ANN_EPOCH "\"]", "");
+    size_t digits = strspn(text, "0123456789");
+    if (digits == 0 || digits > 10 || text[digits] != '\0')
+        return 0;
+    int64_t epoch = strtoll(text, NULL, 10);
+    return epoch < INT32_MAX ? epoch : 0;
+}
+
 const char *slice_address(struct arena *arena, const cJSON *object, const char *ips)
 {
     bool want_ipv6 = strcmp(json_str(object, "addressType", "IPv4"), "IPv6") == 0;
@@ -51,12 +64,14 @@ const char *slice_address(struct arena *arena, const cJSON *object, const char *
     return "";
 }
 
-cJSON *slice_body(struct arena *arena, const cJSON *object, enum slice_want want,
+cJSON *slice_body(struct arena *arena, const cJSON *object, enum slice_want want, int64_t epoch,
                   const struct slice_options *options)
 {
     cJSON *body = json_object(arena);
-    json_set_str(json_add_object(body, "metadata"), "resourceVersion",
-                 json_str(object, "metadata.resourceVersion", NULL));
+    cJSON *metadata = json_add_object(body, "metadata");
+    json_set_str(metadata, "resourceVersion", json_str(object, "metadata.resourceVersion", NULL));
+    json_set_str(json_add_object(metadata, "annotations"), ANN_EPOCH,
+                 arena_printf(arena, "%lld", (long long)epoch));
     cJSON *endpoints = json_add_array(body, "endpoints");
     if (want != SLICE_SELF)
         return body;
@@ -94,8 +109,9 @@ static void see(struct slice *slice, const cJSON *object)
                   slice->ips, NULL);
     slice->seen = json_object(slice->arena);
     json_set_str(slice->seen, "addressType", json_str(object, "addressType", ""));
-    json_set_str(json_add_object(slice->seen, "metadata"), "resourceVersion",
-                 json_str(object, "metadata.resourceVersion", ""));
+    cJSON *metadata = json_add_object(slice->seen, "metadata");
+    json_set_str(metadata, "resourceVersion", json_str(object, "metadata.resourceVersion", ""));
+    json_set_copy(metadata, "annotations", json_get(object, "metadata.annotations"));
     json_set_copy(slice->seen, "endpoints", json_get(object, "endpoints"));
 }
 
@@ -128,28 +144,42 @@ static void write_slice(struct slice *slice)
     struct slice_options options = {slice->namespace, slice->name, slice->ips, slice->pod,
                                     slice->pod_uid};
     const struct kube_kind *kind = kube_kind_find("discovery.k8s.io/v1", "EndpointSlice");
-    struct kube_request request = {.method = KUBE_PATCH_MERGE,
-                                   .path =
-                                       kube_path(arena, kind, slice->namespace, slice->name, NULL),
-                                   .query = "fieldManager=" AGENT_MANAGER,
-                                   .body = slice_body(arena, slice->seen, slice->want, &options),
-                                   .timeout_ms = 5000};
+    struct kube_request request = {
+        .method = KUBE_PATCH_MERGE,
+        .path = kube_path(arena, kind, slice->namespace, slice->name, NULL),
+        .query = "fieldManager=" AGENT_MANAGER,
+        .body = slice_body(arena, slice->seen, slice->want, slice->epoch, &options),
+        .timeout_ms = 5000};
     log_info("pointing read-write traffic", "slice", slice->name, "to",
              slice->want == SLICE_SELF ? slice->ip : "nobody", NULL);
     slice->call = kube_call_start(slice->kube, &request, on_written, slice);
 }
 
+static bool is_outranked(struct slice *slice)
+{
+    int64_t theirs = slice_seen_epoch(slice);
+    bool outranked = slice->want != SLICE_LEAVE && theirs > slice->epoch;
+    if (outranked && !slice->outranked)
+        log_warning("the read-write endpoint bears a later epoch than this holder's: it is left "
+                    "alone",
+                    "slice", slice->name, NULL);
+    slice->outranked = outranked;
+    return outranked;
+}
+
 static void go(struct slice *slice)
 {
-    bool settled = slice->want == SLICE_LEAVE ||
-                   (slice->seen != NULL && slice_matches(slice->seen, slice->want, slice->ip));
+    bool outranked = is_outranked(slice);
+    bool settled = slice->want == SLICE_LEAVE || outranked ||
+                   (slice->seen != NULL && slice_epoch(slice->seen) == slice->epoch &&
+                    slice_matches(slice->seen, slice->want, slice->ip));
     bool was_settled = slice->settled;
     slice->settled = settled;
     bool possible = slice->want != SLICE_SELF || slice->ip[0] != '\0';
     if (!settled && possible && slice->seen != NULL && slice->call == NULL &&
         !evtimer_pending(slice->retry, NULL))
         write_slice(slice);
-    if (settled != was_settled)
+    if (settled != was_settled || outranked)
         slice->changed(slice->arg);
 }
 
@@ -222,14 +252,20 @@ static void begin_watch(struct slice *slice)
     slice->watch = kube_watch_new(slice->kube, &options, &handlers, slice);
 }
 
-void slice_set(struct slice *slice, enum slice_want want)
+void slice_set(struct slice *slice, enum slice_want want, int64_t epoch)
 {
-    if (slice->want == want)
+    if (slice->want == want && slice->epoch == epoch)
         return;
     slice->want = want;
+    slice->epoch = epoch;
     if (slice->watch == NULL && want != SLICE_LEAVE)
         begin_watch(slice);
     go(slice);
+}
+
+int64_t slice_seen_epoch(const struct slice *slice)
+{
+    return slice->seen != NULL ? slice_epoch(slice->seen) : 0;
 }
 
 bool slice_settled(const struct slice *slice)

@@ -1,6 +1,8 @@
 /*
  * The EndpointSlice <cluster>-rw: where read-write traffic goes. The Service has no selector; the
- * slice is the lease holder's to write, and nobody else's. Its ports are the operator's.
+ * slice is the lease holder's to write, and nobody else's. Its ports are the operator's. It bears
+ * the epoch of who wrote it: one with a higher epoch than ours is never written, since news of the
+ * lease and of the slice come by two ways and a deposed holder may not have heard of it yet.
  */
 #pragma once
 
@@ -24,15 +26,18 @@ struct slice;
 struct slice *slice_new(struct event_base *loop, struct kube *kube,
                         const struct slice_options *options, void (*changed)(void *arg), void *arg);
 void slice_free(struct slice *slice);
-/* From now on the slice is kept like that, whoever edits it. The first want other than LEAVE begins
- * to watch it. */
-void slice_set(struct slice *slice, enum slice_want want);
-/* It was seen as wanted. */
+/* From now on the slice is kept like that, whoever edits it, in the name of that epoch. The first
+ * want other than LEAVE begins to watch it. */
+void slice_set(struct slice *slice, enum slice_want want, int64_t epoch);
+/* The epoch that it bears as seen last; 0: none, or not known. */
+int64_t slice_seen_epoch(const struct slice *slice);
+/* It was seen as wanted, or is not ours to write. */
 bool slice_settled(const struct slice *slice);
 
 /* Pure, for tests. */
 /* The address for that slice's addressType; "" when there is none of that family. */
 const char *slice_address(struct arena *arena, const cJSON *object, const char *ips);
 bool slice_matches(const cJSON *object, enum slice_want want, const char *ip);
-cJSON *slice_body(struct arena *arena, const cJSON *object, enum slice_want want,
+int64_t slice_epoch(const cJSON *object); /* 0 for what cannot be a lease's epoch */
+cJSON *slice_body(struct arena *arena, const cJSON *object, enum slice_want want, int64_t epoch,
                   const struct slice_options *options);

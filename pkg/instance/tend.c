@@ -168,7 +168,7 @@ static void tend_slice(struct agent *agent)
         return;
     enum slice_want want = wanted_slice(agent);
     agent->served |= want == SLICE_SELF;
-    slice_set(agent->slice, want);
+    slice_set(agent->slice, want, agent->lease ? lease_view(agent->lease)->epoch : 0);
 }
 
 /* Once things are quiet: bootstrap, the first TLS handshakes and queries need not stay in memory.

@@ -243,6 +243,22 @@ static void a_lease_that_was_given_back_is_taken_at_once_by_no_older_copy(void *
     expect(&f, STEP_TAKE_LEASE, "Starting", "");
 }
 
+static void a_lease_behind_the_endpoints_epoch_is_taken_above_it(void **state)
+{
+    (void)state;
+    struct facts f = running_primary();
+    f.slice_epoch = 3;
+    expect(&f, STEP_WAIT, "Running", "");
+    f.slice_epoch = 4;
+    expect(&f, STEP_TAKE_LEASE, "Running", "");
+    f = stopped_primary();
+    f.slice_epoch = 4;
+    expect(&f, STEP_TAKE_LEASE, "Starting", "");
+    f = running_replica();
+    f.slice_epoch = 4;
+    expect(&f, STEP_WAIT, "Running", "");
+}
+
 static struct facts superseded_primary(void)
 {
     struct facts f = running_primary();
@@ -603,6 +619,7 @@ int main(void)
         cmocka_unit_test(the_lease_is_taken_before_a_start_as_primary),
         cmocka_unit_test(a_released_lease_is_taken_only_by_its_last_holder),
         cmocka_unit_test(a_lease_that_was_given_back_is_taken_at_once_by_no_older_copy),
+        cmocka_unit_test(a_lease_behind_the_endpoints_epoch_is_taken_above_it),
         cmocka_unit_test(a_pod_that_was_superseded_stops_at_once_whatever_it_does),
         cmocka_unit_test(a_superseded_pod_writes_that_down_and_never_leads_again),
         cmocka_unit_test(the_epoch_is_on_disk_before_a_primary_starts),

@@ -111,9 +111,11 @@ static void taking_and_renewing_are_compare_and_swap(void **state)
     (void)state;
     AUTO_ARENA arena = arena_new();
     struct lease_view view = {.resource_version = "42", .epoch = 2};
-    cJSON *take = lease_take_body(arena, &view, "a-1/uid-1", 8, 3, 1769903999123);
+    cJSON *status = parse(arena, "{\"timeline\":1}");
+    cJSON *take = lease_take_body(arena, &view, "a-1/uid-1", status, 8, 3, 1769903999123);
     assert_string_equal(json_canonical(arena, take),
-                        "{\"metadata\":{\"resourceVersion\":\"42\"},\"spec\":{"
+                        "{\"metadata\":{\"annotations\":{\"pgkeel.dev/primary-status\":"
+                        "\"{\\\"timeline\\\":1}\"},\"resourceVersion\":\"42\"},\"spec\":{"
                         "\"acquireTime\":\"2026-01-31T23:59:59.123000Z\","
                         "\"holderIdentity\":\"a-1/uid-1\",\"leaseDurationSeconds\":8,"
                         "\"leaseTransitions\":3,\"renewTime\":\"2026-01-31T23:59:59.123000Z\"}}");
@@ -122,7 +124,6 @@ static void taking_and_renewing_are_compare_and_swap(void **state)
                         "{\"metadata\":{\"resourceVersion\":\"42\"},\"spec\":{"
                         "\"holderIdentity\":\"a-1\","
                         "\"renewTime\":\"2026-01-31T23:59:59.123000Z\"}}");
-    cJSON *status = parse(arena, "{\"timeline\":1}");
     cJSON *renew = lease_renew_body(arena, &view, status, 8, 1769903999123);
     assert_string_equal(json_str(renew, "metadata.resourceVersion", ""), "42");
     assert_string_equal(json_str(renew, "metadata.annotations[\"" ANN_PRIMARY_STATUS "\"]", ""),
@@ -159,13 +160,35 @@ static void an_endpoint_is_written_with_its_pod_and_the_version_seen(void **stat
     AUTO_ARENA arena = arena_new();
     struct slice_options options = {"shop", "a-rw", "fd00::1,10.0.0.1", "a-1-0", "uid-1"};
     cJSON *seen = parse(arena, "{\"metadata\":{\"resourceVersion\":\"5\"},\"endpoints\":[]}");
-    cJSON *body = slice_body(arena, seen, SLICE_SELF, &options);
+    cJSON *body = slice_body(arena, seen, SLICE_SELF, 6, &options);
     assert_string_equal(json_str(body, "metadata.resourceVersion", ""), "5");
     assert_string_equal(json_str(body, "endpoints[0].targetRef.uid", ""), "uid-1");
     assert_true(slice_matches(body, SLICE_SELF, "10.0.0.1"));
-    cJSON *emptied = slice_body(arena, seen, SLICE_EMPTY, &options);
+    cJSON *emptied = slice_body(arena, seen, SLICE_EMPTY, 6, &options);
     assert_string_equal(json_canonical(arena, emptied),
-                        "{\"endpoints\":[],\"metadata\":{\"resourceVersion\":\"5\"}}");
+                        "{\"endpoints\":[],\"metadata\":{\"annotations\":{"
+                        "\"pgkeel.dev/epoch\":\"6\"},\"resourceVersion\":\"5\"}}");
+    assert_int_equal(slice_epoch(emptied), 6);
+}
+
+static void only_what_can_be_an_epoch_is_read_from_an_endpoint(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        int64_t epoch;
+    } cases[] = {{"1", 1},          {"2147483646", 2147483646},
+                 {"2147483647", 0}, {"99999999999", 0},
+                 {"", 0},           {"-1", 0},
+                 {"9x", 0},         {" 9", 0}};
+    AUTO_ARENA arena = arena_new();
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        cJSON *object = json_object(arena);
+        json_set_str(json_add_object(json_add_object(object, "metadata"), "annotations"), ANN_EPOCH,
+                     cases[i].text);
+        assert_int_equal(slice_epoch(object), cases[i].epoch);
+    }
+    assert_int_equal(slice_epoch(parse(arena, "{\"metadata\":{}}")), 0);
 }
 
 static void an_endpoint_gets_the_address_of_the_family_that_it_takes(void **state)
@@ -180,7 +203,8 @@ static void an_endpoint_gets_the_address_of_the_family_that_it_takes(void **stat
     assert_string_equal(slice_address(arena, six, "10.0.0.1"), "");
     assert_string_equal(slice_address(arena, four, ""), "");
     struct slice_options options = {"shop", "a-rw", "10.0.0.1,fd00::1", "a-1-0", "uid-1"};
-    assert_true(slice_matches(slice_body(arena, six, SLICE_SELF, &options), SLICE_SELF, "fd00::1"));
+    assert_true(
+        slice_matches(slice_body(arena, six, SLICE_SELF, 1, &options), SLICE_SELF, "fd00::1"));
 }
 
 static void a_report_is_bound_to_its_pod_and_leaves_an_unknown_role_alone(void **state)
@@ -239,6 +263,7 @@ int main(void)
         cmocka_unit_test(taking_and_renewing_are_compare_and_swap),
         cmocka_unit_test(an_endpoint_matches_only_if_it_is_ours_alone_and_ready),
         cmocka_unit_test(an_endpoint_is_written_with_its_pod_and_the_version_seen),
+        cmocka_unit_test(only_what_can_be_an_epoch_is_read_from_an_endpoint),
         cmocka_unit_test(an_endpoint_gets_the_address_of_the_family_that_it_takes),
         cmocka_unit_test(a_report_is_bound_to_its_pod_and_leaves_an_unknown_role_alone),
         cmocka_unit_test(probe_addresses_are_split_and_nonsense_is_refused),
