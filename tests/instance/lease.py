@@ -242,3 +242,25 @@ def endpoint_ahead():
                      "the endpoint again after %r" % nonsense)
         equal(rig.lease()["leaseTransitions"], 8, "epoch")
         equal(agent.probe()[0], 200, "readiness")
+
+
+def hand_over(rig, agent):
+    """As a person does who decides for a replica's data: the lease made anew, and granted."""
+    rig.delete("Lease", "a-primary")
+    rig.make("Lease", "a-primary", spec={})
+    rig.grant(agent.name, mode="existing")
+
+
+@test("a replica that is promoted by hand forgets its stream's trouble, and leads with a new epoch")
+def promoted_by_hand():
+    with Rig(2) as rig:
+        first, second = rig.pair()
+        first.kill()
+        second.reports(reason="NotStreaming")
+        hand_over(rig, second)
+        second.ready(60)
+        report = second.reports(role="primary", phase="Running", bootstrapped=True)
+        equal((report.get("reason"), report.get("message")), (None, None), "trouble told")
+        equal(rig.lease()["leaseTransitions"], 2, "epoch")
+        wait_for(lambda: slice_epoch(rig) == "2" and rig.endpoints() == ["127.0.0.1"], 20,
+                 "the endpoint")
