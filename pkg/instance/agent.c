@@ -208,7 +208,7 @@ static void say_farewell(struct agent *agent)
  * that are known of. */
 static int64_t highest_epoch(const struct agent *agent)
 {
-    int64_t epochs[] = {agent->record.epoch, agent->record.superseded,
+    int64_t epochs[] = {agent->record.epoch, agent->record.seen, agent->record.superseded,
                         agent->slice ? slice_seen_epoch(agent->slice) : 0};
     int64_t highest = 0;
     for (size_t i = 0; i < sizeof epochs / sizeof epochs[0]; i++)

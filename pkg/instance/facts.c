@@ -113,6 +113,8 @@ static void server_facts(struct agent *agent, struct facts *f)
         !view->in_recovery) {
         agent->running = ROLE_PRIMARY; /* promoted */
         agent->standby_signal = false;
+        agent_forget_trouble(&agent->stream_trouble); /* it follows nobody any more */
+        agent->refusal = (struct refusal){0};
         agent->config.dirty = true;
     }
     f->running = f->server == SERVER_DOWN ? ROLE_NONE : agent->running;

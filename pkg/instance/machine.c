@@ -234,6 +234,8 @@ static struct decision record(const struct facts *f, enum volume_role role, cons
     struct decision decision = act(STEP_RECORD, phase);
     decision.record = f->record;
     decision.record.role = role;
+    if (f->lease == LEASE_OTHER && f->lease_epoch > f->record.seen)
+        decision.record.seen = f->lease_epoch;
     if (f->lease != LEASE_HELD)
         return decision;
     if (f->lease_epoch > f->record.epoch)
@@ -243,10 +245,12 @@ static struct decision record(const struct facts *f, enum volume_role role, cons
     return decision;
 }
 
-/* The record must be on disk before postgres may accept a write in the role. */
+/* The record must be on disk before postgres may accept a write in the role. A replica notes the
+ * epochs of others, so that it leads with a later one should the lease itself be lost. */
 static bool recorded(const struct facts *f, enum volume_role role)
 {
     return f->record.role == role &&
+           (f->lease != LEASE_OTHER || f->record.seen >= f->lease_epoch) &&
            (f->lease != LEASE_HELD ||
             (f->record.epoch >= f->lease_epoch && strcmp(f->record.pod, f->pod_uid) == 0));
 }
@@ -407,7 +411,8 @@ static struct decision tend(const struct facts *f)
                    : stay("Recovering", f->trouble_reason, f->trouble);
     if (role == ROLE_PRIMARY && must_take(f))
         return take_lease(f, "Running");
-    if (role == ROLE_PRIMARY && !recorded(f, role) && !f->restart_waits)
+    bool standby = role == ROLE_REPLICA && f->running == role && f->record.role == role;
+    if ((role == ROLE_PRIMARY || standby) && !recorded(f, role) && !f->restart_waits)
         return record(f, role, "Running");
     if (f->running == ROLE_REPLICA && f->server == SERVER_UP && may_give_up(f))
         return give_up(STEP_STOP_NOW);

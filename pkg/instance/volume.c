@@ -271,6 +271,7 @@ int volume_record_read(const struct volume *volume, struct volume_record *ret_re
         return err->class;
     const char *role = json_str(tree, "role", "");
     *ret_record = (struct volume_record){.epoch = json_int(tree, "epoch", 0),
+                                         .seen = json_int(tree, "seen", 0),
                                          .superseded = json_int(tree, "superseded", 0)};
     snprintf(ret_record->pod, sizeof ret_record->pod, "%s", json_str(tree, "pod", ""));
     for (enum volume_role known = ROLE_NONE; known <= ROLE_REPLICA; known++)
@@ -288,6 +289,8 @@ int volume_record_write(const struct volume *volume, const struct volume_record 
     json_set_int(tree, "epoch", record->epoch);
     if (record->pod[0] != '\0')
         json_set_str(tree, "pod", record->pod);
+    if (record->seen != 0)
+        json_set_int(tree, "seen", record->seen);
     if (record->superseded != 0)
         json_set_int(tree, "superseded", record->superseded);
     return write_json(PATH_IN(volume->data_dir, "instance.json"), tree, err);

@@ -45,6 +45,7 @@ static struct facts running_replica(void)
 {
     struct facts f = running_primary();
     f.record.role = ROLE_REPLICA;
+    f.record.seen = 3;
     f.standby_signal = true;
     f.lease = LEASE_OTHER;
     f.running = ROLE_REPLICA;
@@ -374,7 +375,8 @@ static void what_is_not_the_holders_starts_as_a_standby(void **state)
     assert_int_equal(decision.step, STEP_RECORD);
     assert_int_equal(decision.record.role, ROLE_REPLICA);
     assert_int_equal(decision.record.epoch, 3);
-    f.record.role = ROLE_REPLICA;
+    assert_int_equal(decision.record.seen, 3);
+    f.record = decision.record;
     expect(&f, STEP_MAKE_STANDBY, "Starting", "");
     f.standby_signal = true;
     expect(&f, STEP_START, "Starting", "");
@@ -427,6 +429,20 @@ static void a_lease_that_went_to_another_stops_a_primary_at_once(void **state)
     expect(&f, STEP_WAIT, "Running", "");
     f.in_recovery = false; /* promoted by somebody's hand */
     expect(&f, STEP_STOP_NOW, "Stopping", "NotHolder");
+}
+
+static void a_replica_notes_the_epoch_that_it_follows(void **state)
+{
+    (void)state;
+    struct facts f = running_replica();
+    f.lease_epoch = 4;
+    struct decision decision = machine_next(&f);
+    assert_int_equal(decision.step, STEP_RECORD);
+    assert_int_equal(decision.record.role, ROLE_REPLICA);
+    assert_int_equal(decision.record.epoch, 3);
+    assert_int_equal(decision.record.seen, 4);
+    f.record = decision.record;
+    expect(&f, STEP_WAIT, "Running", "");
 }
 
 static void a_standby_that_holds_the_lease_is_promoted_once_that_is_recorded(void **state)
@@ -628,6 +644,7 @@ int main(void)
         cmocka_unit_test(while_the_api_is_away_the_recorded_role_counts_after_a_wait),
         cmocka_unit_test(a_running_primary_is_not_disturbed_by_an_api_that_is_away),
         cmocka_unit_test(a_lease_that_went_to_another_stops_a_primary_at_once),
+        cmocka_unit_test(a_replica_notes_the_epoch_that_it_follows),
         cmocka_unit_test(a_standby_that_holds_the_lease_is_promoted_once_that_is_recorded),
         cmocka_unit_test(what_was_a_standby_starts_as_one_even_for_the_holder),
         cmocka_unit_test(a_running_server_is_reloaded_and_restarted_when_due),

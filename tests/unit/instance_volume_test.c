@@ -306,7 +306,11 @@ static void records_and_accepted_configuration_survive(void **state)
     struct place *place = *state;
     struct error err;
     AUTO_ARENA arena = arena_new();
-    struct volume_record record = {.role = ROLE_REPLICA, .epoch = 7, .pod = "u", .superseded = 9},
+    struct volume_record record = {.role = ROLE_REPLICA,
+                                   .epoch = 7,
+                                   .pod = "u",
+                                   .seen = 8,
+                                   .superseded = 9},
                          read;
     const char *conf, *hba;
     assert_int_equal(volume_record_read(&place->volume, &read, &err), 0);
@@ -317,6 +321,7 @@ static void records_and_accepted_configuration_survive(void **state)
     assert_int_equal(read.epoch, 7);
     assert_string_equal(read.pod, "u");
     assert_int_equal(read.superseded, 9);
+    assert_int_equal(read.seen, 8);
     assert_int_equal(volume_accepted_read(arena, &place->volume, &conf, &hba, &err), 0);
     assert_null(conf);
     assert_int_equal(volume_accepted_write(&place->volume, "a = 'b'\n", "local all\n", &err), 0);
