@@ -264,3 +264,24 @@ def promoted_by_hand():
         equal(rig.lease()["leaseTransitions"], 2, "epoch")
         wait_for(lambda: slice_epoch(rig) == "2" and rig.endpoints() == ["127.0.0.1"], 20,
                  "the endpoint")
+
+
+@test("an agent that was frozen for longer than its lease asks before it trusts it")
+def frozen():
+    with Rig() as rig:
+        rig.lease_seconds = 9
+        rig.put_config()
+        agent = rig.primary()
+        agent.reports(bootstrapped=True)
+        agent.signal(signal.SIGSTOP)
+        renewed = rig.lease()["renewTime"]
+        never(lambda: rig.lease()["renewTime"] != renewed, 10, "a renewal of a frozen agent")
+        # Its question is not answered, which takes it a sixth of the term to find out.
+        rig.server.faults.add({"do": "stall", "verb": "patch", "path": "/leases/"})
+        rig.edit("EndpointSlice", "a-rw", {"endpoints": []})
+        agent.signal(signal.SIGCONT)
+        wait_for(lambda: agent.probe()[0] == 503, 5, "doubt")
+        equal(rig.endpoints(), [], "the endpoint while it is in doubt")
+        agent.ready(20)
+        wait_for(lambda: rig.endpoints() == ["127.0.0.1"], 20, "the endpoint again")
+        equal(rig.lease()["leaseTransitions"], 1, "epoch")
