@@ -79,6 +79,7 @@ static void lease_facts(struct agent *agent, struct facts *f)
     f->lease_writing = lease_writing(agent->lease);
     f->lease_given_back = view->given_back;
     f->lease_rested = lease_rests_at_ms(agent->lease) <= clock_boot_ms();
+    f->lease_doubtful = lease_is_doubtful(agent->lease);
     f->held_epoch = lease_held_epoch(agent->lease);
     f->slice_epoch = agent->slice ? slice_seen_epoch(agent->slice) : 0;
 }

@@ -27,6 +27,7 @@ struct lease {
     struct bucket bucket, takes;
     struct lease_view view;
     int64_t unchanged_since_ms, held_epoch;
+    int64_t heard_ms;   /* when what had an outcome last was sent, or it became ours */
     int64_t sent_ms;    /* when the write under way, or the last one, was sent */
     bool unanswered;    /* it was not answered: the connection it took may be stalled */
     bool listing, seen; /* between begin and synced; and whether it came up in the list */
@@ -148,6 +149,14 @@ static void tell(struct lease *lease)
     lease->handlers.changed(lease->handlers.arg);
 }
 
+/* Until the next renewal of a lease whose last one was sent at sent_ms: the term counts from there,
+ * not from the answer. */
+static int rest_ms(const struct lease *lease)
+{
+    int64_t rest = lease->sent_ms + lease->seconds * 1000 / 3 - clock_boot_ms();
+    return rest > 0 ? (int)rest : 0;
+}
+
 /* An object's version also grows when the operator writes its annotation: only what the holder
  * writes tells that it lives. */
 static void note_life(struct lease *lease, const struct lease_view *view)
@@ -174,8 +183,11 @@ static void set_view(struct lease *lease, const struct lease_view *view)
     int64_t read_ms = same ? lease->view.read_ms : clock_boot_ms();
     lease->view = *view;
     lease->view.read_ms = read_ms;
-    if (view->state == LEASE_HELD && !held_before)
-        timer_arm(lease->renew, lease->seconds * 1000 / 3);
+    if (view->state == LEASE_HELD && !held_before) {
+        /* Maybe from an earlier container of this pod, and about to run out. */
+        lease->heard_ms = clock_boot_ms();
+        timer_arm(lease->renew, lease->call == NULL ? 0 : rest_ms(lease));
+    }
     if (view->state != LEASE_HELD)
         event_del(lease->renew);
     if (differs)
@@ -243,12 +255,14 @@ static void ask(struct lease *lease, struct kube_request *request, kube_done don
     request->timeout_ms = lease->seconds * 1000 / 6;
     request->urgent = true;
     request->apart = lease->unanswered;
+    lease->sent_ms = clock_boot_ms();
     lease->call = kube_call_start(lease->kube, request, done, lease);
 }
 
 static void ended(struct lease *lease, const struct error *err)
 {
     lease->call = NULL;
+    lease->heard_ms = lease->sent_ms;
     lease->unanswered = err->class == ERR_TIMEOUT || err->class == ERR_TRANSPORT;
 }
 
@@ -258,14 +272,6 @@ static int pause_ms(const struct lease *lease, const struct error *err)
     int pause = least < RETRY_MS ? least : RETRY_MS;
     int asked = err->retry_after_ms < most ? err->retry_after_ms : most;
     return asked > pause ? asked : pause;
-}
-
-/* Until the next renewal of a lease whose last one was sent at sent_ms: the term counts from there,
- * not from the answer. */
-static int rest_ms(const struct lease *lease)
-{
-    int64_t rest = lease->sent_ms + lease->seconds * 1000 / 3 - clock_boot_ms();
-    return rest > 0 ? (int)rest : 0;
 }
 
 static void on_reread(void *arg, const cJSON *body, const struct error *err)
@@ -334,7 +340,6 @@ static void patch(struct lease *lease, const cJSON *body)
     struct kube_request request = {
         .method = KUBE_PATCH_MERGE, .query = "fieldManager=" AGENT_MANAGER, .body = body};
     bucket_spend(&lease->bucket);
-    lease->sent_ms = clock_boot_ms();
     ask(lease, &request, on_written);
 }
 
@@ -452,6 +457,12 @@ int64_t lease_rests_at_ms(const struct lease *lease)
     int seconds = lease->view.seconds > lease->seconds ? lease->view.seconds : lease->seconds;
     return lease->unchanged_since_ms +
            (int64_t)(seconds > TERM_MAX_S ? TERM_MAX_S : seconds) * 1000;
+}
+
+bool lease_is_doubtful(const struct lease *lease)
+{
+    return lease->view.state == LEASE_HELD &&
+           clock_boot_ms() - lease->heard_ms > (int64_t)lease->seconds * 1000;
 }
 
 int64_t lease_held_epoch(const struct lease *lease)

@@ -61,6 +61,10 @@ bool lease_give_back(struct lease *lease);
 /* When the lease as it was seen last will have been unchanged for a whole term, CLOCK_BOOTTIME: a
  * holder that lives and reaches the API server has renewed it by then. */
 int64_t lease_rests_at_ms(const struct lease *lease);
+/* Held as far as is known, but for a whole term no attempt to renew it has had an outcome, not even
+ * a failure: this process did not run (frozen, or a machine that was paused), and the lease may be
+ * anybody's. */
+bool lease_is_doubtful(const struct lease *lease);
 /* The highest epoch that it was seen held with by this pod, since lease_new(); 0: none. */
 int64_t lease_held_epoch(const struct lease *lease);
 /* Renews at once, after a burst not more often than twice a second, instead of at the next third of

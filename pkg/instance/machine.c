@@ -103,6 +103,13 @@ static bool must_take(const struct facts *f)
     return may_take(f) || (f->lease == LEASE_HELD && f->slice_epoch > f->lease_epoch);
 }
 
+static struct decision ask_first(const char *phase)
+{
+    return stay(phase, REASON_API_UNREACHABLE,
+                "this agent has not run for longer than its lease lasts: it asks the API server "
+                "who holds it before it does anything else");
+}
+
 static bool api_is_away(const struct facts *f)
 {
     return f->lease == LEASE_UNKNOWN || f->lease == LEASE_ABSENT;
@@ -358,6 +365,8 @@ static struct decision start(const struct facts *f)
     enum volume_role role = machine_role(f);
     if (role == ROLE_NONE)
         return no_role(f);
+    if (f->lease_doubtful)
+        return ask_first("Starting");
     if (role == ROLE_PRIMARY && must_take(f))
         return take_lease(f, "Starting");
     if (f->restart_waits)
@@ -409,6 +418,8 @@ static struct decision tend(const struct facts *f)
         return f->running == ROLE_REPLICA && f->trouble[0] == '\0'
                    ? stay("Recovering", f->notice_reason, f->notice)
                    : stay("Recovering", f->trouble_reason, f->trouble);
+    if (f->lease_doubtful)
+        return ask_first("Running");
     if (role == ROLE_PRIMARY && must_take(f))
         return take_lease(f, "Running");
     bool standby = role == ROLE_REPLICA && f->running == role && f->record.role == role;

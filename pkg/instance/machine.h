@@ -48,6 +48,7 @@ struct facts {
     enum lease_state lease;
     int64_t lease_epoch;        /* transitions */
     bool lease_given_back;      /* LEASE_MINE, and no pod's any more */
+    bool lease_doubtful;        /* LEASE_HELD, but unheard of for a whole term: to be asked first */
     bool lease_rested;          /* nobody renewed it for a whole term on our own clock */
     int64_t held_epoch;         /* the highest one that this process has held; 0: none */
     int64_t slice_epoch;        /* that the read-write endpoint bears; 0: none that is known */

@@ -115,8 +115,6 @@ static void see(struct slice *slice, const cJSON *object)
     json_set_copy(slice->seen, "endpoints", json_get(object, "endpoints"));
 }
 
-static void go(struct slice *slice);
-
 static void on_written(void *arg, const cJSON *body, const struct error *err)
 {
     struct slice *slice = arg;
@@ -126,7 +124,7 @@ static void on_written(void *arg, const cJSON *body, const struct error *err)
         /* The watch may have told what somebody wrote since. */
         if (version_of(body) > version_of(slice->seen))
             see(slice, body);
-        go(slice);
+        slice->changed(slice->arg);
         return;
     }
     /* On a conflict the watch brings the newer one; the pause is for a watch that is late. */
@@ -179,21 +177,22 @@ static void go(struct slice *slice)
     if (!settled && possible && slice->seen != NULL && slice->call == NULL &&
         !evtimer_pending(slice->retry, NULL))
         write_slice(slice);
-    if (settled != was_settled || outranked)
+    if (settled != was_settled)
         slice->changed(slice->arg);
 }
 
 static void on_retry(evutil_socket_t fd, short what, void *arg)
 {
     (void)fd, (void)what;
-    go(arg);
+    struct slice *slice = arg;
+    slice->changed(slice->arg);
 }
 
 static void on_upsert(void *arg, const cJSON *object)
 {
     struct slice *slice = arg;
     see(slice, object);
-    go(slice);
+    slice->changed(slice->arg);
 }
 
 static void on_remove(void *arg, const cJSON *object)
@@ -201,7 +200,7 @@ static void on_remove(void *arg, const cJSON *object)
     (void)object;
     struct slice *slice = arg;
     see(slice, NULL); /* the operator makes it again, and the watch will tell */
-    go(slice);
+    slice->changed(slice->arg);
 }
 
 static void on_trouble(void *arg, const struct error *err)
@@ -254,8 +253,6 @@ static void begin_watch(struct slice *slice)
 
 void slice_set(struct slice *slice, enum slice_want want, int64_t epoch)
 {
-    if (slice->want == want && slice->epoch == epoch)
-        return;
     slice->want = want;
     slice->epoch = epoch;
     if (slice->watch == NULL && want != SLICE_LEAVE)

@@ -22,7 +22,8 @@ struct slice_options {
 
 struct slice;
 
-/* Strings are copied. `changed` is called when it has become as wanted, or is not any more. */
+/* Strings are copied. `changed` is called when something is to be done: it answers by slice_set(),
+ * which alone writes. So nothing is written on an old want by an agent that was frozen. */
 struct slice *slice_new(struct event_base *loop, struct kube *kube,
                         const struct slice_options *options, void (*changed)(void *arg), void *arg);
 void slice_free(struct slice *slice);

@@ -29,7 +29,8 @@ bool tend_is_primary(const struct agent *agent)
 
 bool tend_holds_lease(const struct agent *agent)
 {
-    return agent->lease != NULL && lease_view(agent->lease)->state == LEASE_HELD;
+    return agent->lease != NULL && lease_view(agent->lease)->state == LEASE_HELD &&
+           !lease_is_doubtful(agent->lease);
 }
 
 /* While the API is away nobody else can have taken the lease of the recorded holder. */

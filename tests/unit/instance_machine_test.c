@@ -244,6 +244,19 @@ static void a_lease_that_was_given_back_is_taken_at_once_by_no_older_copy(void *
     expect(&f, STEP_TAKE_LEASE, "Starting", "");
 }
 
+static void a_lease_unheard_of_for_a_term_is_asked_for_before_anything_is_done_in_its_name(
+    void **state)
+{
+    (void)state;
+    struct facts f = running_replica();
+    f.lease = LEASE_HELD;
+    f.lease_doubtful = true;
+    expect(&f, STEP_WAIT, "Running", "ApiUnreachable");
+    f = stopped_primary();
+    f.lease_doubtful = true;
+    expect(&f, STEP_WAIT, "Starting", "ApiUnreachable");
+}
+
 static void a_lease_behind_the_endpoints_epoch_is_taken_above_it(void **state)
 {
     (void)state;
@@ -635,6 +648,8 @@ int main(void)
         cmocka_unit_test(the_lease_is_taken_before_a_start_as_primary),
         cmocka_unit_test(a_released_lease_is_taken_only_by_its_last_holder),
         cmocka_unit_test(a_lease_that_was_given_back_is_taken_at_once_by_no_older_copy),
+        cmocka_unit_test(
+            a_lease_unheard_of_for_a_term_is_asked_for_before_anything_is_done_in_its_name),
         cmocka_unit_test(a_lease_behind_the_endpoints_epoch_is_taken_above_it),
         cmocka_unit_test(a_pod_that_was_superseded_stops_at_once_whatever_it_does),
         cmocka_unit_test(a_superseded_pod_writes_that_down_and_never_leads_again),
