@@ -12,9 +12,9 @@ struct grant {
 };
 
 static const struct grant grants[] = {
-    {"coordination.k8s.io", "leases", "primary", {"get", "list", "watch", "update", "patch"}},
-    {"discovery.k8s.io", "endpointslices", "rw", {"get", "list", "watch", "update", "patch"}},
-    {"", "configmaps", "config", {"get", "list", "watch"}},
+    {"coordination.k8s.io", "leases", "primary", {"get", "list", "watch", "patch"}},
+    {"discovery.k8s.io", "endpointslices", "rw", {"list", "watch", "patch"}},
+    {"", "configmaps", "config", {"list", "watch"}},
     /* No watch: to grant one, the operator would have to hold it on all Secrets. */
     {"", "secrets", "verifiers", {"get"}},
     {"", "pods/status", NULL, {"patch"}},
