@@ -22,6 +22,68 @@ static const char *check(struct arena *arena, const char *name, const char *valu
     return arena_printf(arena, "%s: %s", faults.items[0].path, faults.items[0].message);
 }
 
+/* Of parameters that only together are right or wrong. */
+static const char *check_several(struct arena *arena, const char *const (*items)[2], size_t count)
+{
+    struct api_faults faults = {0};
+    struct shape_faults list = {.arena = arena, .faults = &faults};
+    cJSON *spec = json_object(arena);
+    cJSON *postgres = json_add_object(spec, "postgres");
+    json_set_int(postgres, "version", 16);
+    cJSON *parameters = json_add_object(postgres, "parameters");
+    for (size_t i = 0; i < count; i++)
+        json_set_str(parameters, items[i][0], items[i][1]);
+    parameters_check(&list, spec);
+    const char *text = "";
+    for (size_t i = 0; i < faults.count; i++)
+        text = arena_printf(arena, "%s%s%s: %s", text, i > 0 ? "\n" : "", faults.items[i].path,
+                            faults.items[i].message);
+    return text;
+}
+
+/* With all connections taken the agent could not log in: no role, no slot, no readiness. */
+static void the_agents_connections_stay_reserved(void **state)
+{
+    (void)state;
+    AUTO_ARENA arena = arena_new();
+    static const char reserved[] = "superuser_reserved_connections";
+    static const char *const bad[] = {"0", "2", "-1"};
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+        assert_string_equal(
+            check(arena, reserved, bad[i]),
+            arena_printf(arena,
+                         "spec.postgres.parameters.superuser_reserved_connections: must be a "
+                         "number from 3 on, not \"%s\": the agent needs so many, also when "
+                         "clients have taken all others",
+                         bad[i]));
+    assert_string_equal(check(arena, reserved, "3"), "");
+    assert_string_equal(check(arena, "reserved_connections", "0"), "");
+    assert_string_equal(check(arena, "reserved_connections", "96"), "");
+}
+
+static void some_connections_are_left_for_clients(void **state)
+{
+    (void)state;
+    AUTO_ARENA arena = arena_new();
+    static const char *const both[][2] = {{"reserved_connections", "10"},
+                                          {"superuser_reserved_connections", "10"},
+                                          {"max_connections", "20"}};
+    assert_string_equal(check_several(arena, both, 3),
+                        "spec.postgres.parameters.reserved_connections: with "
+                        "superuser_reserved_connections = 10 and max_connections = 20 it leaves "
+                        "no connection for clients, and PostgreSQL does not start: lower it, or "
+                        "raise max_connections");
+    assert_string_equal(check_several(arena, both, 2), "");
+    static const char *const few[][2] = {{"superuser_reserved_connections", "20"},
+                                         {"max_connections", "20"}};
+    assert_string_equal(check_several(arena, few, 2),
+                        "spec.postgres.parameters.superuser_reserved_connections: with "
+                        "reserved_connections = 0 and max_connections = 20 it leaves no "
+                        "connection for clients, and PostgreSQL does not start: lower it, or "
+                        "raise max_connections");
+    assert_non_null(strstr(check(arena, "reserved_connections", "97"), "leaves no connection"));
+}
+
 static void ordinary_parameters_pass(void **state)
 {
     (void)state;
@@ -189,6 +251,8 @@ static void values_that_would_break_the_cluster_are_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_agents_connections_stay_reserved),
+        cmocka_unit_test(some_connections_are_left_for_clients),
         cmocka_unit_test(ordinary_parameters_pass),
         cmocka_unit_test(what_pgkeel_manages_is_refused_with_the_reason),
         cmocka_unit_test(names_that_the_server_could_not_read_are_refused),
