@@ -171,6 +171,49 @@ static void check_connections(struct shape_faults *faults, const char *path, con
     check_at_least(faults, path, value, 10, "PostgreSQL reserves 3 and pgkeel uses some");
 }
 
+static long number_in(const cJSON *spec, const char *name, long otherwise)
+{
+    const char *value = json_str(json_get(spec, "postgres.parameters"), name, NULL);
+    return value ? strtol(value, NULL, 10) : otherwise;
+}
+
+/* PostgreSQL compares them at its start only, when it is too late. */
+static void check_room(struct shape_faults *faults, const char *path, const cJSON *spec,
+                       const char *other, long other_number)
+{
+    long superusers = number_in(spec, "superuser_reserved_connections", 3);
+    long reserved = number_in(spec, "reserved_connections", 0);
+    long all = number_in(spec, "max_connections", 100);
+    if (superusers + reserved >= all)
+        shape_fault(faults, path,
+                    "with %s = %ld and max_connections = %ld it leaves no connection for clients, "
+                    "and PostgreSQL does not start: lower it, or raise max_connections",
+                    other, other_number, all);
+}
+
+static void check_superuser_reserved(struct shape_faults *faults, const char *path,
+                                     const char *value, const cJSON *spec)
+{
+    size_t before = faults->faults->count;
+    long reserved = number_in(spec, "reserved_connections", 0);
+    check_at_least(faults, path, value, 3,
+                   "the agent needs so many, also when clients have taken all others");
+    /* With both given, the other one's check tells. */
+    if (faults->faults->count == before &&
+        json_get(spec, "postgres.parameters.reserved_connections") == NULL)
+        check_room(faults, path, spec, "reserved_connections", reserved);
+}
+
+static void check_reserved(struct shape_faults *faults, const char *path, const char *value,
+                           const cJSON *spec)
+{
+    size_t before = faults->faults->count;
+    long superusers = number_in(spec, "superuser_reserved_connections", 3);
+    check_at_least(faults, path, value, 0, "so many connections are kept for some roles");
+    if (faults->faults->count == before)
+        check_room(faults, path, spec, "superuser_reserved_connections", superusers);
+}
+
 static void check_buffers(struct shape_faults *faults, const char *path, const char *value,
                           const cJSON *spec)
 {
@@ -209,7 +252,9 @@ static const struct {
     {"max_replication_slots", check_senders},
     {"max_wal_senders", check_senders},
     {"max_wal_size", check_max_wal},
+    {"reserved_connections", check_reserved},
     {"shared_buffers", check_buffers},
+    {"superuser_reserved_connections", check_superuser_reserved},
     {"wal_level", check_wal_level},
 };
 
