@@ -463,6 +463,25 @@ def rights_gone():
             check(agent.logged("postgres is down"), "postgres was stopped (%s)", reason)
 
 
+@test("a stop that hangs ends within the grace that the pod has, not within what the spec says now")
+def grace():
+    with Rig() as rig:
+        rig.grace = 20
+        rig.put_config()
+        rig.grant()
+        agent = rig.agents[0].start(stop_timeout=None).ready()
+        rig.grace = 600
+        agent.reports(configHash=rig.put_config())
+        agent.kill()  # a container that is started again in the same pod
+        agent.start(new_pod=False, stop_timeout=None).ready()
+        agent.reports(bootstrapped=True)
+        checkpointer = [pid for pid, words in agent.postgres_pids() if "checkpointer" in words][0]
+        os.kill(checkpointer, signal.SIGSTOP)
+        agent.stop(60)
+        late = agent.logged("postgres did not stop in time", signal="SIGQUIT")
+        check(late, "the stop was not cut short")
+
+
 @test("a crowd at the probes' port costs few descriptors, and no probe goes without an answer")
 def crowd():
     with Rig() as rig:

@@ -130,10 +130,12 @@ class Agent:
                  "kubeconfig": self.rig.kubeconfig, "listen": "127.0.0.1", "port": self.port,
                  "probe-address": "127.0.0.1:%d" % self.probe_port, "api-wait": 2,
                  "primary-host": "127.0.0.1", "primary-port": self.rig.primary_port(),
-                 "stop-timeout": 20, **options}
+                 "stop-timeout": 20,
+                 **{key.replace("_", "-"): value for key, value in options.items()}}
         arguments = self.rig.command() + ["instance"]
         for key, value in words.items():
-            arguments += ["--" + key.replace("_", "-"), str(value)]
+            if value is not None:
+                arguments += ["--" + key.replace("_", "-"), str(value)]
         self.process = process.Process(
             arguments, os.path.join(self.folder, "log"),
             env={"POD_NAME": self.name + "-0", "POD_NAMESPACE": NAMESPACE, "POD_UID": self.uid,
@@ -300,6 +302,7 @@ class Rig:
         self.server = server.Server(self.store)
         self.agents = []
         self.token, self.lease_seconds = "", 3
+        self.grace = 180  # terminationGracePeriodSeconds
         self.tokens = {}  # of single members, before self.token
         self.members = ["%s-%d" % (CLUSTER, n + 1) for n in range(instances)]
         self.settings = {"max_connections": "50", "more": ""}
@@ -433,6 +436,7 @@ class Rig:
         cluster = {"cluster": CLUSTER, "namespace": NAMESPACE, "postgresVersion": self.major,
                    "leaseSeconds": self.lease_seconds, "database": "app", "owner": "app", "encoding": "UTF8",
                    "locale": "C.UTF-8", "maxSlotWalKeepSize": "256MB",
+                   "terminationGraceSeconds": self.grace,
                    "configHash": hash16(conf + "\n" + hba), "verifiersHash": hash16(roles),
                    "members": [{"name": n, "restartToken": self.tokens.get(n, self.token)}
                                for n in self.members]}
