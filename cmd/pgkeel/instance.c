@@ -52,8 +52,9 @@ static const struct verb_option options[OPTIONS + 1] = {
     [OPTION_PRIMARY_HOST] = {"primary-host", 0, "HOST",
                              "where replicas find the primary (default CLUSTER-rw.NAMESPACE.svc)"},
     [OPTION_PRIMARY_PORT] = {"primary-port", 0, "PORT", "likewise (default 5432)"},
-    [OPTION_STOP_TIMEOUT] = {"stop-timeout", 0, "SECONDS",
-                             "before a fast stop becomes an immediate one (default 75)"},
+    [OPTION_STOP_TIMEOUT] =
+        {"stop-timeout", 0, "SECONDS",
+         "before a fast stop becomes an immediate one (default: the pod's grace less 15)"},
     [OPTION_API_WAIT] = {"api-wait", 0, "SECONDS",
                          "for an API server that does not answer, before the role recorded on the "
                          "volume counts (default 10)"},
@@ -87,7 +88,7 @@ static bool numbers(const char **values, struct instance_options *ret_options)
     if (!number(values[OPTION_PORT], "port", PORT_POSTGRES, 65535, &ret_options->port) ||
         !number(values[OPTION_PRIMARY_PORT], "primary-port", PORT_POSTGRES, 65535,
                 &ret_options->primary_port) ||
-        !number(values[OPTION_STOP_TIMEOUT], "stop-timeout", 75, 86400, &stop_seconds) ||
+        !number(values[OPTION_STOP_TIMEOUT], "stop-timeout", 0, 86400, &stop_seconds) ||
         !number(values[OPTION_API_WAIT], "api-wait", 10, 86400, &api_seconds))
         return false;
     ret_options->stop_timeout_ms = stop_seconds * 1000;

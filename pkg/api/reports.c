@@ -82,6 +82,7 @@ static const struct field config_fields[] = {
     TEXT(cluster_config, "namespace", namespace),
     INT(cluster_config, "postgresVersion", postgres_version),
     INT(cluster_config, "leaseSeconds", lease_seconds),
+    INT(cluster_config, "terminationGraceSeconds", termination_grace_seconds),
     TEXT(cluster_config, "database", database),
     TEXT(cluster_config, "owner", owner),
     TEXT(cluster_config, "encoding", encoding),

@@ -58,6 +58,8 @@ struct member_config {
 struct cluster_config {
     const char *cluster, *namespace;
     int postgres_version, lease_seconds;
+    int termination_grace_seconds; /* of pods that are made now; 0 of an operator that does not
+                                      tell */
     const char *database, *owner, *encoding, *locale;
     const char *max_slot_wal_keep_size;
     const char *config_hash; /* hash over postgresql.conf and pg_hba.conf of the same ConfigMap */

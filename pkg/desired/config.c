@@ -214,6 +214,7 @@ static char *cluster_json(const struct build *build)
         .namespace = spec->namespace,
         .postgres_version = spec->postgres_version,
         .lease_seconds = spec->lease_seconds,
+        .termination_grace_seconds = spec->termination_grace_seconds,
         .database = spec->database,
         .owner = spec->owner,
         .encoding = spec->encoding,

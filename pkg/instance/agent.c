@@ -9,7 +9,9 @@
 
 #include "api/names.h"
 #include "api/reasons.h"
+#include "base/file.h"
 #include "base/memory.h"
+#include "instance/mounts.h"
 #include "instance/tree.h"
 
 enum {
@@ -61,6 +63,39 @@ void agent_note_trouble(struct agent *agent, struct trouble *trouble, const char
     if (is_news)
         log_error(text, "reason", reason, NULL);
     agent_wake_in(agent, pause);
+}
+
+int agent_stop_timeout_ms(const struct agent *agent)
+{
+    if (agent->options.stop_timeout_ms > 0)
+        return agent->options.stop_timeout_ms;
+    if (agent->grace_seconds <= 0)
+        return STOP_DEFAULT_MS;
+    int left_ms = agent->grace_seconds * 1000 - STOP_RESERVE_MS;
+    return left_ms > STOP_LEAST_MS ? left_ms : STOP_LEAST_MS;
+}
+
+/* A pod keeps the grace that it was made with, whatever the spec says later: so does the run
+ * folder, which lives as long as the pod does. */
+static void learn_grace(struct agent *agent)
+{
+    const struct settings_view *view = settings_view(agent->settings);
+    if (agent->grace_seconds > 0 || !view->known || view->config.termination_grace_seconds <= 0)
+        return;
+    AUTO_ARENA arena = arena_new();
+    const char *path = arena_printf(arena, "%s/grace-seconds", agent->options.run_dir);
+    struct error err = {0};
+    char *text = NULL;
+    bool written;
+    if (file_read(arena, path, 64, &text, NULL, &err) == 0)
+        agent->grace_seconds = (int)strtol(text, NULL, 10);
+    if (agent->grace_seconds > 0)
+        return;
+    agent->grace_seconds = view->config.termination_grace_seconds;
+    text = arena_printf(arena, "%d\n", agent->grace_seconds);
+    err = (struct error){0};
+    if (mounts_write(path, text, strlen(text), 0600, &written, &err) < 0)
+        log_failure(&err, "keeping the pod's grace", NULL);
 }
 
 struct conf_input agent_conf_input(const struct agent *agent, struct arena *arena)
@@ -169,7 +204,7 @@ static void start_server(struct agent *agent)
 static void stop_server(struct agent *agent)
 {
     if (agent->stopping) {
-        server_stop(agent->server, agent->options.stop_timeout_ms);
+        server_stop(agent->server, agent_stop_timeout_ms(agent));
         return;
     }
     restart_begin(agent);
@@ -337,6 +372,7 @@ static void on_step(evutil_socket_t fd, short what, void *arg)
     bool more = true;
     for (int i = 0; more && i < STEPS_PER_TURN; i++) {
         open_cluster(agent);
+        learn_grace(agent);
         struct facts facts = agent_facts(agent);
         decision = machine_next(&facts);
         note_decision(agent, &decision);

@@ -31,6 +31,10 @@ struct agent;
 /* Without a person, a copy is given up once in this time. */
 enum { RETIRE_AGAIN_MS = 3600 * 1000 };
 
+/* What is kept of the pod's grace for what comes behind the stop of postgres: SIGKILL 5 s after
+ * SIGQUIT, the last words within 3 s, and a busy node. */
+enum { STOP_RESERVE_MS = 15000, STOP_DEFAULT_MS = 75000, STOP_LEAST_MS = 5000 };
+
 /* Something that failed and is tried again, with a pause that doubles. */
 struct trouble {
     char reason[64], text[960];
@@ -118,6 +122,7 @@ struct agent {
     int64_t stream_told_ms; /* when the WAL receiver told of stream_trouble last */
     bool wal_gone_proven; /* its own report says so, too; kept while the server is stopped for it */
     int64_t retired_at_ms; /* of the wall clock, as it is on the volume */
+    int grace_seconds;     /* of this pod; 0 until it is known */
     int64_t began_ms, up_since_ms, farewell_deadline_ms;
     bool gave_memory;         /* what only the start needed */
     struct cause cause;       /* why postgres is silent, since it last answered or was started */
@@ -153,6 +158,8 @@ static inline bool agent_in_pause(const struct trouble *trouble)
 {
     return clock_boot_ms() < trouble->until_ms;
 }
+/* How long a fast stop may take. */
+int agent_stop_timeout_ms(const struct agent *agent);
 /* What conf.h wants to know of this instance. */
 struct conf_input agent_conf_input(const struct agent *agent, struct arena *arena);
 

@@ -22,7 +22,7 @@ struct instance_options {
     int port;
     const char *primary_host; /* NULL: <cluster>-rw.<namespace>.svc */
     int primary_port;
-    int stop_timeout_ms; /* fast stop, before it becomes immediate */
+    int stop_timeout_ms; /* fast stop, before it becomes immediate; 0: what the grace leaves */
     int api_wait_ms;     /* how long to wait for an API that does not answer */
 };
 

@@ -21,7 +21,7 @@ static void obey(struct agent *agent)
     snprintf(agent->restart_token, sizeof agent->restart_token, "%s", agent_member_token(agent));
     snprintf(agent->restarted_for, sizeof agent->restarted_for, "%s",
              monitor_view(agent->monitor)->pending_parameters);
-    server_stop(agent->server, agent->options.stop_timeout_ms);
+    server_stop(agent->server, agent_stop_timeout_ms(agent));
     if (agent->restarting != NULL) /* else the stop has ended the job */
         job_end(agent);
 }
