@@ -404,6 +404,44 @@ def certificate():
         equal((key.st_mode & 0o777, key.st_uid), (0o600, rig.agent_uid), "mode and owner")
 
 
+@test("a replica asks for its primary's name, not only for any certificate of the CA")
+def primary_name():
+    with Rig(2) as rig:
+        stray = rig.mkdir("stray-tls")
+        rig.make_certificates(names="DNS:somebody.else.example", folder=stray)
+        rig.make_certificates()
+        rig.grant()
+        first = rig.agents[0].start(tls_dir=stray).ready()
+        second = rig.agents[1].start()
+        second.reports(reason="CloneFailed", message=lambda m: m and "does not match" in m)
+        rig.make_certificates(folder=stray)
+        second.ready(90)
+        conninfo = second.sql("show primary_conninfo")
+        check("sslmode=verify-full channel_binding=require" in conninfo, "conninfo: %s", conninfo)
+        rig.make_certificates(names="DNS:somebody.else.example", folder=stray)
+        os.kill(first.postmaster(), 9)
+        second.reports(reason="NotStreaming", message=lambda m: m and "does not match" in m,
+                       seconds=60)
+        rig.make_certificates(folder=stray)
+        second.reports(reason=None, phase="Running", seconds=90)
+
+
+@test("replicas go on with a certificate of the user's that lacks the primary's name, which is told")
+def no_primary_name():
+    with Rig(2) as rig:
+        rig.make_certificates(names="DNS:somebody.else.example")
+        first, second = rig.pair()
+        conninfo = second.sql("show primary_conninfo")
+        check("sslmode=verify-ca channel_binding=require" in conninfo, "conninfo: %s", conninfo)
+        told = second.logged("the server certificate does not carry the name of the primary")
+        check(told and told[0]["name"] == "127.0.0.1", "the log: %s", told)
+        rig.make_certificates()
+        wait_for(lambda: "verify-full" in second.sql("show primary_conninfo"), 40,
+                 "the stricter check once the name is there")
+        second.ready()
+        first.reports(phase="Running", reason=None)
+
+
 @test("settings that belong to the agent cannot be changed through the configuration")
 def reserved():
     with Rig() as rig:

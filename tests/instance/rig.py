@@ -374,7 +374,8 @@ class Rig:
         os.rename(path + ".tmp", path)
         return path
 
-    def make_certificates(self, days=10):
+    def make_certificates(self, days=10, names="IP:127.0.0.1,DNS:localhost", folder=None):
+        """Of the one CA, which is made at first; replicas look for their primary at 127.0.0.1."""
         def openssl(*words):
             subprocess.run(["openssl", *words], check=True, capture_output=True, cwd=self.folder)
         if not os.path.exists(os.path.join(self.folder, "ca.key")):
@@ -382,13 +383,14 @@ class Rig:
                     "-nodes", "-subj", "/CN=test-ca", "-days", "20", "-addext",
                     "keyUsage=critical,keyCertSign", "-keyout", "ca.key", "-out", "ca.crt")
         openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
-                "-subj", "/CN=a-rw", "-addext", "basicConstraints=critical,CA:FALSE", "-CA",
+                "-subj", "/CN=a-rw", "-addext", "basicConstraints=critical,CA:FALSE",
+                "-addext", "subjectAltName=" + names, "-CA",
                 "ca.crt", "-CAkey", "ca.key", "-set_serial", str(uuid.uuid4().int >> 64), "-days",
                 str(days), "-keyout", "server.key", "-out", "server.crt")
         for source, name in (("ca.crt", "ca.crt"), ("server.key", "tls.key"),
                              ("server.crt", "tls.crt")):
             with open(os.path.join(self.folder, source)) as text:
-                self.write(os.path.join(self.tls, name), text.read())
+                self.write(os.path.join(folder or self.tls, name), text.read())
 
     # -- the operator's part ---------------------------------------------------------------------
     def make(self, kind_name, name, **members):
