@@ -11,6 +11,7 @@
 #include "api/reasons.h"
 #include "base/file.h"
 #include "base/memory.h"
+#include "instance/certificate.h"
 #include "instance/mounts.h"
 #include "instance/tree.h"
 
@@ -23,6 +24,7 @@ enum {
     API_AGAIN_MS = 2000,
     FAREWELL_MS = 3000,
     RETIRE_LOOK_MS = 30000,
+    CERTIFICATE_MAX_BYTES = 1024 * 1024,
 };
 
 void agent_kick(void *arg)
@@ -98,7 +100,25 @@ static void learn_grace(struct agent *agent)
         log_failure(&err, "keeping the pod's grace", NULL);
 }
 
-struct conf_input agent_conf_input(const struct agent *agent, struct arena *arena)
+/* All instances mount one Secret, so that our own certificate is like the primary's. */
+static bool primary_is_named(struct agent *agent, struct arena *arena, const char *host)
+{
+    struct error err = {0};
+    char *text = NULL;
+    const char *path = arena_printf(arena, "%s/tls/tls.crt", agent->options.run_dir);
+    if (!settings_view(agent->settings)->tls ||
+        file_read(arena, path, CERTIFICATE_MAX_BYTES, &text, NULL, &err) < 0)
+        return false;
+    bool named = certificate_names(text, host);
+    if (!named && !agent->unnamed)
+        log_warning("the server certificate does not carry the name of the primary: replicas check "
+                    "its CA only; add the name to the certificate",
+                    "name", host, NULL);
+    agent->unnamed = !named;
+    return named;
+}
+
+struct conf_input agent_conf_input(struct agent *agent, struct arena *arena)
 {
     const struct settings_view *view = settings_view(agent->settings);
     const struct instance_options *options = &agent->options;
@@ -112,6 +132,7 @@ struct conf_input agent_conf_input(const struct agent *agent, struct arena *aren
                                .listen = options->listen,
                                .port = options->port,
                                .tls = view->tls,
+                               .named = primary_is_named(agent, arena, host),
                                .syncfs = tree_can_syncfs(),
                                .primary_host = host,
                                .primary_port = options->primary_port,

@@ -123,6 +123,7 @@ struct agent {
     bool wal_gone_proven; /* its own report says so, too; kept while the server is stopped for it */
     int64_t retired_at_ms; /* of the wall clock, as it is on the volume */
     int grace_seconds;     /* of this pod; 0 until it is known */
+    bool unnamed;          /* it was told that the server certificate lacks the primary's name */
     int64_t began_ms, up_since_ms, farewell_deadline_ms;
     bool gave_memory;         /* what only the start needed */
     struct cause cause;       /* why postgres is silent, since it last answered or was started */
@@ -161,7 +162,7 @@ static inline bool agent_in_pause(const struct trouble *trouble)
 /* How long a fast stop may take. */
 int agent_stop_timeout_ms(const struct agent *agent);
 /* What conf.h wants to know of this instance. */
-struct conf_input agent_conf_input(const struct agent *agent, struct arena *arena);
+struct conf_input agent_conf_input(struct agent *agent, struct arena *arena);
 
 /* facts.c */
 struct facts agent_facts(struct agent *agent);

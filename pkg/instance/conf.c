@@ -49,8 +49,12 @@ static char *conninfo(struct arena *arena, const struct conf_input *input, const
                   quote_keyword(arena, application));
     buffer_printf(&out, " passfile=%s",
                   quote_keyword(arena, arena_printf(arena, "%s/pgpass", input->run_dir)));
+    /* The CA may be one that signs for anybody: then only the name tells the primary from others.
+     * A certificate of the user's own that lacks it must not end replication: the operator asks for
+     * another one. Channel binding holds in both cases: nobody else can pass the login on. */
     if (input->tls)
-        buffer_printf(&out, " sslmode=verify-ca sslrootcert=%s",
+        buffer_printf(&out, " sslmode=%s channel_binding=require sslrootcert=%s",
+                      input->named ? "verify-full" : "verify-ca",
                       quote_keyword(arena, arena_printf(arena, "%s/tls/ca.crt", input->run_dir)));
     else
         buffer_puts(&out, " sslmode=prefer");

@@ -16,6 +16,7 @@ struct conf_input {
     const char *listen;   /* "*" */
     int port;
     bool tls;    /* certificate and key are there */
+    bool named;  /* the certificate, which all instances share, carries primary_host */
     bool syncfs; /* tree_can_syncfs() */
     const char *primary_host;
     int primary_port;

@@ -30,6 +30,8 @@ void react_tls(void *arg)
     struct agent *agent = arg;
     log_info("new TLS files", NULL);
     server_reload(agent->server);
+    agent->config.dirty = true; /* how the primary is checked depends on the names in it */
+    agent_kick(agent);
 }
 
 void react_server(void *arg)

@@ -11,6 +11,7 @@ static struct conf_input input(void)
                                .listen = "*",
                                .port = 5432,
                                .tls = true,
+                               .named = true,
                                .primary_host = "a-rw.shop.svc",
                                .primary_port = 5432,
                                .slot = "a_2"};
@@ -45,7 +46,8 @@ static void conninfo_verifies_the_server_and_names_the_replica(void **state)
     const char *text = conf_primary_conninfo(arena, &in);
     assert_non_null(strstr(text, "host='a-rw.shop.svc' port=5432"));
     assert_non_null(strstr(text, "user=pgkeel_replication application_name='a-2'"));
-    assert_non_null(strstr(text, "sslmode=verify-ca sslrootcert='/pgkeel/run/tls/ca.crt'"));
+    assert_non_null(strstr(text, "sslmode=verify-full channel_binding=require "
+                                 "sslrootcert='/pgkeel/run/tls/ca.crt'"));
     assert_non_null(strstr(text, "passfile='/pgkeel/run/pgpass'"));
     assert_null(strstr(text, "password="));
     /* Its quotes are doubled where it becomes a setting. */
@@ -80,7 +82,10 @@ static void a_clone_tries_the_primarys_pod_before_the_service(void **state)
     assert_non_null(
         strstr(text, "host='a-rw.shop.svc,a-rw.shop.svc' hostaddr='10.0.0.7,' port=5432"));
     assert_non_null(strstr(text, " application_name='a-2 clone' "));
-    assert_non_null(strstr(text, " sslmode=verify-ca "));
+    assert_non_null(strstr(text, " sslmode=verify-full channel_binding=require "));
+    in.named = false;
+    text = conf_clone_conninfo(arena, &in, "10.0.0.7");
+    assert_non_null(strstr(text, " sslmode=verify-ca channel_binding=require "));
     text = conf_clone_conninfo(arena, &in, "");
     assert_non_null(strstr(text, "host='a-rw.shop.svc' port=5432"));
     assert_null(strstr(text, "hostaddr"));
