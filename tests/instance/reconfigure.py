@@ -204,6 +204,25 @@ def bad_again():
                 agent.reports(reason=None, phase="Running", configHash=wanted)
 
 
+@test("a configuration that could not be tried is tried again, and not called bad")
+def postponed():
+    with Rig() as rig:
+        agent = rig.primary()
+        agent.reports(bootstrapped=True)
+        os.chmod(agent.run, 0o500)
+        try:
+            rig.settings["more"] = "work_mem = 11MB\n"
+            wanted = rig.put_config()
+            report = agent.reports(reason="ConfigurationPending", phase="Running")
+            check("postgresql.conf" in report["message"], "message: %s", report)
+            equal(agent.probe()[0], 200, "readiness")
+        finally:
+            os.chmod(agent.run, 0o700)
+        agent.reports(configHash=wanted, reason=None, phase="Running", seconds=60)
+        equal(agent.sql("show work_mem"), "11MB", "work_mem")
+        check(not agent.logged("the configuration is refused"), "it was called bad")
+
+
 @test("what was asked for and taken back before a restart waits for none")
 def taken_back():
     with Rig() as rig:
