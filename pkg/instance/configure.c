@@ -82,8 +82,9 @@ void configure_refresh(struct agent *agent)
     struct configuration *config = &agent->config;
     const struct settings_view *view = settings_view(agent->settings);
     bool down = server_state(agent->server) == SERVER_DOWN;
-    if (!config->dirty || !view->known || agent_in_pause(&agent->config_trouble) ||
-        (down && agent->standby_signal && !agent->control_known))
+    bool waits = down ? agent->standby_signal && !agent->control_known
+                      : agent_in_pause(&agent->config_trouble);
+    if (!config->dirty || !view->known || waits)
         return;
     AUTO_ARENA arena = arena_new();
     char hash[17];
@@ -103,6 +104,7 @@ void configure_refresh(struct agent *agent)
                         !text_same(config->conf, render(agent, arena, config->shared_conf));
     if (!config->stale && !refused && text_same(hash, config->hash)) {
         config->fault = (struct error){0};
+        agent_forget_trouble(&agent->config_trouble);
         config->from_accepted = false;
     }
 }
@@ -179,9 +181,10 @@ static void postpone(struct agent *agent, const char *why)
     bool running = server_state(agent->server) == SERVER_UP;
     struct trouble *trouble = running ? &agent->config_trouble : &agent->start_trouble;
     AUTO_ARENA arena = arena_new();
-    agent_note_trouble(agent, trouble, REASON_CONFIGURATION_PENDING,
-                       arena_printf(arena, "the configuration cannot be tried: %.800s", why),
-                       RETRY_FIRST_MS, RETRY_LONGEST_MS);
+    agent_note_trouble(
+        agent, trouble, REASON_CONFIGURATION_PENDING,
+        arena_printf(arena, "the configuration cannot be tried: %.800s; it is tried again", why),
+        RETRY_FIRST_MS, RETRY_LONGEST_MS);
     if (running)
         agent->config.stale = false; /* until it is looked at again, after the pause */
     settle(agent);
