@@ -321,6 +321,7 @@ def does_not_start():
         rig.put_config()
         report = agent.reports(reason="ConfigInvalid", phase="Running", seconds=90)
         check("nonexistent" in report["message"], "message: %s", report)
+        check("correct spec.postgres, or delete the pod" in report["message"], "remedy: %s", report)
         equal(report["configHash"], good, "what runs")
         agent.ready()
 
