@@ -125,12 +125,12 @@ static int write_file(struct agent *agent, const char *name, const char *text, s
 
 static void check(struct agent *agent, const char *shared, const char *hba, const char *hash);
 
-static void refuse(struct agent *agent, const char *hash, const char *why)
+static void refuse(struct agent *agent, const char *hash, const char *why, const char *remedy)
 {
     struct configuration *config = &agent->config;
     snprintf(config->refused, sizeof config->refused, "%s", hash);
     err_set_reason(&config->fault, ERR_INVALID, REASON_CONFIG_INVALID,
-                   "PostgreSQL refuses the configuration: %.800s; correct spec.postgres", why);
+                   "PostgreSQL refuses the configuration: %.800s; %s", why, remedy);
     log_failure(&config->fault, "the configuration is refused", "hash", hash, NULL);
     config->stale = false;
     config->dirty = true;
@@ -167,7 +167,7 @@ static void refuse_and_end(struct agent *agent, const char *why)
     bool was_fallback = config->from_accepted && text_same(config->next_hash, config->accepted);
     bool running = server_state(agent->server) == SERVER_UP;
     if (!was_fallback)
-        refuse(agent, config->next_hash, why);
+        refuse(agent, config->next_hash, why, "correct spec.postgres");
     if (!running && !was_fallback && fall_back(agent))
         return;
     if (!running)
@@ -442,7 +442,9 @@ bool configure_blame(struct agent *agent, const char *why)
     bool is_full = strstr(why, "maximum number of prepared transactions reached") != NULL;
     config->doubted =
         is_full || (text_given(config->failed) && !text_same(config->failed, config->hash));
-    refuse(agent, config->hash, why);
+    refuse(agent, config->hash, why,
+           "correct spec.postgres, or delete the pod to have it tried again once the cause is "
+           "gone");
     config->known = KNOWN_NOT_YET;
     return true;
 }
