@@ -91,18 +91,17 @@ static bool has(const PGresult *have, int row, const char *attribute)
     return *pg_text(have, row, attribute) == 't';
 }
 
-/* Only what pgkeel needs is put right: the password of each, and what its own two roles must be
- * able to do. The rest of a role is an administrator's, who may lend it a right or lock it out. */
+/* Only what is declared is put right: that a role logs in with its password, and what pgkeel's own
+ * two must be able to do. The rest of a role is an administrator's, and nothing is taken away. */
 static void put_right(struct buffer *sql, struct arena *arena, const PGresult *have, int row,
                       const struct role_want *role)
 {
     AUTO_BUFFER options = {0};
-    bool ours = role->superuser || role->replication;
     if (role->superuser && !has(have, row, "rolsuper"))
         buffer_puts(&options, " superuser");
     if (role->replication && !has(have, row, "rolreplication"))
         buffer_puts(&options, " replication");
-    if (ours && role->login && !has(have, row, "rolcanlogin"))
+    if (role->login && !has(have, row, "rolcanlogin"))
         buffer_puts(&options, " login");
     if (strcmp(pg_text(have, row, "password"), role->verifier) != 0)
         buffer_printf(&options, " password %s", pg_literal(arena, role->verifier));

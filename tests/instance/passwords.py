@@ -60,20 +60,19 @@ def administrators():
         agent.reports(bootstrapped=True)
         look = ("select rolreplication, rolconnlimit, rolcanlogin, rolcreatedb, rolconfig from"
                 " pg_roles where rolname = 'app'")
-        agent.sql("alter role app replication connection limit 7 nologin createdb;"
+        agent.sql("alter role app replication connection limit 7 createdb;"
                   " alter role app set work_mem = '5MB'")
         agent.sql("alter role pgkeel_replication noreplication")
         agent.stop()
         agent.start().ready()
         before = agent.reports(bootstrapped=True)["verifiersHash"]
-        equal(agent.sql(look), "t|7|f|t|{work_mem=5MB}", "the role after a restart")
+        equal(agent.sql(look), "t|7|t|t|{work_mem=5MB}", "the role after a restart")
         equal(agent.sql("select rolreplication from pg_roles where rolname = 'pgkeel_replication'"),
               "t", "what replicas need")
         rig.roles["app"] = "another one"
         rig.put_config()
         agent.reports(verifiersHash=lambda h: h not in (None, before))
-        equal(agent.sql(look), "t|7|f|t|{work_mem=5MB}", "the role with a new password")
-        agent.sql("alter role app login")
+        equal(agent.sql(look), "t|7|t|t|{work_mem=5MB}", "the role with a new password")
         with agent.login("app", "app", password="another one") as session:
             equal(session.value("select 1"), "1", "a login with the new password")
 

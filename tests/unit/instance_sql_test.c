@@ -67,7 +67,7 @@ static void what_an_administrator_gave_or_took_is_not_ours_to_change(void **stat
                                         "f",      "f",   "t", NULL};
     PGresult *have = result_of(role_columns, 5, cells);
     assert_string_equal(roles_statements(arena, have, wanted, 3),
-                        "alter role \"app\" with password '" VERIFIER "'; "
+                        "alter role \"app\" with login password '" VERIFIER "'; "
                         "alter role \"copy\" with login; "
                         "alter role \"postgres\" with superuser; "
                         "select pg_current_xact_id()");
