@@ -151,7 +151,7 @@ def _scale():
         check(done.returncode != 0 and "9" in done.stderr, "scaling to 12: %s", done.stderr)
 
 
-@alone("kubectl get pgc shows Ready, Primary, Instances, Version and Age; 'all' includes it")
+@alone("kubectl get pgc shows Ready and why, Primary, Instances, Version and Age; 'all' includes it")
 def _columns():
     with rig.namespace() as where, rig.no_operator():
         rig.kube().apply(names.cluster("a", where))
@@ -160,8 +160,9 @@ def _columns():
             "conditions": [{"type": "Ready", "status": "True", "reason": "Healthy", "message": "x",
                             "lastTransitionTime": "2026-01-01T00:00:00Z"}]}}, "status")
         lines = rig.kube().kubectl("get", "pgc", "-n", where).splitlines()
-        equal(lines[0].split(), ["NAME", "READY", "PRIMARY", "INSTANCES", "VERSION", "AGE"], "header")
-        equal(lines[1].split()[:5], ["a", "True", "a-1", "2/2", "17.11"], "row")
+        equal(lines[0].split(), ["NAME", "READY", "REASON", "PRIMARY", "INSTANCES", "VERSION", "AGE"],
+              "header")
+        equal(lines[1].split()[:6], ["a", "True", "Healthy", "a-1", "2/2", "17.11"], "row")
         check("postgrescluster.pgkeel.dev/a" in rig.kube().kubectl("get", "all", "-n", where),
               "'kubectl get all' leaves it out")
 
