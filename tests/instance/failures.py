@@ -12,6 +12,8 @@ from lib.postgres import SqlError
 from lib.runner import check, equal, never, test, wait_for
 from rig import PASSWORDS, Rig
 
+MIB = 1 << 20
+
 
 @test("a primary goes on while the API server is away, and renews when it is back")
 def api_away():
@@ -287,6 +289,114 @@ def one_crash():
         equal(len(agent.logged("postgres is up")), 2, "starts of postgres")
         check(time.monotonic() - started < 10, "took %g s", time.monotonic() - started)
         equal(len(rig.writes("EndpointSlice")), writes, "writes to the endpoint")
+
+
+@test("each crash of postgres is counted and told with its signal and last words")
+def crashes_counted():
+    with Rig() as rig:
+        agent = rig.primary()
+        agent.reports(bootstrapped=True, crashes=None)
+        os.kill(agent.postmaster(), signal.SIGKILL)
+        report = agent.reports(crashes=1)
+        check("signal 9" in report["lastCrash"] and report["lastCrashTime"], "told: %s", report)
+        agent.ready()
+        # One of its processes: the postmaster lives on and starts all others anew.
+        postmaster = agent.postmaster()
+        pid = agent.sql("select pid from pg_stat_activity where backend_type = 'walwriter'")
+        os.kill(agent.outside(int(pid)), signal.SIGKILL)
+        report = agent.reports(crashes=2)
+        check("signal 9" in report["lastCrash"] and "process" in report["lastCrash"],
+              "told: %s", report)
+        agent.ready()
+        equal(agent.postmaster(), postmaster, "the postmaster")
+        agent.stop()
+        agent.start().ready()
+        agent.reports(bootstrapped=True, crashes=None)
+
+
+@test("a volume that fills is told before it is full, a full one with the remedy, and both heal")
+def volume_fills():
+    for place, field in (("wal", "spec.walStorage.size"), ("data", "spec.storage.size")):
+        with Rig() as rig, limited(rig, getattr(rig.agents[0], place), 400) as volume:
+            agent = rig.primary()
+            agent.reports(bootstrapped=True)
+            agent.sql("create table t as select generate_series(1, 1000) n")
+            room = lambda word: lambda told: (told or {}).get("room") == word
+            told = place + "Volume"
+            figures = agent.reports(**{told: room("enough")})[told]
+            check(figures["capacityBytes"] == 400 * MIB, "capacity: %s", figures)
+            check(0 < figures["usedBytes"] < 300 * MIB, "used: %s", figures)
+            volume.fill(50 * MIB)
+            agent.reports(**{told: room("filling")})
+            equal(agent.probe()[0], 200, "readiness")
+            volume.fill(0)
+            agent.reports(**{told: room("full")})
+            wait_for(lambda: not writes_more(agent), 60, "a write that finds no room", every=0)
+            report = agent.reports(**{told: lambda v: "No space left on device" in v.get("words", "")})
+            if place == "wal":
+                report = agent.reports(reason="CrashLooping", crashes=lambda n: n,
+                                       message=lambda m: field in m)
+                check("No space left on device" in report["lastCrash"], "told: %s", report)
+            volume.grow(800)
+            agent.ready(90)
+            report = agent.reports(**{told: room("enough"), "phase": "Running", "reason": None})
+            check("words" not in report[told], "told: %s", report)
+            equal(agent.sql("select count(*) from t"), "1000", "rows")
+
+
+def writes_more(agent):
+    """Each switch needs another segment of WAL, each round of rows another part of the table."""
+    try:
+        agent.sql("insert into t select generate_series(1, 20000);"
+                  "select pg_switch_wal() from pg_logical_emit_message(true, 'x', 'x')")
+        return True
+    except runner.Failed:
+        return False
+
+
+class limited:  # pylint: disable=invalid-name
+    """A small file system of its own in a volume's place."""
+
+    def __init__(self, rig, path, size):
+        if os.geteuid() != 0:
+            raise runner.Skipped("needs root")
+        self.rig, self.path, self.size = rig, path, size
+
+    def _mount(self, options):
+        done = subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", self.path],
+                              capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            raise runner.Skipped("no file system can be mounted: " + done.stderr.strip())
+
+    def __enter__(self):
+        self._mount("size=%dm,mode=700,uid=%d" % (self.size, self.rig.agent_uid))
+        return self
+
+    def __exit__(self, kind, value, trace):
+        for agent in self.rig.agents:
+            if agent.process and agent.process.alive():
+                agent.kill()
+        subprocess.run(["umount", "--lazy", self.path], check=False)
+
+    def fill(self, leave):
+        found = os.statvfs(self.path)
+        with open(os.path.join(self.path, "filler"), "ab") as out:
+            os.posix_fallocate(out.fileno(), 0,
+                               os.fstat(out.fileno()).st_size +
+                               max(found.f_bavail * found.f_frsize - leave, 1))
+
+    def grow(self, size):
+        self._mount("remount,size=%dm" % size)
+
+
+@test("a cluster at rest tells no figures of its volumes again and again")
+def room_at_rest():
+    with Rig() as rig:
+        agent = rig.primary()
+        agent.reports(bootstrapped=True, dataVolume=lambda v: v, walVolume=lambda v: v)
+        rig.written_no_more(lambda kind: kind == "Pod")
+        before = len(rig.writes("Pod"))
+        never(lambda: len(rig.writes("Pod")) != before, 25, "a report without news")
 
 
 @test("a frozen server is not ready, but nothing kills it")

@@ -251,10 +251,14 @@ class Agent:
         """Its pid as this host sees it."""
         with open(os.path.join(self.data, "pgdata", "postmaster.pid")) as source:
             inside = source.readline().strip()
+        return self.outside(int(inside))
+
+    def outside(self, inside):
+        """The pid on this host of a process of postgres that PostgreSQL knows by another one."""
         for pid, _ in self.postgres_pids():
             with open("/proc/%d/status" % pid) as source:
                 ids = [line.split() for line in source if line.startswith("NSpid:")][0]
-            if ids[-1] == inside:
+            if ids[-1] == str(inside):
                 return pid
         raise LookupError("no process %s" % inside)
 
