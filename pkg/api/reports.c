@@ -50,8 +50,20 @@ static const struct field instance_fields[] = {
     TEXT(instance_report, "restartedFor", restarted_for),
     BOOL(instance_report, "pendingRestart", pending_restart),
     TEXT(instance_report, "pendingParameters", pending_parameters),
+    INT(instance_report, "crashes", crashes),
+    TEXT(instance_report, "lastCrashTime", last_crash_time),
+    TEXT(instance_report, "lastCrash", last_crash),
     BOOL(instance_report, "bootstrapped", bootstrapped),
     BOOL(instance_report, "ready", ready),
+    END,
+};
+
+static const struct field volume_fields[] = {
+    TEXT(volume_report, "room", room),
+    INT64(volume_report, "capacityBytes", capacity_bytes),
+    INT64(volume_report, "usedBytes", used_bytes),
+    INT64(volume_report, "availableBytes", available_bytes),
+    TEXT(volume_report, "words", words),
     END,
 };
 
@@ -158,10 +170,18 @@ static int parse_object(struct arena *arena, const char *json, cJSON **ret_tree,
     return 0;
 }
 
+static void encode_volume(cJSON *object, const char *member, const struct volume_report *volume)
+{
+    if (volume->room && *volume->room)
+        encode(json_add_object(object, member), volume_fields, volume);
+}
+
 cJSON *report_instance_encode(struct arena *arena, const struct instance_report *report)
 {
     cJSON *object = json_object(arena);
     encode(object, instance_fields, report);
+    encode_volume(object, "dataVolume", &report->data_volume);
+    encode_volume(object, "walVolume", &report->wal_volume);
     return object;
 }
 
@@ -172,6 +192,8 @@ int report_instance_decode(struct arena *arena, const char *json,
     if (parse_object(arena, json, &tree, err) < 0)
         return err_wrap(err, "read the report of an instance");
     decode(arena, tree, instance_fields, ret_report);
+    decode(arena, json_get(tree, "dataVolume"), volume_fields, &ret_report->data_volume);
+    decode(arena, json_get(tree, "walVolume"), volume_fields, &ret_report->wal_volume);
     return 0;
 }
 

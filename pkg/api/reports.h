@@ -7,6 +7,18 @@
 
 #include "base/json.h"
 
+/* How full a volume is: coarse, see instance/room.h. */
+#define REPORT_ROOM_ENOUGH  "enough"
+#define REPORT_ROOM_FILLING "filling"
+#define REPORT_ROOM_FULL    "full"
+#define REPORT_ROOM_UNKNOWN "unknown" /* its file system does not answer */
+
+struct volume_report {
+    const char *room; /* REPORT_ROOM_...; "" when nothing is told of it */
+    int64_t capacity_bytes, used_bytes, available_bytes; /* of the file system; 0 while unknown */
+    const char *words; /* with which PostgreSQL said that there is no room; "" unless full */
+};
+
 /* Pod annotation ANN_REPORT; written by the agent whenever it changes, never at rest. */
 struct instance_report {
     const char *instance;          /* "a-1" */
@@ -26,9 +38,13 @@ struct instance_report {
                                        it found nothing to do; "" of agents that do not tell */
     bool pending_restart;           /* parameters wait for a restart of postgres */
     const char *pending_parameters; /* "max_connections, shared_buffers" */
-    bool bootstrapped;              /* primary: roles and database are there */
-    bool ready;                     /* what the readiness probe is answered: a change of this
-                                       annotation makes the kubelet ask at once */
+    int crashes;                    /* of postgres since this agent started */
+    const char *last_crash_time;    /* RFC 3339, by the clock of its node; "" without one */
+    const char *last_crash;         /* signal or exit code, and the last words */
+    struct volume_report data_volume, wal_volume;
+    bool bootstrapped; /* primary: roles and database are there */
+    bool ready;        /* what the readiness probe is answered: a change of this
+                          annotation makes the kubelet ask at once */
 };
 
 struct replica_report {

@@ -454,7 +454,8 @@ static struct agent *agent_new(const struct instance_options *options)
 static void open_parts(struct agent *agent)
 {
     const struct instance_options *options = &agent->options;
-    struct server_handlers server = {react_server, react_crashed, react_fatal, agent};
+    struct server_handlers server = {react_server, react_crashed, react_recovered, react_fatal,
+                                     agent};
     struct settings_handlers settings = {react_settings, react_tls, agent};
     struct settings_options mounts = {options->config_dir,    options->tls_dir,
                                       options->verifiers_dir, options->replication_dir,
@@ -465,6 +466,8 @@ static void open_parts(struct agent *agent)
     agent->children = children_new(agent->loop, react_children, agent);
     agent->server = server_new(agent->loop, agent->children, &server);
     agent->monitor = monitor_new(agent->loop, options->run_dir, options->port, agent_kick, agent);
+    agent->survey = survey_new(agent->loop, agent->children, agent->volume.data_dir,
+                               agent->volume.wal_dir, react_room, agent);
     open_api(agent);
     if (agent->namespace[0] != '\0')
         mounts.namespace = agent->namespace;
@@ -477,6 +480,7 @@ static void agent_free(struct agent *agent)
     /* Children first: their last output goes through the server's log. */
     children_free(agent->children);
     server_free(agent->server);
+    survey_free(agent->survey);
     roles_free(agent->roles);
     monitor_free(agent->monitor);
     probes_free(agent->probes);

@@ -23,6 +23,7 @@
 #include "instance/server.h"
 #include "instance/settings.h"
 #include "instance/slice.h"
+#include "instance/survey.h"
 #include "instance/timer.h"
 #include "instance/volume.h"
 
@@ -40,6 +41,12 @@ struct trouble {
     char reason[64], text[960];
     int failures;
     int64_t until_ms; /* CLOCK_BOOTTIME */
+};
+
+/* What is told of crashes of postgres; of this process of the agent only. */
+struct crashes {
+    int count;
+    char time[32], words[640];
 };
 
 /* The one thing that takes time now. While it runs the machine waits. */
@@ -92,6 +99,7 @@ struct agent {
     struct monitor *monitor;
     struct roles *roles;
     struct pg *restarting; /* the connection of restart.c, or NULL */
+    struct survey *survey;
     char namespace[256], pod_name[256];
 
     /* what was found out */
@@ -125,7 +133,10 @@ struct agent {
     int grace_seconds;     /* of this pod; 0 until it is known */
     bool unnamed;          /* it was told that the server certificate lacks the primary's name */
     int64_t began_ms, up_since_ms, farewell_deadline_ms;
-    bool gave_memory;         /* what only the start needed */
+    struct crashes crashes;
+    char no_room[SURVEY_VOLUMES][320]; /* what PostgreSQL said last; "" unless the volume is full */
+    char trouble_text[1024];           /* start_trouble's, with the volume that is full */
+    bool gave_memory;                  /* what only the start needed */
     struct cause cause;       /* why postgres is silent, since it last answered or was started */
     char restart_token[128];  /* the last one obeyed */
     char restarted_for[1024]; /* what waited then; instance_report.restarted_for */
@@ -211,8 +222,12 @@ void react_settings(void *agent);
 void react_tls(void *agent);
 void react_server(void *agent);
 void react_crashed(void *agent, const char *why, bool was_up);
+void react_recovered(void *agent, const char *why);
+void react_room(void *agent);
 void react_fatal(void *agent, const struct logs_message *message);
 void react_children(void *agent);
+/* "" or which volume is full, and the field of the spec to raise. */
+const char *react_no_room(const struct agent *agent);
 void react_signal(evutil_socket_t signal, short what, void *agent);
 
 /* tend.c */

@@ -23,6 +23,8 @@ struct child {
     pid_t pid;
     bool reaped;
     bool is_task, stream, apart;
+    void *answer;
+    size_t answer_size;
     int fd; /* our end of its output; -1 once it is closed */
     struct event *readable;
     struct buffer collected;
@@ -156,11 +158,15 @@ static void describe_program(const struct child *child, int status, struct error
 /* A task's error comes through the pipe as it is: both ends are the same program. */
 static void describe_task(const struct child *child, int status, struct error *err)
 {
-    if (child->collected.length == sizeof *err)
+    if (child->collected.length == sizeof *err + child->answer_size) {
         memcpy(err, child->collected.data, sizeof *err);
-    else if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
+        if (child->answer_size > 0)
+            memcpy(child->answer, child->collected.data + sizeof *err, child->answer_size);
+    } else if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
         err_set(err, ERR_INTERNAL, "%s ended with wait status %d without a word", child->name,
                 status);
+    else
+        err_set(err, ERR_INTERNAL, "%s ended with half an answer", child->name);
 }
 
 static void finish(struct child *child, int status)
@@ -224,7 +230,9 @@ static void run_task(const struct child_spec *spec, int fd)
 {
     struct error err = {0};
     int code = spec->task(spec->task_arg, &err) < 0 ? 1 : 0;
-    if (write(fd, &err, sizeof err) != (ssize_t)sizeof err)
+    if (write(fd, &err, sizeof err) != (ssize_t)sizeof err ||
+        (spec->answer_size > 0 &&
+         write(fd, spec->answer, spec->answer_size) != (ssize_t)spec->answer_size))
         code = 1;
     _exit(code);
 }
@@ -281,6 +289,8 @@ static struct child *adopt(struct children *children, const struct child_spec *s
                             .fd = fd,
                             .is_task = spec->task != NULL,
                             .stream = spec->stream,
+                            .answer = spec->answer,
+                            .answer_size = spec->answer_size,
                             .output = spec->output,
                             .closed = spec->closed,
                             .ended = spec->ended,

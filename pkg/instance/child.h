@@ -33,9 +33,11 @@ struct child_spec {
     const char *const *argv; /* NULL-ended, argv[0] with its path; NULL when `task` is given */
     const char *const *env;  /* NULL-ended "NAME=value", added to our own; may be NULL */
     int (*task)(void *task_arg, struct error *err);
-    void *task_arg;   /* the forked copy has it as it was at child_start() */
-    int death_signal; /* 0: SIGKILL */
-    int keep_fd;      /* a descriptor that it inherits (the volume's lock); 0 or less: none */
+    void *task_arg;     /* the forked copy has it as it was at child_start() */
+    void *answer;       /* what the task fills in: comes from its copy into ours when it ended */
+    size_t answer_size; /* small: it goes through the pipe in one piece */
+    int death_signal;   /* 0: SIGKILL */
+    int keep_fd;        /* a descriptor that it inherits (the volume's lock); 0 or less: none */
     /* Output as it comes; may be NULL. With `stream`, nothing is collected for the result, and what
      * the child left behind is heard to its end. */
     void (*output)(void *arg, const char *data, size_t length);

@@ -105,6 +105,16 @@ static void refusal_facts(struct agent *agent, struct facts *f)
     f->retired_lately = retired_lately(agent);
 }
 
+/* What does not start for want of room needs a person: the field to raise stands behind it. */
+static const char *with_room(struct agent *agent, const char *trouble)
+{
+    const char *no_room = react_no_room(agent);
+    if (trouble[0] == '\0' || no_room[0] == '\0')
+        return trouble;
+    snprintf(agent->trouble_text, sizeof agent->trouble_text, "%.840s; %s", trouble, no_room);
+    return agent->trouble_text;
+}
+
 static void server_facts(struct agent *agent, struct facts *f)
 {
     const struct monitor_view *view = monitor_view(agent->monitor);
@@ -127,7 +137,7 @@ static void server_facts(struct agent *agent, struct facts *f)
     bool cloning = agent->volume_state == VOLUME_EMPTY && f->lease == LEASE_OTHER;
     const struct trouble *trouble = cloning ? &agent->clone_trouble : &agent->start_trouble;
     f->trouble_reason = trouble->reason;
-    f->trouble = trouble->text;
+    f->trouble = with_room(agent, trouble->text);
 }
 
 struct facts agent_facts(struct agent *agent)

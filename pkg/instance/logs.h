@@ -36,6 +36,9 @@ enum {
     LOGS_WRITE_BYTES = 4096,
 };
 
+/* https://www.postgresql.org/docs/current/errcodes-appendix.html */
+#define SQLSTATE_DISK_FULL "53100"
+
 /* A message as PostgreSQL spells it; what the line did not say is "". */
 struct logs_message {
     const char *severity, *backend, *sqlstate, *text;

@@ -59,6 +59,72 @@ void react_server(void *arg)
     agent_kick(agent);
 }
 
+/* Texts of the server's log, and in them its clients', on one line. */
+static void put_line(char *place, size_t size, const char *text)
+{
+    snprintf(place, size, "%s", text);
+    for (char *c = place; *c; c++)
+        if ((unsigned char)*c < ' ' || *c == '\177')
+            *c = ' ';
+}
+
+static void count_crash(struct agent *agent, const char *why)
+{
+    AUTO_ARENA arena = arena_new();
+    struct crashes *crashes = &agent->crashes;
+    crashes->count++;
+    snprintf(crashes->time, sizeof crashes->time, "%s", clock_rfc3339(arena, clock_wall_ms()));
+    put_line(crashes->words, sizeof crashes->words, why);
+    survey_hurry(agent->survey); /* was it for want of room? */
+}
+
+void react_recovered(void *arg, const char *why)
+{
+    log_error("postgres crashed and recovers", "why", why, NULL);
+    count_crash(arg, why);
+    agent_kick(arg);
+}
+
+static const char *const remedies[SURVEY_VOLUMES] = {
+    "the data volume is full: raise spec.storage.size",
+    "the WAL volume is full: raise spec.walStorage.size",
+};
+
+const char *react_no_room(const struct agent *agent)
+{
+    for (int i = SURVEY_VOLUMES - 1; i >= 0; i--)
+        if (survey_room(agent->survey, (enum survey_volume)i)->level == ROOM_FULL)
+            return remedies[i];
+    return "";
+}
+
+/* Once there is room nothing keeps a server from starting that failed without. */
+void react_room(void *arg)
+{
+    struct agent *agent = arg;
+    for (int i = 0; i < SURVEY_VOLUMES; i++)
+        if (survey_room(agent->survey, (enum survey_volume)i)->level != ROOM_FULL)
+            agent->no_room[i][0] = '\0';
+    if (agent->trouble_text[0] != '\0' && react_no_room(agent)[0] == '\0') {
+        agent->start_trouble.until_ms = 0;
+        agent->trouble_text[0] = '\0';
+    }
+    agent_kick(agent);
+}
+
+static void note_no_room(struct agent *agent, const struct logs_message *message)
+{
+    bool of_wal = strstr(message->text, "pg_wal/") != NULL &&
+                  strcmp(agent->volume.data_dir, agent->volume.wal_dir) != 0;
+    char *place = agent->no_room[of_wal ? SURVEY_WAL : SURVEY_DATA];
+    char text[sizeof agent->no_room[0]];
+    snprintf(text, sizeof text, "%s:  %s", message->severity, message->text);
+    /* The first is as good as the next, and thousands of sessions may say it a second. */
+    if (place[0] == '\0' || strcmp(message->severity, "PANIC") == 0)
+        put_line(place, sizeof agent->no_room[0], text);
+    survey_hurry(agent->survey);
+}
+
 void react_crashed(void *arg, const char *why, bool was_up)
 {
     struct agent *agent = arg;
@@ -67,6 +133,7 @@ void react_crashed(void *arg, const char *why, bool was_up)
     if (!was_up && configure_blame(agent, why))
         return;
     configure_failed(agent);
+    count_crash(agent, why);
     if (steady)
         agent_forget_trouble(trouble);
     bool first = trouble->failures == 0;
@@ -87,6 +154,11 @@ void react_fatal(void *arg, const struct logs_message *message)
     const char *reason = NULL, *remedy = "";
     int64_t now_ms = clock_boot_ms();
     cause_note_message(&agent->cause, message, now_ms);
+    if (strcmp(message->sqlstate, SQLSTATE_DISK_FULL) == 0)
+        note_no_room(agent, message);
+    /* What a session may write itself decides nothing below. */
+    if (strcmp(message->severity, "FATAL") != 0 && strcmp(message->severity, "PANIC") != 0)
+        return;
     if (agent->running != ROLE_REPLICA || strcmp(message->backend, "walreceiver") != 0)
         return;
     if (strstr(text, "has already been removed") != NULL) {

@@ -31,6 +31,8 @@ struct server {
     int64_t up_since_ms;
     char pidfile[1024];
     char last_error[512]; /* last FATAL or PANIC, with the ERROR or LOG that explains it */
+    char died[256];       /* of which process the postmaster said last how it ended */
+    bool reinitializing;  /* ... and that all others end for it */
 };
 
 /* One log stream a postmaster: it lives until the last backend has closed the pipe. */
@@ -129,6 +131,31 @@ static void write_line(void *arg, const char *json, size_t length)
     log_raw_line(json, length);
 }
 
+static bool begins(const char *text, const char *beginning)
+{
+    return strncmp(text, beginning, strlen(beginning)) == 0;
+}
+
+/* What the postmaster says when one of its processes takes all others with it. Messages of
+ * PostgreSQL 14 to 18 (postmaster.c: LogChildExit, HandleChildCrash, PostmasterStateMachine), in
+ * English whatever the spec says (lc_messages). What a session writes has its own kind of process
+ * in the line, never the postmaster's. */
+static void on_postmaster(struct server *server, const char *text)
+{
+    char why[sizeof server->died + sizeof server->last_error + 8];
+    if (begins(text, "terminating any other active server processes")) {
+        server->reinitializing = true;
+    } else if (begins(text, "all server processes terminated; reinitializing")) {
+        snprintf(why, sizeof why, "%s%s%s", server->died, *server->last_error ? ": " : "",
+                 server->last_error);
+        server->handlers.recovered(server->handlers.arg, why);
+        server->reinitializing = false;
+        server->died[0] = server->last_error[0] = '\0'; /* the next one has words of its own */
+    } else if (strstr(text, " (PID ") != NULL && !server->reinitializing) {
+        snprintf(server->died, sizeof server->died, "%s", text);
+    }
+}
+
 /* Keeps what explains a crash: the FATAL or PANIC; for a configuration that cannot be loaded, the
  * LOG lines before it name the culprit. */
 static void on_message(void *arg, const struct logs_message *message)
@@ -137,7 +164,9 @@ static void on_message(void *arg, const struct logs_message *message)
     struct server *server = stream->server;
     const char *severity = message->severity, *text = message->text;
     bool fatal = strcmp(severity, "FATAL") == 0 || strcmp(severity, "PANIC") == 0;
-    if (fatal)
+    if (strcmp(message->backend, "postmaster") == 0 && strcmp(severity, "LOG") == 0)
+        on_postmaster(server, text);
+    if (fatal || strcmp(message->sqlstate, SQLSTATE_DISK_FULL) == 0)
         server->handlers.fatal(server->handlers.arg, message);
     bool leads_there = !fatal && server->state == SERVER_STARTING && cause_is_of_server(message) &&
                        (strcmp(severity, "ERROR") == 0 || strncmp(text, "invalid", 7) == 0 ||
@@ -276,7 +305,8 @@ int server_start(struct server *server, const struct server_start *start, struct
     }
     logs_in_writes(stream->logs, child_writes_apart(server->postmaster));
     snprintf(server->pidfile, sizeof server->pidfile, "%s/postmaster.pid", start->pgdata);
-    server->last_error[0] = '\0';
+    server->last_error[0] = server->died[0] = '\0';
+    server->reinitializing = false;
     server->asked = server->quit_sent = server->killed = server->standby = false;
     server->look_ms = FIRST_LOOK_MS;
     timer_arm(server->look, FIRST_LOOK_MS);

@@ -22,8 +22,10 @@ struct server_handlers {
     void (*changed)(void *arg);
     /* It ended although nobody asked for it. `why` holds how and its last FATAL or PANIC line. */
     void (*crashed)(void *arg, const char *why, bool was_up);
-    /* Any FATAL or PANIC in its log, whichever process wrote it; its text may hold anybody's
-     * words. */
+    /* One of its processes died, and the postmaster started all others anew. */
+    void (*recovered)(void *arg, const char *why);
+    /* Any FATAL or PANIC in its log, and any complaint that a disk is full (SQLSTATE 53100),
+     * whichever process wrote it; its text may hold anybody's words. */
     void (*fatal)(void *arg, const struct logs_message *message);
     void *arg;
 };

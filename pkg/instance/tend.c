@@ -287,6 +287,25 @@ static const char *told_role(const struct agent *agent)
     return state == LEASE_OTHER ? "replica" : "";
 }
 
+static int64_t whole_mib(int64_t bytes)
+{
+    return bytes & ~(((int64_t)1 << 20) - 1);
+}
+
+static struct volume_report told_volume(const struct agent *agent, enum survey_volume volume)
+{
+    const struct room *room = survey_room(agent->survey, volume);
+    struct volume_report report = {.room = room_level_name(room->level), .words = ""};
+    if (room->level == ROOM_UNTOLD || room->level == ROOM_UNKNOWN)
+        return report;
+    report.capacity_bytes = whole_mib(room->told.capacity_bytes);
+    report.used_bytes = whole_mib(room->told.used_bytes);
+    report.available_bytes = whole_mib(room->told.available_bytes);
+    if (room->level == ROOM_FULL)
+        report.words = agent->no_room[volume];
+    return report;
+}
+
 void tend_report(struct agent *agent, const struct decision *decision)
 {
     if (agent->reporter == NULL)
@@ -314,6 +333,11 @@ void tend_report(struct agent *agent, const struct decision *decision)
         .restarted_for = agent->restarted_for,
         .pending_restart = view->pending_known && view->pending_restart,
         .pending_parameters = view->pending_known ? view->pending_parameters : "",
+        .crashes = agent->crashes.count,
+        .last_crash_time = agent->crashes.time,
+        .last_crash = agent->crashes.words,
+        .data_volume = told_volume(agent, SURVEY_DATA),
+        .wal_volume = told_volume(agent, SURVEY_WAL),
         .bootstrapped = agent->bootstrapped && strcmp(role, "primary") == 0,
         .ready = tend_ready(agent, ignored, sizeof ignored),
     };

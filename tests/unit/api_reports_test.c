@@ -23,6 +23,11 @@ static void an_instance_report_survives_the_way(void **state)
                                    .restart_token = "00fe",
                                    .pending_restart = true,
                                    .pending_parameters = "max_connections",
+                                   .crashes = 2,
+                                   .last_crash_time = "2026-01-31T23:59:59Z",
+                                   .last_crash = "signal 9",
+                                   .data_volume = {"enough", 1LL << 40, 1 << 20, 1 << 21, ""},
+                                   .wal_volume = {"full", 1 << 30, 1 << 29, 0, "no space"},
                                    .bootstrapped = true,
                                    .ready = true,
                                },
@@ -43,6 +48,15 @@ static void an_instance_report_survives_the_way(void **state)
     assert_string_equal(got.restart_token, "00fe");
     assert_true(got.pending_restart);
     assert_string_equal(got.pending_parameters, "max_connections");
+    assert_int_equal(got.crashes, 2);
+    assert_string_equal(got.last_crash_time, "2026-01-31T23:59:59Z");
+    assert_string_equal(got.last_crash, "signal 9");
+    assert_string_equal(got.data_volume.room, "enough");
+    assert_int_equal(got.data_volume.capacity_bytes, 1LL << 40);
+    assert_int_equal(got.data_volume.used_bytes, 1 << 20);
+    assert_int_equal(got.data_volume.available_bytes, 1 << 21);
+    assert_string_equal(got.wal_volume.room, "full");
+    assert_string_equal(got.wal_volume.words, "no space");
     assert_true(got.bootstrapped);
     assert_true(got.ready);
 }

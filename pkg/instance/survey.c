@@ -1,0 +1,160 @@
+#include "instance/survey.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "instance/timer.h"
+
+enum {
+    PERIOD_MS = 10000,
+    FULL_PERIOD_MS = 2000, /* what stands still is to go on soon after there is room */
+    AGAIN_MS = 500,        /* at most this often, whoever hurries */
+    PATIENCE_MS = 5000,    /* with a file system that does not answer */
+};
+
+struct survey {
+    struct children *children;
+    struct event *due, *late;
+    struct child *child;                          /* NULL: none is under way */
+    const char *paths[SURVEY_VOLUMES];            /* NULL: there is none */
+    struct room_reading readings[SURVEY_VOLUMES]; /* filled in by the child */
+    struct room rooms[SURVEY_VOLUMES];
+    int64_t read_ms;
+    void (*changed)(void *arg);
+    void *arg;
+};
+
+static const char *const volume_names[] = {"data", "WAL"};
+
+static int read_all(void *arg, struct error *err)
+{
+    (void)err;
+    struct survey *survey = arg;
+    for (int i = 0; i < SURVEY_VOLUMES; i++)
+        if (survey->paths[i] != NULL)
+            survey->readings[i] = room_read(survey->paths[i]);
+    return 0;
+}
+
+static void tell_log(const struct survey *survey, int volume)
+{
+    AUTO_ARENA arena = arena_new();
+    const struct room *room = &survey->rooms[volume];
+    const char *available =
+        arena_printf(arena, "%lld", (long long)(room->told.available_bytes >> 20));
+    const char *level = room_level_name(room->level);
+    if (room->level == ROOM_UNKNOWN)
+        log_warning("how full a volume is cannot be read", "volume", volume_names[volume], "error",
+                    strerror(room->told.error), NULL);
+    else if (room->level == ROOM_ENOUGH)
+        log_info("room on a volume", "volume", volume_names[volume], "room", level, "available MiB",
+                 available, NULL);
+    else
+        log_warning("a volume has little room", "volume", volume_names[volume], "room", level,
+                    "available MiB", available, NULL);
+}
+
+static void judge(struct survey *survey)
+{
+    bool news = false;
+    for (int i = 0; i < SURVEY_VOLUMES; i++) {
+        enum room_level before = survey->rooms[i].level;
+        if (survey->paths[i] == NULL ||
+            !room_judge(&survey->rooms[i], &survey->readings[i], clock_boot_ms()))
+            continue;
+        news = true;
+        if (survey->rooms[i].level != before)
+            tell_log(survey, i);
+    }
+    if (news)
+        survey->changed(survey->arg);
+}
+
+static void plan(struct survey *survey)
+{
+    bool full = false;
+    for (int i = 0; i < SURVEY_VOLUMES; i++)
+        full |= survey->rooms[i].level == ROOM_FULL;
+    timer_arm(survey->due, full ? FULL_PERIOD_MS : PERIOD_MS);
+}
+
+static void on_read(void *arg, const struct child_result *result)
+{
+    struct survey *survey = arg;
+    survey->child = NULL;
+    event_del(survey->late);
+    survey->read_ms = clock_boot_ms();
+    for (int i = 0; i < SURVEY_VOLUMES && result->err.class != 0; i++)
+        survey->readings[i] = (struct room_reading){.error = EIO};
+    judge(survey);
+    plan(survey);
+}
+
+/* The child stays as long as the file system likes: no other one is started beside it. */
+static void on_late(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd, (void)what;
+    struct survey *survey = arg;
+    for (int i = 0; i < SURVEY_VOLUMES; i++)
+        survey->readings[i] = (struct room_reading){.error = ETIMEDOUT};
+    judge(survey);
+}
+
+static void on_due(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd, (void)what;
+    struct survey *survey = arg;
+    struct error err = {0};
+    struct child_spec spec = {.name = "survey",
+                              .task = read_all,
+                              .task_arg = survey,
+                              .answer = survey->readings,
+                              .answer_size = sizeof survey->readings,
+                              .ended = on_read,
+                              .arg = survey};
+    if (survey->child != NULL)
+        return;
+    if (child_start(survey->children, &spec, &survey->child, &err) < 0)
+        plan(survey);
+    else
+        timer_arm(survey->late, PATIENCE_MS);
+}
+
+struct survey *survey_new(struct event_base *loop, struct children *children, const char *data_dir,
+                          const char *wal_dir, void (*changed)(void *arg), void *arg)
+{
+    struct survey *survey = xcalloc(1, sizeof *survey);
+    survey->children = children;
+    survey->paths[SURVEY_DATA] = data_dir;
+    survey->paths[SURVEY_WAL] = strcmp(data_dir, wal_dir) == 0 ? NULL : wal_dir;
+    survey->changed = changed;
+    survey->arg = arg;
+    survey->due = evtimer_new(loop, on_due, survey);
+    survey->late = evtimer_new(loop, on_late, survey);
+    timer_arm(survey->due, 0);
+    return survey;
+}
+
+void survey_free(struct survey *survey)
+{
+    if (survey == NULL)
+        return;
+    event_free(survey->due);
+    event_free(survey->late);
+    free(survey);
+}
+
+void survey_hurry(struct survey *survey)
+{
+    int64_t wait_ms = survey->read_ms + AGAIN_MS - clock_boot_ms();
+    if (survey->child == NULL)
+        timer_arm(survey->due, wait_ms > 0 ? (int)wait_ms : 0);
+}
+
+const struct room *survey_room(const struct survey *survey, enum survey_volume volume)
+{
+    return &survey->rooms[volume];
+}
