@@ -94,6 +94,8 @@ int64_t api_duration_ms(const char *text);
 int64_t api_quantity_bytes(const char *text);
 /* The other way round, without a loss, in the largest binary unit that fits: "16Mi", "1500". */
 char *api_quantity_text(struct arena *arena, int64_t bytes);
+/* For people: whole MiB, from 10 GiB on GiB with one decimal; a quantity all the same. */
+char *api_quantity_short(struct arena *arena, int64_t bytes);
 /* Any quantity that is not negative: "500m", "1.5", "2Gi". */
 bool api_quantity_valid(const char *text);
 /* -1, 0, 1; a text that is no quantity counts as zero. */

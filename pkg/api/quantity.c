@@ -110,3 +110,14 @@ char *api_quantity_text(struct arena *arena, int64_t bytes)
     }
     return arena_printf(arena, "%lld%s", (long long)bytes, units[unit]);
 }
+
+char *api_quantity_short(struct arena *arena, int64_t bytes)
+{
+    const int64_t mib = 1024 * 1024, gib = 1024 * mib;
+    int64_t tenths = bytes / (gib / 10);
+    if (bytes < 10 * gib)
+        return arena_printf(arena, "%lldMi", (long long)(bytes / mib));
+    return tenths % 10 ? arena_printf(arena, "%lld.%lldGi", (long long)(tenths / 10),
+                                      (long long)(tenths % 10))
+                       : arena_printf(arena, "%lldGi", (long long)(tenths / 10));
+}

@@ -61,6 +61,9 @@
 #define REASON_EXPANSION_REFUSED       "ExpansionRefused"
 #define REASON_SHRINK_REFUSED          "ShrinkRefused"
 #define REASON_STORAGE_CLASS_IMMUTABLE "StorageClassImmutable"
+#define REASON_VOLUME_FILLING          "VolumeFilling"
+#define REASON_VOLUME_FULL             "VolumeFull"
+#define REASON_VOLUME_USE_UNKNOWN      "VolumeUseUnknown"
 
 /* Who is primary, and from which data */
 #define REASON_BOOTSTRAP_BLOCKED       "BootstrapBlocked"
@@ -148,3 +151,4 @@
 #define REASON_VOLUME_GROWING    "VolumeGrowing"
 #define REASON_DRIFT_REPAIRED    "DriftRepaired"
 #define REASON_CA_REPLACED       "CaReplaced"
+#define REASON_POSTGRES_CRASHED  "PostgresCrashed"

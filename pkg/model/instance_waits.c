@@ -241,9 +241,10 @@ static void setup_waits(struct work *work, const struct model_instance *instance
 {
     const struct instance_report *report = &instance->seen->report;
     if (text_given(report->reason)) {
-        unsigned concern = !text_same(report->reason, REASON_ROLES_FAILED) ? 0
-                           : report->bootstrapped                          ? CONCERN_CREDENTIALS
-                                                                           : CONCERN_BOOTSTRAP;
+        unsigned concern = text_same(report->reason, REASON_NOT_STREAMING)   ? CONCERN_REPLICAS
+                           : !text_same(report->reason, REASON_ROLES_FAILED) ? 0
+                           : report->bootstrapped                            ? CONCERN_CREDENTIALS
+                                                                             : CONCERN_BOOTSTRAP;
         phase_wait(work, instance, concern,
                    arena_printf(work->arena, "%s runs without complaint", instance->name));
     }

@@ -66,7 +66,7 @@ bool model_was_bootstrapped(const struct model *model);
 void rollout_decide(struct work *work);
 void rollout_waits(struct work *work);
 
-/* waits.c, volume_waits.c, instance_waits.c, pod_waits.c, silence_waits.c */
+/* waits.c, volume_waits.c, room_waits.c, instance_waits.c, pod_waits.c, silence_waits.c */
 struct model_wait *wait_add(struct work *work, unsigned concerns, const char *reason,
                             const char *what_format, ...) __attribute__((format(printf, 4, 5)));
 void wait_say(struct work *work, struct model_wait *wait, const char *format, ...)
@@ -77,6 +77,7 @@ void wait_unblock(struct work *work, struct model_wait *wait, const char *format
 void wait_fault(struct model_wait *wait, bool stalled);
 void cluster_waits(struct work *work);
 void volume_waits(struct work *work);
+void room_waits(struct work *work);
 void instance_waits(struct work *work);
 /* Adds the wait for a pod that does not run as it should; false when its agent may be asked. */
 bool pod_wait(struct work *work, const struct model_instance *instance, unsigned concern,

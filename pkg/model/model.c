@@ -110,6 +110,7 @@ static void build(struct work *work)
     cluster_waits(work);
     bootstrap_waits(work);
     volume_waits(work);
+    room_waits(work);
     instance_waits(work);
     rollout_waits(work);
     model_waits_sort(work->model);

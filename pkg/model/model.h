@@ -74,6 +74,10 @@ struct model {
     const char *phase;        /* Creating Healthy Updating Degraded Failed Deleting */
     struct model_wait *waits; /* the one to show first comes first */
     size_t wait_count;
+    /* What will go wrong unless somebody acts, while everything works: holds back the conditions
+     * that it concerns, never Ready. */
+    struct model_wait *warnings;
+    size_t warning_count;
     int64_t next_ms; /* wall time of the earliest due work that no event announces; 0 none */
 };
 
@@ -94,6 +98,11 @@ const char *model_phase(const struct model *model);
  * `status`, which adds what plan and apply met. */
 struct model_wait *model_wait_add(struct arena *arena, struct model *model, const char *what,
                                   const char *reason);
+/* The same for a warning; since_ms from the status' warnings. */
+struct model_wait *model_warning_add(struct arena *arena, struct model *model, const char *what,
+                                     const char *reason);
+/* How full a volume is, as df says it: 0 to 100. */
+int model_used_percent(const struct volume_report *report);
 /* Puts the waits to show first at the front: those that need a person, then faults, then the rest,
  * each in the order they were added. */
 void model_waits_sort(struct model *model);

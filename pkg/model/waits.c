@@ -5,11 +5,11 @@
 #include "base/clock.h"
 
 /* The time since which the same thing has been waited for, from the status as it stands. */
-static int64_t waiting_since(const cJSON *status, const char *what, const char *reason,
+static int64_t waiting_since(const cJSON *list, const char *what, const char *reason,
                              int64_t now_ms)
 {
     const cJSON *wait;
-    cJSON_ArrayForEach(wait, json_get(status, "waitingFor"))
+    cJSON_ArrayForEach(wait, list)
     {
         if (!text_same(json_str(wait, "what", ""), what) ||
             !text_same(json_str(wait, "reason", ""), reason))
@@ -20,15 +20,31 @@ static int64_t waiting_since(const cJSON *status, const char *what, const char *
     return now_ms;
 }
 
+static struct model_wait *append(struct arena *arena, struct model_wait **list, size_t *count,
+                                 const char *what, const char *reason)
+{
+    const size_t size = sizeof **list;
+    *list = arena_grow(arena, *list, *count * size, (*count + 1) * size);
+    struct model_wait *wait = &(*list)[(*count)++];
+    *wait = (struct model_wait){.what = what, .reason = reason, .message = "", .unblock = ""};
+    return wait;
+}
+
 struct model_wait *model_wait_add(struct arena *arena, struct model *model, const char *what,
                                   const char *reason)
 {
-    const size_t size = sizeof *model->waits;
-    model->waits =
-        arena_grow(arena, model->waits, model->wait_count * size, (model->wait_count + 1) * size);
-    struct model_wait *wait = &model->waits[model->wait_count++];
-    *wait = (struct model_wait){.what = what, .reason = reason, .message = "", .unblock = ""};
-    wait->since_ms = waiting_since(model->snapshot->status, what, reason, model->now_ms);
+    struct model_wait *wait = append(arena, &model->waits, &model->wait_count, what, reason);
+    wait->since_ms =
+        waiting_since(json_get(model->snapshot->status, "waitingFor"), what, reason, model->now_ms);
+    return wait;
+}
+
+struct model_wait *model_warning_add(struct arena *arena, struct model *model, const char *what,
+                                     const char *reason)
+{
+    struct model_wait *wait = append(arena, &model->warnings, &model->warning_count, what, reason);
+    wait->since_ms =
+        waiting_since(json_get(model->snapshot->status, "warnings"), what, reason, model->now_ms);
     return wait;
 }
 

@@ -40,6 +40,12 @@ char *status_wait_text(struct arena *arena, const struct model_wait *wait)
                         text_given(wait->unblock) ? "; to unblock: " : "", wait->unblock);
 }
 
+char *status_warning_text(struct arena *arena, const struct model_wait *warning)
+{
+    return arena_printf(arena, "%s: %s%s%s", warning->what, warning->message,
+                        text_given(warning->unblock) ? "; to prevent it: " : "", warning->unblock);
+}
+
 struct summary {
     const struct model_wait *first, *first_known; /* NULL: none */
     size_t count;
@@ -145,10 +151,45 @@ static void bootstrap_complete(struct making *making)
     write_by_waits(making, CONCERN_BOOTSTRAP, &condition);
 }
 
+/* The claim of a volume that its agent cannot look at; NULL where all can be, or nothing is told.
+ */
+static const char *unknown_volume(const struct making *making)
+{
+    for (size_t i = 0; i < making->model->instance_count; i++) {
+        const struct model_instance *instance = &making->model->instances[i];
+        const struct instance_report *report = &instance->seen->report;
+        if (!instance->wanted || !instance->seen->reported)
+            continue;
+        if (text_same(report->data_volume.room, REPORT_ROOM_UNKNOWN))
+            return instance->seen->data.name;
+        if (text_same(report->wal_volume.room, REPORT_ROOM_UNKNOWN))
+            return instance->seen->wal.name;
+    }
+    return NULL;
+}
+
 static void storage_healthy(struct making *making)
 {
-    const struct condition condition = {"StorageHealthy", "True", REASON_PROVISIONED,
-                                        "every volume is bound and has the size asked for"};
+    const struct model *model = making->model;
+    struct condition condition = {"StorageHealthy", "True", REASON_PROVISIONED,
+                                  "every volume is bound, has the size asked for, and has room"};
+    const char *unknown = unknown_volume(making);
+    if (model->warning_count > 0) {
+        condition.yes = "False";
+        condition.reason = model->warnings[0].reason;
+        condition.message = status_warning_text(making->arena, &model->warnings[0]);
+        if (model->warning_count > 1)
+            condition.message = arena_printf(making->arena, "%s (and %zu more in status.warnings)",
+                                             condition.message, model->warning_count - 1);
+    } else if (unknown != NULL) {
+        condition.yes = "Unknown";
+        condition.reason = REASON_VOLUME_USE_UNKNOWN;
+        condition.message = arena_printf(
+            making->arena,
+            "the agent cannot read how full volume %s is: its file system does not answer, or with "
+            "an error, which the log of the pod has",
+            unknown);
+    }
     write_by_waits(making, CONCERN_STORAGE, &condition);
 }
 

@@ -25,10 +25,10 @@ static void phase_event(struct making *making)
                       cause));
 }
 
-static bool waited_before(const cJSON *status, const struct model_wait *wait)
+static bool told_before(const cJSON *list, const struct model_wait *wait)
 {
     const cJSON *node;
-    cJSON_ArrayForEach(node, json_get(status, "waitingFor"))
+    cJSON_ArrayForEach(node, list)
     {
         if (text_same(json_str(node, "what", ""), wait->what) &&
             text_same(json_str(node, "reason", ""), wait->reason))
@@ -41,8 +41,43 @@ static void fault_events(struct making *making)
 {
     for (size_t i = 0; i < making->model->wait_count; i++) {
         const struct model_wait *wait = &making->model->waits[i];
-        if (wait->fault && !waited_before(making->old, wait))
+        if (wait->fault && !told_before(json_get(making->old, "waitingFor"), wait))
             emit(making, "Warning", wait->reason, status_wait_text(making->arena, wait));
+    }
+    for (size_t i = 0; i < making->model->warning_count; i++) {
+        const struct model_wait *warning = &making->model->warnings[i];
+        if (!told_before(json_get(making->old, "warnings"), warning))
+            emit(making, "Warning", warning->reason, status_warning_text(making->arena, warning));
+    }
+}
+
+static bool crash_told_before(const cJSON *status, const char *instance,
+                              const struct instance_report *report)
+{
+    const cJSON *node;
+    cJSON_ArrayForEach(node, json_get(status, "instances"))
+    {
+        if (text_same(json_str(node, "name", ""), instance))
+            return json_int(node, "crashes", 0) == report->crashes &&
+                   text_same(json_str(node, "lastCrash.time", ""), report->last_crash_time);
+    }
+    return false;
+}
+
+/* A server that crashes and recovers within a second is down for too short a time to be waited
+ * for, and yet somebody should look into it. */
+static void crash_events(struct making *making)
+{
+    for (size_t i = 0; i < making->model->instance_count; i++) {
+        const struct model_instance *instance = &making->model->instances[i];
+        const struct instance_report *report = &instance->seen->report;
+        if (!instance->seen->reported || report->crashes <= 0 ||
+            crash_told_before(making->old, instance->name, report))
+            continue;
+        emit(making, "Warning", REASON_POSTGRES_CRASHED,
+             arena_printf(making->arena, "%s (%s): %s (crash number %d since its agent started)",
+                          instance->name, instance->primary ? "primary" : "replica",
+                          text_or_empty(report->last_crash), report->crashes));
     }
 }
 
@@ -108,6 +143,7 @@ void status_events(struct making *making)
 {
     phase_event(making);
     fault_events(making);
+    crash_events(making);
     decision_events(making);
     certificate_events(making);
 }

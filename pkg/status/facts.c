@@ -39,6 +39,32 @@ static const char *lag_of(struct making *making, const struct model_instance *in
     return NULL;
 }
 
+/* What is left behind the last MiB of a figure would make it hard to read. */
+static void write_volume(struct making *making, cJSON *node, const char *member,
+                         const struct volume_report *report)
+{
+    if (report->capacity_bytes <= 0)
+        return; /* not told, or unknown */
+    cJSON *volume = json_add_object(node, member);
+    json_set_str(volume, "capacity", api_quantity_short(making->arena, report->capacity_bytes));
+    json_set_str(volume, "used", api_quantity_short(making->arena, report->used_bytes));
+    json_set_str(volume, "available", api_quantity_short(making->arena, report->available_bytes));
+    json_set_int(volume, "usedPercent", model_used_percent(report));
+}
+
+static void write_seen_by_agent(struct making *making, cJSON *node,
+                                const struct instance_report *report)
+{
+    write_volume(making, node, "storage", &report->data_volume);
+    write_volume(making, node, "walStorage", &report->wal_volume);
+    if (report->crashes <= 0)
+        return;
+    json_set_int(node, "crashes", report->crashes);
+    cJSON *crash = json_add_object(node, "lastCrash");
+    json_set_str(crash, "time", text_or_empty(report->last_crash_time));
+    json_set_str(crash, "message", text_or_empty(report->last_crash));
+}
+
 static void write_instance(struct making *making, const struct model_instance *instance)
 {
     const struct seen_instance *seen = instance->seen;
@@ -64,6 +90,8 @@ static void write_instance(struct making *making, const struct model_instance *i
         json_set_str(node, "disruption", instance->disruption);
     if (seen->reported && text_given(seen->report.message))
         json_set_str(node, "message", seen->report.message);
+    if (seen->reported)
+        write_seen_by_agent(making, node, &seen->report);
 }
 
 static void write_instances(struct making *making)

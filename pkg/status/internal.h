@@ -24,6 +24,8 @@ void status_conditions(struct making *making);
 const cJSON *status_condition(const cJSON *status, const char *type);
 /* "waits until primary a-1 serves: ...; to unblock: ..." */
 char *status_wait_text(struct arena *arena, const struct model_wait *wait);
+/* "volume a-1-data is filling: ...; to prevent it: ..." */
+char *status_warning_text(struct arena *arena, const struct model_wait *warning);
 /* facts.c: everything of the status but conditions and waits. */
 void status_facts(struct making *making);
 /* effective.c: the spec's fields as they hold, defaults filled in. */

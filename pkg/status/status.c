@@ -4,12 +4,12 @@
 
 enum { WAITS_SHOWN = 32 };
 
-static void write_waits(struct making *making)
+static void write_waits(struct making *making, const char *member, const struct model_wait *waits,
+                        size_t count)
 {
-    const struct model *model = making->model;
-    for (size_t i = 0; i < model->wait_count && i < WAITS_SHOWN; i++) {
-        const struct model_wait *wait = &model->waits[i];
-        cJSON *node = json_push_object(json_add_array(making->result.status, "waitingFor"));
+    for (size_t i = 0; i < count && i < WAITS_SHOWN; i++) {
+        const struct model_wait *wait = &waits[i];
+        cJSON *node = json_push_object(json_add_array(making->result.status, member));
         json_set_str(node, "what", wait->what);
         json_set_str(node, "reason", wait->reason);
         json_set_str(node, "message", wait->message);
@@ -27,11 +27,13 @@ static cJSON *without_times(struct arena *arena, const cJSON *status)
     cJSON *copy = json_copy(arena, status), *node;
     cJSON_ArrayForEach(node, json_get(copy, "conditions"))
         cJSON_DeleteItemFromObjectCaseSensitive(node, "lastTransitionTime");
-    cJSON_ArrayForEach(node, json_get(copy, "waitingFor"))
-    {
-        cJSON_DeleteItemFromObjectCaseSensitive(node, "since");
-        cJSON_DeleteItemFromObjectCaseSensitive(node, "next");
-    }
+    static const char *const lists[] = {"waitingFor", "warnings"};
+    for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)
+        cJSON_ArrayForEach(node, json_get(copy, lists[i]))
+        {
+            cJSON_DeleteItemFromObjectCaseSensitive(node, "since");
+            cJSON_DeleteItemFromObjectCaseSensitive(node, "next");
+        }
     return copy;
 }
 
@@ -71,7 +73,8 @@ static struct status_result build(struct making making)
     making.model->phase = model_phase(making.model);
     status_facts(&making);
     status_effective(&making);
-    write_waits(&making);
+    write_waits(&making, "waitingFor", making.model->waits, making.model->wait_count);
+    write_waits(&making, "warnings", making.model->warnings, making.model->warning_count);
     status_conditions(&making);
     status_events(&making);
     making.result.changed = differs(&making);

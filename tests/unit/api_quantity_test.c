@@ -72,6 +72,18 @@ static void quantities_compare_by_value(void **state)
     assert_false(api_quantity_valid("half"));
 }
 
+static void figures_for_people_are_short_and_still_quantities(void **state)
+{
+    (void)state;
+    AUTO_ARENA arena = arena_new();
+    const int64_t mib = 1 << 20, gib = 1 << 30;
+    assert_string_equal(api_quantity_short(arena, 0), "0Mi");
+    assert_string_equal(api_quantity_short(arena, 974 * mib + 5), "974Mi");
+    assert_string_equal(api_quantity_short(arena, 10 * gib), "10Gi");
+    assert_string_equal(api_quantity_short(arena, 98 * gib + gib / 2), "98.5Gi");
+    assert_true(api_quantity_valid("98.5Gi"));
+}
+
 static void bytes_become_the_shortest_exact_quantity(void **state)
 {
     (void)state;
@@ -106,6 +118,7 @@ int main(void)
         cmocka_unit_test(what_is_no_whole_number_of_bytes_is_refused),
         cmocka_unit_test(quantities_compare_by_value),
         cmocka_unit_test(bytes_become_the_shortest_exact_quantity),
+        cmocka_unit_test(figures_for_people_are_short_and_still_quantities),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -349,6 +349,108 @@ static void an_expired_certificate_is_named(void **state)
     assert_contains(wait_of(&world, REASON_CERTIFICATE_EXPIRED)->message, "a-server");
 }
 
+static struct volume_report filled(const char *room, int64_t available_mib)
+{
+    const int64_t mib = 1 << 20;
+    return (struct volume_report){.room = room,
+                                  .capacity_bytes = 1000 * mib,
+                                  .used_bytes = (1000 - available_mib) * mib,
+                                  .available_bytes = available_mib * mib,
+                                  .words = ""};
+}
+
+static void give_wal_volumes(struct world *world)
+{
+    world->snapshot.spec.wal_storage = (struct volume_spec){.size_bytes = 1LL << 30, .size = "1Gi"};
+    for (size_t i = 0; i < world->snapshot.instance_count; i++)
+        world_bound(world, &world->instances[i].wal, NULL, 0);
+}
+
+static void a_volume_that_fills_is_a_warning_and_no_wait(void **state)
+{
+    WORLD(2);
+    give_wal_volumes(&world);
+    world.instances[1].report.data_volume = filled(REPORT_ROOM_ENOUGH, 900);
+    world.instances[1].report.wal_volume = filled(REPORT_ROOM_FILLING, 120);
+    const struct model *model = world_model(&world);
+    assert_int_equal(model->wait_count, 0);
+    assert_string_equal(model->phase, "Healthy");
+    assert_int_equal(model->warning_count, 1);
+    const struct model_wait *warning = &model->warnings[0];
+    assert_string_equal(warning->reason, REASON_VOLUME_FILLING);
+    assert_string_equal(warning->what, "volume a-2-wal is filling");
+    assert_contains(warning->message, "88 % of 1000Mi are used, 120Mi are available");
+    assert_contains(warning->unblock,
+                    "raise spec.walStorage.size: kubectl -n n patch pgc a --type merge -p "
+                    "'{\"spec\":{\"walStorage\":{\"size\":\"2Gi\"}}}'");
+    assert_int_equal(warning->concerns, CONCERN_STORAGE);
+}
+
+static void a_full_volume_needs_a_person_until_it_grows(void **state)
+{
+    WORLD(2);
+    world.instances[0].report.data_volume = filled(REPORT_ROOM_FULL, 3);
+    world.instances[0].report.data_volume.words = "PANIC:  No space left on device";
+    const struct model *model = world_model(&world);
+    const struct model_wait *wait = world_wait(model, REASON_VOLUME_FULL);
+    assert_true(wait->stalled && wait->fault);
+    assert_int_equal(wait->concerns, CONCERN_STORAGE);
+    assert_contains(wait->message, "3Mi are available; postgres says: PANIC:  No space left");
+    assert_contains(wait->unblock, "'{\"spec\":{\"storage\":{\"size\":\"2Gi\"}}}'");
+    assert_string_equal(model->phase, "Degraded");
+    world.instances[0].pod.ready = false;
+    model = world_model(&world);
+    assert_true(world_wait(model, REASON_VOLUME_FULL)->concerns & CONCERN_PRIMARY);
+    assert_string_equal(model->waits[0].reason, REASON_VOLUME_FULL);
+    assert_string_equal(model->phase, "Failed");
+    world.snapshot.spec.storage.size_bytes = 2LL << 30;
+    world.snapshot.spec.storage.size = "2Gi";
+    wait = world_wait(world_model(&world), REASON_VOLUME_FULL);
+    assert_false(wait->stalled);
+    assert_contains(wait->message, "it is being grown");
+    assert_string_equal(wait->unblock, "");
+}
+
+static void a_claim_that_is_a_folder_of_a_larger_disk_is_not_to_be_grown(void **state)
+{
+    WORLD(1);
+    struct volume_report *report = &world.instances[0].report.data_volume;
+    *report = filled(REPORT_ROOM_FULL, 3);
+    report->capacity_bytes = 100LL << 30;
+    const struct model_wait *wait = world_wait(world_model(&world), REASON_VOLUME_FULL);
+    assert_contains(wait->unblock, "node 'node-1'");
+    assert_null(strstr(wait->unblock, "kubectl"));
+}
+
+static void percents_are_those_of_df(void **state)
+{
+    (void)state;
+    struct volume_report report = {.used_bytes = 0, .available_bytes = 100};
+    assert_int_equal(model_used_percent(&report), 0);
+    report.used_bytes = 1;
+    assert_int_equal(model_used_percent(&report), 1);
+    report = (struct volume_report){.used_bytes = 950, .available_bytes = 0};
+    assert_int_equal(model_used_percent(&report), 100);
+    report = (struct volume_report){.used_bytes = -5, .available_bytes = 7};
+    assert_int_equal(model_used_percent(&report), 0);
+    report = (struct volume_report){.used_bytes = 1LL << 60, .available_bytes = 1LL << 60};
+    assert_int_equal(model_used_percent(&report), 50);
+}
+
+static void a_replica_that_complains_of_its_primary_is_no_change_under_way(void **state)
+{
+    WORLD(2);
+    cJSON *status = json_object(arena);
+    json_set_str(status, "phase", "Healthy");
+    json_set_int(status, "observedGeneration", 1);
+    world.snapshot.status = status;
+    world.instances[1].report.reason = REASON_NOT_STREAMING;
+    world.instances[1].report.message = "could not receive data from WAL stream";
+    const struct model *model = world_model(&world);
+    assert_true(world_wait(model, REASON_NOT_STREAMING)->concerns & CONCERN_REPLICAS);
+    assert_string_equal(model->phase, "Degraded");
+}
+
 static void what_needs_a_person_comes_first(void **state)
 {
     WORLD(3);
@@ -488,6 +590,11 @@ int main(void)
         cmocka_unit_test(faulty_secrets_are_told_in_the_words_of_who_found_them),
         cmocka_unit_test(new_passwords_are_waited_for_until_the_primary_has_them),
         cmocka_unit_test(an_expired_certificate_is_named),
+        cmocka_unit_test(a_volume_that_fills_is_a_warning_and_no_wait),
+        cmocka_unit_test(a_full_volume_needs_a_person_until_it_grows),
+        cmocka_unit_test(a_claim_that_is_a_folder_of_a_larger_disk_is_not_to_be_grown),
+        cmocka_unit_test(percents_are_those_of_df),
+        cmocka_unit_test(a_replica_that_complains_of_its_primary_is_no_change_under_way),
         cmocka_unit_test(what_needs_a_person_comes_first),
         cmocka_unit_test(deletion_and_terminating_namespaces_have_their_phase),
         cmocka_unit_test(more_faults_than_fit_are_counted),

@@ -394,6 +394,72 @@ static void an_operator_that_has_just_started_takes_nothing_back_and_claims_noth
     assert_false(build(&world, NULL, NULL, 0).changed);
 }
 
+static void a_filling_volume_holds_back_its_condition_alone(void **state)
+{
+    STATUS_WORLD(2);
+    world.snapshot.status = build(&world, NULL, NULL, 0).status;
+    struct instance_report *report = &world.instances[0].report;
+    report->data_volume =
+        (struct volume_report){REPORT_ROOM_FILLING, 1000LL << 20, 900LL << 20, 100LL << 20, ""};
+    struct status_result result = build(&world, NULL, NULL, 0);
+    assert_true(result.ready && result.changed);
+    assert_condition(result.status, "Ready", "True", REASON_HEALTHY);
+    assert_condition(result.status, "StorageHealthy", "False", REASON_VOLUME_FILLING);
+    assert_contains(json_str(condition(result.status, "StorageHealthy"), "message", ""),
+                    "volume a-1-data is filling: 90 % of 1000Mi are used");
+    assert_contains(json_str(result.status, "warnings[0].unblock", ""), "patch pgc a");
+    assert_null(json_get(result.status, "waitingFor"));
+    assert_event(&result, "Warning", REASON_VOLUME_FILLING, "raise spec.storage.size");
+    const cJSON *storage = json_get(result.status, "instances[0].storage");
+    assert_string_equal(json_str(storage, "capacity", ""), "1000Mi");
+    assert_string_equal(json_str(storage, "used", ""), "900Mi");
+    assert_int_equal(json_int(storage, "usedPercent", 0), 90);
+    assert_null(json_get(result.status, "instances[0].walStorage"));
+    world.snapshot.status = result.status;
+    world.now_ms += 3600 * 1000;
+    result = build(&world, NULL, NULL, 0);
+    assert_false(result.changed);
+    assert_int_equal(result.event_count, 0);
+}
+
+static void room_that_cannot_be_read_is_unknown(void **state)
+{
+    STATUS_WORLD(1);
+    world.instances[0].report.data_volume.room = REPORT_ROOM_UNKNOWN;
+    struct status_result result = build(&world, NULL, NULL, 0);
+    assert_true(result.ready);
+    assert_condition(result.status, "StorageHealthy", "Unknown", REASON_VOLUME_USE_UNKNOWN);
+    assert_contains(json_str(condition(result.status, "StorageHealthy"), "message", ""),
+                    "a-1-data");
+    assert_null(json_get(result.status, "instances[0].storage"));
+}
+
+static void each_crash_of_postgres_is_one_warning(void **state)
+{
+    STATUS_WORLD(2);
+    world.snapshot.status = build(&world, NULL, NULL, 0).status;
+    struct instance_report *report = &world.instances[0].report;
+    report->crashes = 1;
+    report->last_crash_time = "2026-01-31T23:59:59Z";
+    report->last_crash = "postgres was killed by signal 9";
+    struct status_result result = build(&world, NULL, NULL, 0);
+    assert_int_equal(result.event_count, 1);
+    assert_event(&result, "Warning", REASON_POSTGRES_CRASHED,
+                 "a-1 (primary): postgres was killed by signal 9 (crash number 1 since");
+    assert_int_equal(json_int(result.status, "instances[0].crashes", 0), 1);
+    assert_string_equal(json_str(result.status, "instances[0].lastCrash.time", ""),
+                        report->last_crash_time);
+    world.snapshot.status = result.status;
+    assert_int_equal(build(&world, NULL, NULL, 0).event_count, 0);
+    report->crashes = 2; /* within the same second */
+    result = build(&world, NULL, NULL, 0);
+    assert_event(&result, "Warning", REASON_POSTGRES_CRASHED, "crash number 2");
+    world.snapshot.status = result.status;
+    *report = (struct instance_report){.role = "primary", .phase = "Running"}; /* another pod */
+    result = build(&world, NULL, NULL, 0);
+    assert_null(json_get(result.status, "instances[0].crashes"));
+}
+
 static void the_grant_is_told_when_the_lease_was_written(void **state)
 {
     EMPTY_WORLD(2);
@@ -505,6 +571,9 @@ int main(void)
         cmocka_unit_test(what_is_not_known_is_unknown_and_not_false),
         cmocka_unit_test(a_silence_is_written_once),
         cmocka_unit_test(an_operator_that_has_just_started_takes_nothing_back_and_claims_nothing),
+        cmocka_unit_test(a_filling_volume_holds_back_its_condition_alone),
+        cmocka_unit_test(room_that_cannot_be_read_is_unknown),
+        cmocka_unit_test(each_crash_of_postgres_is_one_warning),
         cmocka_unit_test(the_grant_is_told_when_the_lease_was_written),
         cmocka_unit_test(a_held_service_is_waited_for_and_a_held_volume_told_once),
     };

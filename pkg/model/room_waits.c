@@ -1,0 +1,139 @@
+/*
+ * Volumes that fill: a warning while there is still room, which holds nothing back but
+ * StorageHealthy, and a wait once there is none. How full is full is the agent's to say
+ * (instance/room.h), for it has seen what was before.
+ */
+#include "model/internal.h"
+
+#include "api/names.h"
+
+struct volume {
+    struct work *work;
+    const struct model_instance *instance;
+    const struct seen_pvc *pvc;
+    const struct volume_spec *spec;
+    const char *field, *name; /* "storage", "a-1-data" */
+    const struct volume_report *report;
+};
+
+/* Some provisioners hand out folders of one large file system: growing the claim makes no room. */
+static bool is_shared(const struct volume *volume)
+{
+    int64_t capacity = volume->pvc->capacity_bytes;
+    return capacity > 0 && volume->report->capacity_bytes > capacity + capacity / 4;
+}
+
+static bool is_growing(const struct volume *volume)
+{
+    const struct seen_pvc *pvc = volume->pvc;
+    return !is_shared(volume) && (pvc->requested_bytes < volume->spec->size_bytes ||
+                                  pvc->capacity_bytes < pvc->requested_bytes);
+}
+
+static const char *figures(const struct volume *volume)
+{
+    struct arena *arena = volume->work->arena;
+    return arena_printf(arena, "%d %% of %s are used, %s are available",
+                        model_used_percent(volume->report),
+                        api_quantity_short(arena, volume->report->capacity_bytes),
+                        api_quantity_short(arena, volume->report->available_bytes));
+}
+
+/* Half as much again, in whole GiB. */
+static const char *next_size(const struct volume *volume)
+{
+    const int64_t gib = (int64_t)1 << 30;
+    int64_t size = volume->spec->size_bytes > volume->pvc->requested_bytes
+                       ? volume->spec->size_bytes
+                       : volume->pvc->requested_bytes;
+    return arena_printf(volume->work->arena, "%lldGi", (long long)((size + size / 2) / gib + 1));
+}
+
+static void advise(const struct volume *volume, struct model_wait *wait)
+{
+    const struct cluster_spec *spec = &volume->work->snapshot->spec;
+    if (is_shared(volume))
+        wait_unblock(volume->work, wait,
+                     "make room on the file system behind PersistentVolumeClaim '%s' (node '%s'): "
+                     "it is larger than the claim, so other things fill it too, and a larger "
+                     "spec.%s.size gives no more room",
+                     volume->name, text_or_empty(volume->instance->seen->pod.node), volume->field);
+    else if (!is_growing(volume))
+        wait_unblock(volume->work, wait,
+                     "raise spec.%s.size: kubectl -n %s patch pgc %s --type merge -p "
+                     "'{\"spec\":{\"%s\":{\"size\":\"%s\"}}}'",
+                     volume->field, text_or_empty(spec->namespace), text_or_empty(spec->name),
+                     volume->field, next_size(volume));
+}
+
+static void full_wait(const struct volume *volume)
+{
+    const struct model_instance *instance = volume->instance;
+    unsigned role = instance->healthy ? 0 : instance_concern(volume->work, instance);
+    struct model_wait *wait = wait_add(volume->work, CONCERN_STORAGE | role, REASON_VOLUME_FULL,
+                                       "volume %s has room", volume->name);
+    const char *words = text_or_empty(volume->report->words);
+    wait_say(volume->work, wait, "it is full: %s%s%s%s", figures(volume),
+             *words ? "; postgres says: " : "", words,
+             is_growing(volume) ? "; it is being grown" : "");
+    advise(volume, wait);
+    wait_fault(wait, !is_growing(volume));
+}
+
+static void filling_warning(const struct volume *volume)
+{
+    struct model_wait *warning =
+        model_warning_add(volume->work->arena, volume->work->model,
+                          arena_printf(volume->work->arena, "volume %s is filling", volume->name),
+                          REASON_VOLUME_FILLING);
+    warning->concerns = CONCERN_STORAGE;
+    wait_say(volume->work, warning, "%s; postgres stops when it is full%s", figures(volume),
+             is_growing(volume) ? "; it is being grown" : "");
+    advise(volume, warning);
+    wait_fault(warning, false);
+}
+
+static void one_volume(const struct volume *volume)
+{
+    if (text_same(volume->report->room, REPORT_ROOM_FULL))
+        full_wait(volume);
+    else if (text_same(volume->report->room, REPORT_ROOM_FILLING))
+        filling_warning(volume);
+}
+
+int model_used_percent(const struct volume_report *report)
+{
+    int64_t all = report->used_bytes + report->available_bytes;
+    if (all <= 0 || report->used_bytes < 0 || report->available_bytes < 0)
+        return 0;
+    /* As df does it: what is kept for root is not available, and no percent is rounded away. */
+    double percent = (double)report->used_bytes * 100.0 / (double)all;
+    return (int)percent + (percent > (int)percent);
+}
+
+void room_waits(struct work *work)
+{
+    const struct cluster_spec *spec = &work->snapshot->spec;
+    for (size_t i = 0; i < work->model->instance_count; i++) {
+        const struct model_instance *instance = &work->model->instances[i];
+        const struct seen_instance *seen = instance->seen;
+        if (!instance->wanted || !seen->reported || seen->pod.deleting)
+            continue;
+        struct volume data = {work,
+                              instance,
+                              &seen->data,
+                              &spec->storage,
+                              "storage",
+                              name_data_pvc(work->arena, instance->name),
+                              &seen->report.data_volume};
+        struct volume wal = {work,
+                             instance,
+                             &seen->wal,
+                             &spec->wal_storage,
+                             "walStorage",
+                             name_wal_pvc(work->arena, instance->name),
+                             &seen->report.wal_volume};
+        one_volume(&wal); /* it stops the server for certain, and first */
+        one_volume(&data);
+    }
+}
