@@ -399,6 +399,18 @@ def room_at_rest():
         never(lambda: len(rig.writes("Pod")) != before, 25, "a report without news")
 
 
+@test("a replica that cannot reach its primary says so in one sentence")
+def primary_away():
+    with Rig(2) as rig:
+        first, second = rig.pair()
+        first.reports(bootstrapped=True)
+        first.stop()
+        sentence = "cannot connect to the primary at 127.0.0.1: connection refused"
+        second.reports(reason="NotStreaming", message=sentence)
+        first.start().ready()
+        second.reports(reason=None, message=None)
+
+
 @test("a frozen server is not ready, but nothing kills it")
 def frozen():
     with Rig() as rig:
