@@ -43,11 +43,13 @@ static void fail_bootstrap(struct agent *agent, struct trouble *trouble, const c
                            const struct child_result *result)
 {
     AUTO_ARENA arena = arena_new();
-    const char *text = result->err.text;
+    char sentence[sizeof result->err.text];
+    const char *text = sentence;
     if (agent->stopping) {
         job_end(agent);
         return;
     }
+    pg_sentence(sentence, sizeof sentence, result->err.text);
     if (strstr(text, "could not look up effective user ID") != NULL)
         text =
             arena_printf(arena,

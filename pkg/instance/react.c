@@ -59,22 +59,14 @@ void react_server(void *arg)
     agent_kick(agent);
 }
 
-/* Texts of the server's log, and in them its clients', on one line. */
-static void put_line(char *place, size_t size, const char *text)
-{
-    snprintf(place, size, "%s", text);
-    for (char *c = place; *c; c++)
-        if ((unsigned char)*c < ' ' || *c == '\177')
-            *c = ' ';
-}
-
 static void count_crash(struct agent *agent, const char *why)
 {
     AUTO_ARENA arena = arena_new();
     struct crashes *crashes = &agent->crashes;
     crashes->count++;
     snprintf(crashes->time, sizeof crashes->time, "%s", clock_rfc3339(arena, clock_wall_ms()));
-    put_line(crashes->words, sizeof crashes->words, why);
+    snprintf(crashes->words, sizeof crashes->words, "%s", why);
+    text_one_line(crashes->words);
     survey_hurry(agent->survey); /* was it for want of room? */
 }
 
@@ -120,8 +112,9 @@ static void note_no_room(struct agent *agent, const struct logs_message *message
     char text[sizeof agent->no_room[0]];
     snprintf(text, sizeof text, "%s:  %s", message->severity, message->text);
     /* The first is as good as the next, and thousands of sessions may say it a second. */
+    text_one_line(text);
     if (place[0] == '\0' || strcmp(message->severity, "PANIC") == 0)
-        put_line(place, sizeof agent->no_room[0], text);
+        memcpy(place, text, sizeof text);
     survey_hurry(agent->survey);
 }
 
@@ -171,7 +164,7 @@ void react_fatal(void *arg, const struct logs_message *message)
             ": the volume holds another cluster's data; delete this instance's pod and both of "
             "its volume claims to clone the primary";
         refusal_note(&agent->refusal, REFUSED_SYSTEM, now_ms);
-    } else if (strncmp(text, "could not connect to the primary", 32) == 0 ||
+    } else if (strstr(text, "could not connect to the primary server: ") != NULL ||
                strncmp(text, "could not start WAL streaming", 29) == 0 ||
                strncmp(text, "could not receive data from WAL", 31) == 0) {
         reason = REASON_NOT_STREAMING;
@@ -179,7 +172,9 @@ void react_fatal(void *arg, const struct logs_message *message)
     if (reason == NULL)
         return;
     snprintf(trouble->reason, sizeof trouble->reason, "%s", reason);
-    snprintf(trouble->text, sizeof trouble->text, "%.600s%s", text, remedy);
+    char sentence[600];
+    pg_sentence(sentence, sizeof sentence, text);
+    snprintf(trouble->text, sizeof trouble->text, "%s%s", sentence, remedy);
     text_one_line(trouble->text);
     agent->stream_told_ms = now_ms;
     monitor_poll_now(agent->monitor);

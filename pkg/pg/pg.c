@@ -75,22 +75,13 @@ void pg_close(struct pg *pg)
     leave(pg);
 }
 
-/* libpq ends its messages with a line break and repeats "connection to server ... failed:". */
-static void tidy(char *text)
-{
-    size_t length = strlen(text);
-    while (length > 0 && (text[length - 1] == '\n' || text[length - 1] == ' '))
-        text[--length] = '\0';
-    for (char *p = text; *p; p++)
-        if (*p == '\n')
-            *p = ' ';
-}
-
 static int fail_connection(struct pg *pg, const char *context, struct error *err)
 {
     const char *said = pg->conn ? PQerrorMessage(pg->conn) : "it is closed already";
-    err_set(err, ERR_TRANSPORT, "%s: %s", context, *said ? said : "connection lost");
-    tidy(err->text);
+    char sentence[sizeof err->text];
+    pg_sentence(sentence, sizeof sentence, *said ? said : "connection lost");
+    bool is_whole = strncmp(sentence, "cannot connect ", 15) == 0;
+    err_set(err, ERR_TRANSPORT, "%s%s%s", is_whole ? "" : context, is_whole ? "" : ": ", sentence);
     /* libpq gives no SQLSTATE for a refused start-up; the text does not depend on the locale of
      * clients, and these two want another pause than a network fault. */
     if (strstr(said, "the database system is") != NULL)
@@ -106,9 +97,9 @@ static int fail_result(const PGresult *result, struct error *err)
     const char *message = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
     const char *detail = PQresultErrorField(result, PG_DIAG_MESSAGE_DETAIL);
     if (sqlstate == NULL) {
-        err_set(err, ERR_TRANSPORT, "%s", PQresultErrorMessage(result));
-        tidy(err->text);
-        return err->class;
+        char sentence[sizeof err->text];
+        pg_sentence(sentence, sizeof sentence, PQresultErrorMessage(result));
+        return err_set(err, ERR_TRANSPORT, "%s", sentence);
     }
     err_set(err, pg_class_of(sqlstate), "%s%s%s (SQLSTATE %s)", message ? message : "",
             detail ? ": " : "", detail ? detail : "", sqlstate);
@@ -323,12 +314,11 @@ static void on_deadline(evutil_socket_t fd, short what, void *arg)
 static void on_notice(void *arg, const PGresult *result)
 {
     (void)arg;
-    AUTO_ARENA arena = arena_new();
     const char *severity = PQresultErrorField(result, PG_DIAG_SEVERITY_NONLOCALIZED);
     const char *sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE);
     const char *message = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
-    char *text = arena_strdup(arena, message ? message : PQresultErrorMessage(result));
-    tidy(text);
+    char text[4096];
+    pg_sentence(text, sizeof text, message ? message : PQresultErrorMessage(result));
     log_info("PostgreSQL says", "severity", text_or_empty(severity), "sqlstate",
              text_or_empty(sqlstate), "text", text, NULL);
 }

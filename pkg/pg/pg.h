@@ -47,6 +47,11 @@ void pg_close(struct pg *pg);
 /* Field by column name; "" for NULL or where the column does not exist. */
 const char *pg_text(const PGresult *result, int row, const char *column);
 
+/* What libpq, or a program of PostgreSQL, said, as one line: a connection that failed becomes one
+ * sentence without repeated hosts and addresses. `text` may be part of `place`'s own only where
+ * they are equal. */
+void pg_sentence(char *place, size_t size, const char *text);
+
 /* Class of a five-character SQLSTATE; ERR_DATABASE for what has no class of its own. */
 int pg_class_of(const char *sqlstate);
 
