@@ -46,24 +46,35 @@ static const char *next_size(const struct volume *volume)
     int64_t size = volume->spec->size_bytes > volume->pvc->requested_bytes
                        ? volume->spec->size_bytes
                        : volume->pvc->requested_bytes;
-    return arena_printf(volume->work->arena, "%lldGi", (long long)((size + size / 2) / gib + 1));
+    return arena_printf(volume->work->arena, "%lldGi",
+                        (long long)((size + size / 2 + gib - 1) / gib));
 }
 
 static void advise(const struct volume *volume, struct model_wait *wait)
 {
     const struct cluster_spec *spec = &volume->work->snapshot->spec;
     if (is_shared(volume))
-        wait_unblock(volume->work, wait,
-                     "make room on the file system behind PersistentVolumeClaim '%s' (node '%s'): "
-                     "it is larger than the claim, so other things fill it too, and a larger "
-                     "spec.%s.size gives no more room",
-                     volume->name, text_or_empty(volume->instance->seen->pod.node), volume->field);
+        wait_unblock(volume->work, wait, "make room on that disk of node '%s'",
+                     text_or_empty(volume->instance->seen->pod.node));
     else if (!is_growing(volume))
         wait_unblock(volume->work, wait,
-                     "raise spec.%s.size: kubectl -n %s patch pgc %s --type merge -p "
+                     "kubectl -n %s patch pgc %s --type merge -p "
                      "'{\"spec\":{\"%s\":{\"size\":\"%s\"}}}'",
-                     volume->field, text_or_empty(spec->namespace), text_or_empty(spec->name),
-                     volume->field, next_size(volume));
+                     text_or_empty(spec->namespace), text_or_empty(spec->name), volume->field,
+                     next_size(volume));
+}
+
+/* What is to be done, in the words of the spec. */
+static const char *remedy(const struct volume *volume)
+{
+    struct arena *arena = volume->work->arena;
+    if (is_shared(volume))
+        return arena_printf(arena,
+                            "its claim is a part of a larger disk, which other things fill too: a "
+                            "larger spec.%s.size makes no room",
+                            volume->field);
+    return is_growing(volume) ? "it is being grown"
+                              : arena_printf(arena, "raise spec.%s.size", volume->field);
 }
 
 static void full_wait(const struct volume *volume)
@@ -73,9 +84,8 @@ static void full_wait(const struct volume *volume)
     struct model_wait *wait = wait_add(volume->work, CONCERN_STORAGE | role, REASON_VOLUME_FULL,
                                        "volume %s has room", volume->name);
     const char *words = text_or_empty(volume->report->words);
-    wait_say(volume->work, wait, "it is full: %s%s%s%s", figures(volume),
-             *words ? "; postgres says: " : "", words,
-             is_growing(volume) ? "; it is being grown" : "");
+    wait_say(volume->work, wait, "it is full: %s; %s%s%s", figures(volume), remedy(volume),
+             *words ? "; postgres says: " : "", words);
     advise(volume, wait);
     wait_fault(wait, !is_growing(volume));
 }
@@ -87,8 +97,8 @@ static void filling_warning(const struct volume *volume)
                           arena_printf(volume->work->arena, "volume %s is filling", volume->name),
                           REASON_VOLUME_FILLING);
     warning->concerns = CONCERN_STORAGE;
-    wait_say(volume->work, warning, "%s; postgres stops when it is full%s", figures(volume),
-             is_growing(volume) ? "; it is being grown" : "");
+    wait_say(volume->work, warning, "%s; postgres stops when it is full: %s", figures(volume),
+             remedy(volume));
     advise(volume, warning);
     wait_fault(warning, false);
 }

@@ -1,5 +1,6 @@
 """What people do to a cluster, on purpose or not: it is told, nothing is lost, and it heals."""
 import os
+import shlex
 
 from rig import Cluster, deploy, image, kube, names, namespace, no_operator, running, runner
 from lib.postgres import Lost, SqlError
@@ -27,11 +28,19 @@ def _full():
         cluster.shell("1", "dd if=/dev/zero of=/pgkeel/data/filler bs=64k", check=False)
         wait_for(lambda: _no_room(cluster), 60, "the server to run out of room", every=0)
         cluster.told("Ready", "No space left on device", 120)
-        cluster.edit(storage={"size": "1Gi"})
+        told = cluster.told("StorageHealthy", "raise spec.storage.size", 30)
+        wait = next(w for w in told["status"]["waitingFor"] if w["reason"] == "VolumeFull")
+        cluster.kube.kubectl(*shlex.split(wait["unblock"])[1:])  # pasted as it stands
+        equal(cluster.get()["spec"]["storage"]["size"], "1Gi", "size")
         # The kubelet grows the volume of a running pod when it next looks at it, within 90 s.
         cluster.ready(300)
         kept(cluster, 1000)
+        cluster.told("StorageHealthy", status="True")
         equal((cluster.restarts("1"), cluster.uid("1")), (restarts, uid), "restarts of the pod")
+        instance = cluster.get()["status"]["instances"][0]
+        check(instance["crashes"] > 0 and "No space left" in instance["lastCrash"]["message"],
+              "crashes: %s", instance)
+        check(instance["storage"]["usedPercent"] < 90, "storage: %s", instance)
 
 
 def _no_room(cluster):

@@ -380,9 +380,9 @@ static void a_volume_that_fills_is_a_warning_and_no_wait(void **state)
     assert_string_equal(warning->reason, REASON_VOLUME_FILLING);
     assert_string_equal(warning->what, "volume a-2-wal is filling");
     assert_contains(warning->message, "88 % of 1000Mi are used, 120Mi are available");
-    assert_contains(warning->unblock,
-                    "raise spec.walStorage.size: kubectl -n n patch pgc a --type merge -p "
-                    "'{\"spec\":{\"walStorage\":{\"size\":\"2Gi\"}}}'");
+    assert_contains(warning->message, "raise spec.walStorage.size");
+    assert_string_equal(warning->unblock, "kubectl -n n patch pgc a --type merge -p "
+                                          "'{\"spec\":{\"walStorage\":{\"size\":\"2Gi\"}}}'");
     assert_int_equal(warning->concerns, CONCERN_STORAGE);
 }
 
@@ -395,7 +395,8 @@ static void a_full_volume_needs_a_person_until_it_grows(void **state)
     const struct model_wait *wait = world_wait(model, REASON_VOLUME_FULL);
     assert_true(wait->stalled && wait->fault);
     assert_int_equal(wait->concerns, CONCERN_STORAGE);
-    assert_contains(wait->message, "3Mi are available; postgres says: PANIC:  No space left");
+    assert_contains(wait->message, "3Mi are available; raise spec.storage.size; postgres "
+                                   "says: PANIC:  No space left");
     assert_contains(wait->unblock, "'{\"spec\":{\"storage\":{\"size\":\"2Gi\"}}}'");
     assert_string_equal(model->phase, "Degraded");
     world.instances[0].pod.ready = false;
@@ -418,6 +419,7 @@ static void a_claim_that_is_a_folder_of_a_larger_disk_is_not_to_be_grown(void **
     *report = filled(REPORT_ROOM_FULL, 3);
     report->capacity_bytes = 100LL << 30;
     const struct model_wait *wait = world_wait(world_model(&world), REASON_VOLUME_FULL);
+    assert_contains(wait->message, "a larger spec.storage.size makes no room");
     assert_contains(wait->unblock, "node 'node-1'");
     assert_null(strstr(wait->unblock, "kubectl"));
 }
