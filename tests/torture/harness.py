@@ -24,8 +24,9 @@ users: [{name: scripted, user: {tokenFile: "%s"}}]
 contexts: [{name: scripted, context: {cluster: scripted, user: scripted, namespace: %s}}]
 """
 # What differs between two runs by its nature.
-TIMES = {"lastTransitionTime", "since", "next", "renewTime", "acquireTime", "creationTimestamp"}
-RANDOM = {"verifiersHash"}
+TIMES = {"lastTransitionTime", "since", "next", "renewTime", "acquireTime", "creationTimestamp",
+         "caExpires", "certificateExpires"}
+RANDOM = {"verifiersHash", "caFingerprint"}
 rigs = threading.local()
 
 
