@@ -47,3 +47,15 @@ def others():
     done = subprocess.run([ROOT + "/hack/link", "gcc", "-static", "/nonexistent.o"], stdout=subprocess.PIPE,
                           stderr=subprocess.STDOUT, text=True, check=False)
     check(done.returncode != 0 and "nonexistent" in done.stdout, "exit code %d: %s", done.returncode, done.stdout)
+
+
+@test("A newer linker's note on a warning that is kept back is kept back with it")
+def note():
+    said = ("/usr/bin/ld: /x/libcares.a(a.c.o): note: the message above does not take linker garbage collection "
+            "into account")
+    script = ("echo \"/usr/bin/ld: /x/libcares.a(a.c.o): in function 'lookup':\" >&2; "
+              "echo \"(.text+0x6f): warning: Using 'getservbyname_r' in statically linked applications requires at "
+              "runtime the shared libraries from the glibc version used for linking\" >&2; echo '%s' >&2" % said)
+    done = subprocess.run([ROOT + "/hack/link", "sh", "-c", script], stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, text=True, check=False)
+    check(done.returncode == 0 and done.stdout == "", "exit code %d: %s", done.returncode, done.stdout)
