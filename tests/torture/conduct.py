@@ -82,6 +82,18 @@ def _drift():
         check(len(rig.writes()) <= 4, "it fights: %s", rig.writes())
 
 
+@test("A child that is put right is told in an Event, though the status stays as it was")
+def _drift_told():
+    with Rig(ready_state(2)) as rig:
+        rig.operator()
+        rig.quiet()
+        before = rig.cluster()["status"]
+        rig.edit("ConfigMap", "a-config", {"data": {"passwd": "root:x:0:0::/:/bin/sh\n"}})
+        rig.until(lambda: [e for e in rig.events("a") if e["reason"] == "DriftRepaired"
+                           and "ConfigMap 'a-config'" in e["note"]], 30, "the Event")
+        equal(rig.cluster()["status"], before, "status")
+
+
 @test("A manager that writes the same field for ever is not fought in a tight loop")
 def _fight():
     with Rig(ready_state(2)) as rig:
