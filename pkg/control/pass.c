@@ -90,10 +90,11 @@ static struct apply_step status_step(struct pass *pass, const cJSON *status, int
                                .wave = wave};
 }
 
-static void emit_events(struct pass *pass, const struct status_result *result)
+static void emit_events(struct pass *pass, const struct status_result *result, bool written)
 {
     for (size_t i = 0; i < result->event_count; i++)
-        tell(pass->control, &pass->owner, &result->events[i]);
+        if (written || result->events[i].done)
+            tell(pass->control, &pass->owner, &result->events[i]);
 }
 
 void pass_failed(struct pass *pass, const struct error *err)
@@ -132,7 +133,7 @@ static void on_applied(void *arg)
     const struct apply_step *early = &pass->steps[pass->plan->count];
     if (pass->step_count > pass->plan->count && early->tried && early->err.class == 0) {
         pass->snapshot.status = pass->early.status;
-        emit_events(pass, &pass->early);
+        emit_events(pass, &pass->early, true);
     }
     reconcile_once(pass);
 }
@@ -210,8 +211,7 @@ static void on_reported(void *arg)
     struct pass *pass = arg;
     pass->run = NULL;
     pass_failed(pass, &pass->steps[0].err);
-    if (pass->steps[0].tried && pass->steps[0].err.class == 0)
-        emit_events(pass, &pass->late);
+    emit_events(pass, &pass->late, pass->steps[0].tried && pass->steps[0].err.class == 0);
     reconcile_once(pass);
 }
 
@@ -222,8 +222,10 @@ static bool pass_report(struct pass *pass)
         return false; /* nobody who cannot be reached can be told */
     pass->late = status_build(pass->arena, pass->model, pass->plan, pass->outcomes,
                               pass->outcome_count, clock_wall_ms());
-    if (!pass->late.changed)
+    if (!pass->late.changed) {
+        emit_events(pass, &pass->late, true);
         return false;
+    }
     pass->steps = arena_alloc(pass->arena, sizeof *pass->steps);
     pass->steps[0] = status_step(pass, pass->late.status, 0);
     pass->run = apply_start(pass->control->apply, &pass->owner, pass->steps, 1, on_reported, pass);

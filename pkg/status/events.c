@@ -7,7 +7,8 @@ static void emit(struct making *making, const char *type, const char *reason, co
     const size_t size = sizeof *result->events;
     result->events = arena_grow(making->arena, result->events, result->event_count * size,
                                 (result->event_count + 1) * size);
-    result->events[result->event_count++] = (struct status_event){type, reason, message};
+    result->events[result->event_count++] =
+        (struct status_event){.type = type, .reason = reason, .message = message};
 }
 
 static void phase_event(struct making *making)
@@ -110,16 +111,19 @@ static void decision_events(struct making *making)
         if (action == NULL || making->outcomes[i].err.class != 0)
             continue;
         const char *reason = decision(making, action);
+        if (reason == NULL)
+            continue;
         const struct bootstrap_grant *grant = &making->model->grant;
         if (text_same(reason, REASON_BOOTSTRAP_GRANTED))
             emit(making, "Normal", reason,
                  arena_printf(making->arena, "%s may take the lease and %s", grant->instance,
                               grant->initdb ? "initialise an empty volume"
                                             : "start the data on its volume"));
-        else if (reason != NULL)
+        else
             emit(making, "Normal", reason,
                  arena_printf(making->arena, "%s '%s': %s", action->kind, action->name,
                               action->reason));
+        making->result.events[making->result.event_count - 1].done = true;
     }
 }
 

@@ -6,8 +6,9 @@
  * call before the first write says Ready=False for a generation that is not running yet.
  *
  * Called twice in a pass (before and after the writes), give the second call a snapshot whose
- * status is what the first one returned, or its events are told twice. Emit events only once the
- * status they compare with has been written (or when it did not change).
+ * status is what the first one returned, or its events are told twice. Events are told once the
+ * status that they compare with has been written, or when it did not change: what is put right at
+ * once changes nothing in it. Those of something done are told even when it cannot be written.
  */
 #pragma once
 
@@ -22,6 +23,7 @@ struct status_event {
     const char *type;   /* Normal | Warning */
     const char *reason; /* CamelCase */
     const char *message;
+    bool done; /* of something that was done: true whatever becomes of the status */
 };
 
 struct status_result {
