@@ -94,6 +94,65 @@ def _drift_told():
         equal(rig.cluster()["status"], before, "status")
 
 
+@test("What somebody adds to a child goes again, and notes beside it stay")
+def _additions():
+    with Rig(ready_state(2)) as rig:
+        rig.operator()
+        rig.quiet()
+        note = {"annotations": {"example.com/note": "mine"}}
+        sidecar = lambda obj: {"spec": {"template": {"spec": {
+            "containers": obj["spec"]["template"]["spec"]["containers"] +
+            [{"name": "sidecar", "image": "localhost/other"}], "nodeSelector": {"disk": "ssd"}}}}}
+        for kind, name, patch in (
+                ("Service", "a-rw", {"spec": {"selector": {"pgkeel.dev/cluster": "a"},
+                                              "externalIPs": ["192.0.2.1"]}}),
+                ("Service", "a-ro", {"spec": {"publishNotReadyAddresses": True}}),
+                ("ConfigMap", "a-config", {"data": {"more.conf": "x"}, "immutable": True}),
+                ("PodDisruptionBudget", "a", {"spec": {"minAvailable": 9}}),
+                ("StatefulSet", "a-2", sidecar)):
+            before = rig.get(kind, name)
+            patch = {**(patch(before) if callable(patch) else patch), "metadata": note}
+            rig.edit(kind, name, patch)
+
+            def mended():
+                now = rig.get(kind, name)
+                return {k: v for k, v in now.items() if k not in ("metadata", "status")} == \
+                    {k: v for k, v in before.items() if k not in ("metadata", "status")}
+            rig.until(mended, 30, "%s '%s' to be as it was" % (kind, name))
+            equal(rig.get(kind, name)["metadata"]["annotations"].get("example.com/note"), "mine",
+                  "a note beside it")
+            rig.until(lambda: [e for e in rig.events("a") if e["reason"] == "DriftRepaired"
+                               and "%s '%s'" % (kind, name) in e["note"]], 30, "an Event")
+        rig.quiet()
+        rig.ready()
+
+
+@test("Whatever else leads -rw somewhere is removed, and PrimaryReady is False until then")
+def _strays():
+    with Rig(ready_state(2)) as rig:
+        rig.operator()
+        rig.quiet()
+        mine = rig.get("EndpointSlice", "a-rw")["metadata"]["uid"]
+        leads = {"addressType": "IPv4", "endpoints": [{"addresses": ["10.1.1.1"]}],
+                 "ports": [{"port": 5432}]}
+        rig.make("EndpointSlice", NAMESPACE, "a-rw-x7", **leads, metadata={
+            "labels": {"kubernetes.io/service-name": "a-rw"}})
+        rig.make("EndpointSlice", NAMESPACE, "other", **leads, metadata={
+            "labels": {"kubernetes.io/service-name": "other"}})
+        rig.make("Endpoints", NAMESPACE, "a-rw", subsets=[{"addresses": [{"ip": "10.1.1.1"}]}])
+        rig.until(lambda: not rig.get("EndpointSlice", "a-rw-x7")
+                  and not rig.get("Endpoints", "a-rw"), 30, "both to go")
+        told = lambda: [c for _, kind, _, obj, _ in rig.store.history if kind.kind ==
+                        "PostgresCluster" for c in (obj.get("status") or {}).get("conditions", [])
+                        if (c["type"], c["status"], c["reason"]) ==
+                        ("PrimaryReady", "False", "EndpointForeign") and "a-rw-x7" in c["message"]]
+        rig.until(told, 30, "PrimaryReady to be False for it")
+        rig.ready()
+        rig.quiet()
+        check(rig.get("EndpointSlice", "other"), "another Service's slice went")
+        equal(rig.get("EndpointSlice", "a-rw")["metadata"]["uid"], mine, "the cluster's own slice")
+
+
 @test("A manager that writes the same field for ever is not fought in a tight loop")
 def _fight():
     with Rig(ready_state(2)) as rig:

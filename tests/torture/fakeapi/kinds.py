@@ -11,6 +11,7 @@ _TABLE = [
     ("", "v1", "persistentvolumes", "PersistentVolume", False, True, False),
     ("", "v1", "pods", "Pod", True, True, True),
     ("", "v1", "services", "Service", True, True, False),
+    ("", "v1", "endpoints", "Endpoints", True, False, False),
     ("", "v1", "secrets", "Secret", True, False, False),
     ("", "v1", "configmaps", "ConfigMap", True, False, False),
     ("", "v1", "serviceaccounts", "ServiceAccount", True, False, False),
