@@ -97,6 +97,67 @@ def _edited():
         rig.settled(where, "a")
 
 
+@test("What somebody adds to its objects goes again, the notes beside it stay")
+def _additions():
+    kube = rig.kube()
+    plain = lambda obj: {k: v for k, v in deploy.plain(obj).items() if k not in ("metadata", "status")}
+    with rig.at_rest() as where:
+        containers = kube.get("StatefulSet", where, "a-2")["spec"]["template"]["spec"]["containers"]
+        for kind, name, patch in (
+                ("Service", "a-rw", {"spec": {"externalIPs": ["192.0.2.1"], "sessionAffinity":
+                                              "ClientIP", "publishNotReadyAddresses": True}}),
+                ("Service", "a-r", {"spec": {"type": "ExternalName", "externalName": "example.com",
+                                             "clusterIP": None, "clusterIPs": None}}),
+                ("Service", "a-ro", {"spec": {"type": "NodePort", "externalTrafficPolicy": "Local"}}),
+                ("ConfigMap", "a-config", {"data": {"more.conf": "x"}}),
+                ("PodDisruptionBudget", "a", {"spec": {"maxUnavailable": None, "minAvailable": 9}}),
+                ("StatefulSet", "a-2", {"spec": {"minReadySeconds": 7, "template": {"spec": {
+                    "containers": containers + [{"name": "sidecar", "image": "localhost/other"}],
+                    "nodeSelector": {"disk": "ssd"},
+                    "tolerations": [{"operator": "Exists"}]}}}})):
+            before = kube.get(kind, where, name)
+            kube.edit(kind, where, name, {**patch, "metadata": {"annotations": {"note": "mine"}}})
+
+            def mended():
+                now = kube.get(kind, where, name)
+                equal(now["metadata"]["annotations"].get("note"), "mine", "a note beside it")
+                if "externalName" in patch["spec" if "spec" in patch else "data"]:
+                    for obj in (now, before):  # the address went with the type
+                        for field in ("clusterIP", "clusterIPs"):
+                            obj["spec"].pop(field, None)
+                return plain(now) == plain(before)
+            wait_for(mended, 60, "%s '%s' to be as it was" % (kind, name), every=0.1)
+        wait_for(lambda: [e for e in kube.list("Event", where) if e["reason"] == "DriftRepaired"
+                          and "sidecar" in e["note"]], 30, "an Event that names what was added")
+        rig.settled(where, "a")
+
+
+@test("A selector that leads -rw elsewhere goes, and the slices that it left behind")
+def _routes():
+    kube = rig.kube()
+    with rig.at_rest() as where:
+        slices = lambda: sorted(s["metadata"]["name"] for s in kube.list("EndpointSlice", where)
+                                if s["metadata"]["labels"].get("kubernetes.io/service-name") == "a-rw")
+        equal(slices(), ["a-rw"], "slices before")
+        kube.edit("Service", where, "a-rw", {"spec": {"selector": {names.CLUSTER: "a"}}})
+        kube.wait("Service", where, "a-rw", lambda o: not o["spec"].get("selector"), 30,
+                  "the selector to go")
+        # Made by hand, without a label of ours; the mirroring controller makes a slice of one.
+        if not kube.get("Endpoints", where, "a-rw"):
+            kube.make("Endpoints", where, "a-rw", subsets=[{
+                "addresses": [{"ip": "192.0.2.7"}], "ports": [{"port": 5432}]}])
+        kube.make("EndpointSlice", where, "by-hand", addressType="IPv4", endpoints=[
+            {"addresses": ["192.0.2.8"]}], metadata={
+                "labels": {"kubernetes.io/service-name": "a-rw"}})
+        told = lambda o: any(w["reason"] == "EndpointForeign" and "by-hand" in w["message"]
+                             for w in (o.get("status") or {}).get("waitingFor", []))
+        kube.wait("PostgresCluster", where, "a", told, 60, "status to name the slice")
+        wait_for(lambda: slices() == ["a-rw"] and not kube.get("Endpoints", where, "a-rw"), 60,
+                 "all that leads -rw elsewhere to go", every=0.2)
+        rig.settled(where, "a")
+        equal(slices(), ["a-rw"], "slices at the end")
+
+
 @test("Children deleted by hand come back")
 def _deleted():
     kube = rig.kube()

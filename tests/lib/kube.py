@@ -22,6 +22,7 @@ _KINDS = {
     "Namespace": ("/api/v1", "namespaces", False), "Node": ("/api/v1", "nodes", False),
     "PersistentVolume": ("/api/v1", "persistentvolumes", False),
     "Pod": ("/api/v1", "pods", True), "Service": ("/api/v1", "services", True),
+    "Endpoints": ("/api/v1", "endpoints", True),
     "Secret": ("/api/v1", "secrets", True), "ConfigMap": ("/api/v1", "configmaps", True),
     "ServiceAccount": ("/api/v1", "serviceaccounts", True),
     "PersistentVolumeClaim": ("/api/v1", "persistentvolumeclaims", True),
