@@ -75,6 +75,7 @@
 #define REASON_LEASE_HOLDER_GONE       "LeaseHolderGone"
 #define REASON_LEASE_OVERDUE           "LeaseOverdue"
 #define REASON_LEASE_UNSEEN            "LeaseUnseen"
+#define REASON_ENDPOINT_FOREIGN        "EndpointForeign"
 #define REASON_ENDPOINT_PENDING        "EndpointPending"
 #define REASON_BOOTSTRAPPING           "Bootstrapping"
 #define REASON_UNEXPECTED_PRIMARY      "UnexpectedPrimary"

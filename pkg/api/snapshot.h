@@ -15,6 +15,7 @@ struct seen_object {
     const char *owner_uid; /* controller owner reference; "" when none */
     const char *cluster;   /* LABEL_CLUSTER */
     const char *applied;   /* ANN_APPLIED */
+    const char *foreign;   /* fields that somebody else added, see api/foreign.h; "" */
     bool drifted;          /* somebody else wrote to it since our last apply */
     bool deleting;
 };
@@ -109,6 +110,11 @@ struct seen_credentials {
     const char *observed; /* the cluster's annotation ANN_REREAD when the Secrets were read */
 };
 
+/* What leads a Service somewhere beside the slice that is ours. */
+struct seen_stray {
+    const char *api_version, *kind, *name, *uid;
+};
+
 struct snapshot {
     struct cluster_spec spec;
     struct api_faults faults; /* not empty: the spec is invalid, nothing is changed */
@@ -119,6 +125,8 @@ struct snapshot {
     size_t instance_count;
     struct seen_lease lease;
     struct seen_credentials credentials;
+    struct seen_stray *strays; /* of Service -rw, when it was looked at last */
+    size_t stray_count;
     const char *rw_address;     /* what the -rw EndpointSlice points at, "" when empty */
     int64_t account_created_ms; /* the agents' ServiceAccount; 0 when it is not there */
     const cJSON *status;        /* status as it stands in the API; NULL when none */

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/queue.h>
 
+#include "api/foreign.h"
 #include "api/names.h"
 
 struct job {
@@ -83,8 +84,9 @@ static void free_run(struct apply_run *run)
 static const char *verb_text(const struct apply_step *step)
 {
     static const char *const texts[] = {
-        [APPLY_CREATE] = "create", [APPLY_UPDATE] = "apply",           [APPLY_POST] = "create",
-        [APPLY_MERGE] = "patch",   [APPLY_STATUS] = "write status of", [APPLY_DELETE] = "delete"};
+        [APPLY_CREATE] = "create", [APPLY_UPDATE] = "apply", [APPLY_POST] = "create",
+        [APPLY_MEND] = "mend",     [APPLY_MERGE] = "patch",  [APPLY_STATUS] = "write status of",
+        [APPLY_DELETE] = "delete"};
     return texts[step->verb];
 }
 
@@ -231,6 +233,43 @@ static void look_first(struct job *job)
     job->call = kube_call_start(job->run->apply->options.kube, &request, on_looked, job);
 }
 
+static void on_mend(void *arg, const cJSON *body, const struct error *err)
+{
+    struct job *job = arg;
+    const struct apply_step *step = job->step;
+    const struct apply_run *run = job->run;
+    struct error mine = *err;
+    AUTO_ARENA scratch = arena_new();
+    job->call = NULL;
+    if (err->class == 0 && strcmp(json_str(body, "metadata.uid", ""), step->uid) != 0)
+        err_set(&mine, ERR_CONFLICT, "it is another object by now");
+    cJSON *object = json_copy(scratch, body);
+    if (mine.class < 0 || !api_foreign_remove(scratch, step->kind, object)) {
+        end_job(job, &mine);
+        return;
+    }
+    if (!allowed(job))
+        return;
+    const struct kube_request request = {
+        .method = KUBE_PUT,
+        .path = kube_path(scratch, kube_kind_find(step->api_version, step->kind),
+                          run->owner->namespace, step->name, NULL),
+        .query = "fieldManager=" FIELD_MANAGER,
+        .body = object};
+    job->call = kube_call_start(run->apply->options.kube, &request, on_written, job);
+}
+
+static void read_and_mend(struct job *job)
+{
+    AUTO_ARENA scratch = arena_new();
+    const struct apply_step *step = job->step;
+    const struct kube_request request = {
+        .method = KUBE_GET,
+        .path = kube_path(scratch, kube_kind_find(step->api_version, step->kind),
+                          job->run->owner->namespace, step->name, NULL)};
+    job->call = kube_call_start(job->run->apply->options.kube, &request, on_mend, job);
+}
+
 static bool held_back(const struct apply_run *run, const struct apply_step *step)
 {
     return run->cut_off ||
@@ -254,6 +293,8 @@ static void pump(struct apply *apply)
         apply->in_flight++;
         if (job->step->verb == APPLY_CREATE)
             look_first(job);
+        else if (job->step->verb == APPLY_MEND)
+            read_and_mend(job);
         else
             send_write(job);
     }
@@ -363,8 +404,10 @@ static int wave_of(const struct plan_action *action)
 
 struct apply_step *apply_steps(struct arena *arena, const struct plan *plan)
 {
-    static const enum apply_verb verbs[] = {
-        [PLAN_CREATE] = APPLY_CREATE, [PLAN_APPLY] = APPLY_UPDATE, [PLAN_DELETE] = APPLY_DELETE};
+    static const enum apply_verb verbs[] = {[PLAN_CREATE] = APPLY_CREATE,
+                                            [PLAN_APPLY] = APPLY_UPDATE,
+                                            [PLAN_MEND] = APPLY_MEND,
+                                            [PLAN_DELETE] = APPLY_DELETE};
     struct apply_step *steps = arena_alloc(arena, (plan->count + 1) * sizeof *steps);
     for (size_t i = 0; i < plan->count; i++) {
         const struct plan_action *action = &plan->actions[i];

@@ -21,6 +21,7 @@ enum apply_verb {
                    */
     APPLY_UPDATE, /* server-side apply, forced, with uid */
     APPLY_POST,   /* must not exist */
+    APPLY_MEND,   /* read, and replaced without what others added; with uid and resourceVersion */
     APPLY_MERGE,  /* JSON merge patch, with the preconditions that it carries itself */
     APPLY_STATUS, /* server-side apply of the status subresource */
     APPLY_DELETE, /* with uid; gone already is as good */
@@ -29,7 +30,7 @@ enum apply_verb {
 struct apply_step {
     enum apply_verb verb;
     const char *api_version, *kind, *name, *uid; /* uid: "" or NULL when there is none */
-    const cJSON *object;                         /* NULL for delete */
+    const cJSON *object;                         /* NULL for mend and delete */
     int wave;
     /* Outcome */
     bool tried;

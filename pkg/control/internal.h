@@ -24,10 +24,12 @@ struct known {
     uint64_t read_digest; /* observe_digest() of what they were judged by */
     int64_t peeked_ms;    /* boot: when their versions were asked for last */
     char versions[17];    /* hash of the versions that were read; "" when they are to be read */
+    int64_t routed_ms;    /* boot: when it was looked for what else leads -rw somewhere */
+    int64_t wary_ms;      /* boot: until then it is looked for often */
     int64_t doomed_ms;    /* boot: until then the namespace counts as terminating */
 };
 
-enum pass_step { PASS_OBSERVE, PASS_DECIDE, PASS_JUDGE, PASS_REPORT, PASS_END };
+enum pass_step { PASS_OBSERVE, PASS_ROUTES, PASS_DECIDE, PASS_JUDGE, PASS_REPORT, PASS_END };
 
 struct control;
 struct told;
@@ -53,12 +55,12 @@ struct pass {
     struct status_outcome *outcomes;
     size_t outcome_count;
     struct error worst; /* class 0: all went well */
-    /* Reading and writing the Secrets */
+    /* Reading and writing the Secrets, and reading what leads -rw somewhere */
     struct kube_call *calls[SECRETS];
     cJSON *secrets[SECRETS];
     int reads_open, credential_tries;
     char versions[17]; /* of what is read, see known.versions */
-    struct error credentials_err;
+    struct error credentials_err, routes_err;
     struct credentials_result credentials;
     struct kube_call *namespace_call, *lease_call;
     bool lease_asked;
@@ -114,6 +116,12 @@ int64_t peek_period_ms(size_t clusters, int resync_seconds);
 int64_t peek_next_ms(const struct pass *pass); /* boot; INT64_MAX when there is nothing to ask */
 /* A hash of what was answered: which there are, and in which version. */
 void peek_versions(struct arena *arena, cJSON *const secrets[SECRETS], char ret_hash[17]);
+
+/* routes.c: asks whether anything else leads -rw somewhere, puts it into the snapshot, and goes on
+ */
+bool routes_due(const struct pass *pass);
+void routes_start(struct pass *pass);
+int64_t routes_next_ms(const struct pass *pass); /* boot; INT64_MAX when there is nothing to ask */
 
 /* known.c */
 struct known *known_of(struct queue_key *key);

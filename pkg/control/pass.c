@@ -110,7 +110,7 @@ void pass_failed(struct pass *pass, const struct error *err)
 
 static void log_done(const struct pass *pass, const struct plan_action *action)
 {
-    static const char *const verbs[] = {"created", "applied", "deleted"};
+    static const char *const verbs[] = {"created", "applied", "mended", "deleted"};
     (action->verb == PLAN_CREATE ? log_debug : log_info)(
         verbs[action->verb], "namespace", pass->key->namespace, "cluster", pass->key->name, "kind",
         action->kind, "name", action->name, "why", action->reason, NULL);
@@ -189,6 +189,7 @@ static bool pass_judge(struct pass *pass)
             (struct status_outcome){NULL, pass->credentials_err};
         pass_failed(pass, &pass->credentials_err);
     }
+    note_failure(pass, &pass->routes_err);
     bool forbidden = false;
     for (size_t i = 0; i < pass->outcome_count; i++)
         forbidden = forbidden || pass->outcomes[i].err.class == ERR_FORBIDDEN;
@@ -253,7 +254,8 @@ static int64_t next_look(const struct pass *pass)
 {
     int64_t next_ms =
         clock_boot_ms() + jitter(pass->control->options->resync_seconds * INT64_C(1000));
-    int64_t due[5] = {INT64_MAX, INT64_MAX, INT64_MAX, INT64_MAX, peek_next_ms(pass)};
+    int64_t due[6] = {INT64_MAX, INT64_MAX,          INT64_MAX,
+                      INT64_MAX, peek_next_ms(pass), routes_next_ms(pass)};
     if (pass->model && pass->model->next_ms > 0)
         due[0] = wall_to_boot(pass->model->next_ms);
     if (pass->known->renew_ms > 0)
@@ -263,9 +265,10 @@ static int64_t next_look(const struct pass *pass)
         due[2] = clock_boot_ms() + CREDENTIALS_RETRY_MS;
     if (pass->known->doomed_ms > clock_boot_ms())
         due[3] = pass->known->doomed_ms;
-    if (due[4] != INT64_MAX && due[4] > clock_boot_ms()) /* clusters of one burst drift apart */
-        due[4] = clock_boot_ms() + jitter((due[4] - clock_boot_ms()) * 10 / 9);
-    for (int i = 0; i < 5; i++)
+    for (int i = 4; i < 6; i++)
+        if (due[i] != INT64_MAX && due[i] > clock_boot_ms()) /* clusters of one burst drift apart */
+            due[i] = clock_boot_ms() + jitter((due[i] - clock_boot_ms()) * 10 / 9);
+    for (int i = 0; i < 6; i++)
         next_ms = due[i] < next_ms ? due[i] : next_ms;
     /* A moment later, so that what is due is past when it is looked at. */
     return next_ms + 1;
@@ -323,7 +326,7 @@ void reconcile_once(void *arg)
     struct pass *pass = arg;
     switch (pass->step) {
     case PASS_OBSERVE:
-        pass->step = PASS_DECIDE;
+        pass->step = PASS_ROUTES;
         if (!pass_observe(pass))
             break;
         if (lease_due(pass)) {
@@ -336,6 +339,13 @@ void reconcile_once(void *arg)
         }
         if (peek_due(pass)) {
             peek_start(pass);
+            return;
+        }
+        /* fall through */
+    case PASS_ROUTES:
+        pass->step = PASS_DECIDE;
+        if (routes_due(pass)) {
+            routes_start(pass);
             return;
         }
         /* fall through */

@@ -7,6 +7,7 @@
 static const struct kube_kind kinds[] = {
     {"v1", "Pod", "pods", true},
     {"v1", "Service", "services", true},
+    {"v1", "Endpoints", "endpoints", true},
     {"v1", "ConfigMap", "configmaps", true},
     {"v1", "Secret", "secrets", true},
     {"v1", "ServiceAccount", "serviceaccounts", true},

@@ -76,6 +76,7 @@ void wait_unblock(struct work *work, struct model_wait *wait, const char *format
 /* Marks it as wrong, and as needing a person where `stalled`. */
 void wait_fault(struct model_wait *wait, bool stalled);
 void cluster_waits(struct work *work);
+void route_waits(struct work *work); /* route_waits.c */
 void volume_waits(struct work *work);
 void room_waits(struct work *work);
 void instance_waits(struct work *work);

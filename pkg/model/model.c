@@ -109,6 +109,7 @@ static void build(struct work *work)
     rollout_decide(work);
     cluster_waits(work);
     bootstrap_waits(work);
+    route_waits(work);
     volume_waits(work);
     room_waits(work);
     instance_waits(work);

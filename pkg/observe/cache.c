@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "api/foreign.h"
+
 enum { FIRST_BUCKETS = 64 };
 
 static size_t hash_of(const char *namespace, const char *name, int kind)
@@ -210,6 +212,10 @@ static void take_fields(const cJSON *object, int kind, const struct cluster *clu
     fields->text[FIELD_UID] = json_str(object, "metadata.uid", "");
     fields->text[FIELD_OWNER] = controller_uid(object);
     fields->text[FIELD_APPLIED] = cJSON_IsString(applied) ? applied->valuestring : "";
+    char *foreign = api_foreign_fields(fields->scratch, seen_infos[kind].kind, object);
+    fields->text[FIELD_FOREIGN] = strlen(foreign) <= MESSAGE_MAX
+                                      ? foreign
+                                      : arena_strndup(fields->scratch, foreign, MESSAGE_MAX);
     fields->count = FIELD_COMMON;
     if (seen_infos[kind].take)
         seen_infos[kind].take(object, cluster, fields);

@@ -9,6 +9,8 @@
 
 #include <string.h>
 
+#include "api/foreign.h"
+
 /* FNV-1a: this is no defence against anybody, only a short form of a set. */
 uint64_t fields_digest(const void *data, size_t length, uint64_t seed)
 {
@@ -33,17 +35,6 @@ static uint64_t tree_digest(const cJSON *tree, uint64_t seed)
     return sum;
 }
 
-/* Managers of the control plane write status and bookkeeping, never against us. */
-static bool is_strange(const char *manager)
-{
-    static const char *const familiar[] = {FIELD_MANAGER, AGENT_MANAGER, "kube-controller-manager",
-                                           "kube-scheduler", "kubelet"};
-    for (size_t i = 0; i < sizeof familiar / sizeof familiar[0]; i++)
-        if (strcmp(manager, familiar[i]) == 0)
-            return false;
-    return true;
-}
-
 void fields_owned(const cJSON *object, uint64_t *ret_digest, bool *ret_strange)
 {
     uint64_t digest = 0;
@@ -58,7 +49,7 @@ void fields_owned(const cJSON *object, uint64_t *ret_digest, bool *ret_strange)
         if (strcmp(manager, FIELD_MANAGER) == 0) {
             digest += tree_digest(json_get(entry, "fieldsV1"), 0) + 1;
             our_time = strcmp(time, our_time) > 0 ? time : our_time;
-        } else if (is_strange(manager) && strcmp(time, their_time) > 0) {
+        } else if (api_manager_is_strange(manager) && strcmp(time, their_time) > 0) {
             their_time = time;
         }
     }

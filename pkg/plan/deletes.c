@@ -107,10 +107,31 @@ static void delete_pods(const struct model *model, struct plan *plan)
     }
 }
 
+/* Behind the write of the Service: what its selector made would be made again. */
+static void delete_strays(struct arena *arena, const struct snapshot *snapshot, struct plan *plan)
+{
+    for (size_t i = 0; i < snapshot->stray_count; i++) {
+        const struct seen_stray *stray = &snapshot->strays[i];
+        plan->actions[plan->count++] = (struct plan_action){
+            .verb = PLAN_DELETE,
+            .api_version = stray->api_version,
+            .kind = stray->kind,
+            .name = stray->name,
+            .uid = stray->uid,
+            .effect = "",
+            .reason = arena_printf(arena, "it leads Service '%s-rw' to more than the primary",
+                                   snapshot->spec.name),
+            .drift = true,
+            .wave = PLAN_WAVE_STRAYS,
+        };
+    }
+}
+
 void plan_deletes(struct arena *arena, const struct model *model, const struct desired *desired,
                   struct plan *plan)
 {
     const struct snapshot *snapshot = model->snapshot;
+    delete_strays(arena, snapshot, plan);
     delete_pods(model, plan);
     for (size_t i = 0; i < snapshot->object_count; i++) {
         const struct seen_object *object = &snapshot->objects[i];

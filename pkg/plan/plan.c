@@ -48,6 +48,24 @@ static const cJSON *marked(struct arena *arena, const cJSON *object, const char 
     return copy;
 }
 
+/* Applying cannot remove what is not ours. It goes before what is ours is written, which may not
+ * agree with it (a PodDisruptionBudget with two bounds); where it is the other way round (a Service
+ * without externalName that still is one) the next pass finds it again. */
+static void mend_object(struct arena *arena, struct plan *plan, const struct seen_object *seen)
+{
+    plan->actions[plan->count++] = (struct plan_action){
+        .verb = PLAN_MEND,
+        .api_version = seen->api_version,
+        .kind = seen->kind,
+        .name = seen->name,
+        .uid = seen->uid,
+        .effect = "",
+        .reason = arena_printf(arena, "somebody added %s; it is removed", seen->foreign),
+        .drift = true,
+        .wave = PLAN_WAVE_MEND,
+    };
+}
+
 static void write_object(struct arena *arena, const struct model *model, struct plan *plan,
                          const cJSON *wanted, const struct seen_object *seen)
 {
@@ -56,6 +74,8 @@ static void write_object(struct arena *arena, const struct model *model, struct 
         text_same(kind, "PersistentVolumeClaim") ? plan_guard_pvc(arena, model, wanted) : wanted;
     const char *hash = json_hash(arena, object);
     bool intent_changed = seen == NULL || !text_same(seen->applied, hash);
+    if (seen != NULL && text_given(seen->foreign))
+        mend_object(arena, plan, seen);
     if (!intent_changed && !seen->drifted)
         return;
     struct plan_action *action = &plan->actions[plan->count++];
@@ -109,7 +129,8 @@ struct plan *plan_diff(struct arena *arena, const struct model *model,
     struct plan *plan = arena_alloc(arena, sizeof *plan);
     if (snapshot->faults.count > 0 || snapshot->spec.deleting || snapshot->namespace_terminating)
         return plan;
-    size_t most = desired->count + snapshot->object_count + model->instance_count;
+    size_t most =
+        desired->count + snapshot->object_count + model->instance_count + snapshot->stray_count;
     plan->actions = arena_alloc(arena, most * sizeof *plan->actions);
     plan->collisions = arena_alloc(arena, desired->count * sizeof *plan->collisions);
     plan->held = arena_alloc(arena, desired->count * sizeof *plan->held);

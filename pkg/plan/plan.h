@@ -13,6 +13,7 @@
 enum plan_verb {
     PLAN_CREATE, /* the object is not known: apply must first look whether a foreign one is there */
     PLAN_APPLY,  /* server-side apply, forced: intent changed or somebody else wrote */
+    PLAN_MEND,   /* somebody added fields to it: they are removed, all else stays as it is */
     PLAN_DELETE, /* ours and not wanted any more, with uid precondition */
 };
 
@@ -20,8 +21,10 @@ enum plan_verb {
  * and whatever the pods' health, so that growth and health never wait for each other. The lease
  * with its grant is there before the first volume: a volume found without a lease is an old one. */
 enum plan_wave {
+    PLAN_WAVE_MEND, /* what others added to ours goes */
     PLAN_WAVE_GROW,
     PLAN_WAVE_SUPPORT, /* Lease, ConfigMap, rights, Services, PodDisruptionBudget */
+    PLAN_WAVE_STRAYS,  /* what leads -rw to more than the primary */
     PLAN_WAVE_VOLUMES,
     PLAN_WAVE_INSTANCES, /* StatefulSets */
     PLAN_WAVE_PODS,      /* pods to be made anew */
@@ -31,12 +34,12 @@ enum plan_wave {
 struct plan_action {
     enum plan_verb verb;
     const char *api_version, *kind, *name, *uid; /* uid: "" for create */
-    const cJSON *object;                         /* with ANN_APPLIED; NULL for delete */
+    const cJSON *object;                         /* with ANN_APPLIED; NULL for mend and delete */
     const char *effect; /* "", "reload", "restart", "resize", "recreate pod", "irreversible" */
     const char *reason; /* for people: "spec.storage.size grew from 1Gi to 2Gi" or
                            "somebody changed it" */
     int wave;           /* enum plan_wave */
-    bool drift;         /* the intent is as before: somebody else's change is undone */
+    bool drift;         /* the intent is as before: somebody else's doing is undone */
 };
 
 struct plan {

@@ -45,6 +45,42 @@ static void somebody_elses_change_is_undone(void **state)
     assert_true(plan->actions[0].drift);
 }
 
+static void what_somebody_added_is_removed_before_anything_else(void **state)
+{
+    PLAN_WORLD(1);
+    objects_applied(&objects, &world, objects_add(&objects, "Service", "a-ro"));
+    struct seen_object *seen =
+        objects_applied(&objects, &world, objects_add(&objects, "Service", "a-rw"));
+    seen->foreign = "spec.selector";
+    seen->drifted = true;
+    struct plan *plan = objects_plan(&objects, &world);
+    assert_int_equal(plan->count, 2);
+    assert_int_equal(plan->actions[0].verb, PLAN_MEND);
+    assert_string_equal(plan->actions[0].uid, "uid-Service-a-rw");
+    assert_contains(plan->actions[0].reason, "somebody added spec.selector");
+    assert_true(plan->actions[0].drift);
+    assert_int_equal(plan->actions[1].verb, PLAN_APPLY);
+    assert_string_equal(plan->actions[1].name, "a-rw");
+}
+
+static void what_else_leads_to_the_primarys_service_is_deleted(void **state)
+{
+    PLAN_WORLD(1);
+    world_object(&world, "Service", "a-old");
+    struct seen_stray stray = {"v1", "Endpoints", "a-rw", "uid-stray"};
+    world.snapshot.strays = &stray;
+    world.snapshot.stray_count = 1;
+    struct plan *plan = objects_plan(&objects, &world);
+    assert_int_equal(plan->count, 2);
+    assert_int_equal(plan->actions[0].verb, PLAN_DELETE);
+    assert_string_equal(plan->actions[0].uid, "uid-stray");
+    assert_contains(plan->actions[0].reason, "Service 'a-rw'");
+    assert_true(plan->actions[0].drift);
+    const struct model_wait *wait = world_wait(world_model(&world), REASON_ENDPOINT_FOREIGN);
+    assert_int_equal(wait->concerns, CONCERN_PRIMARY);
+    assert_contains(wait->message, "Endpoints 'a-rw'");
+}
+
 static void waves_follow_growth_support_volumes_instances_pods_deletes(void **state)
 {
     PLAN_WORLD(2);
@@ -244,6 +280,8 @@ int main(void)
         cmocka_unit_test(what_is_not_there_is_created_with_its_mark),
         cmocka_unit_test(nothing_is_done_when_the_intent_is_what_was_applied),
         cmocka_unit_test(somebody_elses_change_is_undone),
+        cmocka_unit_test(what_somebody_added_is_removed_before_anything_else),
+        cmocka_unit_test(what_else_leads_to_the_primarys_service_is_deleted),
         cmocka_unit_test(waves_follow_growth_support_volumes_instances_pods_deletes),
         cmocka_unit_test(volumes_grow_while_no_pod_is_healthy),
         cmocka_unit_test(a_volume_never_shrinks_nor_changes_its_class),

@@ -1,0 +1,204 @@
+#include "api/foreign.h"
+
+#include <string.h>
+
+#include "api/names.h"
+#include "base/buffer.h"
+
+enum { MANAGERS_MAX = 16, DEPTH_MAX = 32 };
+
+bool api_manager_is_strange(const char *manager)
+{
+    static const char *const familiar[] = {FIELD_MANAGER, AGENT_MANAGER, "kube-controller-manager",
+                                           "kube-scheduler", "kubelet"};
+    for (size_t i = 0; i < sizeof familiar / sizeof familiar[0]; i++)
+        if (strcmp(manager, familiar[i]) == 0)
+            return false;
+    return true;
+}
+
+/* The kinds whose content is ours alone, and what of it others may set. */
+static const struct kind {
+    const char *name;
+    const char *theirs[8]; /* paths without the keys of lists */
+} kinds[] = {
+    {"ConfigMap", {NULL}},
+    {"PodDisruptionBudget", {NULL}},
+    {"Role", {NULL}},
+    {"RoleBinding", {NULL}},
+    {"Service",
+     {"spec.clusterIP", "spec.clusterIPs", "spec.healthCheckNodePort", "spec.ipFamilies",
+      "spec.ipFamilyPolicy", "spec.ports.nodePort"}},
+    {"StatefulSet", {"spec.template.metadata"}},
+};
+
+static const struct kind *find_kind(const char *name)
+{
+    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
+        if (strcmp(kinds[i].name, name) == 0)
+            return &kinds[i];
+    return NULL;
+}
+
+struct owners { /* one node of each familiar manager's tree: the same place in all of them */
+    const cJSON *nodes[MANAGERS_MAX];
+    size_t count;
+};
+
+struct search {
+    struct arena *arena;
+    const struct kind *kind;
+    struct buffer *names; /* of what is found */
+};
+
+/* Where the search stands in the set of one stranger. */
+struct place {
+    const char *path; /* of fields only: "spec.ports.nodePort" */
+    const char *name; /* for people, with the keys of lists */
+    struct owners owners;
+    cJSON *live; /* the same place in the object; NULL when nothing is to be removed */
+};
+
+static const cJSON *member(const cJSON *node, const char *name)
+{
+    return cJSON_GetObjectItemCaseSensitive(node, name);
+}
+
+static struct owners below(const struct owners *owners, const char *element)
+{
+    struct owners children = {0};
+    for (size_t i = 0; i < owners->count; i++) {
+        const cJSON *child = member(owners->nodes[i], element);
+        if (child != NULL)
+            children.nodes[children.count++] = child;
+    }
+    return children;
+}
+
+static bool is_left_to_others(const struct kind *kind, const char *path)
+{
+    if (strcmp(path, "metadata") == 0 || strcmp(path, "status") == 0)
+        return true;
+    for (size_t i = 0; i < sizeof kind->theirs / sizeof kind->theirs[0] && kind->theirs[i]; i++)
+        if (strcmp(kind->theirs[i], path) == 0)
+            return true;
+    return false;
+}
+
+static bool has_members(const cJSON *item, const cJSON *wanted)
+{
+    const cJSON *one;
+    cJSON_ArrayForEach(one, wanted)
+    {
+        const cJSON *given = member(item, one->string);
+        if (given == NULL || !json_equal(given, one))
+            return false;
+    }
+    return true;
+}
+
+/* The place in the live object that an element of a path leads to; NULL when there is none. */
+static cJSON *live_child(struct arena *arena, cJSON *live, const char *element)
+{
+    if (live == NULL)
+        return NULL;
+    if (strncmp(element, "f:", 2) == 0)
+        return cJSON_GetObjectItemCaseSensitive(live, element + 2);
+    struct error ignored; /* a key that cannot be read leads nowhere */
+    cJSON *key = NULL, *item;
+    if (element[0] == '\0' || element[1] != ':' || !cJSON_IsArray(live) ||
+        json_parse(arena, element + 2, strlen(element + 2), &key, &ignored) < 0)
+        return NULL;
+    cJSON_ArrayForEach(item, live)
+    {
+        if (element[0] == 'k' ? has_members(item, key) : element[0] == 'v' && json_equal(item, key))
+            return item;
+    }
+    return NULL;
+}
+
+/* For people: spec.template.spec.containers[{"name":"sidecar"}]. */
+static const char *name_of(struct arena *arena, const char *name, const char *element)
+{
+    if (strncmp(element, "f:", 2) == 0)
+        return arena_printf(arena, "%s%s%s", name, *name ? "." : "", element + 2);
+    return arena_printf(arena, "%s[%s]", name, element[0] && element[1] ? element + 2 : element);
+}
+
+static void found(const struct search *search, const struct place *place, cJSON *live_parent)
+{
+    buffer_printf(search->names, "%s%s", search->names->length > 0 ? ", " : "", place->name);
+    if (place->live != NULL)
+        cJSON_Delete(cJSON_DetachItemViaPointer(live_parent, place->live));
+}
+
+static bool is_whole(const cJSON *node)
+{
+    return node->child == NULL || member(node, ".") != NULL;
+}
+
+/* Something that nobody else has goes as a whole; of what we have, too, only what is below. */
+static void walk(const struct search *search, const cJSON *node, const struct place *at, int depth)
+{
+    const cJSON *child;
+    cJSON_ArrayForEach(child, node)
+    {
+        const char *element = child->string ? child->string : "";
+        bool field = strncmp(element, "f:", 2) == 0;
+        if (strcmp(element, ".") == 0 || depth >= DEPTH_MAX)
+            continue;
+        struct place next = {
+            .path = field ? name_of(search->arena, at->path, element) : at->path,
+            .name = name_of(search->arena, at->name, element),
+            .owners = below(&at->owners, element),
+            .live = live_child(search->arena, at->live, element),
+        };
+        if (is_left_to_others(search->kind, next.path))
+            continue;
+        if (next.owners.count == 0 && is_whole(child))
+            found(search, &next, at->live);
+        else
+            walk(search, child, &next, depth + 1);
+    }
+}
+
+static bool is_counted(const cJSON *entry)
+{
+    return *json_str(entry, "subresource", "") == '\0';
+}
+
+static void search_all(const struct search *search, const cJSON *object, cJSON *live)
+{
+    struct place root = {.path = "", .name = "", .live = live};
+    const cJSON *entry, *entries = json_get(object, "metadata.managedFields");
+    cJSON_ArrayForEach(entry, entries)
+    {
+        const cJSON *fields = json_get(entry, "fieldsV1");
+        if (fields != NULL && root.owners.count < MANAGERS_MAX && is_counted(entry) &&
+            !api_manager_is_strange(json_str(entry, "manager", "")))
+            root.owners.nodes[root.owners.count++] = fields;
+    }
+    cJSON_ArrayForEach(entry, entries)
+    {
+        if (is_counted(entry) && api_manager_is_strange(json_str(entry, "manager", "")))
+            walk(search, json_get(entry, "fieldsV1"), &root, 0);
+    }
+}
+
+char *api_foreign_fields(struct arena *arena, const char *kind, const cJSON *object)
+{
+    AUTO_BUFFER names = {0};
+    const struct search search = {arena, find_kind(kind), &names};
+    if (search.kind != NULL)
+        search_all(&search, object, NULL);
+    return arena_strndup(arena, buffer_text(&names), names.length);
+}
+
+bool api_foreign_remove(struct arena *arena, const char *kind, cJSON *object)
+{
+    AUTO_BUFFER names = {0};
+    const struct search search = {arena, find_kind(kind), &names};
+    if (search.kind != NULL)
+        search_all(&search, object, object);
+    return names.length > 0;
+}

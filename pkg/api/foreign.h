@@ -1,0 +1,24 @@
+/*
+ * What somebody else added to an object of ours. Server-side apply sets what is ours and takes back
+ * what was ours; a field that we leave out on purpose it leaves as others set it, though a selector
+ * on a Service, a container in a template or a key of a ConfigMap changes what the object does.
+ *
+ * metadata.managedFields tells them apart from what the server filled in (which belongs to nobody)
+ * and from what admission webhooks make of our own requests (which belongs to us):
+ * https://kubernetes.io/docs/reference/using-api/server-side-apply/#field-management
+ *
+ * Left alone: metadata and status, kinds whose content belongs to agents or to people too (Lease,
+ * EndpointSlice, PersistentVolumeClaim, Pod, ServiceAccount, Secret), addresses and node ports, and
+ * the metadata of pod templates (`kubectl rollout restart` writes there).
+ */
+#pragma once
+
+#include "base/json.h"
+
+/* Neither we, nor our agents, nor Kubernetes' own controllers, which write bookkeeping only. */
+bool api_manager_is_strange(const char *manager);
+/* The fields, for people: "spec.externalIPs, spec.selector"; "" when there are none. Metadata alone
+ * is enough to tell. */
+char *api_foreign_fields(struct arena *arena, const char *kind, const cJSON *object);
+/* Takes them out of the whole object; true when there were any. */
+bool api_foreign_remove(struct arena *arena, const char *kind, cJSON *object);
