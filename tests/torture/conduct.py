@@ -289,6 +289,47 @@ def _truthful():
                 break
 
 
+@test("A template that does not work reaches one replica and nobody else, whoever dies meanwhile")
+def _bad_template():
+    image = lambda name: rig.get("StatefulSet", name)["spec"]["template"]["spec"]["containers"][0]["image"]
+    with Rig(ready_state(3)) as rig:
+        operator = rig.operator()
+        rig.quiet()
+        good = image("a-1")
+        rig.simulation.missing_images.add("localhost/bad")
+        rig.edit("PostgresCluster", "a", {"spec": {"postgres": {"image": "localhost/bad"}}})
+        stuck = lambda: [c for c in (rig.get("Pod", "a-3-0") or {}).get("status", {}).get(
+            "containerStatuses", []) if "waiting" in c["state"]]
+        rig.until(stuck, 30, "the last replica to try the new image in vain")
+        rig.quiet()
+        equal([image("a-1"), image("a-2"), image("a-3")], [good, good, "localhost/bad"], "images")
+        operator.kill()
+        rig.operator()
+        rig.quiet()
+        for name in ("a-2", "a-1"):
+            uid = rig.get("Pod", name + "-0")["metadata"]["uid"]
+            rig.delete("Pod", name + "-0")
+            rig.until(lambda: any(
+                c["type"] == "Ready" and c["status"] == "True"
+                for p in [rig.get("Pod", name + "-0")] if p and p["metadata"]["uid"] != uid
+                for c in p.get("status", {}).get("conditions", [])), 30, name + " to serve again")
+            rig.quiet()
+            equal(image(name), good, "image of " + name)
+        # A hand on a set that waits for its turn is put right without the new template.
+        rig.edit("StatefulSet", "a-1", {"spec": {"replicas": 0}})
+        rig.until(lambda: rig.get("StatefulSet", "a-1")["spec"]["replicas"] == 1, 30,
+                  "the primary's set to be put right")
+        equal(image("a-1"), good, "image of the primary")
+        told = [w for w in rig.cluster()["status"]["waitingFor"] if w["reason"] == "RolloutPending"]
+        check(any("a-3" in w["message"] for w in told), "nothing names a-3: %s", told)
+        rig.simulation.missing_images.clear()
+        rig.edit("PostgresCluster", "a", {"spec": {"postgres": {"image": "localhost/better"}}})
+        rig.until(lambda: {(rig.get("Pod", p) or {"spec": {"containers": [{"image": ""}]}})["spec"][
+            "containers"][0]["image"] for p in ("a-1-0", "a-2-0", "a-3-0")} == {"localhost/better"},
+            60, "the corrected image everywhere")
+        rig.ready()
+
+
 @test("A namespace that is being deleted gets no new objects and no storm of refused writes")
 def _terminating():
     with Rig(ready_state(2)) as rig:

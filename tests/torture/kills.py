@@ -152,6 +152,27 @@ def _rollout():
             "memory": "300Mi"}}}}), done))
 
 
+@test("An operator killed after any write of a rollout that fails and is taken back ends the same")
+def _bad_rollout():
+    def change(rig):
+        rig.simulation.missing_images.add("localhost/bad")
+        image = rig.get("StatefulSet", "a-1")["spec"]["template"]["spec"]["containers"][0]["image"]
+        rig.edit("PostgresCluster", "a", {"spec": {"postgres": {"image": "localhost/bad"}}})
+        rig.back = image
+
+    def done(rig):
+        sets = [rig.get("StatefulSet", n)["spec"]["template"]["spec"]["containers"][0]["image"]
+                for n in ("a-1", "a-2")]
+        check(sets[0] != "localhost/bad", "the primary was given what had not worked on a replica")
+        pod = rig.get("Pod", "a-2-0")
+        if pod and "waiting" in str(pod.get("status")) and sets[1] == "localhost/bad" and rig.back:
+            rig.edit("PostgresCluster", "a", {"spec": {"postgres": {"image": rig.back}}})
+            rig.back = None
+        return not rig.back and names.is_true(rig.cluster(), "Ready") and \
+            rig.cluster()["status"]["observedGeneration"] == rig.cluster()["metadata"]["generation"]
+    every_kill("bad rollout", Scenario(lambda: ready_state(2), change, done, once=False))
+
+
 @test("An operator killed after any write of a volume growth ends in the same objects")
 def _growth():
     every_kill("growth", Scenario(

@@ -63,6 +63,29 @@ static void check_deletes(const struct model *model, const struct plan *plan)
     }
 }
 
+/* What serves is given a template only by itself, and none that has failed elsewhere. */
+static void check_templates(const struct sim *sim, const struct plan *plan)
+{
+    const char *given = NULL;
+    for (size_t i = 0; i < plan->count; i++) {
+        const struct plan_action *action = &plan->actions[i];
+        const char *template = json_str(action->object, ANNOTATION(ANN_TEMPLATE), "");
+        int ordinal = name_ordinal("a", action->name);
+        if (strcmp(action->kind, "StatefulSet") != 0 || action->verb != PLAN_APPLY ||
+            !sim->instances[ordinal - 1].serving ||
+            strcmp(sim->instances[ordinal - 1].seen.template_hash, template) == 0)
+            continue;
+        if (given != NULL)
+            fail_msg("%s and %s are given a template at once", given, action->name);
+        given = action->name;
+        const char *image = json_str(action->object, "spec.template.spec.containers[0].image", "");
+        for (int other = 1; other <= sim->spec.instances; other++)
+            if (other != ordinal && sim->instances[other - 1].pod_is_bad &&
+                !sim->instances[other - 1].seen.pod.deleting && strcmp(image, "bad") == 0)
+                fail_msg("%s is given a template that failed on instance %d", action->name, other);
+    }
+}
+
 /* Looked up in the truth, not in what the model made of it. */
 static void check_ready(const struct sim *sim, const struct status_result *status)
 {
@@ -92,6 +115,7 @@ static void begin(struct pass *pass, struct sim *sim)
     pass->early = status_build(pass->arena, pass->model, pass->plan, NULL, 0, sim->now_ms);
     check_disruptions(pass->model);
     check_deletes(pass->model, pass->plan);
+    check_templates(sim, pass->plan);
     if (pass->plan->count > 0)
         assert_false(pass->early.ready);
     check_ready(sim, &pass->early);
