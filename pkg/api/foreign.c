@@ -56,7 +56,8 @@ struct place {
     const char *path; /* of fields only: "spec.ports.nodePort" */
     const char *name; /* for people, with the keys of lists */
     struct owners owners;
-    cJSON *live; /* the same place in the object; NULL when nothing is to be removed */
+    /* The same place in the object, NULL when nothing is to be removed; and in what is wanted. */
+    cJSON *live, *intent;
 };
 
 static const cJSON *member(const cJSON *node, const char *name)
@@ -152,10 +153,11 @@ static void walk(const struct search *search, const cJSON *node, const struct pl
             .name = name_of(search->arena, at->name, element),
             .owners = below(&at->owners, element),
             .live = live_child(search->arena, at->live, element),
+            .intent = live_child(search->arena, at->intent, element),
         };
         if (is_left_to_others(search->kind, next.path))
             continue;
-        if (next.owners.count == 0 && is_whole(child))
+        if (next.owners.count == 0 && next.intent == NULL && is_whole(child))
             found(search, &next, at->live);
         else
             walk(search, child, &next, depth + 1);
@@ -167,9 +169,9 @@ static bool is_counted(const cJSON *entry)
     return *json_str(entry, "subresource", "") == '\0';
 }
 
-static void search_all(const struct search *search, const cJSON *object, cJSON *live)
+static void search_all(const struct search *search, const cJSON *object, cJSON *live, cJSON *intent)
 {
-    struct place root = {.path = "", .name = "", .live = live};
+    struct place root = {.path = "", .name = "", .live = live, .intent = intent};
     const cJSON *entry, *entries = json_get(object, "metadata.managedFields");
     cJSON_ArrayForEach(entry, entries)
     {
@@ -190,15 +192,15 @@ char *api_foreign_fields(struct arena *arena, const char *kind, const cJSON *obj
     AUTO_BUFFER names = {0};
     const struct search search = {arena, find_kind(kind), &names};
     if (search.kind != NULL)
-        search_all(&search, object, NULL);
+        search_all(&search, object, NULL, NULL);
     return arena_strndup(arena, buffer_text(&names), names.length);
 }
 
-bool api_foreign_remove(struct arena *arena, const char *kind, cJSON *object)
+bool api_foreign_remove(struct arena *arena, const char *kind, const cJSON *intent, cJSON *object)
 {
     AUTO_BUFFER names = {0};
     const struct search search = {arena, find_kind(kind), &names};
     if (search.kind != NULL)
-        search_all(&search, object, object);
+        search_all(&search, object, object, json_copy(arena, intent));
     return names.length > 0;
 }

@@ -244,7 +244,7 @@ static void on_mend(void *arg, const cJSON *body, const struct error *err)
     if (err->class == 0 && strcmp(json_str(body, "metadata.uid", ""), step->uid) != 0)
         err_set(&mine, ERR_CONFLICT, "it is another object by now");
     cJSON *object = json_copy(scratch, body);
-    if (mine.class < 0 || !api_foreign_remove(scratch, step->kind, object)) {
+    if (mine.class < 0 || !api_foreign_remove(scratch, step->kind, step->object, object)) {
         end_job(job, &mine);
         return;
     }
@@ -406,6 +406,7 @@ struct apply_step *apply_steps(struct arena *arena, const struct plan *plan)
 {
     static const enum apply_verb verbs[] = {[PLAN_CREATE] = APPLY_CREATE,
                                             [PLAN_APPLY] = APPLY_UPDATE,
+                                            [PLAN_RESTORE] = APPLY_MERGE,
                                             [PLAN_MEND] = APPLY_MEND,
                                             [PLAN_DELETE] = APPLY_DELETE};
     struct apply_step *steps = arena_alloc(arena, (plan->count + 1) * sizeof *steps);

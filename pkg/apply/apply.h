@@ -30,7 +30,7 @@ enum apply_verb {
 struct apply_step {
     enum apply_verb verb;
     const char *api_version, *kind, *name, *uid; /* uid: "" or NULL when there is none */
-    const cJSON *object;                         /* NULL for mend and delete */
+    const cJSON *object;                         /* NULL for delete */
     int wave;
     /* Outcome */
     bool tried;

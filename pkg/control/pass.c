@@ -110,7 +110,7 @@ void pass_failed(struct pass *pass, const struct error *err)
 
 static void log_done(const struct pass *pass, const struct plan_action *action)
 {
-    static const char *const verbs[] = {"created", "applied", "mended", "deleted"};
+    static const char *const verbs[] = {"created", "applied", "restored", "mended", "deleted"};
     (action->verb == PLAN_CREATE ? log_debug : log_info)(
         verbs[action->verb], "namespace", pass->key->namespace, "cluster", pass->key->name, "kind",
         action->kind, "name", action->name, "why", action->reason, NULL);

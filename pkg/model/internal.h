@@ -66,6 +66,21 @@ bool model_was_bootstrapped(const struct model *model);
 void rollout_decide(struct work *work);
 void rollout_waits(struct work *work);
 
+bool rollout_carries_template(const struct work *work, const struct model_instance *instance);
+/* The StatefulSet carries the wanted template and its controller has seen it, so that the pod's
+ * revision can be compared. */
+bool rollout_set_is_settled(const struct work *work, const struct model_instance *instance);
+bool rollout_pod_is_old(const struct model_instance *instance);
+bool rollout_agent_is_silent(const struct work *work, const struct model_instance *instance);
+bool rollout_may_go(const struct work *work, const struct model_instance *instance);
+
+/* template.c */
+void template_decide(struct work *work);
+/* The other instance on which the present template does not work; NULL when there is none. */
+const struct model_instance *template_failed_on(const struct work *work,
+                                                const struct model_instance *instance);
+int64_t template_patience_ends_ms(const struct work *work);
+
 /* waits.c, volume_waits.c, room_waits.c, instance_waits.c, pod_waits.c, silence_waits.c */
 struct model_wait *wait_add(struct work *work, unsigned concerns, const char *reason,
                             const char *what_format, ...) __attribute__((format(printf, 4, 5)));

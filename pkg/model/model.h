@@ -44,6 +44,7 @@ struct model_instance {
     bool healthy;       /* does what its role should, with the present pod */
     bool unknown;       /* nothing recent is known of it: it may do what its role should */
     bool outdated;      /* its pod runs, or will run once the set is written, another template */
+    bool template_held; /* its StatefulSet keeps the template that it has: it is not its turn */
     bool needs_restart; /* parameters of the present configuration wait for a restart */
     bool delete_pod;    /* due now: let the StatefulSet make the pod anew */
     const char *delete_reason; /* for people; "" when not due */

@@ -12,17 +12,20 @@ static const char *wanted_hash(const struct work *work, const struct model_insta
     return text_or_empty(work->hashes[instance - work->model->instances]);
 }
 
-/* The StatefulSet carries the wanted template and its controller has seen it, so that the pod's
- * revision can be compared. */
-static bool set_is_settled(const struct work *work, const struct model_instance *instance)
+bool rollout_carries_template(const struct work *work, const struct model_instance *instance)
 {
-    const struct seen_instance *seen = instance->seen;
-    return seen->set_there && !seen->set_deleting &&
-           seen->set_observed_generation >= seen->set_generation &&
-           text_same(seen->template_hash, wanted_hash(work, instance));
+    return instance->seen->set_there && !instance->seen->set_deleting &&
+           text_same(instance->seen->template_hash, wanted_hash(work, instance));
 }
 
-static bool pod_is_old(const struct model_instance *instance)
+bool rollout_set_is_settled(const struct work *work, const struct model_instance *instance)
+{
+    const struct seen_instance *seen = instance->seen;
+    return rollout_carries_template(work, instance) &&
+           seen->set_observed_generation >= seen->set_generation;
+}
+
+bool rollout_pod_is_old(const struct model_instance *instance)
 {
     const struct seen_instance *seen = instance->seen;
     return seen->pod.there && !seen->pod.deleting && text_given(seen->pod.revision) &&
@@ -90,13 +93,13 @@ static void find_outdated(struct work *work, struct model_instance *instance)
         seen->set_there && text_same(seen->template_hash, wanted_hash(work, instance));
     /* Until its controller has seen the set, the pod's revision proves nothing. */
     instance->outdated = instance->wanted && seen->pod.there &&
-                         (!set_is_settled(work, instance) || pod_is_old(instance));
+                         (!rollout_set_is_settled(work, instance) || rollout_pod_is_old(instance));
     instance->needs_restart = instance->wanted && restart_is_needed(work, seen);
     if (same_template)
         keep_agent(instance);
 }
 
-static bool agent_is_silent(const struct work *work, const struct model_instance *instance)
+bool rollout_agent_is_silent(const struct work *work, const struct model_instance *instance)
 {
     const struct seen_pod *pod = &instance->seen->pod;
     return pod->there && !pod->deleting && !instance->seen->reported && pod->created_ms > 0 &&
@@ -109,7 +112,7 @@ static bool in_motion(const struct work *work, const struct model_instance *inst
     const struct seen_instance *seen = instance->seen;
     if (instance_pod_broken(instance) && !instance->delete_pod)
         return false;
-    if (!instance->delete_pod && agent_is_silent(work, instance))
+    if (!instance->delete_pod && rollout_agent_is_silent(work, instance))
         return false;
     return instance->delete_pod || !seen->pod.there || seen->pod.deleting || !seen->reported ||
            seen->pod.node_silent || restart_is_ordered(work, instance) ||
@@ -140,7 +143,7 @@ static bool serves(const struct work *work, const struct model_instance *instanc
 static bool is_done(const struct work *work, const struct model_instance *instance)
 {
     return serves(work, instance) && !instance->outdated && !instance->needs_restart &&
-           set_is_settled(work, instance) &&
+           rollout_set_is_settled(work, instance) &&
            text_same(instance->seen->report.config_hash, work->model->config_hash);
 }
 
@@ -160,7 +163,7 @@ static bool primary_may_go(const struct work *work, const struct model_instance 
 }
 
 /* Before there is a primary nothing serves, so that an idle agent may be replaced at once. */
-static bool may_go(const struct work *work, const struct model_instance *instance)
+bool rollout_may_go(const struct work *work, const struct model_instance *instance)
 {
     if (!work->model->ever_held)
         return instance_phase_is(instance, "Waiting");
@@ -171,7 +174,7 @@ static bool may_go(const struct work *work, const struct model_instance *instanc
 
 static void take_down(struct work *work, struct model_instance *instance)
 {
-    if (pod_is_old(instance)) {
+    if (rollout_pod_is_old(instance)) {
         instance->delete_pod = true;
         instance->delete_reason =
             instance->primary
@@ -184,8 +187,9 @@ static void take_down(struct work *work, struct model_instance *instance)
 
 static bool is_due(const struct work *work, const struct model_instance *instance)
 {
-    return instance->wanted && !instance->delete_pod && set_is_settled(work, instance) &&
-           !instance->seen->pod.node_silent && (pod_is_old(instance) || instance->needs_restart) &&
+    return instance->wanted && !instance->delete_pod && rollout_set_is_settled(work, instance) &&
+           !instance->seen->pod.node_silent &&
+           (rollout_pod_is_old(instance) || instance->needs_restart) &&
            !instance_pod_broken(instance);
 }
 
@@ -194,7 +198,8 @@ static bool is_due(const struct work *work, const struct model_instance *instanc
 static bool pod_is_idle(const struct work *work, const struct model_instance *instance)
 {
     return instance_pod_broken(instance) || text_same(instance->seen->pod.phase, "Pending") ||
-           (!instance->primary && !instance->seen->pod.ready && agent_is_silent(work, instance));
+           (!instance->primary && !instance->seen->pod.ready &&
+            rollout_agent_is_silent(work, instance));
 }
 
 /* An idle pod may go whoever it belongs to: a corrected image name must not wait for a pod that
@@ -203,8 +208,8 @@ static void replace_idle(struct work *work)
 {
     for (size_t i = 0; i < work->model->instance_count; i++) {
         struct model_instance *instance = &work->model->instances[i];
-        if (!instance->wanted || !pod_is_old(instance) || !set_is_settled(work, instance) ||
-            !pod_is_idle(work, instance))
+        if (!instance->wanted || !rollout_pod_is_old(instance) ||
+            !rollout_set_is_settled(work, instance) || !pod_is_idle(work, instance))
             continue;
         const struct seen_pod *pod = &instance->seen->pod;
         instance->delete_pod = true;
@@ -224,7 +229,7 @@ static void choose_one(struct work *work)
         for (size_t i = model->instance_count; i-- > 0;) {
             struct model_instance *instance = &model->instances[i];
             if (instance->primary == (turn == 1) && is_due(work, instance) &&
-                may_go(work, instance)) {
+                rollout_may_go(work, instance)) {
                 take_down(work, instance);
                 if (model->ever_held)
                     return;
@@ -251,6 +256,25 @@ void rollout_decide(struct work *work)
     replace_idle(work);
     if (!model->ever_held || instances_pulse_is_steady(work))
         choose_one(work);
+    template_decide(work);
+}
+
+static void held_wait(struct work *work, const struct model_instance *instance,
+                      struct model_wait *wait)
+{
+    const struct model_instance *failed = template_failed_on(work, instance);
+    if (failed != NULL)
+        wait_say(work, wait,
+                 "%s does not start with the new template, so no other instance is given it; %s "
+                 "keeps the one that it has",
+                 failed->name, instance->name);
+    else
+        wait_say(work, wait, "%s",
+                 instance->primary ? "the primary goes last, once every replica streams"
+                                   : "replicas go one at a time, each once all others serve");
+    if (failed == NULL && instance->primary && !instance->healthy &&
+        template_patience_ends_ms(work) > work->model->now_ms)
+        wait->next_ms = template_patience_ends_ms(work);
 }
 
 static void outdated_wait(struct work *work, const struct model_instance *instance)
@@ -259,7 +283,9 @@ static void outdated_wait(struct work *work, const struct model_instance *instan
                                        "%s runs the present pod template", instance->name);
     if (instance->delete_pod || instance->seen->pod.deleting)
         wait_say(work, wait, "its pod is being replaced");
-    else if (!set_is_settled(work, instance))
+    else if (instance->template_held)
+        held_wait(work, instance, wait);
+    else if (!rollout_set_is_settled(work, instance))
         wait_say(work, wait, "StatefulSet '%s' is being updated", instance->name);
     else
         wait_say(work, wait, "%s",

@@ -19,7 +19,7 @@ void route_waits(struct work *work)
     const struct seen_object *service = find_service(snapshot, name);
     const char *found = "";
     if (service != NULL && text_given(service->foreign))
-        found = arena_printf(work->arena, "somebody added %s to the Service", service->foreign);
+        found = arena_printf(work->arena, "somebody set %s of the Service", service->foreign);
     for (size_t i = 0; i < snapshot->stray_count; i++)
         found = arena_printf(work->arena, "%s%s%s '%s' is not pgkeel's", found, *found ? "; " : "",
                              snapshot->strays[i].kind, snapshot->strays[i].name);

@@ -51,7 +51,8 @@ static const cJSON *marked(struct arena *arena, const cJSON *object, const char 
 /* Applying cannot remove what is not ours. It goes before what is ours is written, which may not
  * agree with it (a PodDisruptionBudget with two bounds); where it is the other way round (a Service
  * without externalName that still is one) the next pass finds it again. */
-static void mend_object(struct arena *arena, struct plan *plan, const struct seen_object *seen)
+static void mend_object(struct arena *arena, struct plan *plan, const cJSON *wanted,
+                        const struct seen_object *seen, bool alone)
 {
     plan->actions[plan->count++] = (struct plan_action){
         .verb = PLAN_MEND,
@@ -59,11 +60,42 @@ static void mend_object(struct arena *arena, struct plan *plan, const struct see
         .kind = seen->kind,
         .name = seen->name,
         .uid = seen->uid,
+        .object = wanted,
         .effect = "",
-        .reason = arena_printf(arena, "somebody added %s; it is removed", seen->foreign),
-        .drift = true,
+        .reason = arena_printf(arena, "somebody set %s; what pgkeel leaves out is removed",
+                               seen->foreign),
+        .drift = alone, /* else what is written beside it is told */
         .wave = PLAN_WAVE_MEND,
     };
+}
+
+/* A StatefulSet that waits for its turn keeps its pod template, which nobody knows here; all else
+ * of it is set back. */
+static void restore_set(struct arena *arena, struct plan *plan, const cJSON *wanted,
+                        const struct seen_object *seen)
+{
+    cJSON *object = json_copy(arena, wanted);
+    cJSON_DeleteItemFromObjectCaseSensitive(json_get(object, "spec"), "template");
+    cJSON_DeleteItemFromObjectCaseSensitive(json_get(object, "metadata"), "annotations");
+    json_set_str(json_get(object, "metadata"), "uid", seen->uid);
+    plan->actions[plan->count++] = (struct plan_action){
+        .verb = PLAN_RESTORE,
+        .api_version = seen->api_version,
+        .kind = seen->kind,
+        .name = seen->name,
+        .uid = seen->uid,
+        .object = object,
+        .effect = "",
+        .reason = "somebody changed it",
+        .drift = true,
+        .wave = wave_of(seen->kind),
+    };
+}
+
+static bool is_held(const struct model *model, const char *kind, const char *name)
+{
+    const struct model_instance *instance = plan_find_instance(model, name);
+    return text_same(kind, "StatefulSet") && instance != NULL && instance->template_held;
 }
 
 static void write_object(struct arena *arena, const struct model *model, struct plan *plan,
@@ -75,9 +107,14 @@ static void write_object(struct arena *arena, const struct model *model, struct 
     const char *hash = json_hash(arena, object);
     bool intent_changed = seen == NULL || !text_same(seen->applied, hash);
     if (seen != NULL && text_given(seen->foreign))
-        mend_object(arena, plan, seen);
+        mend_object(arena, plan, object, seen, !intent_changed && !seen->drifted);
     if (!intent_changed && !seen->drifted)
         return;
+    if (seen != NULL && is_held(model, kind, seen->name)) {
+        if (seen->drifted)
+            restore_set(arena, plan, wanted, seen);
+        return;
+    }
     struct plan_action *action = &plan->actions[plan->count++];
     *action = (struct plan_action){
         .verb = seen ? PLAN_APPLY : PLAN_CREATE,

@@ -13,8 +13,9 @@
 enum plan_verb {
     PLAN_CREATE, /* the object is not known: apply must first look whether a foreign one is there */
     PLAN_APPLY,  /* server-side apply, forced: intent changed or somebody else wrote */
-    PLAN_MEND,   /* somebody added fields to it: they are removed, all else stays as it is */
-    PLAN_DELETE, /* ours and not wanted any more, with uid precondition */
+    PLAN_RESTORE, /* JSON merge patch with uid: set back but for the pod template, which is held */
+    PLAN_MEND,    /* somebody added fields to it: they are removed, all else stays as it is */
+    PLAN_DELETE,  /* ours and not wanted any more, with uid precondition */
 };
 
 /* Actions of one wave may go out together; waves go in order. Volumes grow before anything else
@@ -34,7 +35,7 @@ enum plan_wave {
 struct plan_action {
     enum plan_verb verb;
     const char *api_version, *kind, *name, *uid; /* uid: "" for create */
-    const cJSON *object;                         /* with ANN_APPLIED; NULL for mend and delete */
+    const cJSON *object;                         /* with ANN_APPLIED; NULL for delete */
     const char *effect; /* "", "reload", "restart", "resize", "recreate pod", "irreversible" */
     const char *reason; /* for people: "spec.storage.size grew from 1Gi to 2Gi" or
                            "somebody changed it" */

@@ -40,7 +40,7 @@ static void what_a_stranger_added_is_named_and_taken_out(void **state)
     assert_string_equal(api_foreign_fields(arena, "Service", service),
                         "spec.selector, spec.ports[{\"port\":5432,\"protocol\":\"TCP\"}]."
                         "appProtocol, spec.ports[{\"port\":80,\"protocol\":\"TCP\"}]");
-    assert_true(api_foreign_remove(arena, "Service", service));
+    assert_true(api_foreign_remove(arena, "Service", NULL, service));
     assert_string_equal(json_canonical(arena, json_get(service, "spec")),
                         "{\"clusterIP\":\"10.0.0.1\",\"ports\":[{\"nodePort\":30000,\"port\":5432,"
                         "\"protocol\":\"TCP\"}],\"type\":\"ClusterIP\"}");
@@ -58,7 +58,7 @@ static void what_the_server_filled_in_and_what_is_shared_stays(void **state)
                   BODY));
     assert_string_equal(api_foreign_fields(arena, "Service", service), "");
     char *before = json_canonical(arena, service);
-    assert_false(api_foreign_remove(arena, "Service", service));
+    assert_false(api_foreign_remove(arena, "Service", NULL, service));
     assert_string_equal(json_canonical(arena, service), before);
 }
 
@@ -87,8 +87,30 @@ static void keys_containers_and_whole_maps_are_found_in_every_kind_that_is_ours_
                                        "\"fieldsV1\":{%s}}]}}",
                                        cases[i].fields));
         assert_string_equal(api_foreign_fields(arena, cases[i].kind, object), cases[i].found);
-        assert_int_equal(api_foreign_remove(arena, cases[i].kind, object), *cases[i].found != '\0');
+        assert_int_equal(api_foreign_remove(arena, cases[i].kind, NULL, object),
+                         *cases[i].found != '\0');
     }
+}
+
+static void what_was_taken_from_us_is_not_removed(void **state)
+{
+    (void)state;
+    AUTO_ARENA arena = arena_new();
+    cJSON *service = parsed(
+        arena,
+        OF(BY("kubectl-edit", "",
+              "\"f:spec\":{\"f:type\":{},\"f:selector\":{},\"f:ports\":{"
+              "\"k:{\\\"port\\\":5432,\\\"protocol\\\":\\\"TCP\\\"}\":{\".\":{},\"f:port\":{},"
+              "\"f:appProtocol\":{}}}}"),
+           BODY));
+    const cJSON *intent =
+        parsed(arena, "{\"spec\":{\"type\":\"ClusterIP\",\"ports\":[{\"port\":5432,"
+                      "\"protocol\":\"TCP\"}]}}");
+    assert_true(api_foreign_remove(arena, "Service", intent, service));
+    assert_string_equal(json_str(service, "spec.type", ""), "ClusterIP");
+    assert_int_equal(json_int(service, "spec.ports[0].port", 0), 5432);
+    assert_null(json_get(service, "spec.selector"));
+    assert_null(json_get(service, "spec.ports[0].appProtocol"));
 }
 
 static void sets_that_make_no_sense_harm_nothing(void **state)
@@ -102,7 +124,7 @@ static void sets_that_make_no_sense_harm_nothing(void **state)
                                                    "\"manager\":\"z\"}",
                                      "\"spec\":[1,2]"));
     (void)api_foreign_fields(arena, "Service", object);
-    (void)api_foreign_remove(arena, "Service", object);
+    (void)api_foreign_remove(arena, "Service", NULL, object);
     assert_true(api_manager_is_strange("kubectl"));
     assert_false(api_manager_is_strange("pgkeel"));
 }
@@ -113,6 +135,7 @@ int main(void)
         cmocka_unit_test(what_a_stranger_added_is_named_and_taken_out),
         cmocka_unit_test(what_the_server_filled_in_and_what_is_shared_stays),
         cmocka_unit_test(keys_containers_and_whole_maps_are_found_in_every_kind_that_is_ours_alone),
+        cmocka_unit_test(what_was_taken_from_us_is_not_removed),
         cmocka_unit_test(sets_that_make_no_sense_harm_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

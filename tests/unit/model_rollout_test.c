@@ -250,6 +250,133 @@ static void a_silent_agent_of_an_old_pod_is_given_up_after_two_minutes(void **st
     assert_int_equal(world_deleted(world_model(&world)), 2);
 }
 
+/* The ordinal of the only instance whose set is given the wanted template; 0: none, -1: several. */
+static int given(const struct world *world, const struct model *model)
+{
+    int found = 0;
+    for (size_t i = 0; i < model->instance_count; i++)
+        if (!model->instances[i].template_held &&
+            strcmp(world->instances[i].template_hash, world->hashes[i]) != 0)
+            found = found ? -1 : (int)i + 1;
+    return found;
+}
+
+static void want_template(struct world *world, const char *hash)
+{
+    for (int i = 0; i < INSTANCES_MAX; i++)
+        world->hashes[i] = hash;
+}
+
+/* Its set carries the wanted template, and a pod runs from it that does not start. */
+static void fails_with_it(struct world *world, int ordinal)
+{
+    struct seen_instance *seen = &world->instances[ordinal - 1];
+    seen->template_hash = world->hashes[ordinal - 1];
+    seen->update_revision = seen->pod.revision = "rev-2";
+    seen->pod.ready = seen->reported = false;
+    seen->pod.phase = "Pending";
+    seen->pod.waiting_reason = "ImagePullBackOff";
+    world->snapshot.lease.report.replica_count--;
+}
+
+static void a_template_is_given_to_one_instance_at_a_time_and_to_the_primary_last(void **state)
+{
+    WORLD(3);
+    want_template(&world, "template-2");
+    assert_int_equal(given(&world, world_model(&world)), 3);
+    world.instances[2].template_hash = "template-2";
+    assert_int_equal(given(&world, world_model(&world)), 2); /* same revision: it runs with it */
+    world.instances[2].update_revision = "rev-2";
+    assert_int_equal(given(&world, world_model(&world)), 0);
+    world_rolled(&world, 3);
+    assert_int_equal(given(&world, world_model(&world)), 2);
+    world.instances[1].template_hash = "template-2";
+    world.instances[1].update_revision = "rev-2";
+    assert_int_equal(given(&world, world_model(&world)), 0);
+    world_rolled(&world, 2);
+    assert_int_equal(given(&world, world_model(&world)), 1);
+}
+
+static void a_template_that_failed_on_one_instance_is_given_to_no_other(void **state)
+{
+    WORLD(3);
+    want_template(&world, "template-2");
+    fails_with_it(&world, 3);
+    assert_int_equal(given(&world, world_model(&world)), 0);
+    assert_contains(world_wait(world_model(&world), REASON_ROLLOUT_PENDING)->message, "a-3");
+    /* Not even when the primary cannot run as it is. */
+    world.instances[0].pod.ready = world.instances[0].reported = false;
+    world.instances[0].pod.waiting_reason = "CrashLoopBackOff";
+    assert_int_equal(given(&world, world_model(&world)), 0);
+    want_template(&world, "template-3");
+    assert_int_equal(given(&world, world_model(&world)), -1);
+}
+
+static void a_corrected_template_goes_to_the_broken_replica_first(void **state)
+{
+    WORLD(3);
+    want_template(&world, "template-2");
+    fails_with_it(&world, 2);
+    want_template(&world, "template-3");
+    assert_int_equal(given(&world, world_model(&world)), 2);
+    /* Back to what the others run is a correction too. */
+    want_template(&world, "template-1");
+    assert_int_equal(given(&world, world_model(&world)), 2);
+}
+
+static void a_primary_that_is_restarted_does_not_pick_up_what_a_replica_is_trying(void **state)
+{
+    WORLD(2);
+    want_template(&world, "template-2");
+    fails_with_it(&world, 2);
+    world.instances[1].pod.waiting_reason = ""; /* it is starting */
+    world.instances[1].pod.created_ms = WORLD_NOW_MS - 1000;
+    world.instances[0].pod.ready = world.instances[0].reported = false;
+    world.instances[0].pod.phase = "Pending";
+    world.instances[0].pod.created_ms = WORLD_NOW_MS - 1000;
+    assert_int_equal(given(&world, world_model(&world)), 0);
+    world.instances[0].pod.waiting_reason = "CrashLoopBackOff";
+    assert_int_equal(given(&world, world_model(&world)), 0);
+}
+
+static void a_single_instance_is_given_its_template_at_once(void **state)
+{
+    WORLD(1);
+    want_template(&world, "template-2");
+    world.instances[0].pod.ready = false;
+    world.instances[0].report.phase = "Recovering";
+    assert_int_equal(given(&world, world_model(&world)), 1);
+}
+
+static void a_primary_that_stays_away_is_given_what_may_be_its_remedy(void **state)
+{
+    WORLD(2);
+    want_template(&world, "template-2");
+    world.instances[1].template_hash = "template-2"; /* tried, and it runs */
+    world.instances[0].pod.ready = false;
+    world.instances[0].report.phase = "Recovering";
+    cJSON *status = json_object(arena);
+    cJSON *condition = json_push_object(json_add_array(status, "conditions"));
+    json_set_str(condition, "type", "PrimaryReady");
+    json_set_str(condition, "status", "False");
+    json_set_str(condition, "lastTransitionTime", clock_rfc3339(arena, WORLD_NOW_MS - 60000));
+    world.snapshot.status = status;
+    struct model *model = world_model(&world);
+    assert_int_equal(given(&world, model), 0);
+    assert_int_equal(model->next_ms, WORLD_NOW_MS + 60000);
+    world.now_ms = model->next_ms;
+    assert_int_equal(given(&world, world_model(&world)), 1);
+}
+
+static void before_there_is_a_primary_everybody_is_given_the_template(void **state)
+{
+    EMPTY_WORLD(2);
+    world_run(&world, 1, "");
+    world_run(&world, 2, "");
+    want_template(&world, "template-2");
+    assert_int_equal(given(&world, world_model(&world)), -1);
+}
+
 static void an_invalid_spec_makes_nothing_due(void **state)
 {
     WORLD(2);
@@ -316,6 +443,13 @@ int main(void)
         cmocka_unit_test(tokens_stay_as_they_are_at_rest),
         cmocka_unit_test(a_new_operator_keeps_image_and_form_until_the_template_changes),
         cmocka_unit_test(a_silent_agent_of_an_old_pod_is_given_up_after_two_minutes),
+        cmocka_unit_test(a_template_is_given_to_one_instance_at_a_time_and_to_the_primary_last),
+        cmocka_unit_test(a_template_that_failed_on_one_instance_is_given_to_no_other),
+        cmocka_unit_test(a_corrected_template_goes_to_the_broken_replica_first),
+        cmocka_unit_test(a_primary_that_is_restarted_does_not_pick_up_what_a_replica_is_trying),
+        cmocka_unit_test(a_single_instance_is_given_its_template_at_once),
+        cmocka_unit_test(a_primary_that_stays_away_is_given_what_may_be_its_remedy),
+        cmocka_unit_test(before_there_is_a_primary_everybody_is_given_the_template),
         cmocka_unit_test(an_invalid_spec_makes_nothing_due),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -57,8 +57,8 @@ static void what_somebody_added_is_removed_before_anything_else(void **state)
     assert_int_equal(plan->count, 2);
     assert_int_equal(plan->actions[0].verb, PLAN_MEND);
     assert_string_equal(plan->actions[0].uid, "uid-Service-a-rw");
-    assert_contains(plan->actions[0].reason, "somebody added spec.selector");
-    assert_true(plan->actions[0].drift);
+    assert_contains(plan->actions[0].reason, "somebody set spec.selector");
+    assert_false(plan->actions[0].drift);
     assert_int_equal(plan->actions[1].verb, PLAN_APPLY);
     assert_string_equal(plan->actions[1].name, "a-rw");
 }

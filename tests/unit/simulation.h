@@ -244,6 +244,8 @@ UNUSED static void sim_apply(struct sim *sim, const struct plan_action *action)
 {
     if (action->verb == PLAN_DELETE)
         sim_delete(sim, action->kind, action->name);
+    else if (action->verb == PLAN_RESTORE)
+        sim_object(sim, action->kind, action->name)->drifted = false;
     else
         sim_write(sim, action);
 }

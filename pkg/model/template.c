@@ -1,0 +1,146 @@
+/*
+ * Which instance's StatefulSet is given the present pod template. A template in a set takes effect
+ * whenever its pod ends, for whatever reason: so an instance gets it only when it is its turn to be
+ * replaced, and one that does not work on one instance reaches no other. Everything is read from
+ * the objects, so that an operator that starts in the middle goes on the same way.
+ */
+#include "model/internal.h"
+
+#include "base/clock.h"
+
+enum trial {
+    TRIAL_NONE,   /* the set carries another template */
+    TRIAL_GIVEN,  /* it carries the present one, and no pod runs from it yet */
+    TRIAL_OPEN,   /* its pod is starting; within AGENT_SILENCE_MS it is one of the next two */
+    TRIAL_FAILED, /* its pod cannot be made, or does not run */
+    TRIAL_PASSED, /* its agent has reported: the template runs */
+};
+
+static enum trial trial_of(const struct work *work, const struct model_instance *instance)
+{
+    const struct seen_instance *seen = instance->seen;
+    if (!instance->wanted || !rollout_carries_template(work, instance))
+        return TRIAL_NONE;
+    if (!seen->pod.there && text_given(seen->set_message))
+        return TRIAL_FAILED;
+    if (!seen->pod.there || seen->pod.deleting || !rollout_set_is_settled(work, instance) ||
+        rollout_pod_is_old(instance))
+        return TRIAL_GIVEN;
+    if (instance_pod_broken(instance) || rollout_agent_is_silent(work, instance))
+        return TRIAL_FAILED;
+    return seen->reported ? TRIAL_PASSED : TRIAL_OPEN;
+}
+
+static const struct model_instance *other_in(const struct work *work,
+                                             const struct model_instance *me, enum trial trial)
+{
+    for (size_t i = 0; i < work->model->instance_count; i++) {
+        const struct model_instance *other = &work->model->instances[i];
+        if (other != me && trial_of(work, other) == trial)
+            return other;
+    }
+    return NULL;
+}
+
+const struct model_instance *template_failed_on(const struct work *work,
+                                                const struct model_instance *instance)
+{
+    return other_in(work, instance, TRIAL_FAILED);
+}
+
+/* It cannot work as it is, so that another template can only help. A pod that is merely starting
+ * is not stuck yet: a primary that is restarted must not pick up what is being tried elsewhere. */
+static bool is_stuck(const struct work *work, const struct model_instance *instance)
+{
+    const struct seen_instance *seen = instance->seen;
+    if (!seen->pod.there)
+        return text_given(seen->set_message);
+    return instance_pod_broken(instance) ||
+           (rollout_agent_is_silent(work, instance) &&
+            (!instance->primary || text_same(seen->pod.phase, "Pending")));
+}
+
+static bool is_alone(const struct work *work, const struct model_instance *instance)
+{
+    for (size_t i = 0; i < work->model->instance_count; i++)
+        if (&work->model->instances[i] != instance && work->model->instances[i].wanted)
+            return false;
+    return true;
+}
+
+/* When a primary that does not serve is taken for one that will not come back by itself: then no
+ * replica can try the template first, and it may be what the primary needs. 0: it serves, or nobody
+ * knows since when it does not. */
+int64_t template_patience_ends_ms(const struct work *work)
+{
+    const cJSON *condition;
+    if (work->model->primary != NULL && work->model->primary->healthy)
+        return 0;
+    cJSON_ArrayForEach(condition, json_get(work->snapshot->status, "conditions"))
+    {
+        int64_t since = clock_parse_rfc3339(json_str(condition, "lastTransitionTime", ""));
+        if (text_same(json_str(condition, "type", ""), "PrimaryReady") && since >= 0 &&
+            !text_same(json_str(condition, "status", ""), "True"))
+            return since + AGENT_SILENCE_MS;
+    }
+    return 0;
+}
+
+static bool is_its_turn(const struct work *work, const struct model_instance *instance)
+{
+    if (is_alone(work, instance))
+        return true;
+    if (other_in(work, instance, TRIAL_OPEN) || other_in(work, instance, TRIAL_GIVEN))
+        return false;
+    if (instance->healthy)
+        return rollout_may_go(work, instance);
+    int64_t patience_ends = template_patience_ends_ms(work);
+    return !instance->primary || (patience_ends > 0 && work->model->now_ms >= patience_ends);
+}
+
+static bool is_to_be_written(const struct work *work, const struct model_instance *instance)
+{
+    return instance->wanted && instance->seen->set_there && !instance->seen->set_deleting &&
+           !rollout_carries_template(work, instance);
+}
+
+/* True when any is given it: they are tried before others. */
+static bool give_what_is_stuck(struct work *work)
+{
+    bool any = false;
+    for (size_t i = 0; i < work->model->instance_count; i++) {
+        struct model_instance *instance = &work->model->instances[i];
+        if (!instance->template_held)
+            continue;
+        instance->template_held =
+            work->model->ever_held &&
+            (template_failed_on(work, instance) != NULL || !is_stuck(work, instance) ||
+             other_in(work, instance, TRIAL_OPEN) != NULL);
+        any = any || !instance->template_held;
+    }
+    return any;
+}
+
+/* In the order of the rollout: replicas from the highest ordinal down, then the primary. */
+static void give_next(struct work *work)
+{
+    struct model *model = work->model;
+    for (int turn = 0; turn < 2; turn++)
+        for (size_t i = model->instance_count; i-- > 0;) {
+            struct model_instance *instance = &model->instances[i];
+            if (!instance->template_held || instance->primary != (turn == 1) ||
+                template_failed_on(work, instance) != NULL || !is_its_turn(work, instance))
+                continue;
+            instance->template_held = false;
+            return;
+        }
+}
+
+void template_decide(struct work *work)
+{
+    for (size_t i = 0; i < work->model->instance_count; i++)
+        work->model->instances[i].template_held =
+            is_to_be_written(work, &work->model->instances[i]);
+    if (!give_what_is_stuck(work) && (!work->model->ever_held || instances_pulse_is_steady(work)))
+        give_next(work);
+}
