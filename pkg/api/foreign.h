@@ -20,6 +20,6 @@ bool api_manager_is_strange(const char *manager);
 /* The fields, for people: "spec.externalIPs, spec.selector"; "" when there are none. Metadata alone
  * is enough to tell. */
 char *api_foreign_fields(struct arena *arena, const char *kind, const cJSON *object);
-/* Takes them out of the whole object, but for fields that `intent` has: somebody took these from us,
- * and they are to be written, not removed. True when anything was taken out. */
+/* Takes them out of the whole object, but for fields that `intent` has: somebody took these from
+ * us, and they are to be written, not removed. True when anything was taken out. */
 bool api_foreign_remove(struct arena *arena, const char *kind, const cJSON *intent, cJSON *object);
