@@ -160,6 +160,18 @@ static void replica_health(const struct work *work, struct model_instance *repli
                        (pod->node_silent || !complains);
 }
 
+static bool recovers(const struct model_instance *primary)
+{
+    static const char *const phases[] = {"Starting", "Recovering", "Restarting"};
+    if (primary == NULL || primary->healthy || primary->seen->pod.deleting ||
+        primary->seen->pod.node_silent || instance_pod_broken(primary))
+        return false;
+    for (size_t i = 0; i < sizeof phases / sizeof phases[0]; i++)
+        if (instance_phase_is(primary, phases[i]))
+            return true;
+    return false;
+}
+
 void instances_health(struct work *work)
 {
     struct model *model = work->model;
@@ -169,6 +181,7 @@ void instances_health(struct work *work)
     for (size_t i = 0; i < model->instance_count; i++)
         if (!model->instances[i].primary)
             replica_health(work, &model->instances[i]);
+    model->primary_recovers = recovers(model->primary);
 }
 
 /* A replica above spec.instances may go when nothing can be lost with it: its volume is kept or

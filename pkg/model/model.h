@@ -65,6 +65,8 @@ struct model {
     struct model_instance *instances; /* same order as snapshot->instances */
     size_t instance_count;
     const struct model_instance *primary; /* NULL while there is none */
+    /* It does not serve, and is on its way back by itself: crash recovery, above all. */
+    bool primary_recovers;
     bool ever_held; /* the lease has had a holder: who is primary is the agents' business now */
     /* Who may take the never-held lease; instance "" when nobody (yet). Decided from the volumes:
      * data beats emptiness, the highest epoch beats a lower one, and an empty volume is initialised

@@ -95,7 +95,8 @@ static bool is_its_turn(const struct work *work, const struct model_instance *in
     if (instance->healthy)
         return rollout_may_go(work, instance);
     int64_t patience_ends = template_patience_ends_ms(work);
-    return !instance->primary || (patience_ends > 0 && work->model->now_ms >= patience_ends);
+    return !instance->primary ||
+           (!instance->unknown && patience_ends > 0 && work->model->now_ms >= patience_ends);
 }
 
 static bool is_to_be_written(const struct work *work, const struct model_instance *instance)

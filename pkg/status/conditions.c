@@ -204,7 +204,15 @@ static void drain_allowed(struct making *making)
     for (size_t i = 0; i < model->instance_count; i++)
         if (model->instances[i].wanted && !model->instances[i].seen->pod.ready)
             away = away ? away : model->instances[i].name;
-    if (count_wanted(model) <= 1 && model->snapshot->spec.allow_eviction) {
+    bool outage_allowed =
+        model->snapshot->spec.instances <= 1 && model->snapshot->spec.allow_eviction;
+    if (model->primary_recovers && !outage_allowed) {
+        condition.yes = "False";
+        condition.reason = REASON_INSTANCE_UNAVAILABLE;
+        condition.message = arena_printf(
+            making->arena, "%s is recovering: no instance may be evicted until it serves",
+            model->primary->name);
+    } else if (count_wanted(model) <= 1 && model->snapshot->spec.allow_eviction) {
         condition.message =
             "spec.maintenance.allowEviction is true: an eviction is an outage until "
             "the pod runs elsewhere";
