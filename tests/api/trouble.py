@@ -275,6 +275,34 @@ def _quota():
         rig.created(where, "a", 1, seconds=90)
 
 
+@test("A growth that was refused can be taken back, and is told once")
+def _growth_taken_back():
+    kube = rig.kube()
+    with rig.at_rest(1) as where:
+        size = lambda text: kube.edit("PostgresCluster", where, "a", {"spec": {"storage": {"size": text}}})
+        log = rig.operator().log_path
+        size("50Gi")  # an unbound claim cannot grow: refused, as a quota would
+        kube.wait("PostgresCluster", where, "a", lambda o: any(
+            w["what"].startswith("PersistentVolumeClaim") for w in o["status"].get("waitingFor", [])),
+            60, "the refusal in waitingFor")
+
+        def failures():
+            with open(log) as lines:
+                return [x for x in lines if '"pass failed"' in x and '"%s"' % where in x]
+        never(lambda: len(failures()) > 1, 25, "the same failure told again and again")
+        size("1Gi")
+        kube.wait("PostgresCluster", where, "a", lambda o: o["status"].get("observedGeneration") ==
+                  o["metadata"]["generation"] and not any(
+                      w["what"].startswith(("PersistentVolumeClaim", "volume a-1-data has"))
+                      for w in o["status"].get("waitingFor", [])), 60, "nothing to be left of it")
+        try:
+            size("500Mi")
+        except Exception as refusal:
+            check("spec.storage.size" in str(refusal), "refused otherwise: %s", refusal)
+        else:
+            check(False, "a size below the claim's was taken")
+
+
 @test("Trouble is told in Events, and a long trouble does not flood them")
 def _events():
     kube = rig.kube()

@@ -264,6 +264,23 @@ static void a_smaller_size_is_refused_with_the_field_to_set(void **state)
                         "set spec.storage.size to 3Gi");
 }
 
+static void a_growth_that_never_happened_can_be_taken_back(void **state)
+{
+    WORLD(1);
+    world.instances[0].data.requested_bytes = 50LL << 30;
+    world.snapshot.spec.storage = (struct volume_spec){2LL << 30, "2Gi", NULL};
+    struct model *model = world_model(&world);
+    assert_null(world_wait(model, REASON_SHRINK_REFUSED));
+    assert_contains(world_wait(model, REASON_VOLUME_RESIZING)->message,
+                    "50Gi is taken back to 2Gi");
+    /* Kubernetes takes it back to more than the volume has, and not to as much. */
+    world.snapshot.spec.storage = (struct volume_spec){1LL << 30, "1Gi", NULL};
+    const struct model_wait *wait = wait_of(&world, REASON_SHRINK_REFUSED);
+    assert_contains(wait->message, "has 1Gi");
+    assert_contains(wait->message, "50Gi");
+    assert_contains(wait->unblock, "more than 1Gi");
+}
+
 static void another_storage_class_is_refused_with_the_field_to_set(void **state)
 {
     WORLD(1);
@@ -584,6 +601,7 @@ int main(void)
         cmocka_unit_test(a_missing_storage_class_is_named_with_the_remedy),
         cmocka_unit_test(a_volume_that_grows_is_waited_for_and_harms_nobody),
         cmocka_unit_test(a_smaller_size_is_refused_with_the_field_to_set),
+        cmocka_unit_test(a_growth_that_never_happened_can_be_taken_back),
         cmocka_unit_test(another_storage_class_is_refused_with_the_field_to_set),
         cmocka_unit_test(a_lost_volume_of_a_replica_is_cloned_and_of_the_primary_is_not),
         cmocka_unit_test(the_primary_above_instances_is_kept_and_says_what_unblocks),

@@ -118,6 +118,40 @@ static void volumes_grow_while_no_pod_is_healthy(void **state)
     assert_int_equal(plan->actions[1].wave, PLAN_WAVE_GROW);
 }
 
+static void a_growth_that_never_happened_is_taken_back_in_words_for_people(void **state)
+{
+    PLAN_WORLD(1);
+    world.instances[0].data.requested_bytes = 50LL << 30;
+    objects_applied(&objects, &world, objects_add_pvc(&objects, "a-1-data", "800Mi"))->applied =
+        "x";
+    world.instances[0].data.capacity_bytes = 400LL << 20;
+    struct plan *plan = objects_plan(&objects, &world);
+    assert_string_equal(json_str(plan->actions[0].object, "spec.resources.requests.storage", ""),
+                        "800Mi");
+    assert_string_equal(
+        plan->actions[0].reason,
+        "spec.storage.size went back from 50Gi to 800Mi, for the volume did not grow");
+    world.instances[0].data.requested_bytes = 400LL << 20;
+    assert_string_equal(objects_plan(&objects, &world)->actions[0].reason,
+                        "spec.storage.size grew from 400Mi to 800Mi");
+}
+
+static void a_refused_growth_does_not_keep_from_noting_what_is_on_the_volume(void **state)
+{
+    PLAN_WORLD(1);
+    cJSON *pvc = objects_add_pvc(&objects, "a-1-data", "2Gi");
+    json_set_str(json_get(pvc, "metadata.annotations"), ANN_EPOCH, "7");
+    objects_applied(&objects, &world, pvc)->applied = "x";
+    struct plan *plan = objects_plan(&objects, &world);
+    assert_int_equal(plan->count, 2);
+    assert_string_equal(json_str(plan->actions[0].object, "spec.resources.requests.storage", ""),
+                        "1073741824");
+    assert_string_equal(json_str(plan->actions[1].object, "spec.resources.requests.storage", ""),
+                        "2Gi");
+    world.instances[0].data.epoch = 7;
+    assert_int_equal(objects_plan(&objects, &world)->count, 1);
+}
+
 static void a_volume_never_shrinks_nor_changes_its_class(void **state)
 {
     PLAN_WORLD(1);
@@ -284,6 +318,8 @@ int main(void)
         cmocka_unit_test(what_else_leads_to_the_primarys_service_is_deleted),
         cmocka_unit_test(waves_follow_growth_support_volumes_instances_pods_deletes),
         cmocka_unit_test(volumes_grow_while_no_pod_is_healthy),
+        cmocka_unit_test(a_growth_that_never_happened_is_taken_back_in_words_for_people),
+        cmocka_unit_test(a_refused_growth_does_not_keep_from_noting_what_is_on_the_volume),
         cmocka_unit_test(a_volume_never_shrinks_nor_changes_its_class),
         cmocka_unit_test(objects_of_others_are_collisions_and_never_touched),
         cmocka_unit_test(a_volume_kept_from_an_earlier_cluster_is_adopted),

@@ -543,11 +543,28 @@ static void the_remedy_of_a_fault_in_the_secrets_is_passed_on(void **state)
     assert_string_equal(json_str(status, "waitingFor[0].unblock", ""), "kubectl -n n do this");
 }
 
+static void status_says_how_small_a_volume_may_be_asked_for(void **state)
+{
+    STATUS_WORLD(2);
+    world.instances[1].data.requested_bytes = 50LL << 30;
+    assert_string_equal(json_str(build(&world, NULL, NULL, 0).status, "volumes.storage", ""),
+                        "1Gi");
+    world.instances[1].data.capacity_bytes = 2LL << 30;
+    assert_string_equal(json_str(build(&world, NULL, NULL, 0).status, "volumes.storage", ""),
+                        "2Gi");
+    world.instances[1].data.phase = "Pending"; /* a claim that is not bound cannot be changed */
+    assert_string_equal(json_str(build(&world, NULL, NULL, 0).status, "volumes.storage", ""),
+                        "50Gi");
+    world.instances[1].data = world_no_pvc("a-2-data"); /* it is being made */
+    assert_null(json_get(build(&world, NULL, NULL, 0).status, "volumes"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(certificates_are_told_apart_from_ready),
         cmocka_unit_test(the_remedy_of_a_fault_in_the_secrets_is_passed_on),
+        cmocka_unit_test(status_says_how_small_a_volume_may_be_asked_for),
         cmocka_unit_test(a_grant_that_is_spent_is_no_decision),
         cmocka_unit_test(defaults_are_shown_where_the_spec_says_nothing),
         cmocka_unit_test(a_healthy_cluster_is_ready_and_neither_reconciling_nor_stalled),
