@@ -1,4 +1,5 @@
-/* The volumes of an instance. They are never shrunk or moved: the API refuses both. */
+/* The volumes of an instance. They are never shrunk or moved: the API refuses both. What may go
+ * back is a request to grow that nothing came of. */
 #include "desired/internal.h"
 
 static cJSON *add_claim(struct build *build, const char *name, const char *instance,
@@ -11,7 +12,8 @@ static cJSON *add_claim(struct build *build, const char *name, const char *insta
     cJSON *node = json_add_object(claim, "spec");
     json_push_str(json_add_array(node, "accessModes"), "ReadWriteOnce");
     cJSON *requests = json_add_object(json_add_object(node, "resources"), "requests");
-    if (seen->there && seen->requested_bytes > spec->size_bytes)
+    if (seen->there && seen->requested_bytes > spec->size_bytes &&
+        !model_may_take_back(seen, spec->size_bytes))
         json_set_str(requests, "storage",
                      arena_printf(build->arena, "%lld", (long long)seen->requested_bytes));
     else

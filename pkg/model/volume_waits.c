@@ -86,25 +86,49 @@ static void pending_wait(const struct volume *volume)
                      volume->name);
 }
 
-static const char *bytes_text(struct arena *arena, int64_t bytes)
+bool model_may_take_back(const struct seen_pvc *seen, int64_t bytes)
 {
-    const int64_t gib = 1024LL * 1024 * 1024, mib = 1024LL * 1024;
-    if (bytes > 0 && bytes % gib == 0)
-        return arena_printf(arena, "%lldGi", (long long)(bytes / gib));
-    if (bytes > 0 && bytes % mib == 0)
-        return arena_printf(arena, "%lldMi", (long long)(bytes / mib));
-    return arena_printf(arena, "%lld", (long long)bytes);
+    return text_same(seen->phase, "Bound") && seen->capacity_bytes > 0 &&
+           bytes > seen->capacity_bytes && bytes < seen->requested_bytes;
+}
+
+static void take_back_wait(const struct volume *volume)
+{
+    struct model_wait *wait = volume_wait(volume, REASON_VOLUME_RESIZING, "has the size asked for");
+    wait->concerns = CONCERN_STORAGE;
+    wait_say(volume->work, wait, "the request for %s is taken back to %s, for the volume has %s",
+             api_quantity_text(volume->work->arena, volume->pvc->requested_bytes),
+             text_or_empty(volume->spec->size),
+             api_quantity_text(volume->work->arena, volume->pvc->capacity_bytes));
+}
+
+/* It was asked to grow, did not, and is asked to be no larger than it is. */
+static void not_grown_wait(const struct volume *volume, struct model_wait *wait)
+{
+    const char *has = api_quantity_text(volume->work->arena, volume->pvc->capacity_bytes);
+    const char *asked = api_quantity_text(volume->work->arena, volume->pvc->requested_bytes);
+    wait_say(volume->work, wait,
+             "it has %s, was asked to grow to %s, and %s.size asks for %s; Kubernetes takes a "
+             "growth back to more than the volume has only",
+             has, asked, volume->field, text_or_empty(volume->spec->size));
+    wait_unblock(volume->work, wait, "set %s.size to more than %s, or to %s", volume->field, has,
+                 asked);
 }
 
 static void shrink_wait(const struct volume *volume)
 {
     struct model_wait *wait = volume_wait(volume, REASON_SHRINK_REFUSED, "has the size asked for");
     wait->concerns = CONCERN_STORAGE;
-    const char *size = bytes_text(volume->work->arena, volume->pvc->requested_bytes);
+    wait_fault(wait, true);
+    if (text_same(volume->pvc->phase, "Bound") && volume->pvc->capacity_bytes > 0 &&
+        volume->pvc->capacity_bytes < volume->pvc->requested_bytes) {
+        not_grown_wait(volume, wait);
+        return;
+    }
+    const char *size = api_quantity_text(volume->work->arena, volume->pvc->requested_bytes);
     wait_say(volume->work, wait, "it has %s and %s.size asks for %s; a volume never shrinks", size,
              volume->field, text_or_empty(volume->spec->size));
     wait_unblock(volume->work, wait, "set %s.size to %s", volume->field, size);
-    wait_fault(wait, true);
 }
 
 static void growing_wait(const struct volume *volume)
@@ -113,7 +137,7 @@ static void growing_wait(const struct volume *volume)
     struct model_wait *wait = volume_wait(volume, REASON_VOLUME_RESIZING, "has the size asked for");
     wait->concerns = CONCERN_STORAGE; /* the server goes on meanwhile */
     wait_say(volume->work, wait, "it grows from %s to %s%s%s",
-             bytes_text(volume->work->arena, pvc->capacity_bytes),
+             api_quantity_text(volume->work->arena, pvc->capacity_bytes),
              text_or_empty(volume->spec->size), text_given(pvc->resize_message) ? ": " : "",
              text_or_empty(pvc->resize_message));
     if (strstr(text_or_empty(pvc->resize_message), "ResizeError")) {
@@ -144,7 +168,9 @@ static void bound_waits(const struct volume *volume)
     if (text_given(volume->spec->storage_class) && text_given(pvc->storage_class) &&
         !text_same(volume->spec->storage_class, pvc->storage_class))
         class_wait(volume);
-    if (pvc->requested_bytes > volume->spec->size_bytes)
+    if (model_may_take_back(pvc, volume->spec->size_bytes))
+        take_back_wait(volume);
+    else if (pvc->requested_bytes > volume->spec->size_bytes)
         shrink_wait(volume);
     else if (pvc->requested_bytes < volume->spec->size_bytes ||
              (text_same(pvc->phase, "Bound") && pvc->capacity_bytes < pvc->requested_bytes))

@@ -25,6 +25,34 @@ const struct seen_pvc *plan_find_pvc(struct arena *arena, const struct model *mo
     return NULL;
 }
 
+static bool is_noted(const cJSON *object, const char *path, const char *seen)
+{
+    const char *wanted = json_str(object, path, "");
+    return !text_given(wanted) || text_same(wanted, seen);
+}
+
+/* What is on the volume is noted before its size changes, which may be refused. NULL when all of it
+ * is noted, or the size stays. */
+const cJSON *plan_stamp_pvc(struct arena *arena, const struct model *model, const cJSON *object)
+{
+    const struct model_instance *instance;
+    const struct seen_pvc *seen =
+        plan_find_pvc(arena, model, json_str(object, "metadata.name", ""), &instance);
+    const char *asked = json_str(object, "spec.resources.requests.storage", "");
+    if (seen == NULL || !seen->there || !text_given(asked) ||
+        api_quantity_bytes(asked) == seen->requested_bytes)
+        return NULL;
+    const char *epoch = arena_printf(arena, "%lld", (long long)seen->epoch);
+    if (is_noted(object, "metadata.annotations[\"" ANN_SYSTEM_ID "\"]", seen->system_identifier) &&
+        is_noted(object, "metadata.annotations[\"" ANN_LAST_ROLE "\"]", seen->last_role) &&
+        is_noted(object, "metadata.annotations[\"" ANN_EPOCH "\"]", epoch))
+        return NULL;
+    cJSON *copy = json_copy(arena, object);
+    json_set_str(json_get(copy, "spec.resources.requests"), "storage",
+                 arena_printf(arena, "%lld", (long long)seen->requested_bytes));
+    return copy;
+}
+
 /* The API refuses both a smaller request and another class, and with them everything else in the
  * same object: the stamps that say whose data this is must not fail for that. */
 const cJSON *plan_guard_pvc(struct arena *arena, const struct model *model, const cJSON *object)
@@ -36,7 +64,8 @@ const cJSON *plan_guard_pvc(struct arena *arena, const struct model *model, cons
         return object;
     const char *asked = json_str(object, "spec.resources.requests.storage", "");
     const char *class = json_str(object, "spec.storageClassName", "");
-    bool shrinks = text_given(asked) && api_quantity_bytes(asked) < seen->requested_bytes;
+    bool shrinks = text_given(asked) && api_quantity_bytes(asked) < seen->requested_bytes &&
+                   !model_may_take_back(seen, api_quantity_bytes(asked));
     bool moves = text_given(class) && text_given(seen->storage_class) &&
                  !text_same(class, seen->storage_class);
     if (!shrinks && !moves)

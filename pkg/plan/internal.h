@@ -15,6 +15,10 @@ const struct model_instance *plan_find_instance(const struct model *model, const
  * nothing is to be held back, else a corrected copy. */
 const cJSON *plan_guard_pvc(struct arena *arena, const struct model *model, const cJSON *object);
 
+/* The same object with the size that the claim has, when something else of it is to be written
+ * before its size may be refused; NULL when nothing is. */
+const cJSON *plan_stamp_pvc(struct arena *arena, const struct model *model, const cJSON *object);
+
 /* reasons.c: fills effect and reason of an action on an object that is there, and moves a growing
  * volume to the first wave. */
 void plan_explain(struct arena *arena, const struct model *model, const struct seen_object *seen,

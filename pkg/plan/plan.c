@@ -115,6 +115,21 @@ static void write_object(struct arena *arena, const struct model *model, struct 
             restore_set(arena, plan, wanted, seen);
         return;
     }
+    const cJSON *stamped = seen != NULL && text_same(kind, "PersistentVolumeClaim")
+                               ? plan_stamp_pvc(arena, model, object)
+                               : NULL;
+    if (stamped != NULL)
+        plan->actions[plan->count++] = (struct plan_action){
+            .verb = PLAN_APPLY,
+            .api_version = json_str(object, "apiVersion", ""),
+            .kind = kind,
+            .name = seen->name,
+            .uid = seen->uid,
+            .object = marked(arena, stamped, json_hash(arena, stamped)),
+            .effect = "",
+            .reason = "what is on the volume is noted on it",
+            .wave = PLAN_WAVE_MEND,
+        };
     struct plan_action *action = &plan->actions[plan->count++];
     *action = (struct plan_action){
         .verb = seen ? PLAN_APPLY : PLAN_CREATE,

@@ -18,15 +18,22 @@ static void explain_pvc(const struct change *change)
     const struct seen_pvc *pvc =
         plan_find_pvc(change->arena, change->model, action->name, &instance);
     const char *asked = json_str(action->object, "spec.resources.requests.storage", "");
-    if (pvc == NULL || api_quantity_bytes(asked) <= pvc->requested_bytes) {
+    if (pvc == NULL || api_quantity_bytes(asked) == pvc->requested_bytes) {
         action->reason = "what is on the volume is noted on it, or its labels changed";
+        return;
+    }
+    const char *field = pvc == &instance->seen->data ? "spec.storage" : "spec.walStorage";
+    const char *before = api_quantity_text(change->arena, pvc->requested_bytes);
+    if (api_quantity_bytes(asked) < pvc->requested_bytes) {
+        action->reason = arena_printf(
+            change->arena, "%s.size went back from %s to %s, for the volume did not grow", field,
+            before, asked);
         return;
     }
     action->wave = PLAN_WAVE_GROW;
     action->effect = "resize";
-    action->reason = arena_printf(change->arena, "%s.size grew from %lld to %s bytes",
-                                  pvc == &instance->seen->data ? "spec.storage" : "spec.walStorage",
-                                  (long long)pvc->requested_bytes, asked);
+    action->reason =
+        arena_printf(change->arena, "%s.size grew from %s to %s", field, before, asked);
 }
 
 static void explain_set(const struct change *change)

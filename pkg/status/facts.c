@@ -142,6 +142,52 @@ static void write_credentials(struct making *making)
     write_time(making, node, "certificateExpires", seen->certificate_expires_ms);
 }
 
+static bool was_refused(const struct making *making, const char *claim)
+{
+    for (size_t i = 0; i < making->outcome_count; i++) {
+        const struct plan_action *action = making->outcomes[i].action;
+        if (action != NULL && making->outcomes[i].err.class < 0 &&
+            text_same(action->kind, "PersistentVolumeClaim") && text_same(action->name, claim))
+            return true;
+    }
+    return false;
+}
+
+/* Of a claim that is not bound nothing can be changed. One that the API server refused to make
+ * holds nobody to its size; of one that is being made nothing is known yet. */
+static bool least_of(const struct making *making, const struct seen_pvc *pvc, int64_t *least)
+{
+    bool bound = text_same(pvc->phase, "Bound") && pvc->capacity_bytes > 0;
+    int64_t bytes = bound ? pvc->capacity_bytes : pvc->requested_bytes;
+    if (!pvc->there)
+        return was_refused(making, pvc->name);
+    *least = bytes > *least ? bytes : *least;
+    return true;
+}
+
+/* To which size a growth that did not happen can be taken back: the largest volume that there is.
+ */
+static void write_volumes(struct making *making)
+{
+    const struct model *model = making->model;
+    bool wal_asked = text_given(model->snapshot->spec.wal_storage.size);
+    int64_t data = 0, wal = 0;
+    bool data_known = model->snapshot->faults.count == 0, wal_known = data_known && wal_asked;
+    for (size_t i = 0; i < model->instance_count; i++) {
+        const struct model_instance *instance = &model->instances[i];
+        if (!instance->wanted)
+            continue;
+        data_known = data_known && least_of(making, &instance->seen->data, &data);
+        wal_known = wal_known && least_of(making, &instance->seen->wal, &wal);
+    }
+    if (data_known)
+        json_set_str(json_add_object(making->result.status, "volumes"), "storage",
+                     api_quantity_text(making->arena, data));
+    if (wal_known)
+        json_set_str(json_add_object(making->result.status, "volumes"), "walStorage",
+                     api_quantity_text(making->arena, wal));
+}
+
 void status_facts(struct making *making)
 {
     const struct model *model = making->model;
@@ -164,4 +210,5 @@ void status_facts(struct making *making)
     write_endpoint(making, "any", "r");
     write_credentials(making);
     write_instances(making);
+    write_volumes(making);
 }

@@ -60,6 +60,10 @@ static const struct refusal {
      "raise the namespace's ResourceQuota, or ask for less (spec.instances, spec.storage.size, "
      "spec.resources)"},
     {ERR_FORBIDDEN, NULL, "being terminated", REASON_NAMESPACE_TERMINATING, true, false, ""},
+    {0, "PersistentVolumeClaim", "can not be less than", REASON_SHRINK_REFUSED, true, true,
+     "set the size back to what the PersistentVolumeClaim asks for; this Kubernetes takes no "
+     "growth "
+     "back"},
     {0, "PersistentVolumeClaim", "resize", REASON_EXPANSION_REFUSED, true, true,
      "set allowVolumeExpansion: true on the volume's StorageClass, if its provisioner can grow "
      "volumes; else restore into a cluster with larger volumes"},
