@@ -27,7 +27,12 @@ struct known {
     int64_t routed_ms;    /* boot: when it was looked for what else leads -rw somewhere */
     int64_t wary_ms;      /* boot: until then it is looked for often */
     int64_t doomed_ms;    /* boot: until then the namespace counts as terminating */
+    struct refusal *refusals;
+    uint64_t refused_digest; /* observe_digest() when they were met */
+    char *told_failure;      /* the last failure in the log; NULL when all has been well since */
 };
+
+struct refusal;
 
 enum pass_step { PASS_OBSERVE, PASS_ROUTES, PASS_DECIDE, PASS_JUDGE, PASS_REPORT, PASS_END };
 
@@ -49,7 +54,7 @@ struct pass {
     struct desired desired;
     struct plan *plan;
     struct apply_step *steps; /* of the run under way */
-    size_t step_count;
+    size_t step_count, sent;  /* the plan's actions that are sent; the rest waits */
     struct apply_run *run;
     struct status_result early, late; /* of a new generation before it is applied, and afterwards */
     struct status_outcome *outcomes;
@@ -122,6 +127,14 @@ void peek_versions(struct arena *arena, cJSON *const secrets[SECRETS], char ret_
 bool routes_due(const struct pass *pass);
 void routes_start(struct pass *pass);
 int64_t routes_next_ms(const struct pass *pass); /* boot; INT64_MAX when there is nothing to ask */
+
+/* refusals.c: writes that were refused wait before they are tried again */
+/* Puts the actions that wait behind the others, with their outcomes; returns how many are sent. */
+size_t refusals_hold(struct pass *pass);
+void refusals_note(struct pass *pass, const struct plan_action *action, const struct error *err);
+void refusals_forget(struct known *known);
+int64_t refusals_next_ms(const struct known *known); /* boot; INT64_MAX when there is none */
+bool refusals_is_news(struct known *known, const struct error *err);
 
 /* known.c */
 struct known *known_of(struct queue_key *key);

@@ -38,6 +38,8 @@ static void forget_credentials(struct known *known)
 void known_reset(struct known *known, const char *uid)
 {
     forget_credentials(known);
+    refusals_forget(known);
+    free(known->told_failure);
     free(known->uid);
     *known = (struct known){.uid = xstrdup(uid)};
 }
@@ -61,6 +63,8 @@ void known_free(void *data)
     if (known == NULL)
         return;
     forget_credentials(known);
+    refusals_forget(known);
+    free(known->told_failure);
     free(known->uid);
     free(known);
 }

@@ -120,18 +120,19 @@ static void on_applied(void *arg)
 {
     struct pass *pass = arg;
     pass->run = NULL;
-    for (size_t i = 0; i < pass->plan->count; i++) {
+    for (size_t i = 0; i < pass->sent; i++) {
         const struct apply_step *step = &pass->steps[i];
         if (!step->tried)
             continue;
         pass->outcomes[pass->outcome_count++] =
             (struct status_outcome){&pass->plan->actions[i], step->err};
         pass_failed(pass, &step->err);
+        refusals_note(pass, &pass->plan->actions[i], &step->err);
         if (step->err.class == 0)
             log_done(pass, &pass->plan->actions[i]);
     }
-    const struct apply_step *early = &pass->steps[pass->plan->count];
-    if (pass->step_count > pass->plan->count && early->tried && early->err.class == 0) {
+    const struct apply_step *early = &pass->steps[pass->sent];
+    if (pass->step_count > pass->sent && early->tried && early->err.class == 0) {
         pass->snapshot.status = pass->early.status;
         emit_events(pass, &pass->early, true);
     }
@@ -152,9 +153,8 @@ static bool needs_announcement(struct pass *pass)
 
 static void pass_apply(struct pass *pass)
 {
-    const struct plan *plan = pass->plan;
-    pass->steps = apply_steps(pass->arena, plan);
-    pass->step_count = plan->count;
+    pass->steps = apply_steps(pass->arena, pass->plan);
+    pass->step_count = pass->sent;
     if (needs_announcement(pass))
         pass->steps[pass->step_count++] =
             status_step(pass, pass->early.status, pass->steps[0].wave);
@@ -189,7 +189,7 @@ static bool pass_judge(struct pass *pass)
             (struct status_outcome){NULL, pass->credentials_err};
         pass_failed(pass, &pass->credentials_err);
     }
-    note_failure(pass, &pass->routes_err);
+    pass_failed(pass, &pass->routes_err);
     bool forbidden = false;
     for (size_t i = 0; i < pass->outcome_count; i++)
         forbidden = forbidden || pass->outcomes[i].err.class == ERR_FORBIDDEN;
@@ -254,8 +254,13 @@ static int64_t next_look(const struct pass *pass)
 {
     int64_t next_ms =
         clock_boot_ms() + jitter(pass->control->options->resync_seconds * INT64_C(1000));
-    int64_t due[6] = {INT64_MAX, INT64_MAX,          INT64_MAX,
-                      INT64_MAX, peek_next_ms(pass), routes_next_ms(pass)};
+    int64_t due[7] = {INT64_MAX,
+                      INT64_MAX,
+                      INT64_MAX,
+                      INT64_MAX,
+                      peek_next_ms(pass),
+                      routes_next_ms(pass),
+                      refusals_next_ms(pass->known)};
     if (pass->model && pass->model->next_ms > 0)
         due[0] = wall_to_boot(pass->model->next_ms);
     if (pass->known->renew_ms > 0)
@@ -268,7 +273,7 @@ static int64_t next_look(const struct pass *pass)
     for (int i = 4; i < 6; i++)
         if (due[i] != INT64_MAX && due[i] > clock_boot_ms()) /* clusters of one burst drift apart */
             due[i] = clock_boot_ms() + jitter((due[i] - clock_boot_ms()) * 10 / 9);
-    for (int i = 0; i < 6; i++)
+    for (int i = 0; i < 7; i++)
         next_ms = due[i] < next_ms ? due[i] : next_ms;
     /* A moment later, so that what is due is past when it is looked at. */
     return next_ms + 1;
@@ -294,8 +299,8 @@ static void pass_end(struct pass *pass)
         if (!again)
             queue_remove(control->queue, key, known_free);
     } else {
-        if (pass->worst.class < 0) {
-            control->passes_failed++;
+        control->passes_failed += pass->worst.class < 0;
+        if (refusals_is_news(pass->known, &pass->worst)) {
             log_failure(&pass->worst, "pass failed", "namespace", key->namespace, "cluster",
                         key->name, NULL);
         }
@@ -353,7 +358,8 @@ void reconcile_once(void *arg)
         pass->step = PASS_JUDGE;
         decide(pass); /* model, desired, plan */
         pass->outcomes = arena_alloc(pass->arena, (pass->plan->count + 1) * sizeof *pass->outcomes);
-        if (pass->plan->count > 0) {
+        pass->sent = refusals_hold(pass);
+        if (pass->sent > 0) {
             pass_apply(pass);
             return;
         }

@@ -1,0 +1,142 @@
+/*
+ * What the API server refused is not sent again at every look: it is asked again after a pause that
+ * grows, or at once when the object, or what is wanted of it, is another one. Meanwhile the refusal
+ * stands in status as it was told. Only this process remembers it: the next one asks anew.
+ */
+#include "control/internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "api/names.h"
+#include "base/clock.h"
+#include "base/text.h"
+
+struct refusal {
+    struct refusal *next;
+    char *key; /* the action, with what it would write */
+    int times;
+    int64_t until_ms; /* boot */
+    bool wanted;      /* still part of the plan */
+    struct error err;
+};
+
+static char *key_of(struct arena *arena, const struct plan_action *action)
+{
+    return arena_printf(arena, "%d %s %s %s %s", (int)action->verb, action->kind, action->name,
+                        action->uid,
+                        json_str(action->object, "metadata.annotations[\"" ANN_APPLIED "\"]", ""));
+}
+
+static struct refusal *find(const struct known *known, const char *key)
+{
+    for (struct refusal *refusal = known->refusals; refusal; refusal = refusal->next)
+        if (strcmp(refusal->key, key) == 0)
+            return refusal;
+    return NULL;
+}
+
+static void drop(struct refusal **at)
+{
+    struct refusal *refusal = *at;
+    *at = refusal->next;
+    free(refusal->key);
+    free(refusal);
+}
+
+void refusals_forget(struct known *known)
+{
+    while (known->refusals != NULL)
+        drop(&known->refusals);
+}
+
+static void drop_unwanted(struct known *known)
+{
+    for (struct refusal **at = &known->refusals; *at;) {
+        bool wanted = (*at)->wanted;
+        (*at)->wanted = false;
+        if (wanted)
+            at = &(*at)->next;
+        else
+            drop(at);
+    }
+}
+
+/* No Pod is deleted while its StatefulSet cannot be written, which only trying tells. */
+static bool may_pause(const struct plan_action *action)
+{
+    return !text_same(action->kind, "StatefulSet");
+}
+
+/* Those that wait go behind the others, each in their order. */
+size_t refusals_hold(struct pass *pass)
+{
+    struct plan *plan = pass->plan;
+    struct known *known = pass->known;
+    const size_t size = sizeof *plan->actions;
+    struct plan_action *sorted = arena_alloc(pass->arena, (plan->count + 1) * size);
+    struct refusal **held = arena_alloc(pass->arena, (plan->count + 1) * sizeof(struct refusal *));
+    size_t sent = 0, waiting = 0;
+    if (known->refused_digest != pass->digest)
+        refusals_forget(known);
+    known->refused_digest = pass->digest;
+    for (size_t i = 0; i < plan->count; i++) {
+        struct refusal *refusal = find(known, key_of(pass->arena, &plan->actions[i]));
+        bool paused = refusal != NULL && clock_boot_ms() < refusal->until_ms;
+        if (refusal != NULL)
+            refusal->wanted = true;
+        held[i] = paused ? refusal : NULL;
+        if (!paused)
+            sorted[sent++] = plan->actions[i];
+    }
+    for (size_t i = 0; i < plan->count; i++) {
+        if (held[i] == NULL)
+            continue;
+        struct plan_action *action = &sorted[sent + waiting++];
+        *action = plan->actions[i];
+        pass->outcomes[pass->outcome_count++] = (struct status_outcome){action, held[i]->err};
+    }
+    drop_unwanted(known);
+    plan->actions = sorted;
+    return sent;
+}
+
+void refusals_note(struct pass *pass, const struct plan_action *action, const struct error *err)
+{
+    struct known *known = pass->known;
+    if ((err->class != ERR_INVALID && err->class != ERR_FORBIDDEN) || !may_pause(action))
+        return;
+    const char *key = key_of(pass->arena, action);
+    struct refusal *refusal = find(known, key);
+    if (refusal == NULL) {
+        refusal = xcalloc(1, sizeof *refusal);
+        refusal->key = xstrdup(key);
+        refusal->next = known->refusals;
+        known->refusals = refusal;
+    }
+    refusal->err = *err;
+    refusal->until_ms = clock_boot_ms() + queue_backoff_ms(err->class, ++refusal->times);
+}
+
+int64_t refusals_next_ms(const struct known *known)
+{
+    int64_t next_ms = INT64_MAX;
+    for (const struct refusal *refusal = known->refusals; refusal; refusal = refusal->next)
+        if (refusal->until_ms < next_ms)
+            next_ms = refusal->until_ms;
+    return next_ms;
+}
+
+/* A failure is told once, until all is well again or another one comes. */
+bool refusals_is_news(struct known *known, const struct error *err)
+{
+    if (err->class == 0 && known->refusals == NULL) {
+        free(known->told_failure);
+        known->told_failure = NULL;
+    }
+    if (err->class == 0 || (known->told_failure && strcmp(known->told_failure, err->text) == 0))
+        return false;
+    free(known->told_failure);
+    known->told_failure = xstrdup(err->text);
+    return true;
+}
