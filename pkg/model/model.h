@@ -93,9 +93,8 @@ struct model *model_build(struct arena *arena, const struct snapshot *snapshot,
                           int64_t now_ms);
 
 /* Whether the claim's request may go back to `bytes`: a growth that was accepted and did not happen
- * is taken back, to more than the volume has. Kubernetes refuses as much as it has, too:
- * https://kubernetes.io/docs/concepts/storage/persistent-volumes/#recovering-from-failure-when-expanding-volumes
- */
+ * is taken back, to more than the volume has. Kubernetes refuses as much as it has, too (see its
+ * page on PersistentVolumes, "Recovering from failure when expanding volumes"). */
 bool model_may_take_back(const struct seen_pvc *seen, int64_t bytes);
 
 /* The phase that the model's waits amount to; model->phase holds it already, `status` asks again
