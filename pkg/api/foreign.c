@@ -204,3 +204,32 @@ bool api_foreign_remove(struct arena *arena, const char *kind, const cJSON *inte
         search_all(&search, object, object, json_copy(arena, intent));
     return names.length > 0;
 }
+
+/* What turns `before` into `after`, which has nothing that `before` has not. */
+static void put_difference(cJSON *patch, const cJSON *before, const cJSON *after)
+{
+    const cJSON *was;
+    cJSON_ArrayForEach(was, before)
+    {
+        const cJSON *is = cJSON_GetObjectItemCaseSensitive(after, was->string);
+        if (is == NULL)
+            cJSON_AddNullToObject(patch, was->string);
+        else if (cJSON_IsObject(was) && !json_equal(was, is))
+            put_difference(json_add_object(patch, was->string), was, is);
+        else if (!json_equal(was, is))
+            json_set_copy(patch, was->string, is);
+    }
+}
+
+cJSON *api_foreign_patch(struct arena *arena, const char *kind, const cJSON *intent,
+                         const cJSON *object)
+{
+    cJSON *after = json_copy(arena, object), *patch = json_object(arena);
+    if (!api_foreign_remove(arena, kind, intent, after))
+        return NULL;
+    put_difference(patch, object, after);
+    cJSON *metadata = json_add_object(patch, "metadata");
+    json_set_str(metadata, "uid", json_str(object, "metadata.uid", ""));
+    json_set_str(metadata, "resourceVersion", json_str(object, "metadata.resourceVersion", ""));
+    return patch;
+}

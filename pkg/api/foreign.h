@@ -20,6 +20,11 @@ bool api_manager_is_strange(const char *manager);
 /* The fields, for people: "spec.externalIPs, spec.selector"; "" when there are none. Metadata alone
  * is enough to tell. */
 char *api_foreign_fields(struct arena *arena, const char *kind, const cJSON *object);
+/* The JSON merge patch that takes them out of the whole object as it was read, with its uid and
+ * resourceVersion as preconditions; NULL when there is nothing to take out. A list goes as a whole,
+ * without what was in it. `intent` as below. */
+cJSON *api_foreign_patch(struct arena *arena, const char *kind, const cJSON *intent,
+                         const cJSON *object);
 /* Takes them out of the whole object, but for fields that `intent` has: somebody took these from
  * us, and they are to be written, not removed. True when anything was taken out. */
 bool api_foreign_remove(struct arena *arena, const char *kind, const cJSON *intent, cJSON *object);

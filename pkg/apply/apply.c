@@ -243,19 +243,20 @@ static void on_mend(void *arg, const cJSON *body, const struct error *err)
     job->call = NULL;
     if (err->class == 0 && strcmp(json_str(body, "metadata.uid", ""), step->uid) != 0)
         err_set(&mine, ERR_CONFLICT, "it is another object by now");
-    cJSON *object = json_copy(scratch, body);
-    if (mine.class < 0 || !api_foreign_remove(scratch, step->kind, step->object, object)) {
+    const cJSON *patch =
+        mine.class < 0 ? NULL : api_foreign_patch(scratch, step->kind, step->object, body);
+    if (patch == NULL) {
         end_job(job, &mine);
         return;
     }
     if (!allowed(job))
         return;
     const struct kube_request request = {
-        .method = KUBE_PUT,
+        .method = KUBE_PATCH_MERGE,
         .path = kube_path(scratch, kube_kind_find(step->api_version, step->kind),
                           run->owner->namespace, step->name, NULL),
         .query = "fieldManager=" FIELD_MANAGER,
-        .body = object};
+        .body = patch};
     job->call = kube_call_start(run->apply->options.kube, &request, on_written, job);
 }
 

@@ -21,7 +21,8 @@ enum apply_verb {
                    */
     APPLY_UPDATE, /* server-side apply, forced, with uid */
     APPLY_POST,   /* must not exist */
-    APPLY_MEND,   /* read, and replaced without what others added; with uid and resourceVersion */
+    APPLY_MEND,   /* read, and patched to be without what others added; with uid and resourceVersion
+                   */
     APPLY_MERGE,  /* JSON merge patch, with the preconditions that it carries itself */
     APPLY_STATUS, /* server-side apply of the status subresource */
     APPLY_DELETE, /* with uid; gone already is as good */

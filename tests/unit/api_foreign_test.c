@@ -113,6 +113,22 @@ static void what_was_taken_from_us_is_not_removed(void **state)
     assert_null(json_get(service, "spec.ports[0].appProtocol"));
 }
 
+static void the_patch_names_the_object_and_version_that_was_read(void **state)
+{
+    (void)state;
+    AUTO_ARENA arena = arena_new();
+    cJSON *object = parsed(
+        arena, "{\"metadata\":{\"uid\":\"u\",\"resourceVersion\":\"7\",\"managedFields\":["
+               "{\"manager\":\"helm\",\"fieldsV1\":{\"f:spec\":{\"f:selector\":{},\"f:ports\":{"
+               "\"k:{\\\"port\\\":80}\":{\".\":{}}}}}}]},"
+               "\"spec\":{\"selector\":{\"a\":\"b\"},\"type\":\"x\",\"ports\":[{\"port\":80},{"
+               "\"port\":1}]}}");
+    assert_string_equal(json_canonical(arena, api_foreign_patch(arena, "Service", NULL, object)),
+                        "{\"metadata\":{\"resourceVersion\":\"7\",\"uid\":\"u\"},"
+                        "\"spec\":{\"ports\":[{\"port\":1}],\"selector\":null}}");
+    assert_null(api_foreign_patch(arena, "Lease", NULL, object));
+}
+
 static void sets_that_make_no_sense_harm_nothing(void **state)
 {
     (void)state;
@@ -136,6 +152,7 @@ int main(void)
         cmocka_unit_test(what_the_server_filled_in_and_what_is_shared_stays),
         cmocka_unit_test(keys_containers_and_whole_maps_are_found_in_every_kind_that_is_ours_alone),
         cmocka_unit_test(what_was_taken_from_us_is_not_removed),
+        cmocka_unit_test(the_patch_names_the_object_and_version_that_was_read),
         cmocka_unit_test(sets_that_make_no_sense_harm_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
