@@ -261,7 +261,8 @@ static void a_smaller_size_is_refused_with_the_field_to_set(void **state)
     WORLD(1);
     world.instances[0].data.requested_bytes = world.instances[0].data.capacity_bytes = 3LL << 30;
     assert_string_equal(wait_of(&world, REASON_SHRINK_REFUSED)->unblock,
-                        "set spec.storage.size to 3Gi");
+                        "set spec.storage.size to 3Gi: kubectl -n n patch pgc a --type merge -p "
+                        "'{\"spec\":{\"storage\":{\"size\":\"3Gi\"}}}'");
 }
 
 static void a_growth_that_never_happened_can_be_taken_back(void **state)
@@ -285,8 +286,8 @@ static void another_storage_class_is_refused_with_the_field_to_set(void **state)
 {
     WORLD(1);
     world.snapshot.spec.storage.storage_class = "slow";
-    assert_string_equal(wait_of(&world, REASON_STORAGE_CLASS_IMMUTABLE)->unblock,
-                        "set spec.storage.storageClass to 'fast'");
+    assert_contains(wait_of(&world, REASON_STORAGE_CLASS_IMMUTABLE)->unblock,
+                    "set spec.storage.storageClass to 'fast'");
 }
 
 static void a_lost_volume_of_a_replica_is_cloned_and_of_the_primary_is_not(void **state)

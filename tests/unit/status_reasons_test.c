@@ -1,7 +1,7 @@
 /* docs/status.md, the CRD and the code name the same reasons, conditions and fields. */
 #include "objects.h"
+#include "reasons.h"
 
-#include <ctype.h>
 #include <glob.h>
 #include <stdio.h>
 
@@ -9,51 +9,11 @@
 #include "base/yaml.h"
 #include "status/status.h"
 
-enum { NAMES_MAX = 200, FILE_MAX = 1024 * 1024 };
-
-struct names {
-    const char *items[NAMES_MAX];
-    size_t count;
-};
-
-static char *read_text(struct arena *arena, const char *path)
-{
-    char *text = NULL;
-    struct error err;
-    if (file_read(arena, path, FILE_MAX, &text, NULL, &err) < 0)
-        fail_msg("%s (tests run in the top folder)", err.text);
-    return text;
-}
-
-static bool has(const struct names *names, const char *name)
-{
-    for (size_t i = 0; i < names->count; i++)
-        if (strcmp(names->items[i], name) == 0)
-            return true;
-    return false;
-}
-
-static void put(struct names *names, const char *name)
-{
-    assert_true(names->count < NAMES_MAX);
-    names->items[names->count++] = name;
-}
-
-static bool is_camel_case(const char *name)
-{
-    if (!isupper((unsigned char)*name))
-        return false;
-    for (; *name; name++)
-        if (!isalnum((unsigned char)*name))
-            return false;
-    return true;
-}
-
 /* Every word in backquotes in the first cell of the tables between two headings. */
 static struct names documented(struct arena *arena, const char *from, const char *to)
 {
     struct names names = {.count = 0};
-    char *text = strstr(read_text(arena, "docs/status.md"), from), *save;
+    char *text = strstr(reasons_read_text(arena, "docs/status.md"), from), *save;
     assert_non_null(text);
     char *end = to ? strstr(text + 1, to) : NULL;
     if (end != NULL)
@@ -67,22 +27,8 @@ static struct names documented(struct arena *arena, const char *from, const char
         char *inner;
         (void)strtok_r(line, "`", &inner);
         for (char *name; (name = strtok_r(NULL, "`", &inner)) != NULL;)
-            if (is_camel_case(name))
-                put(&names, name);
-    }
-    return names;
-}
-
-static struct names defined(struct arena *arena)
-{
-    struct names names = {.count = 0};
-    char *save, *text = read_text(arena, "pkg/api/reasons.h");
-    for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
-        char *open = strchr(line, '"');
-        if (strncmp(line, "#define REASON_", 15) == 0 && open != NULL) {
-            *strchr(open + 1, '"') = '\0';
-            put(&names, open + 1);
-        }
+            if (reasons_is_name(name))
+                reasons_put(&names, name);
     }
     return names;
 }
@@ -91,15 +37,15 @@ static void every_reason_is_explained_and_every_explained_one_exists(void **stat
 {
     (void)state;
     AUTO_ARENA arena = arena_new();
-    struct names code = defined(arena), docs = documented(arena, "## Reasons", NULL);
+    struct names code = reasons_defined(arena), docs = documented(arena, "## Reasons", NULL);
     assert_true(code.count > 50);
     for (size_t i = 0; i < code.count; i++) {
-        assert_true(is_camel_case(code.items[i]));
-        if (!has(&docs, code.items[i]))
+        assert_true(reasons_is_name(code.items[i]));
+        if (!reasons_has(&docs, code.items[i]))
             fail_msg("docs/status.md does not explain reason %s", code.items[i]);
     }
     for (size_t i = 0; i < docs.count; i++)
-        if (!has(&code, docs.items[i]))
+        if (!reasons_has(&code, docs.items[i]))
             fail_msg("docs/status.md explains %s, which is no reason", docs.items[i]);
 }
 
@@ -107,19 +53,19 @@ static void reasons_that_rooms_spell_out_are_in_the_table(void **state)
 {
     (void)state;
     AUTO_ARENA arena = arena_new();
-    struct names code = defined(arena);
+    struct names code = reasons_defined(arena);
     glob_t files = {0};
     (void)glob("pkg/credentials/*.c", 0, NULL, &files);
     (void)glob("pkg/instance/*.c", GLOB_APPEND, NULL, &files);
     (void)glob("pkg/apply/*.c", GLOB_APPEND, NULL, &files);
     assert_true(files.gl_pathc > 0);
     for (size_t i = 0; i < files.gl_pathc; i++) {
-        char *text = read_text(arena, files.gl_pathv[i]);
+        char *text = reasons_read_text(arena, files.gl_pathv[i]);
         while ((text = strstr(text, "err_set_reason(")) != NULL) {
             char *open = strchr(text, '"');
             assert_non_null(open);
             char *name = arena_strndup(arena, open + 1, strcspn(open + 1, "\""));
-            if (is_camel_case(name) && !has(&code, name))
+            if (reasons_is_name(name) && !reasons_has(&code, name))
                 fail_msg("%s: reason %s is not in pkg/api/reasons.h", files.gl_pathv[i], name);
             text = open;
         }
@@ -153,7 +99,7 @@ static void the_conditions_are_those_explained(void **state)
     const cJSON *status = built_status(&world, true), *node;
     cJSON_ArrayForEach(node, json_get(status, "conditions"))
     {
-        if (!has(&docs, json_str(node, "type", "")))
+        if (!reasons_has(&docs, json_str(node, "type", "")))
             fail_msg("docs/status.md does not explain %s", json_str(node, "type", ""));
     }
     assert_int_equal(docs.count, 10);
@@ -191,7 +137,7 @@ static void the_schema_knows_every_field_of_status(void **state)
     size_t count;
     struct error err;
     WORLD(3);
-    char *text = read_text(arena, "crds/postgresclusters.pgkeel.dev.yaml");
+    char *text = reasons_read_text(arena, "crds/postgresclusters.pgkeel.dev.yaml");
     assert_int_equal(yaml_parse(arena, text, strlen(text), &documents, &count, &err), 0);
     const cJSON *schema =
         json_get(documents[0].tree, "spec.versions[0].schema.openAPIV3Schema.properties.status");
