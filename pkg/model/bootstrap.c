@@ -140,6 +140,29 @@ static unsigned concerns_of(const struct work *work)
     return CONCERN_PRIMARY | (model_was_bootstrapped(work->model) ? 0 : CONCERN_BOOTSTRAP);
 }
 
+/* Each of the volumes that claim to be the last primary's may be the one to go on with. */
+static const char *keep_one_way(const struct work *work, const struct survey *survey)
+{
+    const char *ns = text_or_empty(work->snapshot->spec.namespace);
+    char *others = arena_strdup(work->arena, ""), *text = arena_strdup(work->arena, "");
+    for (size_t i = 0; i < work->model->instance_count; i++) {
+        const struct model_instance *instance = &work->model->instances[i];
+        if (instance_volume(instance) != VOLUME_DATA || instance->epoch != survey->best->epoch ||
+            !text_same(instance->last_role, "primary"))
+            continue;
+        text = arena_printf(work->arena,
+                            "%s%s%s-data: kubectl -n %s annotate pvc %s-data "
+                            "--overwrite " ANN_LAST_ROLE "=replica",
+                            text, *text ? "; " : "", instance->name, ns, instance->name);
+        others =
+            arena_printf(work->arena, "%s%s%s-data", others, *others ? " or " : "", instance->name);
+    }
+    return arena_printf(work->arena,
+                        "decide which of %s to go on with, and mark every other one as a "
+                        "replica's; %s",
+                        others, text);
+}
+
 static void blocked_wait(struct work *work, const struct survey *survey)
 {
     struct model_wait *wait = wait_add(work, concerns_of(work), REASON_BOOTSTRAP_BLOCKED,
@@ -148,15 +171,11 @@ static void blocked_wait(struct work *work, const struct survey *survey)
     if (survey->winners == 1) {
         wait_say(work, wait, "volume %s-data is that of the last primary, but spec.instances is %d",
                  survey->winner->name, work->snapshot->spec.instances);
-        wait_unblock(work, wait, "set spec.instances to at least %d",
-                     survey->winner->seen->ordinal);
+        wait_unblock_by_instances(work, wait, survey->winner->seen->ordinal);
     } else if (survey->winners > 1) {
         wait_say(work, wait, "%zu volumes say that they were the primary's at epoch %lld",
                  survey->winners, (long long)survey->best->epoch);
-        wait_unblock(work, wait,
-                     "mark all but one as replica: kubectl -n %s annotate pvc NAME "
-                     "--overwrite " ANN_LAST_ROLE "=replica",
-                     text_or_empty(work->snapshot->spec.namespace));
+        wait->unblock = keep_one_way(work, survey);
     } else {
         wait_say(work, wait,
                  "only volumes of replicas are left (the newest is %s-data, epoch %lld); the "
@@ -182,8 +201,11 @@ static void not_held_wait(struct work *work, const struct survey *survey)
                  survey->unknown->wanted ? "its agent looks into it once its pod runs"
                                          : "no instance uses it");
         if (!survey->unknown->wanted)
-            wait_unblock(work, wait, "set spec.instances to at least %d, or delete PVC '%s-data'",
-                         survey->unknown->seen->ordinal, name);
+            wait_unblock(work, wait,
+                         "set spec.instances to at least %d; or, if what is on it is not needed: "
+                         "kubectl -n %s delete pvc %s-data",
+                         survey->unknown->seen->ordinal,
+                         text_or_empty(work->snapshot->spec.namespace), name);
         wait_fault(wait, !survey->unknown->wanted);
         wait->fault = !survey->unknown->wanted;
     }
@@ -208,7 +230,7 @@ static void holder_wait(struct work *work)
              lease->holder);
     wait_unblock(work, wait,
                  "bring that instance's volume back; or, when it is gone for good: kubectl -n %s "
-                 "delete lease %s, and the volumes left decide anew",
+                 "delete lease %s; the volumes that are left decide then",
                  ns, name);
 }
 

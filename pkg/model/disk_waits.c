@@ -105,7 +105,7 @@ bool disk_wait(struct work *work, const struct model_instance *instance, unsigne
     else
         wait_unblock(
             work, wait,
-            "kubectl -n %s describe pvc %s names the volume, and the volume its nodes; let "
+            "kubectl -n %s describe pvc %s; it names the volume, and the volume its nodes; let "
             "the pod run there",
             text_or_empty(work->snapshot->spec.namespace), seen->data.name);
     wait_fault(wait, true);

@@ -50,7 +50,8 @@ static const struct {
     {REASON_VOLUME_FOREIGN, ""},
     {REASON_WAL_VOLUME_LOST, ""},
     {REASON_VOLUME_OUTDATED, "bring back the volume that the instance led with last; or, to lose "
-                             "what was written there, delete the Lease"},
+                             "what was written there: kubectl -n {ns} delete lease "
+                             "{cluster}-primary"},
     {REASON_SYSTEM_IDENTIFIER_MISMATCH, ""},
     {REASON_NO_POSTGRES, "correct spec.postgres.image"},
     {REASON_VERSION_MISMATCH, "set spec.postgres.image to one of the major version of the data"},
@@ -58,7 +59,7 @@ static const struct {
     {REASON_PREPARED_TRANSACTIONS,
      "COMMIT PREPARED or ROLLBACK PREPARED what pg_prepared_xacts lists, or raise "
      "spec.postgres.parameters.max_prepared_transactions"},
-    {REASON_PASSWORD_INVALID, "set another password in the Secret that the message names"},
+    {REASON_PASSWORD_INVALID, ""},
 };
 
 static const char *remedy_for_a_person(const char *reason)
@@ -89,21 +90,42 @@ static bool is_mended_by_cloning(const char *reason)
     return false;
 }
 
+/* What is no command is a matter of the spec. */
+static void unblock_for_a_person(struct work *work, struct model_wait *wait, const char *remedy)
+{
+    if (strstr(remedy, "kubectl ") != NULL)
+        wait->unblock = model_fill_in(work->arena, work->model, wait, remedy);
+    else
+        wait_unblock_by_spec(work, wait, remedy);
+}
+
+/* The only password that agents read is that of replication. */
+static void unblock_by_password(struct work *work, struct model_wait *wait)
+{
+    wait_unblock(work, wait,
+                 "for a random one: kubectl -n %s patch secret %s -p "
+                 "'{\"stringData\":{\"password\":\"'$(openssl rand -hex 16)'\"}}'",
+                 text_or_empty(work->snapshot->spec.namespace),
+                 text_or_empty(work->snapshot->spec.replication_secret));
+}
+
 static void agent_fault(struct work *work, const struct model_instance *instance,
                         struct model_wait *wait)
 {
     const char *ns = text_or_empty(work->snapshot->spec.namespace);
     wait_fault(wait, needs_a_person(instance, wait->reason));
     if (instance->primary && text_same(wait->reason, REASON_DATA_VOLUME_EMPTY))
-        wait_unblock(work, wait, "kubectl -n %s delete lease %s-primary, then %s", ns,
+        wait_unblock(work, wait, "kubectl -n %s delete lease %s-primary; then %s", ns,
                      text_or_empty(work->snapshot->spec.name), bootstrap_manual_way(work));
     else if (text_same(wait->reason, REASON_WAL_GONE) && !wait->stalled)
         return; /* it clones itself anew */
     else if (is_mended_by_cloning(wait->reason) && work->model->primary != NULL &&
              !instance->primary)
         wait_unblock_by_cloning(work, wait, instance, "if nothing on its volumes is needed: ");
-    else if (wait->stalled && remedy_for_a_person(wait->reason) != NULL)
-        wait->unblock = remedy_for_a_person(wait->reason);
+    else if (text_same(wait->reason, REASON_PASSWORD_INVALID))
+        unblock_by_password(work, wait);
+    else if (wait->stalled && text_given(remedy_for_a_person(wait->reason)))
+        unblock_for_a_person(work, wait, remedy_for_a_person(wait->reason));
     else if (!wait->stalled) /* else the agent's own message holds the remedy */
         wait_unblock(work, wait, "kubectl -n %s logs %s", ns,
                      name_pod(work->arena, instance->name));
@@ -311,6 +333,9 @@ void instance_waits(struct work *work)
     const struct model *model = work->model;
     for (int turn = 0; turn < 2; turn++)
         for (size_t i = 0; i < model->instance_count; i++)
-            if (model->instances[i].wanted && model->instances[i].primary == (turn == 0))
+            if (model->instances[i].wanted && model->instances[i].primary == (turn == 0)) {
+                size_t first = model->wait_count;
                 one_instance(work, &model->instances[i]);
+                waits_are_about(work, first, &model->instances[i]);
+            }
 }

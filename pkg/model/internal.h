@@ -88,6 +88,11 @@ void wait_say(struct work *work, struct model_wait *wait, const char *format, ..
     __attribute__((format(printf, 3, 4)));
 void wait_unblock(struct work *work, struct model_wait *wait, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+/* "set spec.instances to at least 3", "correct spec.postgres.image", each with its command. */
+void wait_unblock_by_instances(struct work *work, struct model_wait *wait, int least);
+void wait_unblock_by_spec(struct work *work, struct model_wait *wait, const char *what);
+/* The waits from that number on are about this instance. */
+void waits_are_about(struct work *work, size_t first, const struct model_instance *instance);
 /* Marks it as wrong, and as needing a person where `stalled`. */
 void wait_fault(struct model_wait *wait, bool stalled);
 void cluster_waits(struct work *work);

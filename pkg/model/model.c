@@ -114,6 +114,7 @@ static void build(struct work *work)
     room_waits(work);
     instance_waits(work);
     rollout_waits(work);
+    model_remedies(work->arena, work->model);
     model_waits_sort(work->model);
 }
 

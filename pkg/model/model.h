@@ -20,17 +20,19 @@ enum model_concern {
 };
 
 struct model_wait {
-    const char *what;    /* what is to become true: "replica a-2 streams"; stable while it waits */
-    const char *reason;  /* CamelCase, see api/reasons.h; an agent's own is passed on */
-    const char *message; /* why it is not so yet, in the words of whoever said no */
-    const char *unblock; /* what a person can do, "" when only time is needed */
-    int64_t since_ms;    /* wall; kept from status while what and reason stay the same */
-    int64_t next_ms;     /* when it is looked at again without an event; 0: at the next event */
-    unsigned concerns;   /* enum model_concern */
-    bool stalled;        /* no progress without a person */
-    bool fault;          /* something is wrong, not merely under way */
-    bool unknown;        /* it may be as it should: nothing recent is known of it */
-    bool provisional;    /* nothing is known yet: no reason to take back what was said before */
+    const char *what;     /* what is to become true: "replica a-2 streams"; stable while it waits */
+    const char *reason;   /* CamelCase, see api/reasons.h; an agent's own is passed on */
+    const char *message;  /* why it is not so yet, in the words of whoever said no */
+    const char *unblock;  /* what a person can do, "" when only time is needed */
+    int64_t since_ms;     /* wall; kept from status while what and reason stay the same */
+    int64_t next_ms;      /* when it is looked at again without an event; 0: at the next event */
+    unsigned concerns;    /* enum model_concern */
+    const char *instance; /* the one that it is about; NULL for none */
+    const char *object;   /* "pvc/a-1-data", where it is about one; NULL for none */
+    bool stalled;         /* no progress without a person */
+    bool fault;           /* something is wrong, not merely under way */
+    bool unknown;         /* it may be as it should: nothing recent is known of it */
+    bool provisional;     /* nothing is known yet: no reason to take back what was said before */
 };
 
 struct model_instance {
@@ -111,6 +113,13 @@ struct model_wait *model_warning_add(struct arena *arena, struct model *model, c
                                      const char *reason);
 /* How full a volume is, as df says it: 0 to 100. */
 int model_used_percent(const struct volume_report *report);
+/* Fills in what a person can do where a wait says nothing of it and has lasted long enough; one
+ * that needs a person by then is marked so. For waits of the model it is done already. */
+void model_remedies(struct arena *arena, struct model *model);
+/* {ns}, {cluster}, {instance}, {pod} and {object} in `text` become names: those that the wait is
+ * about. */
+char *model_fill_in(struct arena *arena, const struct model *model, const struct model_wait *wait,
+                    const char *text);
 /* Puts the waits to show first at the front: those that need a person, then faults, then the rest,
  * each in the order they were added. */
 void model_waits_sort(struct model *model);

@@ -57,7 +57,7 @@ static void container_wait(const struct looked_at *at)
         wait_unblock(at->work, wait, "%s%skubectl -n %s %s %s", cause->advice,
                      text_given(cause->advice) ? "; " : "", at->ns, cause->look, at->pod);
     else
-        wait->unblock = cause->advice;
+        wait_unblock_by_spec(at->work, wait, cause->advice);
 }
 
 static void unscheduled_wait(const struct looked_at *at)
@@ -71,11 +71,12 @@ static void unscheduled_wait(const struct looked_at *at)
     wait_say(at->work, wait, "pod '%s' fits on no node: %s%s%s", at->pod,
              at->instance->seen->pod.unschedulable_message,
              text_given(disruption) ? "; its earlier pod was " : "", disruption);
-    wait_unblock(at->work, wait, "add a node or room on one, or relax %s%s%s",
+    wait_unblock(at->work, wait,
+                 "add a node or room on one, or relax %s: kubectl -n %s edit pgc %s%s%s",
                  spec->anti_affinity_required
                      ? "spec.scheduling.antiAffinity, spec.scheduling or spec.resources"
                      : "spec.scheduling or spec.resources",
-                 text_given(remedy) ? "; or " : "", remedy);
+                 at->ns, text_or_empty(spec->name), text_given(remedy) ? "; or " : "", remedy);
     wait_fault(wait, true);
 }
 
@@ -118,10 +119,19 @@ static void missing_pod_wait(const struct looked_at *at)
     }
     wait_say(at->work, wait, "StatefulSet '%s' cannot make pod '%s': %s", seen->name, at->pod,
              seen->set_message);
-    wait_unblock(at->work, wait, "%s",
-                 strstr(seen->set_message, "quota")
-                     ? "raise the namespace's ResourceQuota or lower spec.resources"
-                     : "allow what the message names in the namespace");
+    if (strstr(seen->set_message, "must specify") != NULL) /* a quota, on what is not said */
+        wait_unblock_by_spec(at->work, wait,
+                             "set in spec.resources what the message says must be specified");
+    else if (strstr(seen->set_message, "quota") != NULL)
+        wait_unblock(at->work, wait,
+                     "raise the namespace's ResourceQuota or lower spec.resources: kubectl -n %s "
+                     "describe resourcequota",
+                     at->ns);
+    else
+        wait_unblock(at->work, wait,
+                     "allow what the message names in the namespace: kubectl -n %s describe "
+                     "statefulset %s",
+                     at->ns, seen->name);
     wait_fault(wait, false);
 }
 
@@ -149,6 +159,7 @@ static void missing_set_wait(const struct looked_at *at)
     bool deleting = at->instance->seen->set_there;
     struct model_wait *wait =
         pod_wait_add(at, deleting ? REASON_OBJECT_DELETING : REASON_INSTANCE_MISSING);
+    wait->object = arena_printf(at->work->arena, "statefulset/%s", at->instance->name);
     wait_say(at->work, wait,
              deleting ? "StatefulSet '%s' is being deleted; it is made anew once it is gone"
                       : "StatefulSet '%s' is made",

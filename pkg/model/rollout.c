@@ -322,6 +322,7 @@ void rollout_waits(struct work *work)
     for (size_t i = 0; !work->frozen && i < work->model->instance_count; i++) {
         const struct model_instance *instance = &work->model->instances[i];
         const struct instance_report *report = &instance->seen->report;
+        size_t first = work->model->wait_count;
         if (instance->outdated)
             outdated_wait(work, instance);
         else if (instance->needs_restart)
@@ -330,5 +331,6 @@ void rollout_waits(struct work *work)
                  report->pending_restart &&
                  text_same(report->config_hash, work->model->config_hash))
             ineffective_wait(work, instance);
+        waits_are_about(work, first, instance);
     }
 }

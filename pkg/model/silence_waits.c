@@ -106,8 +106,8 @@ static void no_api_wait(struct work *work, const struct model_instance *primary,
              "known",
              primary->name, since, primary->seen->pod.node);
     wait_unblock(work, wait,
-                 "kubectl -n %s logs %s says why; look at the way from the node to the API server. "
-                 "If the agent is refused, a new pod gets a new token (no writes until it runs): "
+                 "see why: kubectl -n %s logs %s; look at the way from the node to the API server; "
+                 "if the agent is refused, a new pod gets a new token (no writes until it runs): "
                  "kubectl -n %s delete pod %s",
                  ns, pod, ns, pod);
 }

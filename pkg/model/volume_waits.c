@@ -48,8 +48,10 @@ static void say_how_to_replace(const struct volume *volume, struct model_wait *w
     else if (volume->pvc->deleting)
         wait_unblock(volume->work, wait,
                      "this is the primary's data: dump it before pod '%s' stops, for then the "
-                     "volume is gone",
-                     pod);
+                     "volume is gone: kubectl -n %s exec %s -- pg_dumpall -h " POD_RUN_DIR
+                     " -U postgres > %s.sql",
+                     pod, namespace_of(volume), pod,
+                     text_or_empty(volume->work->snapshot->spec.name));
     else
         wait->unblock = bootstrap_manual_way(volume->work);
 }
@@ -75,11 +77,12 @@ static void pending_wait(const struct volume *volume)
         wait_unblock(
             volume->work, wait,
             "make StorageClass '%s', or delete the cluster and PVC '%s' and apply it again "
-            "with another %s.storageClass",
+            "with another %s.storageClass; see those that exist: kubectl get storageclass",
             class, volume->name, volume->field);
     else if (no_default)
         wait_unblock(volume->work, wait,
-                     "mark a StorageClass as default, or set %s.storageClass in a new cluster",
+                     "mark a StorageClass as default, or set %s.storageClass in a new cluster; see "
+                     "those that exist: kubectl get storageclass",
                      volume->field);
     else if (text_given(said))
         wait_unblock(volume->work, wait, "kubectl -n %s describe pvc %s", namespace_of(volume),
@@ -128,7 +131,12 @@ static void shrink_wait(const struct volume *volume)
     const char *size = api_quantity_text(volume->work->arena, volume->pvc->requested_bytes);
     wait_say(volume->work, wait, "it has %s and %s.size asks for %s; a volume never shrinks", size,
              volume->field, text_or_empty(volume->spec->size));
-    wait_unblock(volume->work, wait, "set %s.size to %s", volume->field, size);
+    const char *field = strchr(volume->field, '.') + 1;
+    wait_unblock(volume->work, wait,
+                 "set %s.size to %s: kubectl -n %s patch pgc %s --type merge -p "
+                 "'{\"spec\":{\"%s\":{\"size\":\"%s\"}}}'",
+                 volume->field, size, namespace_of(volume),
+                 text_or_empty(volume->work->snapshot->spec.name), field, size);
 }
 
 static void growing_wait(const struct volume *volume)
@@ -156,8 +164,12 @@ static void class_wait(const struct volume *volume)
              "it is of StorageClass '%s' and %s.storageClass says '%s'; the "
              "class of a volume cannot be changed",
              volume->pvc->storage_class, volume->field, volume->spec->storage_class);
-    wait_unblock(volume->work, wait, "set %s.storageClass to '%s'", volume->field,
-                 volume->pvc->storage_class);
+    const char *class = text_or_empty(volume->pvc->storage_class);
+    wait_unblock(volume->work, wait,
+                 "set %s.storageClass to '%s'; where the API server refuses that, delete the "
+                 "cluster with spec.storage.retain true, which keeps its volumes, and apply it "
+                 "again so",
+                 volume->field, class);
     wait_fault(wait, true);
 }
 
@@ -177,7 +189,7 @@ static void bound_waits(const struct volume *volume)
         growing_wait(volume);
 }
 
-static void one_volume(const struct volume *volume)
+static void look_at_volume(const struct volume *volume)
 {
     const struct seen_pvc *pvc = volume->pvc;
     struct model_wait *wait;
@@ -205,6 +217,16 @@ static void one_volume(const struct volume *volume)
         if (volume->work->snapshot->faults.count == 0)
             bound_waits(volume);
     }
+}
+
+static void one_volume(const struct volume *volume)
+{
+    struct model *model = volume->work->model;
+    size_t first = model->wait_count;
+    look_at_volume(volume);
+    waits_are_about(volume->work, first, volume->instance);
+    for (size_t i = first; i < model->wait_count; i++)
+        model->waits[i].object = arena_printf(volume->work->arena, "pvc/%s", volume->name);
 }
 
 void volume_waits(struct work *work)

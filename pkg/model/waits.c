@@ -76,10 +76,31 @@ void wait_unblock(struct work *work, struct model_wait *wait, const char *format
     va_end(args);
 }
 
+void waits_are_about(struct work *work, size_t first, const struct model_instance *instance)
+{
+    for (size_t i = first; i < work->model->wait_count; i++)
+        work->model->waits[i].instance = instance->name;
+}
+
 void wait_fault(struct model_wait *wait, bool stalled)
 {
     wait->fault = true;
     wait->stalled = stalled;
+}
+
+void wait_unblock_by_instances(struct work *work, struct model_wait *wait, int least)
+{
+    const struct cluster_spec *spec = &work->snapshot->spec;
+    wait_unblock(work, wait,
+                 "set spec.instances to at least %d: kubectl -n %s scale pgc %s --replicas=%d",
+                 least, text_or_empty(spec->namespace), text_or_empty(spec->name), least);
+}
+
+void wait_unblock_by_spec(struct work *work, struct model_wait *wait, const char *what)
+{
+    const struct cluster_spec *spec = &work->snapshot->spec;
+    wait_unblock(work, wait, "%s: kubectl -n %s edit pgc %s", what, text_or_empty(spec->namespace),
+                 text_or_empty(spec->name));
 }
 
 static int rank(const struct model_wait *wait)
@@ -110,8 +131,12 @@ static void invalid_wait(struct work *work)
     if (faults->count > SHOWN)
         text = arena_printf(work->arena, "%s; and %zu more", text, faults->count - SHOWN);
     wait_say(work, wait, "%s", text);
-    wait_unblock(work, wait, "correct %s; until then nothing of the cluster is changed",
-                 faults->count == 1 ? faults->items[0].path : "these fields");
+    wait_unblock(work, wait,
+                 "correct %s: kubectl -n %s edit pgc %s; until then nothing of the cluster is "
+                 "changed",
+                 faults->count == 1 ? faults->items[0].path : "these fields",
+                 text_or_empty(work->snapshot->spec.namespace),
+                 text_or_empty(work->snapshot->spec.name));
 }
 
 static void credentials_waits(struct work *work)
@@ -136,7 +161,7 @@ static void credentials_waits(struct work *work)
         const char *name = text_or_empty(work->snapshot->spec.name);
         wait_say(work, wait, "the certificate in Secret '%s-server' ran out at %s", name,
                  clock_rfc3339(work->arena, credentials->certificate_expires_ms));
-        wait_unblock(work, wait, "kubectl -n %s delete secret %s-server, and it is made anew",
+        wait_unblock(work, wait, "kubectl -n %s delete secret %s-server; it is made again",
                      text_or_empty(work->snapshot->spec.namespace), name);
         wait_fault(wait, false);
     }
@@ -158,7 +183,7 @@ static void surplus_wait(struct work *work, const struct model_instance *instanc
                                            "the primary is one of %d instances", spec->instances);
         wait_say(work, wait, "%s is the primary, but spec.instances is %d; it is never removed",
                  instance->name, spec->instances);
-        wait_unblock(work, wait, "set spec.instances to at least %d", seen->ordinal);
+        wait_unblock_by_instances(work, wait, seen->ordinal);
         wait_fault(wait, true);
     } else if (seen->set_there || seen->pod.there) {
         struct model_wait *wait =
@@ -193,6 +218,9 @@ void cluster_waits(struct work *work)
     credentials_waits(work);
     if (work->snapshot->faults.count == 0)
         for (size_t i = work->model->instance_count; i-- > 0;)
-            if (work->model->instances[i].surplus)
+            if (work->model->instances[i].surplus) {
+                size_t first = work->model->wait_count;
                 surplus_wait(work, &work->model->instances[i]);
+                waits_are_about(work, first, &work->model->instances[i]);
+            }
 }

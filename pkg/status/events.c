@@ -31,8 +31,10 @@ static bool told_before(const cJSON *list, const struct model_wait *wait)
     const cJSON *node;
     cJSON_ArrayForEach(node, list)
     {
+        /* One that has only now become somebody's business is told once more. */
         if (text_same(json_str(node, "what", ""), wait->what) &&
-            text_same(json_str(node, "reason", ""), wait->reason))
+            text_same(json_str(node, "reason", ""), wait->reason) &&
+            (text_given(json_str(node, "unblock", "")) || !text_given(wait->unblock)))
             return true;
     }
     return false;

@@ -1,15 +1,24 @@
 /* What plan and apply met, as waits: who stands in the way, and what helps. */
 #include "status/internal.h"
 
-#define COLLISION_ADVICE                                                                           \
-    "delete or rename that object, or give this cluster another name; it is never touched"
-
 static struct model_wait *add(struct making *making, unsigned concerns, const char *reason,
                               const char *what)
 {
     struct model_wait *wait = model_wait_add(making->arena, making->model, what, reason);
     wait->concerns = concerns;
     return wait;
+}
+
+/* `name` is NULL where it is not known. */
+static const char *collision_advice(struct making *making, const char *kind, const char *name)
+{
+    if (name == NULL)
+        return "delete or rename that object, or give this cluster another name; it is never "
+               "touched";
+    return arena_printf(making->arena,
+                        "give this cluster another name; or, if nobody needs that object, which "
+                        "pgkeel never touches: kubectl -n %s delete %s %s",
+                        text_or_empty(making->model->snapshot->spec.namespace), kind, name);
 }
 
 static unsigned concern_of(const char *kind)
@@ -27,7 +36,7 @@ static void collision_waits(struct making *making)
                                       arena_printf(making->arena, "%s '%s' belongs to this cluster",
                                                    collision->kind, collision->name));
         wait->message = arena_printf(making->arena, "the name is taken by %s", collision->owner);
-        wait->unblock = COLLISION_ADVICE;
+        wait->unblock = collision_advice(making, collision->kind, collision->name);
         wait->fault = true;
         wait->stalled = !collision->passing;
     }
@@ -45,6 +54,7 @@ static void held_waits(struct making *making)
             add(making, 0, REASON_OBJECT_DELETING,
                 arena_printf(making->arena, "%s '%s' is there", object->kind, object->name));
         wait->message = "it is being deleted, and is made anew once it is gone";
+        wait->object = arena_printf(making->arena, "%s/%s", object->kind, object->name);
     }
 }
 
@@ -58,7 +68,10 @@ static const struct refusal {
 } refusals[] = {
     {ERR_FORBIDDEN, NULL, "exceeded quota", REASON_QUOTA_EXCEEDED, true, true,
      "raise the namespace's ResourceQuota, or ask for less (spec.instances, spec.storage.size, "
-     "spec.resources)"},
+     "spec.resources); see what is used: kubectl -n {ns} describe resourcequota"},
+    {ERR_FORBIDDEN, NULL, "must specify", REASON_QUOTA_EXCEEDED, true, true,
+     "set in spec.resources what the message says must be specified: kubectl -n {ns} edit pgc "
+     "{cluster}"},
     {ERR_FORBIDDEN, NULL, "being terminated", REASON_NAMESPACE_TERMINATING, true, false, ""},
     {0, "PersistentVolumeClaim", "can not be less than", REASON_SHRINK_REFUSED, true, true,
      "set the size back to what the PersistentVolumeClaim asks for; this Kubernetes takes no "
@@ -74,7 +87,7 @@ static const struct refusal {
      "grant the operator what the message names (its ClusterRole comes with the manifests of its "
      "version)"},
     {ERR_INVALID, NULL, NULL, REASON_APPLY_REFUSED, true, true,
-     "correct in the spec what the message names"},
+     "correct in the spec what the message names: kubectl -n {ns} edit pgc {cluster}"},
     {ERR_INTERNAL, NULL, NULL, REASON_APPLY_FAILED, true, false, ""},
     {0, NULL, NULL, REASON_APPLY_FAILED, false, false, ""},
 };
@@ -115,8 +128,10 @@ static void name_class(struct making *making, const char *claim, struct model_wa
     wait->unblock =
         arena_printf(making->arena,
                      "set allowVolumeExpansion: true on StorageClass '%s', if its provisioner can "
-                     "grow volumes; else restore into a cluster with larger volumes",
-                     class);
+                     "grow volumes: kubectl patch storageclass %s -p "
+                     "'{\"allowVolumeExpansion\":true}'; else restore into a "
+                     "cluster with larger volumes",
+                     class, class);
 }
 
 static void failure_wait(struct making *making, const struct status_outcome *outcome)
@@ -132,11 +147,11 @@ static void failure_wait(struct making *making, const struct status_outcome *out
         add(making, concern_of(kind),
             own ? arena_strdup(making->arena, outcome->err.reason) : refusal->reason, what);
     wait->message = arena_strdup(making->arena, outcome->err.text);
-    wait->unblock = refusal->unblock;
+    wait->unblock = model_fill_in(making->arena, making->model, wait, refusal->unblock);
     wait->fault = own || refusal->fault;
     wait->stalled = own || refusal->stalled;
     if (text_same(wait->reason, REASON_NAME_COLLISION))
-        wait->unblock = COLLISION_ADVICE;
+        wait->unblock = collision_advice(making, kind, action ? action->name : NULL);
     if (action && text_same(wait->reason, REASON_EXPANSION_REFUSED))
         name_class(making, action->name, wait);
 }

@@ -69,6 +69,7 @@ static struct status_result build(struct making making)
 {
     making.result.status = json_object(making.arena);
     status_outcome_waits(&making);
+    model_remedies(making.arena, making.model);
     model_waits_sort(making.model);
     making.model->phase = model_phase(making.model);
     status_facts(&making);

@@ -404,6 +404,11 @@ static void endpoint_pending(struct scene *s)
     s->world.snapshot.rw_address = "10.0.0.9";
 }
 
+static void endpoint_foreign(struct scene *s)
+{
+    world_object(&s->world, "Service", "a-rw")->foreign = "spec.selector";
+}
+
 static void bootstrapping(struct scene *s)
 {
     s->world.instances[0].report.bootstrapped = false;
@@ -715,6 +720,7 @@ static const struct row {
     {REASON_LEASE_UNSEEN, lease_unseen},
     {REASON_NODE_UNREACHABLE, node_unreachable},
     {REASON_ENDPOINT_PENDING, endpoint_pending},
+    {REASON_ENDPOINT_FOREIGN, endpoint_foreign},
     {REASON_BOOTSTRAPPING, bootstrapping},
     {REASON_UNEXPECTED_PRIMARY, unexpected_primary},
     {REASON_PRIMARY_ABOVE_INSTANCES, primary_above},
