@@ -54,7 +54,7 @@ static const struct verb_option options[OPTIONS + 1] = {
     [OPTION_PRIMARY_PORT] = {"primary-port", 0, "PORT", "likewise (default 5432)"},
     [OPTION_STOP_TIMEOUT] =
         {"stop-timeout", 0, "SECONDS",
-         "before a fast stop becomes an immediate one (default: the pod's grace less 15)"},
+         "before a fast stop becomes an immediate one (default: the pod's grace period minus 15)"},
     [OPTION_API_WAIT] = {"api-wait", 0, "SECONDS",
                          "for an API server that does not answer, before the role recorded on the "
                          "volume counts (default 10)"},
@@ -130,7 +130,7 @@ static int run(const struct verb *verb, int argc, char **argv)
     struct error err = {0};
     verb_log_as("instance", values[OPTION_LOG_LEVEL]);
     if (instance_run(&o, &err) < 0) {
-        log_failure(&err, "the agent ends", NULL);
+        log_failure(&err, "the agent exits", NULL);
         return EXIT_REFUSED;
     }
     return EXIT_DONE;

@@ -111,8 +111,8 @@ static bool primary_is_named(struct agent *agent, struct arena *arena, const cha
         return false;
     bool named = certificate_names(text, host);
     if (!named && !agent->unnamed)
-        log_warning("the server certificate does not carry the name of the primary: replicas check "
-                    "its CA only; add the name to the certificate",
+        log_warning("the server certificate does not contain the name of the primary, so replicas "
+                    "only check its CA; add the name to the certificate",
                     "name", host, NULL);
     agent->unnamed = !named;
     return named;
@@ -149,7 +149,7 @@ static void open_api(struct agent *agent)
     struct error err = {0};
     if (kube_config_load(arena, &options, &config, &err) < 0 ||
         kube_new(agent->loop, &config, "pgkeel-instance", &agent->kube, &err) < 0) {
-        log_failure(&err, "the API server cannot be spoken to", NULL);
+        log_failure(&err, "the API server cannot be reached", NULL);
         timer_arm(agent->api_again, API_AGAIN_MS);
         return;
     }

@@ -60,7 +60,7 @@ int controldata_parse(const char *output, struct controldata *ret_data, struct e
     if (strstr(output, "CRC checksum does not match") != NULL)
         return err_set(err, ERR_INTERNAL,
                        "pg_controldata finds the CRC of global/pg_control wrong: the file is "
-                       "damaged, unless it was being written at that moment");
+                       "damaged, or it was being written at that moment");
     if (!value_of(output, "Database system identifier", data.system_identifier,
                   sizeof data.system_identifier) ||
         !value_of(output, "Database cluster state", data.state, sizeof data.state) ||

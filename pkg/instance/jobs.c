@@ -120,7 +120,7 @@ static void read_retired_at(struct agent *agent)
     if (volume_retired_at(&agent->volume, &agent->retired_at_ms, &err) == 0)
         return;
     log_failure(&err,
-                "the time of the last clone cannot be read: the copy is kept for an hour at least",
+                "the time of the last clone cannot be read: this copy is kept for at least an hour",
                 NULL);
     agent->retired_at_ms = clock_wall_ms();
 }

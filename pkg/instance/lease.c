@@ -300,7 +300,7 @@ static void reread(struct lease *lease)
 static void note_failure(struct lease *lease, const struct error *err)
 {
     if (!lease->failing)
-        log_failure(err, "the lease cannot be written; a holder goes on meanwhile", "lease",
+        log_failure(err, "the lease cannot be written; the holder goes on in the meantime", "lease",
                     lease->name, NULL);
     lease->failing = true;
 }

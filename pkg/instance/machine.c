@@ -106,8 +106,8 @@ static bool must_take(const struct facts *f)
 static struct decision ask_first(const char *phase)
 {
     return stay(phase, REASON_API_UNREACHABLE,
-                "this agent has not run for longer than its lease lasts: it asks the API server "
-                "who holds it before it does anything else");
+                "this agent was paused for longer than its lease lasts: it asks the API server who "
+                "holds the lease before it does anything else");
 }
 
 static bool api_is_away(const struct facts *f)
@@ -273,12 +273,12 @@ static struct decision no_role(const struct facts *f)
     if (is_outdated(f))
         return stay("Waiting", REASON_VOLUME_OUTDATED,
                     "this volume is an older copy: the instance has led with a later epoch since, "
-                    "on another volume; bring that one back, or, to go on with this one and lose "
-                    "what was written there, delete the lease");
+                    "on another volume; bring that volume back, or delete the lease to go on with "
+                    "this one and lose what was written there");
     if (f->lease == LEASE_MINE)
         return stay("Waiting", REASON_WAITING_FOR_LEASE,
-                    "an earlier pod of this instance holds the lease: it is taken when it runs "
-                    "out, which it does not while that pod lives and renews it");
+                    "an earlier pod of this instance holds the lease: this pod takes it once it "
+                    "has run out, which cannot happen while that pod renews it");
     if (f->lease == LEASE_ABSENT)
         return stay("Waiting", REASON_WAITING_FOR_LEASE, "the operator has not made the lease yet");
     return stay("Waiting", REASON_WAITING_FOR_GRANT,
@@ -319,8 +319,8 @@ static struct decision give_up(enum step step)
 static struct decision yield(const struct facts *f)
 {
     static const char message[] =
-        "another pod of this instance has taken the lease: this pod is superseded and starts "
-        "postgres no more; delete it where it still runs";
+        "another pod of this instance has taken the lease: this pod is superseded and no longer "
+        "starts postgres; delete it if it still runs";
     struct decision decision = stay("Waiting", REASON_SUPERSEDED, message);
     if (f->record.superseded < f->lease_epoch) {
         if (f->restart_waits)
@@ -340,8 +340,8 @@ static struct decision yield(const struct facts *f)
 static struct decision cut_off(const struct facts *f, const char *phase)
 {
     const char *message =
-        "the primary says that it has removed WAL which this replica needs; the copy is cloned "
-        "anew when the primary's own report on the lease confirms it";
+        "the primary says that it has removed WAL that this replica needs; the replica is cloned "
+        "again once the primary's report on the lease confirms it";
     if (!is_mere_copy(f))
         message = "the primary has removed WAL that this replica needs. The volume was a primary's "
                   "once, so it is kept: if nothing on it is needed, " CLONE_BY_HAND;
@@ -406,7 +406,7 @@ static struct decision stop_now(const struct facts *f)
         is_superseded(f) ? "another pod of this instance has taken the lease: stopping at once"
         : f->lease == LEASE_OTHER
             ? "another instance holds the lease: stopping at once, to come back as its replica"
-            : "another has held the lease meanwhile: stopping at once";
+            : "another pod held the lease in the meantime: stopping at once";
     return decision;
 }
 

@@ -72,7 +72,7 @@ static void count_crash(struct agent *agent, const char *why)
 
 void react_recovered(void *arg, const char *why)
 {
-    log_error("postgres crashed and recovers", "why", why, NULL);
+    log_error("postgres crashed and is recovering", "why", why, NULL);
     count_crash(arg, why);
     agent_kick(arg);
 }
@@ -156,7 +156,7 @@ void react_fatal(void *arg, const struct logs_message *message)
         return;
     if (strstr(text, "has already been removed") != NULL) {
         reason = REASON_WAL_GONE;
-        remedy = ": it is cloned anew when the primary's own report confirms it";
+        remedy = ": it is cloned again once the primary's report confirms it";
         refusal_note(&agent->refusal, REFUSED_WAL, now_ms);
     } else if (strstr(text, "system identifier differs") != NULL) {
         reason = REASON_SYSTEM_IDENTIFIER_MISMATCH;

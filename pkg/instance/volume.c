@@ -110,7 +110,7 @@ static enum volume_state inspect_data(const struct volume *volume, struct error 
         err_set_reason(
             err, ERR_INVALID, REASON_WAL_VOLUME_LOST,
             "the data volume is whole, but its WAL folder '%s' is missing: for a replica "
-            "delete both of its volume claims and its pod, it is then cloned anew; for "
+            "delete both of its volume claims and its pod: it is then cloned again; for "
             "the primary restore a backup",
             volume->pg_wal);
         return VOLUME_FOREIGN;

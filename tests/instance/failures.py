@@ -518,7 +518,7 @@ def wal_gone():
         first.sql("create table kept as select 42 as answer")
         second.start()
         report = second.reports(reason="WalGone", phase="Running")
-        check("cloned anew" in report["message"], "message: %s", report)
+        check("cloned again" in report["message"], "message: %s", report)
         equal(second.probe()[0], 503, "readiness")
         wait_for(lambda: second.logged("its copy is removed"), 60, "the copy given up")
         second.reports(phase="Running", reason=None, seconds=60)
