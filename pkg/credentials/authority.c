@@ -131,8 +131,8 @@ static void users_authority(struct check *check, const cJSON *secret, const char
     if (authority->usable && pair->not_after_ms - check->now_ms <= CA_NOTICE_MS)
         secret_notice(check, REASON_CA_EXPIRING,
                       "the CA in Secret '%s/%s' runs out at %s (%s), and so does every certificate "
-                      "that it signs; write a new 'ca.crt' and 'ca.key' into the Secret: clients "
-                      "are shown the old certificate for spec.tls.caOverlap more",
+                      "that it signs; write a new 'ca.crt' and 'ca.key' into the Secret: the "
+                      "servers then show the old certificate for another spec.tls.caOverlap",
                       namespace, name, clock_rfc3339(check->arena, pair->not_after_ms),
                       secret_countdown(check, pair->not_after_ms));
 }
@@ -146,12 +146,12 @@ static void tell_damage(struct check *check, const cJSON *secret, const char *na
     bool missing = why->class == ERR_NOT_FOUND;
     bool told =
         missing ? secret_fault(check, REASON_SECRET_KEY_MISSING,
-                               "Secret '%s/%s' has no key '%s'; the CA is not replaced unasked, "
-                               "because clients know its certificate",
+                               "Secret '%s/%s' has no key '%s'; pgkeel does not replace the CA "
+                               "unasked, because clients trust its certificate",
                                namespace, name, why->text)
                 : secret_fault(check, REASON_CERTIFICATE_INVALID,
-                               "Secret '%s/%s', keys 'ca.crt' and 'ca.key': %s; the CA is not "
-                               "replaced unasked, because clients know its certificate",
+                               "Secret '%s/%s', keys 'ca.crt' and 'ca.key': %s; pgkeel does not "
+                               "replace the CA unasked, because clients trust its certificate",
                                namespace, name, why->text);
     if (told)
         secret_unblock(check,
@@ -217,9 +217,8 @@ int authority_check(struct check *check, const cJSON *secret, const cJSON *serve
         users_authority(check, secret, name, ret_authority);
     } else {
         if (ret_authority->asked == REPLACEMENT_UNCLEAR)
-            authority_tell_refusal(check,
-                                   "it must be 'planned' or 'now', with a blank and any word "
-                                   "behind it to ask once more, and at most 200 characters");
+            authority_tell_refusal(check, "it must be 'planned' or 'now', at most 200 characters "
+                                          "in all; to ask again, add a space and a new word");
         if (our_authority(check, secret, server, name, ret_authority, err) < 0)
             return err_wrap(err, "Secret '%s/%s'", check->spec->namespace, name);
     }

@@ -96,8 +96,8 @@ static void tell_expiry(struct check *check, const char *name, const struct x509
     int64_t soon_ms = quarter_ms < 30 * DAY_MS ? quarter_ms : 30 * DAY_MS;
     if (pair->not_after_ms > check->now_ms && pair->not_after_ms - check->now_ms <= soon_ms)
         secret_notice(check, REASON_CERTIFICATE_EXPIRING,
-                      "the certificate in Secret '%s/%s' runs out at %s (%s) and is not pgkeel's "
-                      "to renew; write a new 'tls.crt' and 'tls.key' into the Secret",
+                      "the certificate in Secret '%s/%s' runs out at %s (%s), and pgkeel does not "
+                      "renew it; write a new 'tls.crt' and 'tls.key' into the Secret",
                       check->spec->namespace, name, clock_rfc3339(check->arena, pair->not_after_ms),
                       secret_countdown(check, pair->not_after_ms));
 }
@@ -236,7 +236,7 @@ static int rest(struct server *server, struct error *err)
     int64_t trusted_ms = server->since_ms + 2 * check->spec->ca_overlap_ms;
     if (server->since_ms == 0 || trusted_ms <= check->now_ms)
         server->since_ms = 0, server->others = "";
-    server->reason = "the certificates of the CA that clients trust changed";
+    server->reason = "the set of CA certificates that clients trust changed";
     if (!leaf_is_due(server))
         return 0;
     server->reason = "the server certificate was due for renewal";
@@ -248,7 +248,7 @@ static int hand_over(struct server *server, struct error *err)
 {
     int64_t until_ms = takeover_ms(server);
     if (until_ms > server->check->now_ms) {
-        server->reason = "clients are to know the new CA before its certificate is shown";
+        server->reason = "clients must learn of the new CA before its certificate is shown";
         secret_due(server->check, until_ms);
         tell_replacement(server, until_ms);
         return 0;
@@ -282,7 +282,7 @@ static int decide(struct server *server, const struct credentials_input *input, 
     if (server->whole && server->leaf.not_after_ms > check->now_ms &&
         signed_by_any(check, server->leaf.cert_pem, server->others))
         return hand_over(server, err);
-    server->reason = "the server certificate was not whole, or of another CA";
+    server->reason = "the server certificate was incomplete, or signed by another CA";
     return issue(server, err);
 }
 
@@ -343,11 +343,11 @@ static void judge_users_authority(struct check *check, const struct server *serv
         return;
     const char *namespace = check->spec->namespace;
     const char *name = name_child(check->arena, check->spec->name, "ca");
-    if (secret_fault(
-            check, REASON_CERTIFICATE_INVALID,
-            "Secret '%s/%s', key 'ca.crt': what this CA signs cannot be verified: %s; a CA "
-            "that another one signed needs the certificates up to the root behind its own",
-            namespace, name, why.text))
+    if (secret_fault(check, REASON_CERTIFICATE_INVALID,
+                     "Secret '%s/%s', key 'ca.crt': certificates that this CA signs cannot be "
+                     "verified: %s; 'ca.crt' of a CA that another CA signed must hold its own "
+                     "certificate first, then the others up to the root",
+                     namespace, name, why.text))
         secret_unblock(check,
                        "with all of them in file ca.crt: kubectl -n %s patch secret %s -p "
                        "'{\"data\":{\"ca.crt\":\"'$(base64 -w0 ca.crt)'\"}}'",

@@ -66,10 +66,10 @@ static bool name_taken(struct check *check, const cJSON *secret, const char *nam
     if (owner == SECRET_ABSENT || owner == SECRET_OURS)
         return false;
     if (secret_fault(check, REASON_NAME_COLLISION,
-                     "Secret '%s/%s' exists and is not this cluster's", check->spec->namespace,
-                     name))
+                     "Secret '%s/%s' exists and does not belong to this cluster",
+                     check->spec->namespace, name))
         secret_unblock(check,
-                       "if nobody needs it: kubectl -n %s delete secret %s; else give the cluster "
+                       "if it is not needed: kubectl -n %s delete secret %s; else give the cluster "
                        "another name",
                        check->spec->namespace, name);
     return true;
