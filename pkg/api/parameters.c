@@ -186,7 +186,7 @@ static void check_room(struct shape_faults *faults, const char *path, const cJSO
     long all = number_in(spec, "max_connections", 100);
     if (superusers + reserved >= all)
         shape_fault(faults, path,
-                    "with %s = %ld and max_connections = %ld it leaves no connection for clients, "
+                    "with %s = %ld and max_connections = %ld it leaves no connections for clients, "
                     "and PostgreSQL does not start: lower it, or raise max_connections",
                     other, other_number, all);
 }
@@ -197,7 +197,7 @@ static void check_superuser_reserved(struct shape_faults *faults, const char *pa
     size_t before = faults->faults->count;
     long reserved = number_in(spec, "reserved_connections", 0);
     check_at_least(faults, path, value, 3,
-                   "the agent needs so many, also when clients have taken all others");
+                   "the agent needs three connections even when clients use all others");
     /* With both given, the other one's check tells. */
     if (faults->faults->count == before &&
         json_get(spec, "postgres.parameters.reserved_connections") == NULL)
@@ -209,7 +209,7 @@ static void check_reserved(struct shape_faults *faults, const char *path, const 
 {
     size_t before = faults->faults->count;
     long superusers = number_in(spec, "superuser_reserved_connections", 3);
-    check_at_least(faults, path, value, 0, "so many connections are kept for some roles");
+    check_at_least(faults, path, value, 0, "that many connections are reserved for some roles");
     if (faults->faults->count == before)
         check_room(faults, path, spec, "superuser_reserved_connections", superusers);
 }

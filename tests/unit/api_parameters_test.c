@@ -53,8 +53,8 @@ static void the_agents_connections_stay_reserved(void **state)
             check(arena, reserved, bad[i]),
             arena_printf(arena,
                          "spec.postgres.parameters.superuser_reserved_connections: must be a "
-                         "number from 3 on, not \"%s\": the agent needs so many, also when "
-                         "clients have taken all others",
+                         "number from 3 on, not \"%s\": the agent needs three connections even "
+                         "when clients use all others",
                          bad[i]));
     assert_string_equal(check(arena, reserved, "3"), "");
     assert_string_equal(check(arena, "reserved_connections", "0"), "");
@@ -71,7 +71,7 @@ static void some_connections_are_left_for_clients(void **state)
     assert_string_equal(check_several(arena, both, 3),
                         "spec.postgres.parameters.reserved_connections: with "
                         "superuser_reserved_connections = 10 and max_connections = 20 it leaves "
-                        "no connection for clients, and PostgreSQL does not start: lower it, or "
+                        "no connections for clients, and PostgreSQL does not start: lower it, or "
                         "raise max_connections");
     assert_string_equal(check_several(arena, both, 2), "");
     static const char *const few[][2] = {{"superuser_reserved_connections", "20"},
@@ -79,7 +79,7 @@ static void some_connections_are_left_for_clients(void **state)
     assert_string_equal(check_several(arena, few, 2),
                         "spec.postgres.parameters.superuser_reserved_connections: with "
                         "reserved_connections = 0 and max_connections = 20 it leaves no "
-                        "connection for clients, and PostgreSQL does not start: lower it, or "
+                        "connections for clients, and PostgreSQL does not start: lower it, or "
                         "raise max_connections");
     assert_non_null(strstr(check(arena, "reserved_connections", "97"), "leaves no connection"));
 }
