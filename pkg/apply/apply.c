@@ -242,7 +242,7 @@ static void on_mend(void *arg, const cJSON *body, const struct error *err)
     AUTO_ARENA scratch = arena_new();
     job->call = NULL;
     if (err->class == 0 && strcmp(json_str(body, "metadata.uid", ""), step->uid) != 0)
-        err_set(&mine, ERR_CONFLICT, "it is another object by now");
+        err_set(&mine, ERR_CONFLICT, "an object of the same name has replaced it");
     const cJSON *patch =
         mine.class < 0 ? NULL : api_foreign_patch(scratch, step->kind, step->object, body);
     if (patch == NULL) {

@@ -78,7 +78,7 @@ static void end_read(struct pass *pass, const struct error *err)
 {
     if (err->class < 0 && err->class != ERR_NOT_FOUND && pass->routes_err.class == 0) {
         pass->routes_err = *err;
-        err_wrap(&pass->routes_err, "look for what else leads Service '%s-rw' somewhere",
+        err_wrap(&pass->routes_err, "look for other objects that lead Service '%s-rw' elsewhere",
                  pass->key->name);
     }
     if (--pass->reads_open > 0)

@@ -157,10 +157,10 @@ static const char *keep_one_way(const struct work *work, const struct survey *su
         others =
             arena_printf(work->arena, "%s%s%s-data", others, *others ? " or " : "", instance->name);
     }
-    return arena_printf(work->arena,
-                        "decide which of %s to go on with, and mark every other one as a "
-                        "replica's; %s",
-                        others, text);
+    return arena_printf(
+        work->arena,
+        "decide which of %s to go on with, and mark each of the others as a replica's; %s", others,
+        text);
 }
 
 static void blocked_wait(struct work *work, const struct survey *survey)
@@ -202,7 +202,7 @@ static void not_held_wait(struct work *work, const struct survey *survey)
                                          : "no instance uses it");
         if (!survey->unknown->wanted)
             wait_unblock(work, wait,
-                         "set spec.instances to at least %d; or, if what is on it is not needed: "
+                         "set spec.instances to at least %d; or, if its data is not needed: "
                          "kubectl -n %s delete pvc %s-data",
                          survey->unknown->seen->ordinal,
                          text_or_empty(work->snapshot->spec.namespace), name);
@@ -229,8 +229,8 @@ static void holder_wait(struct work *work)
     wait_say(work, wait, "Lease '%s' is held by '%s', which is no instance of this cluster", name,
              lease->holder);
     wait_unblock(work, wait,
-                 "bring that instance's volume back; or, when it is gone for good: kubectl -n %s "
-                 "delete lease %s; the volumes that are left decide then",
+                 "bring that instance's volume back; or, if it is gone for good: kubectl -n %s "
+                 "delete lease %s; the remaining volumes then decide who leads",
                  ns, name);
 }
 

@@ -52,7 +52,7 @@ static void unblock_primary(struct work *work, struct model_wait *wait,
     }
     wait_unblock(work, wait,
                  "bring node '%s' back; or, if its disk is lost, go on with the data of %s (what "
-                 "%s committed and %s had not received is lost then): kubectl -n %s delete pvc "
+                 "%s committed and %s had not received is then lost): kubectl -n %s delete pvc "
                  "%s%s%s --wait=false && kubectl -n %s annotate pvc %s --overwrite " ANN_LAST_ROLE
                  "=primary && kubectl -n %s delete lease %s && kubectl -n %s delete pod %s",
                  node, next->name, primary->name, next->name, ns,
@@ -70,8 +70,8 @@ static void gone_wait(struct work *work, const struct model_instance *instance, 
         wait_add(work, concern | CONCERN_STORAGE, REASON_VOLUME_NODE_GONE, "%s", what);
     const char *claims = add_claim(work, "", &seen->data, node);
     wait_say(work, wait,
-             "pod '%s' can run on node '%s' only, where the volumes of its claims %s are, and that "
-             "node is not part of Kubernetes any more",
+             "pod '%s' can only run on node '%s', which has the volumes of its claims %s, but that "
+             "node is no longer part of Kubernetes",
              name_pod(work->arena, instance->name), node,
              add_claim(work, claims, &seen->wal, node));
     wait_fault(wait, true);
@@ -103,11 +103,10 @@ bool disk_wait(struct work *work, const struct model_instance *instance, unsigne
                      "there (uncordon the node, make room on it)",
                      pvc->node, pvc->node);
     else
-        wait_unblock(
-            work, wait,
-            "kubectl -n %s describe pvc %s; it names the volume, and the volume its nodes; let "
-            "the pod run there",
-            text_or_empty(work->snapshot->spec.namespace), seen->data.name);
+        wait_unblock(work, wait,
+                     "kubectl -n %s describe pvc %s; the claim names its volume, and the volume "
+                     "names its nodes; let the pod run on one of them",
+                     text_or_empty(work->snapshot->spec.namespace), seen->data.name);
     wait_fault(wait, true);
     return true;
 }

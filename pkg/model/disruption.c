@@ -12,10 +12,10 @@ static const struct cause {
      "set spec.scheduling.priorityClassName to a PriorityClass that is not below that of the other "
      "pods"},
     {"TerminationByKubelet", "ended by the kubelet of its node",
-     "ask for what it uses in spec.resources, and set spec.scheduling.priorityClassName"},
-    {"EvictionByEvictionAPI", "evicted by request, as a node drain or an autoscaler makes it", ""},
+     "request in spec.resources what the pod uses, and set spec.scheduling.priorityClassName"},
+    {"EvictionByEvictionAPI", "evicted by request, such as from a node drain or an autoscaler", ""},
     {"DeletionByTaintManager", "removed because of a NoExecute taint of its node",
-     "tolerate the taint in spec.scheduling.tolerations, if the pod shall stay there"},
+     "tolerate the taint in spec.scheduling.tolerations if the pod should stay there"},
     {"DeletionByPodGC", "removed because its node is gone", ""},
 };
 

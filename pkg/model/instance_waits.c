@@ -49,16 +49,17 @@ static const struct {
 } for_a_person[] = {
     {REASON_VOLUME_FOREIGN, ""},
     {REASON_WAL_VOLUME_LOST, ""},
-    {REASON_VOLUME_OUTDATED, "bring back the volume that the instance led with last; or, to lose "
-                             "what was written there: kubectl -n {ns} delete lease "
-                             "{cluster}-primary"},
+    {REASON_VOLUME_OUTDATED,
+     "bring back the volume that the instance led with last; or, to go on with this one and lose "
+     "what was written there: kubectl -n {ns} delete lease "
+     "{cluster}-primary"},
     {REASON_SYSTEM_IDENTIFIER_MISMATCH, ""},
     {REASON_NO_POSTGRES, "correct spec.postgres.image"},
     {REASON_VERSION_MISMATCH, "set spec.postgres.image to one of the major version of the data"},
     {REASON_CONFIG_INVALID, "correct spec.postgres.parameters or spec.postgres.hba"},
-    {REASON_PREPARED_TRANSACTIONS,
-     "COMMIT PREPARED or ROLLBACK PREPARED what pg_prepared_xacts lists, or raise "
-     "spec.postgres.parameters.max_prepared_transactions"},
+    {REASON_PREPARED_TRANSACTIONS, "end the transactions in pg_prepared_xacts with COMMIT PREPARED "
+                                   "or ROLLBACK PREPARED, or raise "
+                                   "spec.postgres.parameters.max_prepared_transactions"},
     {REASON_PASSWORD_INVALID, ""},
 };
 
@@ -204,7 +205,7 @@ static void slot_lost_wait(struct work *work, const struct model_instance *insta
              "it was away for more than spec.replication.maxSlotWalKeepSize (%s); the primary has "
              "let go of the WAL that it needs%s",
              text_or_empty(work->snapshot->spec.max_slot_wal_keep_size),
-             was_primary(instance) ? "" : ": it is cloned anew");
+             was_primary(instance) ? "" : ": it is cloned again");
     if (was_primary(instance))
         wait_unblock_by_cloning(work, wait, instance, "if nothing on its volumes is needed: ");
     wait_fault(wait, was_primary(instance));

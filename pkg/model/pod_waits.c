@@ -120,8 +120,8 @@ static void missing_pod_wait(const struct looked_at *at)
     wait_say(at->work, wait, "StatefulSet '%s' cannot make pod '%s': %s", seen->name, at->pod,
              seen->set_message);
     if (strstr(seen->set_message, "must specify") != NULL) /* a quota, on what is not said */
-        wait_unblock_by_spec(at->work, wait,
-                             "set in spec.resources what the message says must be specified");
+        wait_unblock_by_spec(
+            at->work, wait, "set the limits and requests that the message names in spec.resources");
     else if (strstr(seen->set_message, "quota") != NULL)
         wait_unblock(at->work, wait,
                      "raise the namespace's ResourceQuota or lower spec.resources: kubectl -n %s "
@@ -161,7 +161,7 @@ static void missing_set_wait(const struct looked_at *at)
         pod_wait_add(at, deleting ? REASON_OBJECT_DELETING : REASON_INSTANCE_MISSING);
     wait->object = arena_printf(at->work->arena, "statefulset/%s", at->instance->name);
     wait_say(at->work, wait,
-             deleting ? "StatefulSet '%s' is being deleted; it is made anew once it is gone"
+             deleting ? "StatefulSet '%s' is being deleted; it is made again once it is gone"
                       : "StatefulSet '%s' is made",
              at->instance->name);
 }
@@ -185,7 +185,7 @@ bool pod_wait(struct work *work, const struct model_instance *instance, unsigned
     else if (text_given(seen->pod.unschedulable_message))
         unscheduled_wait(&at);
     else if (text_same(seen->pod.phase, "Failed") || text_same(seen->pod.phase, "Succeeded"))
-        starting_wait(&at, REASON_POD_FAILED, "has ended and is made anew");
+        starting_wait(&at, REASON_POD_FAILED, "has ended and is made again");
     else if (text_given(seen->pod.waiting_reason) && instance_pod_broken(instance) &&
              !instance_phase_is(instance, "Failed"))
         container_wait(&at);

@@ -15,11 +15,11 @@
 #define LOOK_AT_SET   "kubectl -n {ns} describe statefulset {instance}"
 #define LOOK_AT_PODS  "kubectl -n {ns} get pods -l " LABEL_CLUSTER "={cluster} -o wide"
 #define LOOK_AT_LEASE "kubectl -n {ns} get lease {cluster}-primary -o yaml; " LOOK_AT_PODS
-#define LOOK_AT_API   "see what the API server says of itself: kubectl get --raw '/readyz?verbose'"
+#define LOOK_AT_API   "check the health of the API server: kubectl get --raw '/readyz?verbose'"
 #define FINALIZERS                                                                                 \
     "see what holds it: kubectl -n {ns} get {object} -o jsonpath='{.metadata.finalizers}'; if "    \
-    "what "                                                                                        \
-    "set the finalizer does not exist any more: kubectl -n {ns} patch {object} --type merge -p "   \
+    "the program that set the finalizer no longer exists: kubectl -n {ns} patch {object} --type "  \
+    "merge -p "                                                                                    \
     "'{\"metadata\":{\"finalizers\":null}}'"
 
 enum outlook { SAME, FAULT, PERSON };
@@ -86,7 +86,7 @@ static const struct remedy {
      "{pod} -- psql -h " POD_RUN_DIR " -U postgres -c 'select pid, query_start, query from "
      "pg_stat_activity'"},
     {REASON_CONFIGURATION_PENDING, 2 * MINUTE, FAULT,
-     "see why its agent does not take it: kubectl -n {ns} logs {pod}"},
+     "see why its agent does not load it: kubectl -n {ns} logs {pod}"},
     {REASON_ROLLOUT_PENDING, 10 * MINUTE, SAME,
      "see which replica holds it up: " LOOK_AT_PODS "; kubectl -n {ns} describe pgc {cluster}"},
     {REASON_RESTART_PENDING, 10 * MINUTE, SAME,

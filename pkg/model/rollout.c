@@ -265,8 +265,8 @@ static void held_wait(struct work *work, const struct model_instance *instance,
     const struct model_instance *failed = template_failed_on(work, instance);
     if (failed != NULL)
         wait_say(work, wait,
-                 "%s does not start with the new template, so no other instance is given it; %s "
-                 "keeps the one that it has",
+                 "%s does not start with the new template, so no other instance gets it; %s keeps "
+                 "its present template",
                  failed->name, instance->name);
     else
         wait_say(work, wait, "%s",

@@ -54,7 +54,7 @@ static void advise(const struct volume *volume, struct model_wait *wait)
 {
     const struct cluster_spec *spec = &volume->work->snapshot->spec;
     if (is_shared(volume))
-        wait_unblock(volume->work, wait, "make room on that disk of node '%s'",
+        wait_unblock(volume->work, wait, "free space on that disk of node '%s'",
                      text_or_empty(volume->instance->seen->pod.node));
     else if (!is_growing(volume))
         wait_unblock(volume->work, wait,
@@ -70,8 +70,8 @@ static const char *remedy(const struct volume *volume)
     struct arena *arena = volume->work->arena;
     if (is_shared(volume))
         return arena_printf(arena,
-                            "its claim is a part of a larger disk, which other things fill too: a "
-                            "larger spec.%s.size makes no room",
+                            "its claim is a part of a larger disk that also holds other data: a "
+                            "larger spec.%s.size adds no room",
                             volume->field);
     return is_growing(volume) ? "it is being grown"
                               : arena_printf(arena, "raise spec.%s.size", volume->field);

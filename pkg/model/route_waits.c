@@ -19,14 +19,14 @@ void route_waits(struct work *work)
     const struct seen_object *service = find_service(snapshot, name);
     const char *found = "";
     if (service != NULL && text_given(service->foreign))
-        found = arena_printf(work->arena, "somebody set %s of the Service", service->foreign);
+        found = arena_printf(work->arena, "somebody added %s to the Service", service->foreign);
     for (size_t i = 0; i < snapshot->stray_count; i++)
         found = arena_printf(work->arena, "%s%s%s '%s' is not pgkeel's", found, *found ? "; " : "",
                              snapshot->strays[i].kind, snapshot->strays[i].name);
     if (*found == '\0' || work->frozen)
         return;
     struct model_wait *wait = wait_add(work, CONCERN_PRIMARY, REASON_ENDPOINT_FOREIGN,
-                                       "Service '%s' leads to the primary alone", name);
+                                       "Service '%s' leads only to the primary", name);
     wait_say(work, wait, "%s; new connections may reach another server until it is removed", found);
     wait_fault(wait, false);
 }

@@ -60,12 +60,11 @@ static void unblock_node(struct work *work, struct model_wait *wait,
                          const struct model_instance *instance)
 {
     const char *node = instance->seen->pod.node;
-    wait_unblock(
-        work, wait,
-        "bring node '%s' back, and %s goes on by itself; or, if it is gone: make sure that "
-        "it is switched off, then: kubectl taint node %s "
-        "node.kubernetes.io/out-of-service=nodeshutdown:NoExecute",
-        node, instance->name, node);
+    wait_unblock(work, wait,
+                 "bring node '%s' back: %s then goes on; or, if the node is gone for good, make "
+                 "sure that it is switched off, then: kubectl taint node %s "
+                 "node.kubernetes.io/out-of-service=nodeshutdown:NoExecute",
+                 node, instance->name, node);
 }
 
 static void primary_node_wait(struct work *work, const struct model_instance *primary,
@@ -106,9 +105,9 @@ static void no_api_wait(struct work *work, const struct model_instance *primary,
              "known",
              primary->name, since, primary->seen->pod.node);
     wait_unblock(work, wait,
-                 "see why: kubectl -n %s logs %s; look at the way from the node to the API server; "
-                 "if the agent is refused, a new pod gets a new token (no writes until it runs): "
-                 "kubectl -n %s delete pod %s",
+                 "see why: kubectl -n %s logs %s; check the network from the node to the API "
+                 "server; if the API server refuses the agent's token, a new pod gets a new one "
+                 "(no writes until it runs): kubectl -n %s delete pod %s",
                  ns, pod, ns, pod);
 }
 
@@ -158,9 +157,10 @@ static void replica_wait(struct work *work, const struct model_instance *replica
         unblock_node(work, wait, replica);
         wait_fault(wait, false);
     } else {
-        wait_say(work, wait,
-                 "whether it streams is not known: only %s can tell, and nothing is heard of it",
-                 primary->name);
+        wait_say(
+            work, wait,
+            "it is not known whether the replica streams: only %s can tell, and %s does not report",
+            primary->name, primary->name);
     }
 }
 
@@ -183,7 +183,7 @@ static void not_offered_wait(struct work *work, const struct model_instance *ins
     const char *name = text_or_empty(work->snapshot->spec.name);
     const struct seen_pod *pod = &instance->seen->pod;
     struct model_wait *wait = wait_add(work, 0, REASON_NODE_UNREACHABLE,
-                                       "Kubernetes hears of the node of %s", instance->name);
+                                       "the node of %s answers Kubernetes", instance->name);
     wait_say(work, wait,
              "node '%s' does not answer Kubernetes, though %s %s: until it does, %s '%s-r' %s not "
              "lead to it",
@@ -203,7 +203,10 @@ static void unseen_wait(struct work *work)
     const char *name = name_child(work->arena, text_or_empty(work->snapshot->spec.name), "primary");
     struct model_wait *wait = wait_add(work, CONCERN_PRIMARY | CONCERN_REPLICAS,
                                        REASON_LEASE_UNSEEN, "a renewal of the lease is seen");
-    wait_say(work, wait, "the operator has not watched Lease '%s' for long enough to tell", name);
+    wait_say(work, wait,
+             "the operator has not watched Lease '%s' for long enough to tell whether the primary "
+             "renews it",
+             name);
     wait->unknown = wait->provisional = true;
 }
 

@@ -33,7 +33,7 @@ void wait_unblock_by_cloning(struct work *work, struct model_wait *wait,
     const char *wal = instance->seen->wal.there ? name_wal_pvc(work->arena, instance->name) : "";
     wait_unblock(work, wait,
                  "%skubectl -n %s delete pvc %s%s%s --wait=false; kubectl -n %s delete pod %s; the "
-                 "replica is then cloned anew",
+                 "replica is then cloned again",
                  condition, ns, name_data_pvc(work->arena, instance->name), *wal ? " " : "", wal,
                  ns, name_pod(work->arena, instance->name));
 }
@@ -47,8 +47,8 @@ static void say_how_to_replace(const struct volume *volume, struct model_wait *w
         wait_unblock_by_cloning(volume->work, wait, volume->instance, "");
     else if (volume->pvc->deleting)
         wait_unblock(volume->work, wait,
-                     "this is the primary's data: dump it before pod '%s' stops, for then the "
-                     "volume is gone: kubectl -n %s exec %s -- pg_dumpall -h " POD_RUN_DIR
+                     "this is the primary's data: dump it before pod '%s' stops, because the "
+                     "volume is deleted then: kubectl -n %s exec %s -- pg_dumpall -h " POD_RUN_DIR
                      " -U postgres > %s.sql",
                      pod, namespace_of(volume), pod,
                      text_or_empty(volume->work->snapshot->spec.name));
@@ -76,8 +76,8 @@ static void pending_wait(const struct volume *volume)
     if (no_class)
         wait_unblock(
             volume->work, wait,
-            "make StorageClass '%s', or delete the cluster and PVC '%s' and apply it again "
-            "with another %s.storageClass; see those that exist: kubectl get storageclass",
+            "create StorageClass '%s', or delete the cluster and PVC '%s' and apply the cluster "
+            "again with another %s.storageClass; see those that exist: kubectl get storageclass",
             class, volume->name, volume->field);
     else if (no_default)
         wait_unblock(volume->work, wait,
@@ -99,7 +99,8 @@ static void take_back_wait(const struct volume *volume)
 {
     struct model_wait *wait = volume_wait(volume, REASON_VOLUME_RESIZING, "has the size asked for");
     wait->concerns = CONCERN_STORAGE;
-    wait_say(volume->work, wait, "the request for %s is taken back to %s, for the volume has %s",
+    wait_say(volume->work, wait,
+             "the request for %s is taken back to %s, because the volume has %s",
              api_quantity_text(volume->work->arena, volume->pvc->requested_bytes),
              text_or_empty(volume->spec->size),
              api_quantity_text(volume->work->arena, volume->pvc->capacity_bytes));
@@ -111,8 +112,8 @@ static void not_grown_wait(const struct volume *volume, struct model_wait *wait)
     const char *has = api_quantity_text(volume->work->arena, volume->pvc->capacity_bytes);
     const char *asked = api_quantity_text(volume->work->arena, volume->pvc->requested_bytes);
     wait_say(volume->work, wait,
-             "it has %s, was asked to grow to %s, and %s.size asks for %s; Kubernetes takes a "
-             "growth back to more than the volume has only",
+             "it has %s, was asked to grow to %s, and %s.size asks for %s; a growth can only be "
+             "taken back to a size above what the volume has",
              has, asked, volume->field, text_or_empty(volume->spec->size));
     wait_unblock(volume->work, wait, "set %s.size to more than %s, or to %s", volume->field, has,
                  asked);
@@ -165,11 +166,11 @@ static void class_wait(const struct volume *volume)
              "class of a volume cannot be changed",
              volume->pvc->storage_class, volume->field, volume->spec->storage_class);
     const char *class = text_or_empty(volume->pvc->storage_class);
-    wait_unblock(volume->work, wait,
-                 "set %s.storageClass to '%s'; where the API server refuses that, delete the "
-                 "cluster with spec.storage.retain true, which keeps its volumes, and apply it "
-                 "again so",
-                 volume->field, class);
+    wait_unblock(
+        volume->work, wait,
+        "set %s.storageClass to '%s'; if the API server refuses that, delete the cluster while "
+        "spec.storage.retain is true (its volumes stay), and apply it again with that class",
+        volume->field, class);
     wait_fault(wait, true);
 }
 
@@ -200,14 +201,14 @@ static void look_at_volume(const struct volume *volume)
         wait = volume_wait(volume, REASON_VOLUME_DELETING, "is kept");
         wait_say(volume->work, wait,
                  "PersistentVolumeClaim '%s' is being deleted; it goes as soon as no pod uses it, "
-                 "and is then made anew, empty",
+                 "and is then made again, empty",
                  volume->name);
         say_how_to_replace(volume, wait);
         wait_fault(wait, volume->instance->primary);
     } else if (text_same(pvc->phase, "Lost")) {
         wait = volume_wait(volume, REASON_VOLUME_LOST, "is there");
         wait_say(volume->work, wait,
-                 "the PersistentVolume behind PersistentVolumeClaim '%s' does not exist any more",
+                 "the PersistentVolume behind PersistentVolumeClaim '%s' no longer exists",
                  volume->name);
         say_how_to_replace(volume, wait);
         wait_fault(wait, true);

@@ -78,7 +78,7 @@ static void delete_object(struct arena *arena, const struct model *model,
         .name = object->name,
         .uid = object->uid,
         .effect = "",
-        .reason = "the cluster does not need it any more",
+        .reason = "the cluster no longer needs it",
         .wave = PLAN_WAVE_DELETE,
     };
     if (text_same(object->kind, "StatefulSet") && !set_may_go(model, &action))
@@ -119,8 +119,9 @@ static void delete_strays(struct arena *arena, const struct snapshot *snapshot, 
             .name = stray->name,
             .uid = stray->uid,
             .effect = "",
-            .reason = arena_printf(arena, "it leads Service '%s-rw' to more than the primary",
-                                   snapshot->spec.name),
+            .reason =
+                arena_printf(arena, "it leads Service '%s-rw' to something other than the primary",
+                             snapshot->spec.name),
             .drift = true,
             .wave = PLAN_WAVE_STRAYS,
         };

@@ -62,7 +62,7 @@ static void mend_object(struct arena *arena, struct plan *plan, const cJSON *wan
         .uid = seen->uid,
         .object = wanted,
         .effect = "",
-        .reason = arena_printf(arena, "somebody set %s; what pgkeel leaves out is removed",
+        .reason = arena_printf(arena, "somebody added %s, which pgkeel does not set; it is removed",
                                seen->foreign),
         .drift = alone, /* else what is written beside it is told */
         .wave = PLAN_WAVE_MEND,

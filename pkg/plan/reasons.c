@@ -26,8 +26,8 @@ static void explain_pvc(const struct change *change)
     const char *before = api_quantity_text(change->arena, pvc->requested_bytes);
     if (api_quantity_bytes(asked) < pvc->requested_bytes) {
         action->reason = arena_printf(
-            change->arena, "%s.size went back from %s to %s, for the volume did not grow", field,
-            before, asked);
+            change->arena, "%s.size went back from %s to %s, because the volume did not grow",
+            field, before, asked);
         return;
     }
     action->wave = PLAN_WAVE_GROW;
@@ -53,7 +53,8 @@ static void explain_set(const struct change *change)
 static void explain_config(const struct change *change)
 {
     bool reload = false;
-    change->action->reason = "the members or their facts in cluster.json changed";
+    change->action->reason =
+        "the list of members in cluster.json, or what it says of them, changed";
     for (size_t i = 0; i < change->model->instance_count; i++) {
         const struct model_instance *instance = &change->model->instances[i];
         const struct seen_instance *seen = instance->seen;
@@ -78,9 +79,10 @@ static void explain_lease(const struct change *change)
 {
     const struct bootstrap_grant *grant = &change->model->grant;
     if (!text_given(grant->instance))
-        change->action->reason = "nobody may take the lease for now";
+        change->action->reason = "no instance may take the lease for now";
     else if (change->model->ever_held)
-        change->action->reason = "data exists: nobody may initialise an empty volume any more";
+        change->action->reason =
+            "data exists: no instance may initialise an empty volume from now on";
     else
         change->action->reason =
             arena_printf(change->arena, "%s may take the lease and %s", grant->instance,
@@ -104,7 +106,7 @@ void plan_explain(struct arena *arena, const struct model *model, const struct s
         action->reason = "somebody changed it";
         return;
     }
-    action->reason = arena_printf(arena, "what is wanted of it changed (generation %lld)",
+    action->reason = arena_printf(arena, "the wanted state changed (generation %lld)",
                                   (long long)model->snapshot->spec.generation);
     for (size_t i = 0; i < sizeof table / sizeof *table; i++)
         if (text_same(action->kind, table[i].kind))

@@ -184,11 +184,11 @@ static void storage_healthy(struct making *making)
     } else if (unknown != NULL) {
         condition.yes = "Unknown";
         condition.reason = REASON_VOLUME_USE_UNKNOWN;
-        condition.message = arena_printf(
-            making->arena,
-            "the agent cannot read how full volume %s is: its file system does not answer, or with "
-            "an error, which the log of the pod has",
-            unknown);
+        condition.message =
+            arena_printf(making->arena,
+                         "the agent cannot read how full volume %s is: its file system does not "
+                         "answer, or answers with an error (see the log of the pod)",
+                         unknown);
     }
     write_by_waits(making, CONCERN_STORAGE, &condition);
 }
@@ -235,9 +235,9 @@ static void drain_allowed(struct making *making)
 static void certificates_settled(struct making *making)
 {
     const struct seen_credentials *seen = &making->model->snapshot->credentials;
-    struct condition condition = {"CertificatesSettled", "True", REASON_CERTIFICATES_VALID,
-                                  "no CA is being replaced, and no certificate runs out soon that "
-                                  "pgkeel does not renew"};
+    struct condition condition = {
+        "CertificatesSettled", "True", REASON_CERTIFICATES_VALID,
+        "no CA is being replaced, and no certificate that pgkeel does not renew runs out soon"};
     if (text_given(seen->notice_reason))
         condition = (struct condition){condition.type, "False", seen->notice_reason, seen->notice};
     else if (seen->certificate_expires_ms == 0)

@@ -138,8 +138,7 @@ static void certificate_events(struct making *making)
     if (text_given(before) && text_given(seen->ca_fingerprint) &&
         !text_same(before, seen->ca_fingerprint))
         emit(making, "Normal", REASON_CA_REPLACED,
-             arena_printf(making->arena,
-                          "the CA's certificate is another one: SHA-256 %s, before %s",
+             arena_printf(making->arena, "the CA's certificate changed: SHA-256 %s, before %s",
                           seen->ca_fingerprint, before));
     if (text_given(seen->notice_reason) && !text_same(told, seen->notice_reason))
         emit(making, "Warning", seen->notice_reason, seen->notice);

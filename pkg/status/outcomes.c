@@ -16,8 +16,8 @@ static const char *collision_advice(struct making *making, const char *kind, con
         return "delete or rename that object, or give this cluster another name; it is never "
                "touched";
     return arena_printf(making->arena,
-                        "give this cluster another name; or, if nobody needs that object, which "
-                        "pgkeel never touches: kubectl -n %s delete %s %s",
+                        "give this cluster another name; or, if that object is not needed (pgkeel "
+                        "never touches it): kubectl -n %s delete %s %s",
                         text_or_empty(making->model->snapshot->spec.namespace), kind, name);
 }
 
@@ -53,7 +53,7 @@ static void held_waits(struct making *making)
         struct model_wait *wait =
             add(making, 0, REASON_OBJECT_DELETING,
                 arena_printf(making->arena, "%s '%s' is there", object->kind, object->name));
-        wait->message = "it is being deleted, and is made anew once it is gone";
+        wait->message = "it is being deleted, and is made again once it is gone";
         wait->object = arena_printf(making->arena, "%s/%s", object->kind, object->name);
     }
 }
@@ -70,7 +70,8 @@ static const struct refusal {
      "raise the namespace's ResourceQuota, or ask for less (spec.instances, spec.storage.size, "
      "spec.resources); see what is used: kubectl -n {ns} describe resourcequota"},
     {ERR_FORBIDDEN, NULL, "must specify", REASON_QUOTA_EXCEEDED, true, true,
-     "set in spec.resources what the message says must be specified: kubectl -n {ns} edit pgc "
+     "set the limits and requests that the message names in spec.resources: kubectl -n {ns} edit "
+     "pgc "
      "{cluster}"},
     {ERR_FORBIDDEN, NULL, "being terminated", REASON_NAMESPACE_TERMINATING, true, false, ""},
     {0, "PersistentVolumeClaim", "can not be less than", REASON_SHRINK_REFUSED, true, true,
@@ -87,7 +88,7 @@ static const struct refusal {
      "grant the operator what the message names (its ClusterRole comes with the manifests of its "
      "version)"},
     {ERR_INVALID, NULL, NULL, REASON_APPLY_REFUSED, true, true,
-     "correct in the spec what the message names: kubectl -n {ns} edit pgc {cluster}"},
+     "correct the part of the spec that the message is about: kubectl -n {ns} edit pgc {cluster}"},
     {ERR_INTERNAL, NULL, NULL, REASON_APPLY_FAILED, true, false, ""},
     {0, NULL, NULL, REASON_APPLY_FAILED, false, false, ""},
 };

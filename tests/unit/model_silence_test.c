@@ -260,7 +260,7 @@ static void a_primary_whose_disk_went_with_its_node_is_a_decision(void **state)
     world.instances[0].data.node_gone = true;
     const struct model_wait *wait = wait_of(&world, REASON_VOLUME_NODE_GONE);
     assert_contains(wait->unblock, "bring node 'node-9' back");
-    assert_contains(wait->unblock, "what a-1 committed and a-2 had not received is lost");
+    assert_contains(wait->unblock, "what a-1 committed and a-2 had not received is then lost");
     assert_contains(
         wait->unblock,
         "kubectl -n n delete pvc a-1-data a-1-wal --wait=false && kubectl -n n annotate "

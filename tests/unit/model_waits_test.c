@@ -153,7 +153,7 @@ static void a_replica_without_its_wal_is_cloned_anew_unless_it_was_a_primary(voi
     assert_string_equal(wait_of(&world, REASON_WAL_GONE)->unblock, "");
     world.instances[1].report.reason = "";
     wait = wait_of(&world, REASON_SLOT_LOST);
-    assert_contains(wait->message, "it is cloned anew");
+    assert_contains(wait->message, "it is cloned again");
     assert_string_equal(wait->unblock, "");
     assert_false(wait->stalled);
 }
@@ -294,7 +294,7 @@ static void a_lost_volume_of_a_replica_is_cloned_and_of_the_primary_is_not(void 
 {
     WORLD(2);
     world.instances[1].data.phase = "Lost";
-    assert_contains(wait_of(&world, REASON_VOLUME_LOST)->unblock, "cloned anew");
+    assert_contains(wait_of(&world, REASON_VOLUME_LOST)->unblock, "cloned again");
     world.instances[1].data.phase = "Bound";
     world.instances[0].data.phase = "Lost";
     assert_contains(wait_of(&world, REASON_VOLUME_LOST)->unblock, "annotate pvc a-2-data");
@@ -437,7 +437,7 @@ static void a_claim_that_is_a_folder_of_a_larger_disk_is_not_to_be_grown(void **
     *report = filled(REPORT_ROOM_FULL, 3);
     report->capacity_bytes = 100LL << 30;
     const struct model_wait *wait = world_wait(world_model(&world), REASON_VOLUME_FULL);
-    assert_contains(wait->message, "a larger spec.storage.size makes no room");
+    assert_contains(wait->message, "a larger spec.storage.size adds no room");
     assert_contains(wait->unblock, "node 'node-1'");
     assert_null(strstr(wait->unblock, "kubectl"));
 }

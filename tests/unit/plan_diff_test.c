@@ -57,7 +57,7 @@ static void what_somebody_added_is_removed_before_anything_else(void **state)
     assert_int_equal(plan->count, 2);
     assert_int_equal(plan->actions[0].verb, PLAN_MEND);
     assert_string_equal(plan->actions[0].uid, "uid-Service-a-rw");
-    assert_contains(plan->actions[0].reason, "somebody set spec.selector");
+    assert_contains(plan->actions[0].reason, "somebody added spec.selector");
     assert_false(plan->actions[0].drift);
     assert_int_equal(plan->actions[1].verb, PLAN_APPLY);
     assert_string_equal(plan->actions[1].name, "a-rw");
@@ -130,7 +130,7 @@ static void a_growth_that_never_happened_is_taken_back_in_words_for_people(void 
                         "800Mi");
     assert_string_equal(
         plan->actions[0].reason,
-        "spec.storage.size went back from 50Gi to 800Mi, for the volume did not grow");
+        "spec.storage.size went back from 50Gi to 800Mi, because the volume did not grow");
     world.instances[0].data.requested_bytes = 400LL << 20;
     assert_string_equal(objects_plan(&objects, &world)->actions[0].reason,
                         "spec.storage.size grew from 400Mi to 800Mi");
