@@ -263,9 +263,9 @@ static void a_primary_whose_disk_went_with_its_node_is_a_decision(void **state)
     assert_contains(wait->unblock, "what a-1 committed and a-2 had not received is then lost");
     assert_contains(
         wait->unblock,
-        "kubectl -n n delete pvc a-1-data a-1-wal --wait=false && kubectl -n n annotate "
-        "pvc a-2-data --overwrite pgkeel.dev/last-role=primary && kubectl -n n delete "
-        "lease a-primary");
+        "kubectl -n n delete pvc a-1-data a-1-wal --wait=false && kubectl -n n delete pod a-1-0 && "
+        "kubectl -n n delete lease a-primary && kubectl -n n annotate pvc a-2-data --overwrite "
+        "pgkeel.dev/last-role=primary");
     world.snapshot.instance_count = 1;
     wait = wait_of(&world, REASON_VOLUME_NODE_GONE);
     assert_null(strstr(wait->unblock, "delete"));
