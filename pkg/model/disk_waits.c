@@ -50,16 +50,16 @@ static void unblock_primary(struct work *work, struct model_wait *wait,
                      node);
         return;
     }
-    wait_unblock(work, wait,
-                 "bring node '%s' back; or, if its disk is lost, go on with the data of %s (what "
-                 "%s committed and %s had not received is then lost): kubectl -n %s delete pvc "
-                 "%s%s%s --wait=false && kubectl -n %s annotate pvc %s --overwrite " ANN_LAST_ROLE
-                 "=primary && kubectl -n %s delete lease %s && kubectl -n %s delete pod %s",
-                 node, next->name, primary->name, next->name, ns,
-                 name_data_pvc(work->arena, primary->name), *wal ? " " : "", wal, ns,
-                 name_data_pvc(work->arena, next->name), ns,
-                 name_child(work->arena, text_or_empty(work->snapshot->spec.name), "primary"), ns,
-                 name_pod(work->arena, primary->name));
+    wait_unblock(
+        work, wait,
+        "bring node '%s' back; or, if its disk is lost, go on with the data of %s (what "
+        "%s committed and %s had not received is then lost): kubectl -n %s delete pvc "
+        "%s%s%s --wait=false && kubectl -n %s delete pod %s && kubectl -n %s delete lease %s && "
+        "kubectl -n %s annotate pvc %s --overwrite " ANN_LAST_ROLE "=primary",
+        node, next->name, primary->name, next->name, ns, name_data_pvc(work->arena, primary->name),
+        *wal ? " " : "", wal, ns, name_pod(work->arena, primary->name), ns,
+        name_child(work->arena, text_or_empty(work->snapshot->spec.name), "primary"), ns,
+        name_data_pvc(work->arena, next->name));
 }
 
 static void gone_wait(struct work *work, const struct model_instance *instance, unsigned concern,
