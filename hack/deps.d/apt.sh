@@ -27,7 +27,7 @@ host_archives() {
         rm -rf "$state"
     fi
     [ -n "$list" ] ||
-        die "no Debian archive among this machine's apt sources (/etc/apt/sources.list, sources.list.d), or none that answers; add one and run apt-get update"
+        die "none of this machine's apt sources (/etc/apt/sources.list, sources.list.d) is a Debian archive that answers; add one and run apt-get update"
     HOST_ARCHIVES=$(while read -r _ _ _ uri suite entry; do
         case $suite in
             *-updates) echo "$uri ${suite%-updates} -updates $(keyring_of "$entry")" ;;

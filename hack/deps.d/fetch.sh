@@ -59,7 +59,7 @@ fetch_file() {
 why_not() {
     local reason
     reason=$(sed -n 's/^E: Failed to fetch [^ ]* *//p; s/^E: //p' <<<"$1" | grep -v '^Download Failed' | sed 's/ \[IP: .*//' | head -n 1)
-    echo "${reason:-it did not come whole}"
+    echo "${reason:-the download was not complete}"
 }
 
 # fetch_pair PACKAGE TRIED ORIG SHA256 DEBIAN SHA256 [DIRECTORY...]: print the paths of the two archives, by name.
@@ -121,7 +121,7 @@ source_entries() {
 
 stands_in() {
     warn "$1 $3, pinned in hack/deps.d/sources.table, cannot be had from this machine's mirrors."
-    warn "Built with $1 $2 instead, $4; pin it anew."
+    warn "Built with $1 $2 instead, $4; update the pin."
 }
 
 # fetch_source PACKAGE: print "upstream-archive debian-archive": of the pinned version; else of the newest in its
@@ -139,7 +139,7 @@ fetch_source() {
     [ "$(free_mib "$(cache_dir)")" -ge 200 ] ||
         echo "$LOG_NAME: only $(free_mib "$(cache_dir)") MiB are free in $(cache_dir); make room, or set PGKEEL_CACHE to another disk" >&2
     rm -f "$tried"
-    die "no mirror gives $package ${rows[0]%% *}, nor anything that may stand in. Try again when the mirror is whole; name another one in /etc/apt/sources.list or /etc/apt/sources.list.d; or put the files into $(cache_dir)/src by hand (their hashes are in hack/deps.d/sources.table)"
+    die "no mirror has $package ${rows[0]%% *} or another version that may replace it. Try again when the mirror is complete; name another one in /etc/apt/sources.list or /etc/apt/sources.list.d; or put the files into $(cache_dir)/src by hand (their hashes are in hack/deps.d/sources.table)"
 }
 
 fetch_source_somehow() {
@@ -156,13 +156,13 @@ fetch_source_somehow() {
         conf=$(APT_MAX_AGE_MIN=5 apt_private "$SOURCE_SUITE" "$SOURCE_SUITE") &&
             fetch_indexed "$package" "$tried" "$conf" "${pin[@]}" && return
     else
-        echo " the index of $SOURCE_SUITE: not to be read" >>"$tried"
+        echo " the index of $SOURCE_SUITE: cannot be read" >>"$tried"
     fi
     # shellcheck disable=SC2046 # names of suites
     if conf=$(apt_private "beside-$SOURCE_SUITE" $(pockets_of "$SOURCE_SUITE") $(newer_than "$SOURCE_SUITE")); then
         fetch_indexed "$package" "$tried" "$conf" "${pin[@]}" && return
     else
-        echo " the indexes beside $SOURCE_SUITE: not to be read" >>"$tried"
+        echo " the indexes beside $SOURCE_SUITE: cannot be read" >>"$tried"
     fi
     for row in "${rows[@]:1}"; do
         # shellcheck disable=SC2086 # a row is words

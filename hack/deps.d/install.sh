@@ -57,7 +57,7 @@ apt_install() {
     [ -n "$(refused_files "$APT_WORK/attempt")" ] || {
         local pause
         for pause in 2 5 10; do
-            warn "apt-get failed; once more in $pause s"
+            warn "apt-get failed; trying again in $pause s"
             sleep "$pause"
             apt_update_install "$@" && return
             [ -z "$(refused_files "$APT_WORK/attempt")" ] || break
@@ -131,7 +131,7 @@ pin_refused() {
 refused_words() {
     local uri reason
     read -r uri reason < <(tail -n 1 "$1")
-    warn "the mirror lists $(unescape "${uri##*/}") and does not give it ($reason); another version is looked for"
+    warn "the mirror lists $(unescape "${uri##*/}") but does not have it ($reason); looking for another version"
 }
 
 # unescape TEXT: %2b and the like.
@@ -155,8 +155,8 @@ apt_failure() {
     warn "last lines of $APT_LOG:"
     tail -n 15 "$APT_WORK/attempt" | sed 's/^/    /' >&2
     if [ -s "$APT_WORK/refused" ]; then
-        warn "what the mirror lists and does not give:"
+        warn "files that the mirror lists but does not have:"
         sort -u "$APT_WORK/refused" | sed 's/^/    /' >&2
     fi
-    die "apt-get cannot install $*; the whole log is $APT_LOG. Run this again when the mirror is whole; name another mirror in /etc/apt/sources.list or /etc/apt/sources.list.d; or install them by hand"
+    die "apt-get cannot install $*; the whole log is $APT_LOG. Run this again when the mirror is complete; name another mirror in /etc/apt/sources.list or /etc/apt/sources.list.d; or install them by hand"
 }

@@ -19,9 +19,9 @@ debian_tree() {
             return
         fi
     done
-    warn "what the mirrors list and do not give:"
+    warn "files that the mirrors list but do not have:"
     sort -u "$out.refused" | sed 's/^/    /' >&2
-    warn "no tree with $*; the whole log is $out.log. Run this again when the mirror is whole, or name another mirror in /etc/apt/sources.list or /etc/apt/sources.list.d"
+    warn "no tree with $*; the whole log is $out.log. Run this again when the mirror is complete, or name another mirror in /etc/apt/sources.list or /etc/apt/sources.list.d"
     rm -f "$out".{refused,preferences,options,list}
     return 1
 }

@@ -85,7 +85,7 @@ find_go_itself() {
         go_new_enough "$candidate" && GO=$candidate && return
     done
     debian_go "$GO_NEEDED" golang-go golang-src ||
-        die "no Go >= $GO_NEEDED found or to be had; put one on PATH and run this again"
+        die "no Go >= $GO_NEEDED found, and none can be downloaded; put one on PATH and run this again"
 }
 
 go_new_enough() {
@@ -111,9 +111,9 @@ need_toolchain() {
     version_at_least "$(go_version "$GO")" "$wanted" && return
     by_proxies "$1" version && return
     series=$(cut -d. -f1,2 <<<"$wanted")
-    say "no Go proxy gives Go $wanted; look for Debian's"
+    say "no Go proxy has Go $wanted; looking for Debian's"
     debian_go "$wanted" "golang-$series-go" "golang-$series-src" ||
-        modules_die "Go $wanted, which $1 asks for, is to be had from no proxy and no mirror of this machine" "$STATE/log/modules.log"
+        modules_die "Go $wanted, which $1 asks for, is not available from any proxy or mirror of this machine" "$STATE/log/modules.log"
 }
 
 # debian_go VERSION PACKAGE...: sets GO to Debian's of that version or a newer one, unpacked into the cache; the
