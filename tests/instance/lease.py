@@ -244,6 +244,26 @@ def endpoint_ahead():
         equal(agent.probe()[0], 200, "readiness")
 
 
+@test("a holder whose take is refused pauses between two tries, and goes on when it is not")
+def take_refused():
+    with Rig() as rig:
+        agent = rig.primary()
+        agent.reports(bootstrapped=True)
+        wait_for(lambda: rig.endpoints() == ["127.0.0.1"], 20, "the endpoint")
+        rule = rig.server.faults.add({"do": "status", "code": 403, "verb": "patch",
+                                      "path": "/leases/", "times": 0})
+        point(rig, "10.9.9.9", "7")
+        wait_for(lambda: rule.struck >= 4, 20, "refusals")
+        cpu, struck = agent.cpu_seconds(), rule.struck
+        never(lambda: rig.endpoints() != ["10.9.9.9"], 4, "a write over the later epoch's")
+        used, tries = agent.cpu_seconds() - cpu, rule.struck - struck
+        check(used < 1, "waiting used %g s of CPU in 4 s", used)
+        check(tries <= 12, "%d tries in 4 s", tries)
+        rig.server.faults.clear()
+        wait_for(lambda: rig.endpoints() == ["127.0.0.1"] and slice_epoch(rig) == "8", 20,
+                 "the endpoint again")
+
+
 def hand_over(rig, agent):
     """As a person does who decides for a replica's data: the lease made anew, and granted."""
     rig.delete("Lease", "a-primary")
