@@ -201,6 +201,22 @@ static void who_takes_many_connections_loses_his_own(void **state)
     assert_true(open > SERVE_CONNECTIONS_MAX / 2);
 }
 
+static void a_flood_lets_others_have_their_turn(void **state)
+{
+    enum { MANY = 60, TURN_MAX = 16 };
+    struct scene *scene = *state;
+    int many[MANY];
+    char text[4096];
+    for (int i = 0; i < MANY; i++) {
+        many[i] = reach(scene, 3);
+        say(many[i], "GET /many HTTP/1.1\r\n\r\n");
+    }
+    event_base_loop(scene->loop, EVLOOP_ONCE | EVLOOP_NONBLOCK);
+    assert_true(scene->asked <= TURN_MAX);
+    for (int i = 0; i < MANY; i++)
+        assert_non_null(strstr(hear(scene, many[i], text, sizeof text), "you asked for /many"));
+}
+
 static struct serve_client client_of(const char *text)
 {
     struct sockaddr_in v4 = {.sin_family = AF_INET};
@@ -235,6 +251,7 @@ int main(void)
         CASE(a_request_has_a_bound),
         CASE(a_connection_has_its_time_whatever_it_sends),
         CASE(who_takes_many_connections_loses_his_own),
+        CASE(a_flood_lets_others_have_their_turn),
         cmocka_unit_test(the_victim_is_the_oldest_of_who_has_the_most),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
