@@ -94,6 +94,30 @@ static void nothing_waits_for_a_reader_and_what_is_dropped_is_told(void **state)
     }
 }
 
+static void a_log_that_others_made_non_blocking_loses_no_line(void **state)
+{
+    /* More than a pipe holds, less than the ring. */
+    enum { SOME = LOG_WRITER_BYTES / LINE_BYTES / 2 };
+    (void)state;
+    int ends[2];
+    AUTO_BUFFER text = {0};
+    open_ends(false, ends);
+    fcntl(ends[1], F_SETFL, O_NONBLOCK);
+    log_set_fd(ends[1]);
+    assert_true(log_writer_start(ends[1]));
+    flood(SOME);
+    assert_false(log_writer_drain(10));
+    read_until(ends[0], &text, "\"number\":\"0\"");
+    log_info("the end", NULL);
+    read_until(ends[0], &text, "the end");
+    assert_int_equal(count_lines(buffer_text(&text)).lines, SOME);
+    assert_int_equal(log_writer_dropped(), 0);
+    log_writer_stop(10000);
+    close(ends[0]);
+    close(ends[1]);
+    log_set_fd(2);
+}
+
 static void anothers_flood_leaves_room_for_our_own_lines(void **state)
 {
     (void)state;
@@ -179,6 +203,7 @@ int main(void)
     signal(SIGPIPE, SIG_IGN);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(nothing_waits_for_a_reader_and_what_is_dropped_is_told),
+        cmocka_unit_test(a_log_that_others_made_non_blocking_loses_no_line),
         cmocka_unit_test(anothers_flood_leaves_room_for_our_own_lines),
         cmocka_unit_test(a_forked_copy_writes_for_itself_and_waits_for_nobody),
         cmocka_unit_test(the_end_writes_what_is_left_and_waits_for_no_reader_for_long),
