@@ -32,6 +32,7 @@ struct lease {
     bool unanswered;    /* it was not answered: the connection it took may be stalled */
     bool listing, seen; /* between begin and synced; and whether it came up in the list */
     bool again;         /* renew once more when the write under way has ended */
+    bool taking;        /* a take was asked for since the timer rang last: its pause holds it up */
     bool failing;       /* renewals fail: said once */
     bool leaving;       /* it is to be given back, not renewed */
     bool refused;       /* we may not write it (any more) */
@@ -322,7 +323,7 @@ static void on_written(void *arg, const cJSON *body, const struct error *err)
     }
     if (lease->failing)
         log_info("the lease can be written again", "lease", lease->name, NULL);
-    lease->failing = false;
+    lease->failing = lease->taking = false;
     struct lease_view view;
     lease_read(body, lease->instance, lease->pod_uid, &view);
     if (!is_stale(lease, &view))
@@ -347,6 +348,7 @@ static void renew(evutil_socket_t fd, short what, void *arg)
 {
     (void)fd, (void)what;
     struct lease *lease = arg;
+    lease->taking = false;
     if (lease->view.state != LEASE_HELD) {
         tell(lease); /* the pause after a failed attempt to take it is over */
         return;
@@ -419,6 +421,7 @@ void lease_take(struct lease *lease, int64_t at_least)
 {
     if (lease->call != NULL)
         return;
+    lease->taking = true;
     int wait_ms = bucket_wait_ms(&lease->takes, clock_boot_ms());
     if (wait_ms > 0) {
         timer_arm(lease->renew, wait_ms); /* that asks again */
@@ -472,6 +475,6 @@ int64_t lease_held_epoch(const struct lease *lease)
 
 bool lease_writing(const struct lease *lease)
 {
-    return lease->call != NULL ||
-           (lease->view.state != LEASE_HELD && evtimer_pending(lease->renew, NULL));
+    bool pauses = lease->view.state != LEASE_HELD || lease->taking;
+    return lease->call != NULL || (pauses && evtimer_pending(lease->renew, NULL));
 }
