@@ -9,6 +9,9 @@
 #include "instance/timer.h"
 
 enum { FIRST_PAUSE_MS = 200, LONGEST_PAUSE_MS = 5000 };
+/* Nobody leads a billion times: a later epoch that only the endpoint tells of is somebody's slip,
+ * and a lease that followed it to the end of its numbers could never be taken again. */
+enum { EPOCH_BELIEVED_MAX = 1 << 30 };
 
 struct slice {
     struct kube *kube;
@@ -262,7 +265,8 @@ void slice_set(struct slice *slice, enum slice_want want, int64_t epoch)
 
 int64_t slice_seen_epoch(const struct slice *slice)
 {
-    return slice->seen != NULL ? slice_epoch(slice->seen) : 0;
+    int64_t epoch = slice->seen != NULL ? slice_epoch(slice->seen) : 0;
+    return epoch <= EPOCH_BELIEVED_MAX ? epoch : 0;
 }
 
 bool slice_settled(const struct slice *slice)

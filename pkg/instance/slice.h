@@ -30,7 +30,7 @@ void slice_free(struct slice *slice);
 /* From now on the slice is kept like that, whoever edits it, in the name of that epoch. The first
  * want other than LEAVE begins to watch it. */
 void slice_set(struct slice *slice, enum slice_want want, int64_t epoch);
-/* The epoch that it bears as seen last; 0: none, or not known. */
+/* The epoch that it bears as seen last; 0: none, not known, or higher than any that is believed. */
 int64_t slice_seen_epoch(const struct slice *slice);
 /* It was seen as wanted, or is not ours to write. */
 bool slice_settled(const struct slice *slice);
