@@ -38,6 +38,7 @@ struct serve {
     void *arg;
     TAILQ_HEAD(connection_list, connection) connections; /* the oldest first */
     size_t count;
+    int accepted; /* since the others had their turn */
 };
 
 bool serve_split(const char *address, char *ret_host, size_t size, int *ret_port)
@@ -312,11 +313,22 @@ static void make_room(struct serve *serve)
     close_connection(connection);
 }
 
+/* libevent accepts until none waits, which a flood may put off for ever: nothing else would run. */
+static void give_way(struct serve *serve)
+{
+    static const struct timeval at_once = {0, 0};
+    if (++serve->accepted < SERVE_TURN_MAX)
+        return;
+    evconnlistener_disable(serve->listener);
+    event_add(serve->again, &at_once);
+}
+
 static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr *address,
                       int length, void *arg)
 {
     (void)listener, (void)length;
     struct serve *serve = arg;
+    give_way(serve);
     struct connection *connection = xcalloc(1, sizeof *connection);
     make_room(serve);
     connection->serve = serve;
@@ -333,6 +345,7 @@ static void on_again(evutil_socket_t fd, short what, void *arg)
 {
     (void)fd, (void)what;
     struct serve *serve = arg;
+    serve->accepted = 0;
     evconnlistener_enable(serve->listener);
 }
 

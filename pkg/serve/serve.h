@@ -15,6 +15,7 @@
 
 enum {
     SERVE_CONNECTIONS_MAX = 64,
+    SERVE_TURN_MAX = 16, /* accepted in a row, before the rest of the program has its turn */
     SERVE_REQUEST_MAX_BYTES = 8192,
     SERVE_LIFE_MS = 5000, /* from the accept to the last byte of the answer */
 };
