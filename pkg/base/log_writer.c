@@ -1,6 +1,7 @@
 #include "base/log_writer.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -111,6 +112,13 @@ static void drop(void)
 
 /* ---- the thread ---- */
 
+/* Others may have set O_NONBLOCK on the open file that they share with us: it is full, not gone. */
+static bool wait_for_room(void)
+{
+    struct pollfd waits = {.fd = ring.fd, .events = POLLOUT};
+    return errno == EAGAIN && poll(&waits, 1, -1) == 1;
+}
+
 /* What stands in the ring stays there while it is written: only pop() frees it. */
 static bool write_line(size_t at, size_t length)
 {
@@ -118,7 +126,7 @@ static bool write_line(size_t at, size_t length)
         size_t first = LOG_WRITER_BYTES - at < length ? LOG_WRITER_BYTES - at : length;
         struct iovec parts[2] = {{ring.data + at, first}, {ring.data, length - first}};
         ssize_t written = writev(ring.fd, parts, 2);
-        if (written < 0 && errno == EINTR)
+        if (written < 0 && (errno == EINTR || wait_for_room()))
             continue;
         if (written <= 0)
             return false; /* nothing will ever read it: nothing better can be done */
