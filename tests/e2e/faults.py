@@ -203,6 +203,21 @@ def _node_frozen():
         ledger.check()
 
 
+@alone("A primary whose node falls silent is told as unknown at once, and with the node's name")
+def _node_silent():
+    with running() as cluster:
+        node = cluster.node(cluster.primary())
+        operator_away_from(node)
+        with testcluster().frozen("node", node):
+            cluster.told("PrimaryReady", seconds=60, status="Unknown", needle="has not renewed its "
+                         "lease")
+            cluster.told("PrimaryReady", seconds=120, status="Unknown", needle="node '%s' does not "
+                         "answer Kubernetes" % node)
+            equal(cluster.get()["status"]["waitingFor"][0]["reason"], "NodeUnreachable",
+                  "what is waited for first")
+        cluster.ready(150)
+
+
 @alone("A primary cut off from the API server goes on serving, and says so truthfully when healed")
 def _cut_from_api():
     with running() as cluster:
