@@ -127,6 +127,22 @@ def _additions():
         rig.ready()
 
 
+@test("A write that was refused is tried again at once when its object has been put right")
+def _refused_for_the_addition():
+    with Rig(ready_state(2)) as rig:
+        rig.operator()
+        rig.quiet()
+        before = rig.get("PodDisruptionBudget", "a")["spec"]
+        # Another controller's write comes between reading and mending; then two bounds are invalid.
+        for verb, code in (("patch", 409), ("apply", 422)):
+            rig.server.faults.add({"do": "status", "code": code, "verb": verb,
+                                   "path": "/poddisruptionbudgets/a"})
+        rig.edit("PodDisruptionBudget", "a", {"spec": {"maxUnavailable": None, "minAvailable": 9}})
+        rig.until(lambda: rig.get("PodDisruptionBudget", "a")["spec"] == before, 30,
+                  "the PodDisruptionBudget as it was")
+        rig.quiet()
+
+
 @test("Whatever else leads -rw somewhere is removed, and PrimaryReady is False until then")
 def _strays():
     with Rig(ready_state(2)) as rig:

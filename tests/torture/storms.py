@@ -48,6 +48,17 @@ def _409():
     weathers({"do": "status", "code": 409, "verb": "write", "times": 20})
 
 
+@test("A CA that could not be stored at once is not taken for one that is being replaced")
+def _ca_refused():
+    with Rig() as rig:
+        rig.server.faults.add({"do": "status", "code": 409, "verb": "write", "path": "/secrets"})
+        rig.apply(names.cluster("a", NAMESPACE, 1))
+        rig.operator()
+        rig.ready(seconds=120)
+        equal(rig.get("Secret", "a-server")["metadata"].get("annotations"), None,
+              "notes about a change of the CA")
+
+
 @test("An operator that is refused its lease for a while asks again, and leads then")
 def _lease():
     with Rig() as rig:
