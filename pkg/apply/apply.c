@@ -28,6 +28,8 @@ struct apply_run {
     int wave;        /* the present one */
     bool cut_off;    /* the server cannot be reached, or we may not write */
     bool set_failed; /* a StatefulSet could not be written */
+    bool ended;      /* a vital step failed: nothing of a later wave is begun */
+    int ended_after; /* the wave of that step */
     void (*done)(void *arg);
     void *arg;
 };
@@ -120,6 +122,10 @@ static void end_job(struct job *job, const struct error *err)
             step->err.class = ERR_CONFLICT;
         run->cut_off = run->cut_off || is_cut_off(err->class);
         run->set_failed = run->set_failed || strcmp(step->kind, "StatefulSet") == 0;
+        if (step->vital) {
+            run->ended = true;
+            run->ended_after = run->wave;
+        }
     }
     run->open--;
     kick(apply);
@@ -132,7 +138,7 @@ static void on_written(void *arg, const cJSON *body, const struct error *err)
     if (err->class == 0) {
         job->run->apply->writes++;
         if (options->written)
-            options->written(options->arg, job->step->kind, body);
+            options->written(options->arg, job->step->verb, job->step->kind, body);
     }
     end_job(job, err);
 }
@@ -273,7 +279,7 @@ static void read_and_mend(struct job *job)
 
 static bool held_back(const struct apply_run *run, const struct apply_step *step)
 {
-    return run->cut_off ||
+    return run->cut_off || (run->ended && step->wave > run->ended_after) ||
            (run->set_failed && step->verb == APPLY_DELETE && strcmp(step->kind, "Pod") == 0);
 }
 

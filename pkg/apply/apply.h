@@ -33,6 +33,7 @@ struct apply_step {
     const char *api_version, *kind, *name, *uid; /* uid: "" or NULL when there is none */
     const cJSON *object;                         /* NULL for delete */
     int wave;
+    bool vital; /* when it fails, no later wave of its run is begun */
     /* Outcome */
     bool tried;
     struct error err; /* class 0: done. ERR_CONFLICT with reason NameCollision or ObjectDeleting
@@ -49,7 +50,7 @@ struct apply_options {
     int max_in_flight;
     bool (*may_write)(void *arg);
     /* The server's answer to a write, and to a delete (object: NULL when it is gone). */
-    void (*written)(void *arg, const char *kind, const cJSON *object);
+    void (*written)(void *arg, enum apply_verb verb, const char *kind, const cJSON *object);
     void (*deleted)(void *arg, const char *kind, const char *namespace, const char *name,
                     const char *uid, const cJSON *object);
     void *arg;

@@ -119,11 +119,13 @@ static void on_trouble(void *arg, const struct error *err)
     log_failure(err, "a watch does not work; it is tried again", NULL);
 }
 
-static void on_written(void *arg, const char *kind, const cJSON *object)
+static void on_written(void *arg, enum apply_verb verb, const char *kind, const cJSON *object)
 {
     struct control *control = arg;
     if (strcmp(kind, API_KIND) == 0)
         observe_status_written(control->observe, object);
+    else if (verb == APPLY_MEND)
+        observe_mended(control->observe, kind, object);
     else
         observe_written(control->observe, kind, object);
 }

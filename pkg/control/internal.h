@@ -132,6 +132,8 @@ int64_t routes_next_ms(const struct pass *pass); /* boot; INT64_MAX when there i
 /* Puts the actions that wait behind the others, with their outcomes; returns how many are sent. */
 size_t refusals_hold(struct pass *pass);
 void refusals_note(struct pass *pass, const struct plan_action *action, const struct error *err);
+/* Another write of the same object was taken: what was refused of it is tried again at once. */
+void refusals_end_pause(struct known *known, const struct plan_action *done);
 void refusals_forget(struct known *known);
 int64_t refusals_next_ms(const struct known *known); /* boot; INT64_MAX when there is none */
 bool refusals_is_news(struct known *known, const struct error *err);

@@ -128,8 +128,10 @@ static void on_applied(void *arg)
             (struct status_outcome){&pass->plan->actions[i], step->err};
         pass_failed(pass, &step->err);
         refusals_note(pass, &pass->plan->actions[i], &step->err);
-        if (step->err.class == 0)
+        if (step->err.class == 0) {
             log_done(pass, &pass->plan->actions[i]);
+            refusals_end_pause(pass->known, &pass->plan->actions[i]);
+        }
     }
     const struct apply_step *early = &pass->steps[pass->sent];
     if (pass->step_count > pass->sent && early->tried && early->err.class == 0) {

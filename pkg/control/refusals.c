@@ -1,6 +1,6 @@
 /*
  * What the API server refused is not sent again at every look: it is asked again after a pause that
- * grows, or at once when the object, or what is wanted of it, is another one. Meanwhile the refusal
+ * grows, or at once when the object changed or should become something else. Meanwhile the refusal
  * stands in status as it was told. Only this process remembers it: the next one asks anew.
  */
 #include "control/internal.h"
@@ -116,6 +116,15 @@ void refusals_note(struct pass *pass, const struct plan_action *action, const st
     }
     refusal->err = *err;
     refusal->until_ms = clock_boot_ms() + queue_backoff_ms(err->class, ++refusal->times);
+}
+
+void refusals_end_pause(struct known *known, const struct plan_action *done)
+{
+    AUTO_ARENA arena = arena_new();
+    const char *object = arena_printf(arena, " %s %s ", done->kind, done->name);
+    for (struct refusal *refusal = known->refusals; refusal; refusal = refusal->next)
+        if (strncmp(strchr(refusal->key, ' '), object, strlen(object)) == 0)
+            refusal->until_ms = 0;
 }
 
 int64_t refusals_next_ms(const struct known *known)

@@ -107,7 +107,10 @@ static void write_secrets(struct pass *pass)
                                              .kind = "Secret",
                                              .name = write->name,
                                              .object = write->object,
-                                             .wave = write->wave};
+                                             .wave = write->wave,
+                                             /* The rest bears what this one has: a CA in ca.crt
+                                              * that was never stored is taken for a lost one. */
+                                             .vital = true};
     }
     if (result->write_count == 0) {
         on_written(pass);

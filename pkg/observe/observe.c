@@ -160,6 +160,22 @@ void observe_written(struct observe *observe, const char *kind, const cJSON *obj
         cache_upsert(observe, NULL, index, object, true);
 }
 
+void observe_mended(struct observe *observe, const char *kind, const cJSON *object)
+{
+    int index = seen_kind_find(kind);
+    struct record *record =
+        index < 0 ? NULL
+                  : cache_find(observe, index, json_str(object, "metadata.namespace", ""),
+                               json_str(object, "metadata.name", ""));
+    if (record == NULL)
+        return;
+    cache_upsert(observe, NULL, index, object, false);
+    /* This process has not applied it yet: that others had set something was all that told of
+     * drift, and it stays drift until it has. */
+    if (record->applied_fields == 0)
+        record->applied_fields = ~record->fields;
+}
+
 void observe_deleted(struct observe *observe, const char *kind, const char *namespace,
                      const char *name, const char *uid, const cJSON *object)
 {

@@ -58,6 +58,9 @@ void observe_lease_asked(struct observe *observe, const cJSON *lease);
 
 /* The API server answered a write of ours with this object. */
 void observe_written(struct observe *observe, const char *kind, const cJSON *object);
+/* The same for a write that set nothing, and only took away what others had set: whether all that
+ * is ours still stands there is as open as before. */
+void observe_mended(struct observe *observe, const char *kind, const cJSON *object);
 /* A delete of ours was accepted: gone, or (object != NULL) on its way. */
 void observe_deleted(struct observe *observe, const char *kind, const char *namespace,
                      const char *name, const char *uid, const cJSON *object);

@@ -79,8 +79,9 @@ static bool may_write(void *arg)
     return !((struct scene *)arg)->deposed;
 }
 
-static void on_written(void *arg, const char *kind, const cJSON *object)
+static void on_written(void *arg, enum apply_verb verb, const char *kind, const cJSON *object)
 {
+    (void)verb;
     struct scene *scene = arg;
     assert_non_null(kind);
     assert_non_null(object);
