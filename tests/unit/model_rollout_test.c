@@ -368,6 +368,38 @@ static void a_primary_that_stays_away_is_given_what_may_be_its_remedy(void **sta
     assert_int_equal(given(&world, world_model(&world)), 1);
 }
 
+/* Its lease runs out meanwhile: that is how it stays away. */
+static void a_remedy_does_not_wait_for_the_lease_that_it_is_to_bring_back(void **state)
+{
+    WORLD(2);
+    want_template(&world, "template-2");
+    world.instances[1].template_hash = "template-2"; /* tried, and it runs */
+    world.instances[0].pod.ready = false;
+    world.instances[0].report.phase = "Starting";
+    world.snapshot.lease.pulse = PULSE_OVERDUE;
+    cJSON *status = json_object(arena);
+    cJSON *condition = json_push_object(json_add_array(status, "conditions"));
+    json_set_str(condition, "type", "PrimaryReady");
+    json_set_str(condition, "status", "False");
+    json_set_str(condition, "lastTransitionTime", clock_rfc3339(arena, WORLD_NOW_MS - 60000));
+    world.snapshot.status = status;
+    assert_int_equal(given(&world, world_model(&world)), 0);
+    world.now_ms += 60000;
+    assert_int_equal(given(&world, world_model(&world)), 1);
+}
+
+static void a_single_instance_whose_lease_is_overdue_is_given_its_template_too(void **state)
+{
+    WORLD(1);
+    want_template(&world, "template-2");
+    world.instances[0].pod.ready = false;
+    world.instances[0].report.phase = "Starting";
+    world.snapshot.lease.pulse = PULSE_OVERDUE;
+    struct model *model = world_model(&world);
+    assert_int_equal(given(&world, model), 1);
+    assert_int_equal(world_deleted(model), 0);
+}
+
 static void before_there_is_a_primary_everybody_is_given_the_template(void **state)
 {
     EMPTY_WORLD(2);
@@ -449,6 +481,8 @@ int main(void)
         cmocka_unit_test(a_primary_that_is_restarted_does_not_pick_up_what_a_replica_is_trying),
         cmocka_unit_test(a_single_instance_is_given_its_template_at_once),
         cmocka_unit_test(a_primary_that_stays_away_is_given_what_may_be_its_remedy),
+        cmocka_unit_test(a_remedy_does_not_wait_for_the_lease_that_it_is_to_bring_back),
+        cmocka_unit_test(a_single_instance_whose_lease_is_overdue_is_given_its_template_too),
         cmocka_unit_test(before_there_is_a_primary_everybody_is_given_the_template),
         cmocka_unit_test(an_invalid_spec_makes_nothing_due),
     };
