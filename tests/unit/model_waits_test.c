@@ -505,6 +505,18 @@ static void more_faults_than_fit_are_counted(void **state)
     assert_contains(message, "and 5 more");
 }
 
+/* Keys of a map are anybody's words; the command behind them is pasted, with what is before it. */
+static void no_key_of_the_spec_gets_into_a_command(void **state)
+{
+    WORLD(1);
+    struct api_fault fault = {"spec.resources.limits[\"$(id)\"]", "is no resource"};
+    world.snapshot.faults = (struct api_faults){&fault, 1};
+    const struct model_wait *wait = wait_of(&world, REASON_INVALID_SPEC);
+    assert_contains(wait->message, "$(id)");
+    assert_null(strstr(wait->unblock, "$("));
+    assert_contains(wait->unblock, "kubectl -n n edit pgc a");
+}
+
 static void a_cluster_that_falls_ill_is_degraded_and_a_changing_one_updating(void **state)
 {
     WORLD(2);
@@ -618,6 +630,7 @@ int main(void)
         cmocka_unit_test(a_replica_that_complains_of_its_primary_is_no_change_under_way),
         cmocka_unit_test(what_needs_a_person_comes_first),
         cmocka_unit_test(deletion_and_terminating_namespaces_have_their_phase),
+        cmocka_unit_test(no_key_of_the_spec_gets_into_a_command),
         cmocka_unit_test(more_faults_than_fit_are_counted),
         cmocka_unit_test(a_planned_restart_of_the_primary_is_no_fault_of_its_replicas),
         cmocka_unit_test(a_replica_that_does_not_come_back_is_a_fault_even_in_a_rollout),

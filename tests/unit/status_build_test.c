@@ -144,6 +144,25 @@ static void ready_is_false_while_the_objects_of_a_generation_are_not_written(voi
     assert_true(build(&world, plan, outcomes, 2).ready);
 }
 
+/* The API server refuses the whole status for one condition with more than 32768 characters. */
+static void no_text_is_longer_than_the_api_takes(void **state)
+{
+    enum { LONG = 100000 };
+    STATUS_WORLD(1);
+    char *key = arena_alloc(world.arena, LONG + 1);
+    for (size_t i = 0; i + 1 < LONG; i += 2)
+        memcpy(key + i, "\xc3\xa9", 2);
+    struct api_fault fault = {key, "is no resource"};
+    world.snapshot.faults = (struct api_faults){&fault, 1};
+    const cJSON *status = build(&world, NULL, NULL, 0).status;
+    const char *message = json_str(condition(status, "Ready"), "message", "");
+    assert_true(strlen(message) < 32768);
+    assert_contains(message, "...; to unblock: correct");
+    assert_contains(message, "kubectl -n n edit pgc a");
+    assert_null(strstr(message, "\xc3...")); /* no half of a character */
+    assert_true(strlen(json_str(status, "waitingFor[0].message", "")) < 32768);
+}
+
 static void an_invalid_spec_stalls_while_what_runs_is_told_truthfully(void **state)
 {
     STATUS_WORLD(2);
@@ -573,6 +592,7 @@ int main(void)
         cmocka_unit_test(transition_times_move_only_when_the_status_flips),
         cmocka_unit_test(every_condition_carries_the_generation),
         cmocka_unit_test(ready_is_false_while_the_objects_of_a_generation_are_not_written),
+        cmocka_unit_test(no_text_is_longer_than_the_api_takes),
         cmocka_unit_test(an_invalid_spec_stalls_while_what_runs_is_told_truthfully),
         cmocka_unit_test(a_message_says_what_is_waited_for_and_what_unblocks),
         cmocka_unit_test(refusals_of_the_api_become_reasons_with_remedies),
