@@ -411,6 +411,25 @@ static void the_new_ca_takes_over_in_time_and_the_old_one_is_forgotten(void **st
     assert_string_not_equal(value(w, "a-ca", "ca.crt"), new_ca);
 }
 
+/* Somebody's program may ask at each of its runs. What is shown stays shown for its time, whatever
+ * number of CAs comes meanwhile, and what clients are to trust stays small. */
+static void a_ca_that_is_replaced_again_and_again_cuts_off_nobody(void **state)
+{
+    struct world *w = *state;
+    check(w);
+    char *first = value(w, "a-ca", "ca.crt"), *leaf = value(w, "a-server", "tls.crt");
+    for (int i = 0; i < 20; i++) {
+        w->now_ms += 3600 * 1000;
+        w->spec.replace_ca = arena_printf(w->arena, "planned %d", i);
+        check(w);
+        assert_string_equal(value(w, "a-server", "tls.crt"), leaf);
+        assert_non_null(strstr(value(w, "a-server", "ca.crt"), first));
+        assert_non_null(strstr(value(w, "a-server", "ca.crt"), value(w, "a-ca", "ca.crt")));
+        assert_true(certificates(value(w, "a-server", "ca.crt")) <= 16);
+        assert_int_equal(check(w), 0);
+    }
+}
+
 static void an_emergency_replaces_the_ca_at_once(void **state)
 {
     struct world *w = *state;
@@ -730,6 +749,7 @@ int main(void)
         CASE(no_chain_breaks_when_the_ca_is_renewed),
         CASE(a_deleted_ca_cuts_off_nobody_who_knows_the_old_one),
         CASE(the_new_ca_takes_over_in_time_and_the_old_one_is_forgotten),
+        CASE(a_ca_that_is_replaced_again_and_again_cuts_off_nobody),
         CASE(an_emergency_replaces_the_ca_at_once),
         CASE(a_planned_replacement_can_be_ended_by_hand),
         CASE(a_request_that_says_neither_is_told_and_does_nothing),
