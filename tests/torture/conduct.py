@@ -169,6 +169,43 @@ def _strays():
         equal(rig.get("EndpointSlice", "a-rw")["metadata"]["uid"], mine, "the cluster's own slice")
 
 
+@test("However much leads -rw elsewhere, all of it goes, some at a time, and status can tell it")
+def _many_strays():
+    with Rig(ready_state(2)) as rig:
+        rig.operator()
+        rig.quiet()
+        strays = ["x%d-%s" % (i, "y" * 200) for i in range(200)]
+        for name in strays:
+            rig.make("EndpointSlice", NAMESPACE, name, addressType="IPv4", endpoints=[
+                {"addresses": ["10.1.1.1"]}], ports=[{"port": 5432}], metadata={
+                    "labels": {"kubernetes.io/service-name": "a-rw"}})
+        rig.until(lambda: not any(rig.get("EndpointSlice", name) for name in strays), 90,
+                  "all of them to go")
+        for _, kind, _, obj, _ in rig.store.history:
+            if kind.kind == "PostgresCluster":
+                for condition in (obj.get("status") or {}).get("conditions", []):
+                    check(len(condition["message"]) <= 16384, "a message of %d characters",
+                          len(condition["message"]))
+        rig.ready()
+
+
+@test("An operator that may not look for what else leads -rw somewhere says so, and goes on")
+def _routes_forbidden():
+    with Rig(ready_state(2)) as rig:
+        rig.server.faults.add({"do": "status", "code": 403, "verb": "get", "times": 0,
+                               "path": "/endpoints/a-rw", "message": "endpoints is forbidden"})
+        rig.operator()
+        told = lambda: [c for c in (rig.cluster().get("status") or {}).get("conditions", [])
+                        if (c["type"], c["status"], c["reason"]) == ("Ready", "False", "Forbidden")]
+        rig.until(told, 30, "Ready to be False for it")
+        check("endpoints is forbidden" in told()[0]["message"], "what: %s", told()[0]["message"])
+        rig.edit("ConfigMap", "a-config", {"data": {"pg_hba.conf": "# no\n"}})
+        rig.until(lambda: "# no" not in rig.get("ConfigMap", "a-config")["data"]["pg_hba.conf"], 60,
+                  "all else to be put right")
+        rig.server.faults.clear()
+        rig.ready()
+
+
 @test("A manager that writes the same field for ever is not fought in a tight loop")
 def _fight():
     with Rig(ready_state(2)) as rig:
