@@ -129,6 +129,15 @@ static void take_bytes(struct fields *fields, const char *quantity)
     take_int(fields, bytes > 0 ? bytes : 0);
 }
 
+/* Whoever may write the claim may write anything there, and people are shown it in commands: what
+ * cannot be the name of a node is not taken for one. */
+static const char *selected_node(const cJSON *object)
+{
+    static const char letters[] = "abcdefghijklmnopqrstuvwxyz0123456789-.";
+    const char *node = annotation(object, "volume.kubernetes.io/selected-node");
+    return node[strspn(node, letters)] == '\0' && *node != '-' ? node : "";
+}
+
 static void take_pvc(const cJSON *object, const struct cluster *cluster, struct fields *fields)
 {
     (void)cluster;
@@ -141,7 +150,7 @@ static void take_pvc(const cJSON *object, const struct cluster *cluster, struct 
     take(fields, annotation(object, ANN_LAST_ROLE));
     take(fields, annotation(object, ANN_EPOCH));
     take_created(object, fields);
-    take(fields, annotation(object, "volume.kubernetes.io/selected-node"));
+    take(fields, selected_node(object));
     take(fields, json_str(object, "spec.volumeName", ""));
 }
 

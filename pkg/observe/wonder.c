@@ -25,6 +25,7 @@ struct question {
     struct observe *observe;
     struct arena *arena;
     const char *namespace, *cluster, *name, *class, *volume, *node;
+    const char *host; /* the only one that the volume says it is on; "" */
     int kind;
     bool delayed; /* the volume waits for its pod to be scheduled: nothing is wrong with it yet */
     struct kube_call *call;
@@ -199,18 +200,37 @@ static void ask_class(struct question *question)
     question->call = kube_call_start(observe->options.kube, &request, on_class, question);
 }
 
+static void on_node(void *arg, const cJSON *body, const struct error *err);
+
+static void ask_node(struct question *question, const char *node)
+{
+    const struct kube_request request = {
+        .method = KUBE_GET,
+        .path = kube_path(question->arena, kube_kind_find("v1", "Node"), NULL, node, NULL),
+        .metadata_only = true};
+    question->call = kube_call_start(question->observe->options.kube, &request, on_node, question);
+}
+
+/* What the claim names counts for nothing while the host that the volume itself names is there: the
+ * claim's annotation may be anybody's, and what is said of a node that is gone costs data. */
 static void on_node(void *arg, const cJSON *body, const struct error *err)
 {
     struct question *question = arg;
+    const char *host = question->host;
     (void)body;
-    conclude(question, err->class == ERR_NOT_FOUND ? question->node : "");
+    question->host = "";
+    if (err->class == ERR_NOT_FOUND && *host != '\0' && strcmp(host, question->node) != 0)
+        ask_node(question, host);
+    else
+        conclude(question, err->class == ERR_NOT_FOUND ? question->node : "");
 }
 
 /* The node that alone has the volume: chosen by the scheduler when the volume was made, and the
- * only value of a term of its affinity; or the only host. NULL: it may exist on others (of its
- * zone). */
+ * only value of a term of its affinity; or the only host, whose label need not be its node's name.
+ * NULL: it may exist on others (of its zone). */
 static const char *only_node(struct question *question, const cJSON *volume)
 {
+    question->host = "";
     const cJSON *term, *expression;
     const cJSON *terms = json_get(volume, "spec.nodeAffinity.required.nodeSelectorTerms");
     const char *node = NULL;
@@ -220,11 +240,14 @@ static const char *only_node(struct question *question, const cJSON *volume)
     cJSON_ArrayForEach(expression, json_get(term, "matchExpressions"))
     {
         const char *value = json_str(expression, "values[0]", "");
-        if (strcmp(json_str(expression, "operator", ""), "In") == 0 &&
-            cJSON_GetArraySize(json_get(expression, "values")) == 1 && *value != '\0' &&
-            (strcmp(json_str(expression, "key", ""), "kubernetes.io/hostname") == 0 ||
-             strcmp(value, question->node) == 0))
-            node = *question->node != '\0' ? question->node : value;
+        bool host = strcmp(json_str(expression, "key", ""), "kubernetes.io/hostname") == 0;
+        if (strcmp(json_str(expression, "operator", ""), "In") != 0 ||
+            cJSON_GetArraySize(json_get(expression, "values")) != 1 || *value == '\0' ||
+            (!host && strcmp(value, question->node) != 0))
+            continue;
+        node = *question->node != '\0' ? question->node : value;
+        if (host)
+            question->host = arena_strdup(question->arena, value);
     }
     return node;
 }
@@ -238,11 +261,7 @@ static void on_volume(void *arg, const cJSON *body, const struct error *err)
         return;
     }
     question->node = arena_strdup(question->arena, node);
-    const struct kube_request request = {
-        .method = KUBE_GET,
-        .path = kube_path(question->arena, kube_kind_find("v1", "Node"), NULL, node, NULL),
-        .metadata_only = true};
-    question->call = kube_call_start(question->observe->options.kube, &request, on_node, question);
+    ask_node(question, question->node);
 }
 
 static void ask_volume(struct question *question)
