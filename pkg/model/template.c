@@ -137,11 +137,21 @@ static void give_next(struct work *work)
         }
 }
 
+/* While nothing is heard of a primary that may be at work, nothing is tried on others. One that is
+ * seen not to be, or that has no others, may be waiting for just this template. */
+static bool may_give(const struct work *work)
+{
+    const struct model_instance *primary = work->model->primary;
+    return !work->model->ever_held || instances_pulse_is_steady(work) ||
+           (primary != NULL &&
+            (is_alone(work, primary) || (!primary->healthy && !primary->unknown)));
+}
+
 void template_decide(struct work *work)
 {
     for (size_t i = 0; i < work->model->instance_count; i++)
         work->model->instances[i].template_held =
             is_to_be_written(work, &work->model->instances[i]);
-    if (!give_what_is_stuck(work) && (!work->model->ever_held || instances_pulse_is_steady(work)))
+    if (!give_what_is_stuck(work) && may_give(work))
         give_next(work);
 }
