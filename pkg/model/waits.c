@@ -118,6 +118,14 @@ void model_waits_sort(struct model *model)
         }
 }
 
+/* Keys of maps are anybody's words, and what is before a command is pasted with it. */
+static bool is_plain(const char *path)
+{
+    static const char plain[] =
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._[]";
+    return path[strspn(path, plain)] == '\0';
+}
+
 static void invalid_wait(struct work *work)
 {
     enum { SHOWN = 20 };
@@ -134,7 +142,9 @@ static void invalid_wait(struct work *work)
     wait_unblock(work, wait,
                  "correct %s: kubectl -n %s edit pgc %s; until then nothing of the cluster is "
                  "changed",
-                 faults->count == 1 ? faults->items[0].path : "these fields",
+                 faults->count > 1                 ? "these fields"
+                 : is_plain(faults->items[0].path) ? faults->items[0].path
+                                                   : "this field",
                  text_or_empty(work->snapshot->spec.namespace),
                  text_or_empty(work->snapshot->spec.name));
 }

@@ -65,12 +65,35 @@ static size_t drop_provisional(struct model *model)
     return count - kept;
 }
 
+/* For one condition that is longer than 32768 characters the API server refuses all of the status.
+ * Cut at a character's border. */
+static const char *bounded(struct arena *arena, const char *text)
+{
+    enum { LONGEST = 8192 };
+    size_t length = LONGEST;
+    if (strlen(text_or_empty(text)) <= LONGEST)
+        return text;
+    while (length > 0 && ((unsigned char)text[length] & 0xc0) == 0x80)
+        length--;
+    return arena_printf(arena, "%.*s...", (int)length, text);
+}
+
+static void bound_texts(struct arena *arena, struct model_wait *waits, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        waits[i].message = bounded(arena, waits[i].message);
+        waits[i].unblock = bounded(arena, waits[i].unblock);
+    }
+}
+
 static struct status_result build(struct making making)
 {
     making.result.status = json_object(making.arena);
     status_outcome_waits(&making);
     model_remedies(making.arena, making.model);
     model_waits_sort(making.model);
+    bound_texts(making.arena, making.model->waits, making.model->wait_count);
+    bound_texts(making.arena, making.model->warnings, making.model->warning_count);
     making.model->phase = model_phase(making.model);
     status_facts(&making);
     status_effective(&making);
