@@ -158,15 +158,28 @@ static const char *present_trust(struct check *check, const struct credentials_i
     return "";
 }
 
-/* The certificates that clients know and that are not the CA's own: nothing that ran out. */
-static const char *other_certificates(struct check *check, const struct x509_bundle *known,
-                                      const struct x509_pair *ca)
+static bool shows(const struct server *server, const char *ca_pem)
 {
-    const struct x509_bundle own = x509_bundle(check->arena, ca->cert_pem);
+    return server->whole && x509_signed_by(server->leaf.cert_pem, ca_pem);
+}
+
+/* The certificates that clients know and that are not the CA's own: nothing that ran out, and no
+ * more than are read again. The one of what is shown comes first, so that it is never left out. */
+static const char *other_certificates(struct check *check, const struct x509_bundle *known,
+                                      const struct server *server)
+{
+    const struct x509_bundle own = x509_bundle(check->arena, server->ca->pair.cert_pem);
     const char *text = "";
-    for (size_t i = 0; i < known->count; i++)
-        if (known->not_after_ms[i] > check->now_ms && !x509_bundle_has(&own, known->certs[i]))
-            text = arena_printf(check->arena, "%s%s", text, known->certs[i]);
+    size_t count = own.count;
+    for (int turn = 0; turn < 2; turn++)
+        for (size_t i = 0; i < known->count && count < X509_BUNDLE_MAX; i++) {
+            const char *cert = known->certs[i];
+            if (known->not_after_ms[i] <= check->now_ms || x509_bundle_has(&own, cert) ||
+                shows(server, cert) != (turn == 0))
+                continue;
+            text = arena_printf(check->arena, "%s%s", text, cert);
+            count++;
+        }
     return text;
 }
 
@@ -267,7 +280,7 @@ static int decide(struct server *server, const struct credentials_input *input, 
     bool at_once = check->spec->ca_overlap_ms <= 0 ||
                    (server->ca->asked == REPLACEMENT_NOW && server->secret != NULL &&
                     authority_asked_anew(check, server->secret));
-    server->others = at_once ? "" : other_certificates(check, &known, ca);
+    server->others = at_once ? "" : other_certificates(check, &known, server);
     server->since_ms = clock_parse_rfc3339(
         json_str(server->secret, "metadata.annotations[\"" ANN_CA_CHANGED "\"]", ""));
     if (server->since_ms < 0 || server->since_ms > check->now_ms || at_once)

@@ -21,8 +21,6 @@
  */
 #define BACKDATE_MS (5 * 60 * INT64_C(1000))
 
-enum { BUNDLE_MAX = 16 }; /* certificates in one text */
-
 static void free_cert(X509 **cert)
 {
     X509_free(*cert);
@@ -322,7 +320,7 @@ static STACK_OF(X509) * certs_of(const char *pem)
     AUTO_BIO bio = BIO_new_mem_buf(pem, -1);
     STACK_OF(X509) *certs = sk_X509_new_null();
     X509 *cert;
-    while (bio && certs && sk_X509_num(certs) < BUNDLE_MAX &&
+    while (bio && certs && sk_X509_num(certs) < X509_BUNDLE_MAX &&
            (cert = PEM_read_bio_X509(bio, NULL, no_passphrase, NULL)) != NULL)
         if (sk_X509_push(certs, cert) <= 0)
             X509_free(cert);
@@ -357,8 +355,8 @@ struct x509_bundle x509_bundle(struct arena *arena, const char *pem)
 {
     AUTO_CERTS certs = certs_of(pem);
     struct x509_bundle bundle = {
-        .certs = arena_alloc(arena, BUNDLE_MAX * sizeof *bundle.certs),
-        .not_after_ms = arena_alloc(arena, BUNDLE_MAX * sizeof *bundle.not_after_ms),
+        .certs = arena_alloc(arena, X509_BUNDLE_MAX * sizeof *bundle.certs),
+        .not_after_ms = arena_alloc(arena, X509_BUNDLE_MAX * sizeof *bundle.not_after_ms),
     };
     for (int i = 0; certs && i < sk_X509_num(certs); i++) {
         X509 *cert = sk_X509_value(certs, i);

@@ -52,12 +52,14 @@ bool x509_serves(const char *cert_pem, const char *name);
 bool x509_names_are(const char *cert_pem, const char *const *names, size_t name_count);
 
 /* One text of PEM may hold several certificates: what clients trust while a CA is replaced. */
+enum { X509_BUNDLE_MAX = 16 };
+
 struct x509_bundle {
     const char **certs; /* each as PEM of its own */
     int64_t *not_after_ms;
     size_t count;
 };
 
-/* What cannot be read ends the list; more than 16 are left out. */
+/* What cannot be read ends the list; more than X509_BUNDLE_MAX are left out. */
 struct x509_bundle x509_bundle(struct arena *arena, const char *pem);
 bool x509_bundle_has(const struct x509_bundle *bundle, const char *cert_pem);
