@@ -191,6 +191,16 @@ static bool pass_judge(struct pass *pass)
             (struct status_outcome){NULL, pass->credentials_err};
         pass_failed(pass, &pass->credentials_err);
     }
+    if (pass->routes_err.class == ERR_FORBIDDEN) { /* unlike all else, it does not pass by itself */
+        struct plan_action *action = arena_alloc(pass->arena, sizeof *action);
+        *action = (struct plan_action){
+            .verb = PLAN_MEND,
+            .kind = "Service",
+            .name = name_child(pass->arena, pass->key->name, "rw"),
+            .effect = "",
+        };
+        pass->outcomes[pass->outcome_count++] = (struct status_outcome){action, pass->routes_err};
+    }
     pass_failed(pass, &pass->routes_err);
     bool forbidden = false;
     for (size_t i = 0; i < pass->outcome_count; i++)
@@ -359,7 +369,7 @@ void reconcile_once(void *arg)
     case PASS_DECIDE:
         pass->step = PASS_JUDGE;
         decide(pass); /* model, desired, plan */
-        pass->outcomes = arena_alloc(pass->arena, (pass->plan->count + 1) * sizeof *pass->outcomes);
+        pass->outcomes = arena_alloc(pass->arena, (pass->plan->count + 2) * sizeof *pass->outcomes);
         pass->sent = refusals_hold(pass);
         if (pass->sent > 0) {
             pass_apply(pass);

@@ -17,7 +17,11 @@
 #include "base/clock.h"
 #include "base/text.h"
 
-enum { WARY_MS = 15000, WARY_PERIOD_MS = 1000 };
+enum {
+    WARY_MS = 15000,
+    WARY_PERIOD_MS = 1000,
+    STRAYS_MAX = 32, /* in one pass; the next one, a moment later, finds the rest */
+};
 
 static const struct seen_object *service(const struct pass *pass)
 {
@@ -62,7 +66,8 @@ static void add_stray(struct pass *pass, const char *api_version, const char *ki
 {
     struct snapshot *snapshot = &pass->snapshot;
     const size_t size = sizeof *snapshot->strays;
-    if (json_get(object, "metadata.deletionTimestamp") != NULL)
+    if (json_get(object, "metadata.deletionTimestamp") != NULL ||
+        snapshot->stray_count >= STRAYS_MAX)
         return;
     snapshot->strays = arena_grow(pass->arena, snapshot->strays, snapshot->stray_count * size,
                                   (snapshot->stray_count + 1) * size);
