@@ -184,7 +184,9 @@ def _primary_lost():
 @alone("An operator is replaced by the command of the runbook, and restarts nothing")
 @claims("upgrade.md", "kubectl apply -k manifests/install")
 def _upgrade():
-    with running() as cluster:
+    # The manifests as they stand say nothing of a mirror: the default image would be another one.
+    image_of_its_own = {"version": 17, "image": "localhost/postgres:17"}
+    with running(postgres=image_of_its_own) as cluster:
         before = {i: cluster.started_at(i) for i in ("1", "2")}
         archive = os.path.join(runner.BUILD, "pgkeel-upgrade.tar")
         deploy.run(os.path.join(runner.ROOT, "hack", "image"), "build", "--tag", deploy.IMAGE,
