@@ -123,7 +123,7 @@ void refusals_end_pause(struct known *known, const struct plan_action *done)
     AUTO_ARENA arena = arena_new();
     const char *object = arena_printf(arena, " %s %s ", done->kind, done->name);
     for (struct refusal *refusal = known->refusals; refusal; refusal = refusal->next)
-        if (strncmp(strchr(refusal->key, ' '), object, strlen(object)) == 0)
+        if (strncmp(refusal->key + strcspn(refusal->key, " "), object, strlen(object)) == 0)
             refusal->until_ms = 0;
 }
 
