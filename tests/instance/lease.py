@@ -118,7 +118,7 @@ def after_a_kill():
         agent.kill()
         before = agent.uid
         agent.start()
-        wait_for(lambda: rig.get("Pod", "a-1-0") and "runs out" in agent.probe()[1], 20,
+        wait_for(lambda: rig.get("Pod", "a-1-0") and "run out" in agent.probe()[1], 20,
                  "what it waits for")
         never(lambda: rig.lease()["holderIdentity"] != "a-1/" + before, 3, "a take within the term")
         agent.ready()
