@@ -453,7 +453,7 @@ def no_primary_name():
         first, second = rig.pair()
         conninfo = second.sql("show primary_conninfo")
         check("sslmode=verify-ca channel_binding=require" in conninfo, "conninfo: %s", conninfo)
-        told = second.logged("the server certificate does not carry the name of the primary")
+        told = second.logged("the server certificate does not contain the name of the primary")
         check(told and told[0]["name"] == "127.0.0.1", "the log: %s", told)
         rig.make_certificates()
         wait_for(lambda: "verify-full" in second.sql("show primary_conninfo"), 40,
