@@ -1,5 +1,5 @@
 /*
- * What stands between a log and whoever reads it, for programs that must never wait: lines go into
+ * What stands between a log and its reader, for programs that must never wait: lines go into
  * a ring, and a thread of its own writes them, one write(2) a line. A reader that has stopped
  * blocks that thread and nothing else. Non-blocking writes would not do: O_NONBLOCK belongs to the
  * open file, which others share (the container runtime, a shell, children that inherit it), and

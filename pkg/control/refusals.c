@@ -1,7 +1,7 @@
 /*
  * What the API server refused is not sent again at every look: it is asked again after a pause that
  * grows, or at once when the object changed or should become something else. Meanwhile the refusal
- * stands in status as it was told. Only this process remembers it: the next one asks anew.
+ * stands in status as it was told. Only this process remembers it: the next one asks again.
  */
 #include "control/internal.h"
 

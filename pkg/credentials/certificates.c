@@ -303,7 +303,7 @@ static int our_server(struct server *server, const struct credentials_input *inp
                       struct error *err)
 {
     struct check *check = server->check;
-    struct error ignored; /* a pair of ours that is broken is made anew: the CA is what counts */
+    struct error ignored; /* a pair of ours that is broken is made again: the CA is what counts */
     server->whole = authority_read_pair(check, server->secret, "tls.crt", "tls.key", &server->leaf,
                                         &ignored) == 0;
     if (decide(server, input, err) < 0)

@@ -1,7 +1,7 @@
 /*
  * What a node drain may do. A pod that does not work anyway must never hold one up, or a broken
  * replica keeps a node from being drained for weeks: AlwaysAllow. But that would let a drain evict
- * a primary in crash recovery, too, which begins anew elsewhere: while it is on its way back nobody
+ * a primary in crash recovery, too, which starts over elsewhere: while it is on its way back nobody
  * is evicted. IfHealthyBudget alone would not do: a ready replica is as much as the budget asks
  * for.
  * https://kubernetes.io/docs/tasks/run-application/configure-pdb/#unhealthy-pod-eviction-policy

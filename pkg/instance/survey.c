@@ -11,7 +11,7 @@
 enum {
     PERIOD_MS = 10000,
     FULL_PERIOD_MS = 2000, /* what stands still is to go on soon after there is room */
-    AGAIN_MS = 500,        /* at most this often, whoever hurries */
+    AGAIN_MS = 500,        /* at most this often */
     PATIENCE_MS = 5000,    /* with a file system that does not answer */
 };
 
