@@ -18,7 +18,8 @@ struct scene {
     int asked_count;
     const char *found;       /* what a GET answers; NULL: 404 */
     const char *refuse;      /* part of the target that is refused ... */
-    int refuse_status;       /* ... so */
+    int refuse_status;       /* ... so ... */
+    int refuse_times;        /* ... so often, or always when it is 0 */
     const char *refuse_text; /* message of the Status */
     bool hold;               /* nobody is answered until release() */
     struct exchange *held[LOG_MAX];
@@ -39,9 +40,11 @@ static void refuse(struct exchange *x, int status, const char *reason, const cha
 static void answer_one(struct scene *scene, struct exchange *x)
 {
     bool write = strcmp(x->method, "GET") != 0;
-    if (write && scene->refuse && strstr(x->target, scene->refuse))
+    if (write && scene->refuse && strstr(x->target, scene->refuse)) {
+        if (scene->refuse_times > 0 && --scene->refuse_times == 0)
+            scene->refuse = NULL;
         refuse(x, scene->refuse_status, "Refused", scene->refuse_text);
-    else if (!write && scene->found == NULL)
+    } else if (!write && scene->found == NULL)
         refuse(x, 404, "NotFound", "not found");
     else if (!write)
         reply(x, 200, "", scene->found);
@@ -322,6 +325,105 @@ static void what_waits_its_turn_is_not_sent_to_an_overloaded_server(void **state
     assert_false(scene->steps[8].tried);
 }
 
+static void vital(struct scene *scene)
+{
+    step(scene, APPLY_POST, "Secret", "a-ca", 0)->vital = true;
+    step(scene, APPLY_UPDATE, "Service", "after", 1);
+}
+
+static void a_vital_write_that_met_a_hiccup_is_made_again_before_what_depends_on_it(void **state)
+{
+    static const int hiccups[] = {500, 503};
+    struct scene *scene = *state;
+    for (size_t i = 0; i < sizeof hiccups / sizeof hiccups[0]; i++) {
+        scene->count = 0, scene->done = 0, scene->asked_count = 0;
+        scene->refuse = "secrets", scene->refuse_status = hiccups[i], scene->refuse_text = "now no";
+        scene->refuse_times = 2;
+        vital(scene);
+        run(scene);
+        assert_int_equal(scene->steps[0].err.class, 0);
+        assert_true(scene->steps[1].tried);
+        assert_int_equal(scene->asked_count, 4);
+        assert_string_equal(scene->asked[2], "POST secrets");
+        assert_string_equal(scene->asked[3], "PATCH services/after");
+        for (int k = 0; k < scene->asked_count; k++)
+            free(scene->asked[k]);
+        scene->asked_count = 0;
+    }
+}
+
+static void a_vital_write_that_fails_for_good_is_tried_three_times_and_ends_its_run(void **state)
+{
+    struct scene *scene = *state;
+    int in_flight;
+    int64_t writes;
+    scene->refuse = "secrets", scene->refuse_status = 500, scene->refuse_text = "no";
+    vital(scene);
+    run(scene);
+    assert_int_equal(scene->steps[0].err.class, ERR_INTERNAL);
+    assert_non_null(strstr(scene->steps[0].err.text, "create Secret 'n/a-ca': "));
+    assert_int_equal(scene->asked_count, 3);
+    assert_false(scene->steps[1].tried);
+    apply_count(scene->apply, &in_flight, &writes);
+    assert_int_equal(in_flight, 0);
+}
+
+static void a_vital_write_that_only_another_look_can_help_is_not_repeated(void **state)
+{
+    static const int answers[] = {403, 409, 422};
+    struct scene *scene = *state;
+    scene->refuse = "secrets", scene->refuse_text = "no";
+    for (size_t i = 0; i < sizeof answers / sizeof answers[0]; i++) {
+        scene->count = 0, scene->done = 0;
+        scene->refuse_status = answers[i];
+        vital(scene);
+        run(scene);
+        assert_int_equal(scene->asked_count, (int)i + 1);
+        assert_false(scene->steps[1].tried);
+    }
+}
+
+static void a_write_that_is_not_vital_is_not_repeated(void **state)
+{
+    struct scene *scene = *state;
+    scene->refuse = "services", scene->refuse_status = 500, scene->refuse_text = "no";
+    step(scene, APPLY_UPDATE, "Service", "a-rw", 0);
+    run(scene);
+    assert_int_equal(scene->asked_count, 1);
+}
+
+static void a_run_that_is_cancelled_in_the_pause_before_a_repeat_repeats_nothing(void **state)
+{
+    struct scene *scene = *state;
+    int in_flight;
+    int64_t writes;
+    scene->refuse = "secrets", scene->refuse_status = 500, scene->refuse_text = "no";
+    vital(scene);
+    struct apply_run *cancelled = start(scene);
+    run_until(scene->world.loop, &scene->world.server->answered, 1);
+    do {
+        event_base_loop(scene->world.loop, EVLOOP_ONCE);
+        apply_count(scene->apply, &in_flight, &writes);
+    } while (in_flight > 0);
+    assert_int_equal(scene->done, 0);
+    apply_cancel(cancelled);
+    run_for_ms(scene->world.loop, 400);
+    assert_int_equal(scene->asked_count, 1);
+}
+
+static void an_operator_that_is_deposed_in_the_pause_before_a_repeat_writes_nothing(void **state)
+{
+    struct scene *scene = *state;
+    scene->refuse = "secrets", scene->refuse_status = 500, scene->refuse_text = "no";
+    vital(scene);
+    start(scene);
+    run_until(scene->world.loop, &scene->world.server->answered, 1);
+    scene->deposed = true;
+    run_until(scene->world.loop, &scene->done, 1);
+    assert_int_equal(scene->asked_count, 1);
+    assert_int_equal(scene->steps[0].err.class, ERR_CONFLICT);
+}
+
 static void an_object_that_was_replaced_is_a_conflict_whatever_the_server_calls_it(void **state)
 {
     struct scene *scene = *state;
@@ -408,6 +510,12 @@ int main(void)
         CASE(no_pod_is_deleted_when_its_statefulset_could_not_be_written),
         CASE(nothing_more_is_tried_when_the_server_is_overloaded),
         CASE(what_waits_its_turn_is_not_sent_to_an_overloaded_server),
+        CASE(a_vital_write_that_met_a_hiccup_is_made_again_before_what_depends_on_it),
+        CASE(a_vital_write_that_fails_for_good_is_tried_three_times_and_ends_its_run),
+        CASE(a_vital_write_that_only_another_look_can_help_is_not_repeated),
+        CASE(a_write_that_is_not_vital_is_not_repeated),
+        CASE(a_run_that_is_cancelled_in_the_pause_before_a_repeat_repeats_nothing),
+        CASE(an_operator_that_is_deposed_in_the_pause_before_a_repeat_writes_nothing),
         CASE(an_object_that_was_replaced_is_a_conflict_whatever_the_server_calls_it),
         CASE(a_deposed_operator_writes_nothing),
         CASE(requests_in_flight_are_bounded_over_all_runs),
