@@ -8,11 +8,19 @@
 #include "api/foreign.h"
 #include "api/names.h"
 
+enum {
+    TRIES = 3, /* of a vital write, in one run */
+    REPEAT_FIRST_MS = 200,
+    REPEAT_FACTOR = 4,
+};
+
 struct job {
     TAILQ_ENTRY(job) link; /* in apply->waiting while it is queued */
     struct apply_run *run;
     struct apply_step *step;
     struct kube_call *call;
+    struct event *pause; /* before a repeat; NULL until there is one */
+    int tries;
     bool queued, running;
     char *uid; /* of the object that was found, malloced; NULL: the step's own */
 };
@@ -77,8 +85,11 @@ static void kick(struct apply *apply)
 static void free_run(struct apply_run *run)
 {
     TAILQ_REMOVE(&run->apply->runs, run, link);
-    for (size_t i = 0; i < run->count; i++)
+    for (size_t i = 0; i < run->count; i++) {
         free(run->jobs[i].uid);
+        if (run->jobs[i].pause != NULL)
+            event_free(run->jobs[i].pause);
+    }
     free(run->jobs);
     free(run);
 }
@@ -105,6 +116,42 @@ static bool is_replaced(const struct error *err)
     return err->class == ERR_INVALID && strstr(err->text, "metadata.uid") != NULL;
 }
 
+static void enqueue(struct job *job)
+{
+    job->queued = true;
+    TAILQ_INSERT_TAIL(&job->run->apply->waiting, job, link);
+}
+
+static void on_pause_over(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd, (void)what;
+    struct job *job = arg;
+    enqueue(job);
+    kick(job->run->apply);
+}
+
+/* A later wave depends on a vital write, so that a hiccup that it met would cost a whole pass and
+ * its pause. Not repeated is what needs another look first, or what the server asked to wait for.
+ */
+static bool may_repeat(const struct job *job, const struct error *err)
+{
+    return job->step->vital && job->tries < TRIES && err->retry_after_ms == 0 &&
+           (err->class == ERR_INTERNAL || err->class == ERR_OVERLOADED);
+}
+
+static void repeat_later(struct job *job)
+{
+    struct apply *apply = job->run->apply;
+    int pause_ms = REPEAT_FIRST_MS;
+    for (int i = 1; i < job->tries; i++)
+        pause_ms *= REPEAT_FACTOR;
+    if (job->pause == NULL)
+        job->pause = evtimer_new(apply->options.loop, on_pause_over, job);
+    const struct timeval pause = {pause_ms / 1000, pause_ms % 1000 * 1000};
+    evtimer_add(job->pause, &pause);
+    kick(apply);
+}
+
 static void end_job(struct job *job, const struct error *err)
 {
     struct apply_run *run = job->run;
@@ -113,6 +160,11 @@ static void end_job(struct job *job, const struct error *err)
     job->call = NULL;
     job->running = false;
     apply->in_flight--;
+    job->tries++;
+    if (may_repeat(job, err)) {
+        repeat_later(job);
+        return;
+    }
     step->tried = true;
     step->err = *err;
     if (err->class < 0) {
@@ -331,9 +383,8 @@ static bool queue_wave(struct apply_run *run)
             struct job *job = &run->jobs[i];
             if (job->step->wave != wave || held_back(run, job->step))
                 continue;
-            job->queued = true;
             run->open++;
-            TAILQ_INSERT_TAIL(&run->apply->waiting, job, link);
+            enqueue(job);
         }
     }
     return run->open > 0;

@@ -7,9 +7,10 @@
  *  - before every single write may_write() is asked: an operator that was deposed, or frozen while
  *    another took over, writes nothing any more.
  *
- * A step that is refused does not hold the others back, with two exceptions: nothing more is tried
- * while the server cannot be reached, and no Pod is deleted when its StatefulSet could not be
- * written (it would come back as it was, and be deleted again).
+ * A step that is refused does not hold the others back, with three exceptions: nothing more is
+ * tried while the server cannot be reached, no Pod is deleted when its StatefulSet could not be
+ * written (it would come back as it was, and be deleted again), and nothing follows a vital step
+ * that failed.
  */
 #pragma once
 
@@ -33,7 +34,8 @@ struct apply_step {
     const char *api_version, *kind, *name, *uid; /* uid: "" or NULL when there is none */
     const cJSON *object;                         /* NULL for delete */
     int wave;
-    bool vital; /* when it fails, no later wave of its run is begun */
+    bool vital; /* when it fails, no later wave of its run is begun; after a 500, or a 503 without
+                   Retry-After, it is sent twice more, within about a second */
     /* Outcome */
     bool tried;
     struct error err; /* class 0: done. ERR_CONFLICT with reason NameCollision or ObjectDeleting
