@@ -28,6 +28,14 @@ def twin_of(agent):
     return twin
 
 
+def same_record(agent, twin):
+    """The copy is of now: as far as it tells, the instance led last with this very volume."""
+    with open(os.path.join(agent.data, "instance.json")) as source:
+        text = source.read()
+    with open(os.path.join(twin.data, "instance.json"), "w") as target:
+        target.write(text)
+
+
 def twins(rig):
     """A primary that runs, and a copy of its volumes without a pod."""
     agent = rig.primary()
@@ -82,6 +90,7 @@ def two_pods():
 def superseded():
     with Rig() as rig:
         agent, twin = twins(rig)
+        same_record(agent, twin)
         count, epoch = len(rig.store.history), rig.lease()["leaseTransitions"]
         old_uid = agent.uid
         agent.signal(signal.SIGSTOP)
@@ -284,6 +293,68 @@ def promoted_by_hand():
         equal(rig.lease()["leaseTransitions"], 2, "epoch")
         wait_for(lambda: slice_epoch(rig) == "2" and rig.endpoints() == ["127.0.0.1"], 20,
                  "the endpoint")
+
+
+@test("a copy of a volume from before the instance led is not promoted, and the present one leads on")
+def older_than_its_lead():
+    with Rig(2) as rig:
+        first, second = rig.pair()
+        first.sql("create table t(n int)")
+        second.stop()
+        copy = twin_of(second)
+        second.start().ready()
+        first.kill()
+        hand_over(rig, second)
+        second.ready(60).reports(role="primary", bootstrapped=True)
+        second.sql("insert into t values (1)")
+        second.stop()
+        equal(rig.lease()["holderIdentity"], "a-2", "holder after the stop")
+        epoch = rig.lease()["leaseTransitions"]
+        copy.start()
+        copy.reports(phase="Waiting", reason="VolumeOutdated")
+        never(lambda: copy.postgres_pids() or rig.lease()["leaseTransitions"] != epoch, 5,
+              "a start of the older copy")
+        copy.stop()
+        second.start().ready(60)
+        equal(second.sql("select count(*) from t"), "1", "rows")
+
+
+@test("an older copy of a killed holder's volume waits for a person, who may go on with it")
+def older_than_a_kill():
+    with Rig() as rig:
+        agent, copy = twins(rig)
+        agent.sql("insert into t values (1)")
+        epoch = rig.lease()["leaseTransitions"]
+        agent.kill()
+        copy.start()
+        wait_for(lambda: "run out" in copy.probe()[1], 20, "the wait for the end of the term")
+        copy.reports(phase="Waiting", reason="VolumeOutdated")
+        never(lambda: copy.postgres_pids() or rig.lease()["leaseTransitions"] != epoch, 5,
+              "a start of the older copy")
+        hand_over(rig, copy)
+        copy.ready(60)
+        equal(copy.sql("select count(*) from t"), "0", "rows")
+        check(rig.lease()["leaseTransitions"] > epoch, "the epoch is above the earlier one's")
+
+
+@test("a pod that was killed before its volume bore the lease's epoch is followed by the next one")
+def killed_before_the_record():
+    with Rig() as rig:
+        agent, _ = twins(rig)
+        epoch = rig.lease()["leaseTransitions"]
+        agent.stop()
+        os.chmod(agent.data, 0o500)
+        try:
+            agent.start()
+            wait_for(lambda: rig.lease()["leaseTransitions"] == epoch + 1, 20, "the take")
+            agent.reports(phase="Failed", reason="VolumeUnreadable")
+            wait_for(lambda: rig.lease()["renewTime"] != rig.lease()["acquireTime"], 20,
+                     "a renewal")
+            agent.kill()
+        finally:
+            os.chmod(agent.data, 0o700)
+        agent.start().ready(60)
+        equal(rig.lease()["leaseTransitions"], epoch + 2, "epoch")
 
 
 @test("an agent that was frozen for longer than its lease asks before it trusts it")
