@@ -55,6 +55,8 @@ enum {
 /* Lease: {"instance":"a-1","mode":"initdb"|"existing"}, by the operator: who may take it while it
  * was never held. */
 #define ANN_BOOTSTRAP "pgkeel.dev/bootstrap"
+/* Lease: struct lead_report as JSON, by the agent: who led last, and with which epoch. */
+#define ANN_LEAD "pgkeel.dev/lead"
 /* Lease: struct primary_report as JSON. */
 #define ANN_PRIMARY_STATUS "pgkeel.dev/primary-status"
 /* PVC of the data, by the operator: what lives on it, the epoch of the instance on it, and whether

@@ -89,6 +89,12 @@ static const struct field member_fields[] = {
     END,
 };
 
+static const struct field lead_fields[] = {
+    TEXT(lead_report, "instance", instance),
+    INT64(lead_report, "epoch", epoch),
+    END,
+};
+
 static const struct field config_fields[] = {
     TEXT(cluster_config, "cluster", cluster),
     TEXT(cluster_config, "namespace", namespace),
@@ -224,6 +230,23 @@ int report_primary_decode(struct arena *arena, const char *json, struct primary_
     }
     ret_report->replicas = list;
     ret_report->replica_count = count;
+    return 0;
+}
+
+cJSON *report_lead_encode(struct arena *arena, const struct lead_report *lead)
+{
+    cJSON *object = json_object(arena);
+    encode(object, lead_fields, lead);
+    return object;
+}
+
+int report_lead_decode(struct arena *arena, const char *json, struct lead_report *ret_lead,
+                       struct error *err)
+{
+    cJSON *tree;
+    if (parse_object(arena, json, &tree, err) < 0)
+        return err_wrap(err, "read who led last");
+    decode(arena, tree, lead_fields, ret_lead);
     return 0;
 }
 

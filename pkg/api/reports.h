@@ -65,6 +65,13 @@ struct primary_report {
     size_t replica_count;
 };
 
+/* Lease annotation ANN_LEAD: told only once the epoch stands on that instance's volume, so that a
+ * volume of this instance that knows of no epoch so high is an older copy. */
+struct lead_report {
+    const char *instance;
+    int64_t epoch;
+};
+
 struct member_config {
     const char *name;          /* "a-1" */
     const char *restart_token; /* restart postgres once when it differs from the last obeyed; "" */
@@ -97,6 +104,9 @@ int report_instance_decode(struct arena *arena, const char *json,
 cJSON *report_primary_encode(struct arena *arena, const struct primary_report *report);
 int report_primary_decode(struct arena *arena, const char *json, struct primary_report *ret_report,
                           struct error *err);
+cJSON *report_lead_encode(struct arena *arena, const struct lead_report *lead);
+int report_lead_decode(struct arena *arena, const char *json, struct lead_report *ret_lead,
+                       struct error *err);
 cJSON *report_config_encode(struct arena *arena, const struct cluster_config *config);
 int report_config_decode(struct arena *arena, const char *json, struct cluster_config *ret_config,
                          struct error *err);

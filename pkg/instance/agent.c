@@ -265,11 +265,21 @@ static void say_farewell(struct agent *agent)
 static int64_t highest_epoch(const struct agent *agent)
 {
     int64_t epochs[] = {agent->record.epoch, agent->record.seen, agent->record.superseded,
-                        agent->slice ? slice_seen_epoch(agent->slice) : 0};
+                        agent->slice ? slice_seen_epoch(agent->slice) : 0,
+                        lease_seen_epoch(agent->lease)};
     int64_t highest = 0;
     for (size_t i = 0; i < sizeof epochs / sizeof epochs[0]; i++)
         highest = epochs[i] > highest ? epochs[i] : highest;
     return highest;
+}
+
+/* The first renewal from then on tells it: none of the volume's older copies may be led with. */
+static void tell_record(struct agent *agent)
+{
+    const struct volume_record *record = &agent->record;
+    bool ours = record->role == ROLE_PRIMARY && strcmp(record->pod, agent->options.pod_uid) == 0;
+    if (agent->lease != NULL)
+        lease_set_recorded(agent->lease, ours ? record->epoch : 0);
 }
 
 /* False when the facts are not new at once: the next event brings the next step. */
@@ -394,6 +404,7 @@ static void on_step(evutil_socket_t fd, short what, void *arg)
     for (int i = 0; more && i < STEPS_PER_TURN; i++) {
         open_cluster(agent);
         learn_grace(agent);
+        tell_record(agent);
         struct facts facts = agent_facts(agent);
         decision = machine_next(&facts);
         note_decision(agent, &decision);

@@ -73,6 +73,7 @@ static void lease_facts(struct agent *agent, struct facts *f)
     const struct lease_view *view = lease_view(agent->lease);
     f->lease = view->state;
     f->lease_epoch = view->epoch;
+    f->led_epoch = view->led_epoch;
     f->slot_ready = view->slot_ready;
     f->granted = view->granted;
     f->grant_initdb = view->grant_initdb;

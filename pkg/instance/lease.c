@@ -26,7 +26,8 @@ struct lease {
     int seconds;
     struct bucket bucket, takes;
     struct lease_view view;
-    int64_t unchanged_since_ms, held_epoch;
+    int64_t unchanged_since_ms, held_epoch, seen_epoch;
+    int64_t recorded;   /* see lease_set_recorded() */
     int64_t heard_ms;   /* when what had an outcome last was sent, or it became ours */
     int64_t sent_ms;    /* when the write under way, or the last one, was sent */
     bool unanswered;    /* it was not answered: the connection it took may be stalled */
@@ -68,6 +69,19 @@ static void read_status(const cJSON *object, const char *instance, struct lease_
     snprintf(view->primary_address, sizeof view->primary_address, "%s", report.address);
 }
 
+/* A lease that was restored may be behind; one that is behind its own annotation was not written by
+ * an agent. */
+static void read_lead(const cJSON *object, const char *instance, struct lease_view *view)
+{
+    AUTO_ARENA arena = arena_new();
+    struct lead_report lead = {0};
+    struct error ignored; /* what cannot be read tells nothing */
+    const char *text = json_str(object, "metadata.annotations[\"" ANN_LEAD "\"]", NULL);
+    if (text != NULL && report_lead_decode(arena, text, &lead, &ignored) == 0 &&
+        strcmp(lead.instance, instance) == 0 && lead.epoch > 0 && lead.epoch <= view->epoch)
+        view->led_epoch = lead.epoch;
+}
+
 void lease_read(const cJSON *object, const char *instance, const char *pod_uid,
                 struct lease_view *ret_view)
 {
@@ -90,6 +104,7 @@ void lease_read(const cJSON *object, const char *instance, const char *pod_uid,
         view.grant_initdb = grant.initdb;
     }
     read_status(object, instance, &view);
+    read_lead(object, instance, &view);
     const char *uid = strchr(holder, '/');
     if (holder[0] == '\0')
         view.state = view.epoch == 0 ? LEASE_FREE : LEASE_RELEASED;
@@ -145,6 +160,19 @@ cJSON *lease_renew_body(struct arena *arena, const struct lease_view *view, cons
     return body;
 }
 
+void lease_add_lead(struct arena *arena, cJSON *body, const struct lead_report *lead)
+{
+    json_set_str(json_add_object(json_add_object(body, "metadata"), "annotations"), ANN_LEAD,
+                 json_compact(arena, report_lead_encode(arena, lead)));
+}
+
+static bool lead_is_untold(const struct lease *lease)
+{
+    const struct lease_view *view = &lease->view;
+    return view->state == LEASE_HELD && lease->recorded >= view->epoch &&
+           view->led_epoch != view->epoch;
+}
+
 static void tell(struct lease *lease)
 {
     lease->handlers.changed(lease->handlers.arg);
@@ -169,17 +197,19 @@ static void note_life(struct lease *lease, const struct lease_view *view)
         lease->unchanged_since_ms = clock_boot_ms();
     if (view->state == LEASE_HELD && view->epoch > lease->held_epoch)
         lease->held_epoch = view->epoch;
+    if (view->epoch > lease->seen_epoch)
+        lease->seen_epoch = view->epoch;
 }
 
 static void set_view(struct lease *lease, const struct lease_view *view)
 {
     bool held_before = lease->view.state == LEASE_HELD;
     note_life(lease, view);
-    bool differs = view->state != lease->view.state || view->epoch != lease->view.epoch ||
-                   view->given_back != lease->view.given_back ||
-                   view->granted != lease->view.granted ||
-                   view->grant_initdb != lease->view.grant_initdb ||
-                   view->slot_ready != lease->view.slot_ready;
+    bool differs =
+        view->state != lease->view.state || view->epoch != lease->view.epoch ||
+        view->given_back != lease->view.given_back || view->led_epoch != lease->view.led_epoch ||
+        view->granted != lease->view.granted || view->grant_initdb != lease->view.grant_initdb ||
+        view->slot_ready != lease->view.slot_ready;
     bool same = strcmp(view->resource_version, lease->view.resource_version) == 0;
     int64_t read_ms = same ? lease->view.read_ms : clock_boot_ms();
     lease->view = *view;
@@ -344,6 +374,14 @@ static void patch(struct lease *lease, const cJSON *body)
     ask(lease, &request, on_written);
 }
 
+/* Of a lease that is held: a take is before the record. */
+static void patch_held(struct lease *lease, struct arena *arena, cJSON *body)
+{
+    if (lead_is_untold(lease))
+        lease_add_lead(arena, body, &(struct lead_report){lease->instance, lease->view.epoch});
+    patch(lease, body);
+}
+
 static void renew(evutil_socket_t fd, short what, void *arg)
 {
     (void)fd, (void)what;
@@ -360,11 +398,13 @@ static void renew(evutil_socket_t fd, short what, void *arg)
     AUTO_ARENA arena = arena_new();
     if (lease->leaving) {
         log_info("giving the lease back", "lease", lease->name, NULL);
-        patch(lease, lease_give_back_body(arena, &lease->view, lease->instance, clock_wall_ms()));
+        patch_held(lease, arena,
+                   lease_give_back_body(arena, &lease->view, lease->instance, clock_wall_ms()));
         return;
     }
     cJSON *status = lease->handlers.status(lease->handlers.arg, arena, false);
-    patch(lease, lease_renew_body(arena, &lease->view, status, lease->seconds, clock_wall_ms()));
+    patch_held(lease, arena,
+               lease_renew_body(arena, &lease->view, status, lease->seconds, clock_wall_ms()));
 }
 
 struct lease *lease_new(struct event_base *loop, struct kube *kube,
@@ -445,6 +485,15 @@ void lease_renew_now(struct lease *lease)
         timer_arm(lease->renew, bucket_wait_ms(&lease->bucket, clock_boot_ms()));
 }
 
+void lease_set_recorded(struct lease *lease, int64_t epoch)
+{
+    if (epoch == lease->recorded)
+        return;
+    lease->recorded = epoch;
+    if (lead_is_untold(lease))
+        lease_renew_now(lease);
+}
+
 bool lease_give_back(struct lease *lease)
 {
     if (lease->view.state != LEASE_HELD || lease->refused)
@@ -471,6 +520,11 @@ bool lease_is_doubtful(const struct lease *lease)
 int64_t lease_held_epoch(const struct lease *lease)
 {
     return lease->held_epoch;
+}
+
+int64_t lease_seen_epoch(const struct lease *lease)
+{
+    return lease->seen_epoch;
 }
 
 bool lease_writing(const struct lease *lease)

@@ -10,12 +10,15 @@
  */
 #pragma once
 
+#include "api/reports.h"
 #include "instance/machine.h"
 #include "kube/kube.h"
 
 struct lease_view {
     enum lease_state state;
-    int64_t epoch; /* leaseTransitions */
+    int64_t epoch;     /* leaseTransitions */
+    int64_t led_epoch; /* the last that this instance has led with, as it told itself; 0: it is not
+                          the one that led last, or nothing is told */
     bool granted, grant_initdb;
     bool slot_ready;          /* the primary's status shows a slot of this instance */
     char slot_status[16];     /* its wal_status; "" when the status shows no slot */
@@ -55,6 +58,9 @@ void lease_set_seconds(struct lease *lease, int seconds);
 /* Compare-and-swap to this pod, with an epoch above the lease's and `at_least`: an epoch file newer
  * than the lease wins (etcd restored from a snapshot). After a burst once in two seconds. */
 void lease_take(struct lease *lease, int64_t at_least);
+/* Which epoch stands on the volume as this pod's; 0: none. Once that is the lease's, renewals tell
+ * so, the first of them at once: no older copy of the volume is to be led with (see led_epoch). */
+void lease_set_recorded(struct lease *lease, int64_t epoch);
 /* For one that stops: makes it the instance's without a pod. To be called until it is true: nothing
  * is left to do, or the API server refuses. */
 bool lease_give_back(struct lease *lease);
@@ -67,6 +73,8 @@ int64_t lease_rests_at_ms(const struct lease *lease);
 bool lease_is_doubtful(const struct lease *lease);
 /* The highest epoch that it was seen held with by this pod, since lease_new(); 0: none. */
 int64_t lease_held_epoch(const struct lease *lease);
+/* The highest that it was seen to have, whoever held it, also when it was deleted since. */
+int64_t lease_seen_epoch(const struct lease *lease);
 /* Renews at once, after a burst not more often than twice a second, instead of at the next third of
  * lease_seconds; held leases renew by themselves. */
 void lease_renew_now(struct lease *lease);
@@ -80,5 +88,6 @@ cJSON *lease_take_body(struct arena *arena, const struct lease_view *view, const
                        const cJSON *status, int seconds, int64_t epoch, int64_t wall_ms);
 cJSON *lease_give_back_body(struct arena *arena, const struct lease_view *view,
                             const char *instance, int64_t wall_ms);
+void lease_add_lead(struct arena *arena, cJSON *body, const struct lead_report *lead);
 cJSON *lease_renew_body(struct arena *arena, const struct lease_view *view, const cJSON *status,
                         int seconds, int64_t wall_ms);

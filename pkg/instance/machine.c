@@ -67,12 +67,16 @@ static bool is_superseded(const struct facts *f)
            (!f->lease_given_back || f->record.role == ROLE_PRIMARY);
 }
 
-/* A lease is given back only when its epoch stands on the volume. This volume knows of none so
- * high: it is an older copy. */
+/* An epoch is told as led with, or its lease given back, only when it stands on the volume. This
+ * volume knows of none so high, neither as its own nor as one that it followed: it is an older
+ * copy. Agents of earlier versions tell nothing but by giving the lease back. */
 static bool is_outdated(const struct facts *f)
 {
-    return f->lease == LEASE_MINE && f->lease_given_back && f->record.role == ROLE_PRIMARY &&
-           f->record.epoch < f->lease_epoch;
+    int64_t known = f->record.epoch > f->record.seen ? f->record.epoch : f->record.seen;
+    if (f->lease != LEASE_MINE)
+        return false;
+    return known < f->led_epoch || (f->lease_given_back && f->record.role == ROLE_PRIMARY &&
+                                    f->record.epoch < f->lease_epoch);
 }
 
 /* May the lease be taken by compare-and-swap? Never from another instance: promotion without proof
@@ -136,7 +140,7 @@ enum volume_role machine_role(const struct facts *f)
         return f->api_wait_over && (f->record.role != ROLE_PRIMARY || may_lead_unasked(f))
                    ? f->record.role
                    : ROLE_NONE;
-    return f->record.role == ROLE_REPLICA ? ROLE_REPLICA : ROLE_NONE;
+    return f->record.role == ROLE_REPLICA && !is_outdated(f) ? ROLE_REPLICA : ROLE_NONE;
 }
 
 static struct decision stop(const struct facts *f)
@@ -195,7 +199,7 @@ static struct decision retry_or_wait(bool waits, const struct facts *f, enum ste
  * is never initialised over. */
 static struct decision fill_as_primary(const struct facts *f)
 {
-    if (f->granted && f->grant_initdb)
+    if (f->granted && f->grant_initdb && f->led_epoch == 0)
         return retry_or_wait(f->restart_waits, f, STEP_INITDB, "Initializing");
     return stay("Waiting", REASON_DATA_VOLUME_EMPTY,
                 "this instance is to start the data it had as primary, but its volume is empty: "
@@ -262,6 +266,14 @@ static bool recorded(const struct facts *f, enum volume_role role)
             (f->record.epoch >= f->lease_epoch && strcmp(f->record.pod, f->pod_uid) == 0));
 }
 
+static struct decision outdated(const char *phase)
+{
+    return stay(phase, REASON_VOLUME_OUTDATED,
+                "this volume is an older copy: the instance has led with a later epoch since, on "
+                "another volume; bring that volume back, or delete the lease to go on with this "
+                "one and lose what was written there");
+}
+
 static struct decision no_role(const struct facts *f)
 {
     if (f->lease == LEASE_UNKNOWN && f->api_wait_over && !may_lead_unasked(f))
@@ -270,11 +282,8 @@ static struct decision no_role(const struct facts *f)
                     "this one may lead now");
     if (f->lease == LEASE_UNKNOWN)
         return stay("Waiting", REASON_API_UNREACHABLE, "asking the API server for the lease");
-    if (is_outdated(f))
-        return stay("Waiting", REASON_VOLUME_OUTDATED,
-                    "this volume is an older copy: the instance has led with a later epoch since, "
-                    "on another volume; bring that volume back, or delete the lease to go on with "
-                    "this one and lose what was written there");
+    if (is_outdated(f) && (f->lease_given_back || f->lease_rested))
+        return outdated("Waiting");
     if (f->lease == LEASE_MINE)
         return stay("Waiting", REASON_WAITING_FOR_LEASE,
                     "an earlier pod of this instance holds the lease: this pod takes it once it "
@@ -435,6 +444,8 @@ static struct decision tend(const struct facts *f)
         return act(STEP_READ_CONTROL, "Running");
     if (f->config_stale)
         return act(STEP_RELOAD, "Running");
+    if (is_outdated(f))
+        return outdated("Running");
     if (f->running == ROLE_REPLICA && f->wal_gone)
         return cut_off(f, "Running");
     return stay("Running", f->notice_reason, f->notice);

@@ -47,6 +47,7 @@ struct facts {
     bool standby_signal; /* PGDATA is marked a standby's */
     enum lease_state lease;
     int64_t lease_epoch;        /* transitions */
+    int64_t led_epoch;          /* see lease_view; only ever above 0 for this instance's own */
     bool lease_given_back;      /* LEASE_MINE, and no pod's any more */
     bool lease_doubtful;        /* LEASE_HELD, but unheard of for a whole term: to be asked first */
     bool lease_rested;          /* nobody renewed it for a whole term on our own clock */

@@ -178,6 +178,8 @@ static void a_holder_with_an_empty_volume_needs_a_grant_that_is_not_spent(void *
     expect(&f, STEP_WAIT, "Waiting", "DataVolumeEmpty");
     f.grant_initdb = true;
     expect(&f, STEP_INITDB, "Initializing", "");
+    f.led_epoch = 3; /* there was data: the operator has only not spent the grant yet */
+    expect(&f, STEP_WAIT, "Waiting", "DataVolumeEmpty");
 }
 
 static void a_clone_waits_for_its_slot_and_after_a_failure(void **state)
@@ -242,6 +244,52 @@ static void a_lease_that_was_given_back_is_taken_at_once_by_no_older_copy(void *
     f.lease_given_back = f.lease_rested = true;
     f.record.epoch = 0;
     expect(&f, STEP_TAKE_LEASE, "Starting", "");
+}
+
+static void no_copy_from_before_an_epoch_that_was_led_with_is_started(void **state)
+{
+    (void)state;
+    struct facts f = stopped_primary(); /* killed; its volume is a copy of earlier */
+    f.lease = LEASE_MINE;
+    f.pod_uid = "uid-2";
+    f.lease_epoch = f.led_epoch = 4;
+    expect(&f, STEP_WAIT, "Waiting", "WaitingForLease"); /* another one may run and renew */
+    f.lease_rested = true;
+    expect(&f, STEP_WAIT, "Waiting", "VolumeOutdated");
+    f.record = (struct volume_record){.role = ROLE_NONE};
+    expect(&f, STEP_WAIT, "Waiting", "VolumeOutdated");
+    f = stopped_replica();
+    f.lease = LEASE_MINE;
+    f.lease_given_back = f.lease_rested = true;
+    f.lease_epoch = f.led_epoch = 4;
+    expect(&f, STEP_WAIT, "Waiting", "VolumeOutdated");
+    f.server = SERVER_UP;
+    f.running = ROLE_REPLICA;
+    expect(&f, STEP_WAIT, "Running", "VolumeOutdated");
+}
+
+static void what_was_taken_and_not_led_with_keeps_no_volume_from_starting(void **state)
+{
+    (void)state;
+    struct facts f = stopped_primary(); /* killed between the take and the record */
+    f.lease = LEASE_MINE;
+    f.lease_rested = true;
+    f.pod_uid = "uid-2";
+    f.lease_epoch = 4;
+    f.led_epoch = 3;
+    expect(&f, STEP_TAKE_LEASE, "Starting", "");
+    f.led_epoch = 0; /* an agent of an earlier version, or another instance, led last */
+    expect(&f, STEP_TAKE_LEASE, "Starting", "");
+    f.led_epoch = 4; /* cloned since, under an agent that tells nothing */
+    f.record = (struct volume_record){.role = ROLE_REPLICA, .seen = 4};
+    expect(&f, STEP_TAKE_LEASE, "Starting", "");
+    f = stopped_primary(); /* a container that is restarted in its pod */
+    f.led_epoch = 3;
+    expect(&f, STEP_START, "Starting", "");
+    f.lease = LEASE_UNKNOWN;
+    f.led_epoch = 0;
+    f.api_wait_over = true;
+    expect(&f, STEP_START, "Starting", "");
 }
 
 static void a_lease_unheard_of_for_a_term_is_asked_for_before_anything_is_done_in_its_name(
@@ -608,6 +656,8 @@ static void no_combination_of_facts_breaks_the_invariants(void **state)
         f.lease_epoch = bits >> 19 & 1;
         f.pod_uid = bits >> 20 & 1 ? "uid-1" : "uid-2";
         f.record.superseded = bits >> 21 & 1;
+        f.record.seen = f.record.superseded;
+        f.led_epoch = f.lease_given_back;
         struct decision d = machine_next(&f);
         assert_non_null(d.phase);
         if (d.step == STEP_INITDB)
@@ -632,6 +682,8 @@ static void no_combination_of_facts_breaks_the_invariants(void **state)
             assert_true((f.lease == LEASE_MINE && (f.lease_rested || f.lease_given_back)) ||
                         (f.lease == LEASE_FREE && f.granted) ||
                         (f.lease == LEASE_RELEASED && f.record.role == ROLE_PRIMARY));
+        if (d.step == STEP_TAKE_LEASE && f.lease == LEASE_MINE)
+            assert_true(f.record.epoch >= f.led_epoch || f.record.seen >= f.led_epoch);
     }
 }
 
@@ -648,6 +700,8 @@ int main(void)
         cmocka_unit_test(the_lease_is_taken_before_a_start_as_primary),
         cmocka_unit_test(a_released_lease_is_taken_only_by_its_last_holder),
         cmocka_unit_test(a_lease_that_was_given_back_is_taken_at_once_by_no_older_copy),
+        cmocka_unit_test(no_copy_from_before_an_epoch_that_was_led_with_is_started),
+        cmocka_unit_test(what_was_taken_and_not_led_with_keeps_no_volume_from_starting),
         cmocka_unit_test(
             a_lease_unheard_of_for_a_term_is_asked_for_before_anything_is_done_in_its_name),
         cmocka_unit_test(a_lease_behind_the_endpoints_epoch_is_taken_above_it),

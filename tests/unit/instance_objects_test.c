@@ -133,6 +133,41 @@ static void taking_and_renewing_are_compare_and_swap(void **state)
     assert_null(json_get(lease_renew_body(arena, &view, NULL, 8, 0), "metadata.annotations"));
 }
 
+static void who_led_last_is_told_on_the_lease_and_believed_of_oneself_alone(void **state)
+{
+    (void)state;
+    AUTO_ARENA arena = arena_new();
+    struct lease_view view = {.resource_version = "42", .epoch = 2};
+    cJSON *bodies[] = {lease_renew_body(arena, &view, parse(arena, "{\"timeline\":1}"), 8, 0),
+                       lease_renew_body(arena, &view, NULL, 8, 0),
+                       lease_give_back_body(arena, &view, "a-1", 0)};
+    for (size_t i = 0; i < 3; i++) {
+        lease_add_lead(arena, bodies[i], &(struct lead_report){"a-1", 2});
+        assert_string_equal(json_str(bodies[i], "metadata.annotations[\"" ANN_LEAD "\"]", ""),
+                            "{\"instance\":\"a-1\",\"epoch\":2}");
+        assert_string_equal(json_str(bodies[i], "metadata.resourceVersion", ""), "42");
+    }
+    assert_non_null(json_get(bodies[0], "metadata.annotations[\"" ANN_PRIMARY_STATUS "\"]"));
+    static const struct {
+        const char *text;
+        int64_t led;
+    } cases[] = {{"{\"instance\":\"a-1\",\"epoch\":2}", 2},
+                 {"{\"instance\":\"a-1\",\"epoch\":3}", 3},
+                 {"{\"instance\":\"a-1\",\"epoch\":4}", 0},
+                 {"{\"instance\":\"a-1\",\"epoch\":-1}", 0},
+                 {"{\"instance\":\"a-1\",\"epoch\":\"2\"}", 0},
+                 {"{\"instance\":\"a-2\",\"epoch\":2}", 0},
+                 {"{\"epoch\":2}", 0},
+                 {"2", 0}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        cJSON *lease = json_object(arena);
+        json_set_str(json_add_object(json_add_object(lease, "metadata"), "annotations"), ANN_LEAD,
+                     cases[i].text);
+        json_set_int(json_add_object(lease, "spec"), "leaseTransitions", 3);
+        assert_int_equal(view_of(json_compact(arena, lease)).led_epoch, cases[i].led);
+    }
+}
+
 static void an_endpoint_matches_only_if_it_is_ours_alone_and_ready(void **state)
 {
     (void)state;
@@ -261,6 +296,7 @@ int main(void)
         cmocka_unit_test(a_slot_of_mine_is_seen_in_the_primarys_status),
         cmocka_unit_test(the_primarys_address_is_read_from_its_status),
         cmocka_unit_test(taking_and_renewing_are_compare_and_swap),
+        cmocka_unit_test(who_led_last_is_told_on_the_lease_and_believed_of_oneself_alone),
         cmocka_unit_test(an_endpoint_matches_only_if_it_is_ours_alone_and_ready),
         cmocka_unit_test(an_endpoint_is_written_with_its_pod_and_the_version_seen),
         cmocka_unit_test(only_what_can_be_an_epoch_is_read_from_an_endpoint),
