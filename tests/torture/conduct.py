@@ -1,5 +1,6 @@
 """What an operator does not do: write at rest, fight, take what is not its own, act twice."""
 import json
+import re
 import signal
 import time
 
@@ -186,6 +187,77 @@ def _many_strays():
                 for condition in (obj.get("status") or {}).get("conditions", []):
                     check(len(condition["message"]) <= 16384, "a message of %d characters",
                           len(condition["message"]))
+        rig.ready()
+
+
+def _slice(rig, name, service, finalizers=None, **labels):
+    rig.make("EndpointSlice", NAMESPACE, name, addressType="IPv4", endpoints=[
+        {"addresses": ["10.1.1.1"]}], ports=[{"port": 5432}], metadata={
+            "finalizers": finalizers or [], "labels": {
+                "kubernetes.io/service-name": service,
+                **{"endpointslice.kubernetes.io/managed-by": by for by in labels.values()}}})
+
+
+def _foreign(rig, words):
+    """Waits that told EndpointForeign with all these words, ever."""
+    return [w for _, kind, _, obj, _ in rig.store.history if kind.kind == "PostgresCluster"
+            for w in (obj.get("status") or {}).get("waitingFor", [])
+            if w["reason"] == "EndpointForeign"
+            and all(word in w["what"] + w["message"] for word in words)]
+
+
+@test("What is asked of the slices of a Service is asked in pieces that are bounded")
+def _bounded_reads():
+    with Rig(ready_state(2)) as rig:
+        for i in range(100):
+            _slice(rig, "x%d" % i, "a-rw")
+        rig.operator()
+        rig.until(lambda: not any(rig.get("EndpointSlice", "x%d" % i) for i in range(100)), 90,
+                  "all of them to go")
+        asked = [r["query"] for r in rig.server.requests
+                 if r["verb"] == "list" and r["path"].endswith("/endpointslices")
+                 and "service-name" in r["query"]]
+        check(asked, "nothing was asked")
+        for query in asked:
+            check(re.search(r"limit=([1-9]|10)(&|$)", query), "no limit: %s", query)
+            check("resourceVersion=0" not in query, "%s: a limit counts for nothing", query)
+        rig.ready()
+
+
+@test("What leads -rw elsewhere and cannot be deleted is told, however much of it there is")
+def _held_strays():
+    with Rig(ready_state(2)) as rig:
+        for i in range(80):
+            _slice(rig, "x%02d" % i, "a-rw", finalizers=["example.org/keep"])
+        rig.operator()
+        rig.until(lambda: _foreign(rig, ["x00", "being deleted", "there are more"]), 60,
+                  "the slices and their finalizers to be told")
+        for i in range(80):
+            rig.edit("EndpointSlice", "x%02d" % i, {"metadata": {"finalizers": None}})
+        rig.until(lambda: not any(rig.get("EndpointSlice", "x%02d" % i) for i in range(80)), 90,
+                  "all of them to go")
+        rig.ready()
+
+
+@test("Whatever else leads another Service of the cluster somewhere is removed and told, too")
+def _strays_of_others():
+    with Rig(ready_state(2)) as rig:
+        for service in ("a-ro", "a-r", "a-pods"):
+            _slice(rig, service + "-theirs", service, by="endpointslice-controller.k8s.io")
+        rig.operator()
+        rig.quiet()
+        for service in ("a-ro", "a-r", "a-pods"):
+            _slice(rig, service + "-hand", service)
+            _slice(rig, service + "-mirrored", service,
+                   by="endpointslicemirroring-controller.k8s.io")
+        for service in ("a-ro", "a-r", "a-pods"):
+            for suffix in ("-hand", "-mirrored"):
+                rig.until(lambda: not rig.get("EndpointSlice", service + suffix), 60,
+                          service + suffix + " to go")
+            check(rig.get("EndpointSlice", service + "-theirs"),
+                  "the slice that Kubernetes keeps for %s went", service)
+        rig.until(lambda: _foreign(rig, ["Service 'a-ro'", "a-ro-hand"]), 30, "status to tell it")
+        check(not _foreign(rig, ["a-rw"]), "told of Service 'a-rw', too")
         rig.ready()
 
 

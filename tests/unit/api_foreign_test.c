@@ -46,6 +46,30 @@ static void what_a_stranger_added_is_named_and_taken_out(void **state)
                         "\"protocol\":\"TCP\"}],\"type\":\"ClusterIP\"}");
 }
 
+/* kube-proxy leaves a Service with one of them alone: nothing leads anywhere any more. */
+static void a_label_that_takes_a_service_away_from_kube_proxy_is_named_and_taken_out(void **state)
+{
+    (void)state;
+    AUTO_ARENA arena = arena_new();
+    const char *labels = "\"labels\":{\"mine\":\"x\","
+                         "\"service.kubernetes.io/service-proxy-name\":\"other\","
+                         "\"service.kubernetes.io/headless\":\"\"},";
+    const char *managed = OURS "," BY("kubectl-label", "",
+                                      "\"f:metadata\":{\"f:labels\":{\".\":{},\"f:mine\":{},"
+                                      "\"f:service.kubernetes.io/headless\":{},"
+                                      "\"f:service.kubernetes.io/service-proxy-name\":{}}}");
+    const char *text =
+        arena_printf(arena, "{\"metadata\":{%s\"managedFields\":[%s]}," BODY "}", labels, managed);
+    cJSON *service = parsed(arena, text);
+    assert_string_equal(api_foreign_fields(arena, "Service", service),
+                        "metadata.labels.service.kubernetes.io/headless, "
+                        "metadata.labels.service.kubernetes.io/service-proxy-name");
+    assert_string_equal(api_foreign_fields(arena, "ConfigMap", service), "");
+    assert_true(api_foreign_remove(arena, "Service", NULL, service));
+    assert_string_equal(json_canonical(arena, json_get(service, "metadata.labels")),
+                        "{\"mine\":\"x\"}");
+}
+
 static void what_the_server_filled_in_and_what_is_shared_stays(void **state)
 {
     (void)state;
@@ -149,6 +173,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_a_stranger_added_is_named_and_taken_out),
+        cmocka_unit_test(a_label_that_takes_a_service_away_from_kube_proxy_is_named_and_taken_out),
         cmocka_unit_test(what_the_server_filled_in_and_what_is_shared_stays),
         cmocka_unit_test(keys_containers_and_whole_maps_are_found_in_every_kind_that_is_ours_alone),
         cmocka_unit_test(what_was_taken_from_us_is_not_removed),
