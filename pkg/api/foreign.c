@@ -17,19 +17,24 @@ bool api_manager_is_strange(const char *manager)
     return true;
 }
 
-/* The kinds whose content is ours alone, and what of it others may set. */
+/* The kinds whose content is ours alone, what of it others may set, and what they may not set in
+ * the metadata, which is theirs otherwise. */
 static const struct kind {
     const char *name;
     const char *theirs[8]; /* paths without the keys of lists */
+    const char *labels[2]; /* the same */
 } kinds[] = {
-    {"ConfigMap", {NULL}},
-    {"PodDisruptionBudget", {NULL}},
-    {"Role", {NULL}},
-    {"RoleBinding", {NULL}},
+    {.name = "ConfigMap"},
+    {.name = "PodDisruptionBudget"},
+    {.name = "Role"},
+    {.name = "RoleBinding"},
     {"Service",
      {"spec.clusterIP", "spec.clusterIPs", "spec.healthCheckNodePort", "spec.ipFamilies",
-      "spec.ipFamilyPolicy", "spec.ports.nodePort"}},
-    {"StatefulSet", {"spec.template.metadata"}},
+      "spec.ipFamilyPolicy", "spec.ports.nodePort"},
+     /* kube-proxy leaves a Service that has one of them alone */
+     {"metadata.labels.service.kubernetes.io/headless",
+      "metadata.labels.service.kubernetes.io/service-proxy-name"}},
+    {.name = "StatefulSet", .theirs = {"spec.template.metadata"}},
 };
 
 static const struct kind *find_kind(const char *name)
@@ -76,9 +81,26 @@ static struct owners below(const struct owners *owners, const char *element)
     return children;
 }
 
+/* On the way to labels that are not others' to set; it is never taken out itself. */
+static bool leads_to_labels(const struct kind *kind, const char *path)
+{
+    return kind->labels[0] != NULL &&
+           (strcmp(path, "metadata") == 0 || strcmp(path, "metadata.labels") == 0);
+}
+
+static bool is_metadata_left(const struct kind *kind, const char *path)
+{
+    for (size_t i = 0; i < sizeof kind->labels / sizeof kind->labels[0] && kind->labels[i]; i++)
+        if (strcmp(kind->labels[i], path) == 0)
+            return false;
+    return !leads_to_labels(kind, path);
+}
+
 static bool is_left_to_others(const struct kind *kind, const char *path)
 {
-    if (strcmp(path, "metadata") == 0 || strcmp(path, "status") == 0)
+    if (strcmp(path, "metadata") == 0 || strncmp(path, "metadata.", 9) == 0)
+        return is_metadata_left(kind, path);
+    if (strcmp(path, "status") == 0)
         return true;
     for (size_t i = 0; i < sizeof kind->theirs / sizeof kind->theirs[0] && kind->theirs[i]; i++)
         if (strcmp(kind->theirs[i], path) == 0)
@@ -157,7 +179,8 @@ static void walk(const struct search *search, const cJSON *node, const struct pl
         };
         if (is_left_to_others(search->kind, next.path))
             continue;
-        if (next.owners.count == 0 && next.intent == NULL && is_whole(child))
+        if (next.owners.count == 0 && next.intent == NULL && is_whole(child) &&
+            !leads_to_labels(search->kind, next.path))
             found(search, &next, at->live);
         else
             walk(search, child, &next, depth + 1);

@@ -7,9 +7,10 @@
  * and from what admission webhooks make of our own requests (which belongs to us):
  * https://kubernetes.io/docs/reference/using-api/server-side-apply/#field-management
  *
- * Left alone: metadata and status, kinds whose content belongs to agents or to people too (Lease,
- * EndpointSlice, PersistentVolumeClaim, Pod, ServiceAccount, Secret), addresses and node ports, and
- * the metadata of pod templates (`kubectl rollout restart` writes there).
+ * Left alone: status, metadata (but for labels that take a Service away from kube-proxy), kinds
+ * whose content belongs to agents or to people too (Lease, EndpointSlice, PersistentVolumeClaim,
+ * Pod, ServiceAccount, Secret), addresses and node ports, and the metadata of pod templates
+ * (`kubectl rollout restart` writes there).
  */
 #pragma once
 

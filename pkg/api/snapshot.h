@@ -113,6 +113,8 @@ struct seen_credentials {
 /* What leads a Service somewhere beside the slice that is ours. */
 struct seen_stray {
     const char *api_version, *kind, *name, *uid;
+    const char *service; /* the suffix of its name: "rw" */
+    bool deleting;       /* somebody's finalizer holds it; it leads there still */
 };
 
 struct snapshot {
@@ -125,8 +127,9 @@ struct snapshot {
     size_t instance_count;
     struct seen_lease lease;
     struct seen_credentials credentials;
-    struct seen_stray *strays; /* of Service -rw, when it was looked at last */
+    struct seen_stray *strays; /* of the Services, when they were looked at last */
     size_t stray_count;
+    bool strays_more;           /* than there is room for in one look */
     const char *rw_address;     /* what the -rw EndpointSlice points at, "" when empty */
     int64_t account_created_ms; /* the agents' ServiceAccount; 0 when it is not there */
     const cJSON *status;        /* status as it stands in the API; NULL when none */

@@ -24,7 +24,7 @@ struct known {
     uint64_t read_digest; /* observe_digest() of what they were judged by */
     int64_t peeked_ms;    /* boot: when their versions were asked for last */
     char versions[17];    /* hash of the versions that were read; "" when they are to be read */
-    int64_t routed_ms;    /* boot: when it was looked for what else leads -rw somewhere */
+    int64_t routed_ms;    /* boot: when it was looked for what else leads a Service somewhere */
     int64_t wary_ms;      /* boot: until then it is looked for often */
     int64_t doomed_ms;    /* boot: until then the namespace counts as terminating */
     struct refusal *refusals;
@@ -60,10 +60,10 @@ struct pass {
     struct status_outcome *outcomes;
     size_t outcome_count;
     struct error worst; /* class 0: all went well */
-    /* Reading and writing the Secrets, and reading what leads -rw somewhere */
+    /* Reading and writing the Secrets, and reading what leads Services somewhere */
     struct kube_call *calls[SECRETS];
     cJSON *secrets[SECRETS];
-    int reads_open, credential_tries;
+    int reads_open, credential_tries, slice_pages;
     char versions[17]; /* of what is read, see known.versions */
     struct error credentials_err, routes_err;
     struct credentials_result credentials;
@@ -122,7 +122,8 @@ int64_t peek_next_ms(const struct pass *pass); /* boot; INT64_MAX when there is 
 /* A hash of what was answered: which there are, and in which version. */
 void peek_versions(struct arena *arena, cJSON *const secrets[SECRETS], char ret_hash[17]);
 
-/* routes.c: asks whether anything else leads -rw somewhere, puts it into the snapshot, and goes on
+/* routes.c: asks whether anything else leads a Service somewhere, puts it into the snapshot, and
+ * goes on
  */
 bool routes_due(const struct pass *pass);
 void routes_start(struct pass *pass);

@@ -1,12 +1,16 @@
 /*
- * Does anything else lead Service -rw somewhere? It has no selector, and its one EndpointSlice is
- * written by the primary's agent. But every slice that bears the Service's name in a label counts,
- * and an Endpoints object of that name is mirrored into such slices: Kubernetes' own controllers
- * make and keep them once somebody has put a selector on the Service, even when it is gone again.
+ * Does anything else lead a Service of ours somewhere? -rw has no selector, and its one
+ * EndpointSlice is written by the primary's agent. But every slice that bears the Service's name in
+ * a label counts, and an Endpoints object of that name is mirrored into such slices: Kubernetes'
+ * own controllers make and keep them once somebody has put a selector on the Service, even when it
+ * is gone again. The slices of the others are made by Kubernetes from their selectors, and bear its
+ * mark: it puts right what bears that mark and is not so.
  *
  * They need not carry a label of ours, so that no watch of ours sees them, and a watch on all
  * slices of all Services would bring every other application's. They are asked for: two small
  * reads, as often as the Secrets' versions, and every second for a while after something was found.
+ * Anybody who may make a slice decides how many there are and how large: so few are asked for at
+ * once that their answer stays small.
  */
 #include "control/internal.h"
 
@@ -21,6 +25,9 @@ enum {
     WARY_MS = 15000,
     WARY_PERIOD_MS = 1000,
     STRAYS_MAX = 32, /* in one pass; the next one, a moment later, finds the rest */
+    HELD_MAX = 8,    /* of those that are being deleted already, which are only told */
+    PAGE = 8,
+    PAGES_MAX = 32, /* in one pass */
 };
 
 static const struct seen_object *service(const struct pass *pass)
@@ -61,14 +68,27 @@ bool routes_due(const struct pass *pass)
     return next_ms != INT64_MAX && (changed || clock_boot_ms() >= next_ms);
 }
 
+static size_t count_strays(const struct snapshot *snapshot, bool deleting)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < snapshot->stray_count; i++)
+        count += snapshot->strays[i].deleting == deleting;
+    return count;
+}
+
 static void add_stray(struct pass *pass, const char *api_version, const char *kind,
-                      const cJSON *object)
+                      const char *service, const cJSON *object)
 {
     struct snapshot *snapshot = &pass->snapshot;
     const size_t size = sizeof *snapshot->strays;
-    if (json_get(object, "metadata.deletionTimestamp") != NULL ||
-        snapshot->stray_count >= STRAYS_MAX)
+    bool deleting = json_get(object, "metadata.deletionTimestamp") != NULL;
+    bool held = cJSON_GetArraySize(json_get(object, "metadata.finalizers")) > 0;
+    if (deleting && !held)
+        return; /* on its way */
+    if (count_strays(snapshot, deleting) >= (deleting ? HELD_MAX : STRAYS_MAX)) {
+        snapshot->strays_more = true;
         return;
+    }
     snapshot->strays = arena_grow(pass->arena, snapshot->strays, snapshot->stray_count * size,
                                   (snapshot->stray_count + 1) * size);
     snapshot->strays[snapshot->stray_count++] = (struct seen_stray){
@@ -76,6 +96,8 @@ static void add_stray(struct pass *pass, const char *api_version, const char *ki
         .kind = kind,
         .name = arena_strdup(pass->arena, json_str(object, "metadata.name", "")),
         .uid = arena_strdup(pass->arena, json_str(object, "metadata.uid", "")),
+        .service = service,
+        .deleting = deleting,
     };
 }
 
@@ -83,29 +105,78 @@ static void end_read(struct pass *pass, const struct error *err)
 {
     if (err->class < 0 && err->class != ERR_NOT_FOUND && pass->routes_err.class == 0) {
         pass->routes_err = *err;
-        err_wrap(&pass->routes_err, "look for other objects that lead Service '%s-rw' elsewhere",
+        err_wrap(&pass->routes_err,
+                 "look for other objects that lead the Services of '%s' elsewhere",
                  pass->key->name);
     }
     if (--pass->reads_open > 0)
         return;
     pass->known->routed_ms = clock_boot_ms();
-    if (pass->snapshot.stray_count > 0)
+    if (count_strays(&pass->snapshot, false) > 0)
         pass->known->wary_ms = clock_boot_ms() + WARY_MS;
     reconcile_once(pass);
 }
 
+/* The suffix of the Service that the slice leads elsewhere; NULL when it is as it should be. */
+static const char *astray(const struct pass *pass, const cJSON *slice)
+{
+    static const char *const suffixes[] = {"rw", "ro", "r", "pods"};
+    const char *service = json_str(slice, "metadata.labels[\"kubernetes.io/service-name\"]", "");
+    const char *keeper =
+        json_str(slice, "metadata.labels[\"endpointslice.kubernetes.io/managed-by\"]", "");
+    for (size_t i = 0; i < sizeof suffixes / sizeof suffixes[0]; i++) {
+        const char *name = name_child(pass->arena, pass->key->name, suffixes[i]);
+        if (!text_same(service, name))
+            continue;
+        bool right = i == 0 ? text_same(json_str(slice, "metadata.name", name), name)
+                            : text_same(keeper, "endpointslice-controller.k8s.io");
+        return right ? NULL : suffixes[i];
+    }
+    return NULL;
+}
+
+static void ask_for_slices(struct pass *pass, const char *after);
+
 static void on_slices(void *arg, const cJSON *body, const struct error *err)
 {
     struct pass *pass = arg;
-    const char *own = name_child(pass->arena, pass->key->name, "rw");
+    const char *after = json_str(body, "metadata.continue", "");
     const cJSON *item;
     pass->calls[0] = NULL;
     cJSON_ArrayForEach(item, json_get(body, "items"))
     {
-        if (!text_same(json_str(item, "metadata.name", own), own))
-            add_stray(pass, "discovery.k8s.io/v1", "EndpointSlice", item);
+        const char *service = astray(pass, item);
+        if (service != NULL)
+            add_stray(pass, "discovery.k8s.io/v1", "EndpointSlice", service, item);
     }
+    bool full = count_strays(&pass->snapshot, false) >= STRAYS_MAX;
+    if (*after != '\0' && !full && pass->slice_pages < PAGES_MAX) {
+        ask_for_slices(pass, after);
+        return;
+    }
+    pass->snapshot.strays_more = pass->snapshot.strays_more || *after != '\0';
     end_read(pass, err);
+}
+
+/* Without resourceVersion=0, for which a server that answers from its cache disregards the limit.
+ */
+static void ask_for_slices(struct pass *pass, const char *after)
+{
+    struct arena *arena = pass->arena;
+    const char *name = pass->key->name;
+    const char *selector =
+        arena_printf(arena, "kubernetes.io/service-name in (%s,%s,%s,%s)",
+                     name_child(arena, name, "rw"), name_child(arena, name, "ro"),
+                     name_child(arena, name, "r"), name_child(arena, name, "pods"));
+    const struct kube_request slices = {
+        .method = KUBE_GET,
+        .path = kube_path(arena, kube_kind_find("discovery.k8s.io/v1", "EndpointSlice"),
+                          pass->key->namespace, NULL, NULL),
+        .query = arena_printf(arena, "labelSelector=%s&limit=%d%s%s", kube_escape(arena, selector),
+                              PAGE, *after ? "&continue=" : "", kube_escape(arena, after)),
+        .metadata_only = true};
+    pass->slice_pages++;
+    pass->calls[0] = kube_call_start(pass->control->kube, &slices, on_slices, pass);
 }
 
 static void on_endpoints(void *arg, const cJSON *body, const struct error *err)
@@ -113,7 +184,7 @@ static void on_endpoints(void *arg, const cJSON *body, const struct error *err)
     struct pass *pass = arg;
     pass->calls[1] = NULL;
     if (err->class == 0)
-        add_stray(pass, "v1", "Endpoints", body);
+        add_stray(pass, "v1", "Endpoints", "rw", body);
     end_read(pass, err);
 }
 
@@ -121,20 +192,12 @@ void routes_start(struct pass *pass)
 {
     struct kube *kube = pass->control->kube;
     const char *own = name_child(pass->arena, pass->key->name, "rw");
-    const struct kube_request slices = {
-        .method = KUBE_GET,
-        .path = kube_path(pass->arena, kube_kind_find("discovery.k8s.io/v1", "EndpointSlice"),
-                          pass->key->namespace, NULL, NULL),
-        .query = arena_printf(pass->arena,
-                              "labelSelector=kubernetes.io%%2Fservice-name%%3D%s&resourceVersion=0",
-                              kube_escape(pass->arena, own)),
-        .metadata_only = true};
     const struct kube_request endpoints = {.method = KUBE_GET,
                                            .path = kube_path(pass->arena,
                                                              kube_kind_find("v1", "Endpoints"),
                                                              pass->key->namespace, own, NULL),
                                            .metadata_only = true};
     pass->reads_open = 2;
-    pass->calls[0] = kube_call_start(kube, &slices, on_slices, pass);
+    ask_for_slices(pass, "");
     pass->calls[1] = kube_call_start(kube, &endpoints, on_endpoints, pass);
 }

@@ -1,4 +1,5 @@
-/* What leads Service -rw elsewhere than to the primary, beside the slice that its agent writes. */
+/* What leads the Services elsewhere than their selectors, and the slice that the primary's agent
+ * writes. */
 #include "model/internal.h"
 
 #include "api/names.h"
@@ -12,21 +13,47 @@ static const struct seen_object *find_service(const struct snapshot *snapshot, c
     return NULL;
 }
 
-void route_waits(struct work *work)
+static const char *words_of(struct work *work, const char *suffix, const char *service)
 {
     const struct snapshot *snapshot = work->snapshot;
-    const char *name = name_child(work->arena, text_or_empty(snapshot->spec.name), "rw");
-    const struct seen_object *service = find_service(snapshot, name);
+    const struct seen_object *object = find_service(snapshot, service);
     const char *found = "";
-    if (service != NULL && text_given(service->foreign))
-        found = arena_printf(work->arena, "somebody added %s to the Service", service->foreign);
-    for (size_t i = 0; i < snapshot->stray_count; i++)
-        found = arena_printf(work->arena, "%s%s%s '%s' is not pgkeel's", found, *found ? "; " : "",
-                             snapshot->strays[i].kind, snapshot->strays[i].name);
-    if (*found == '\0' || work->frozen)
+    /* What is added to the others is removed without a word beside the Event: their selector, which
+     * is ours, decides where they lead. */
+    if (text_same(suffix, "rw") && object != NULL && text_given(object->foreign))
+        found = arena_printf(work->arena, "somebody added %s to the Service", object->foreign);
+    for (size_t i = 0; i < snapshot->stray_count; i++) {
+        const struct seen_stray *stray = &snapshot->strays[i];
+        if (text_same(stray->service, suffix))
+            found = arena_printf(
+                work->arena, "%s%s%s '%s' is not pgkeel's%s", found, *found ? "; " : "",
+                stray->kind, stray->name,
+                stray->deleting ? " and is being deleted, but finalizers of its own hold it" : "");
+    }
+    return found;
+}
+
+static void one_service(struct work *work, const char *suffix)
+{
+    const char *name = name_child(work->arena, text_or_empty(work->snapshot->spec.name), suffix);
+    const char *found = words_of(work, suffix, name);
+    bool primary = text_same(suffix, "rw");
+    if (*found == '\0')
         return;
-    struct model_wait *wait = wait_add(work, CONCERN_PRIMARY, REASON_ENDPOINT_FOREIGN,
-                                       "Service '%s' leads only to the primary", name);
-    wait_say(work, wait, "%s; new connections may reach another server until it is removed", found);
+    struct model_wait *wait =
+        wait_add(work, primary ? CONCERN_PRIMARY : CONCERN_REPLICAS, REASON_ENDPOINT_FOREIGN,
+                 primary ? "Service '%s' leads only to the primary"
+                         : "Service '%s' leads only to the pods that it selects",
+                 name);
+    wait_say(work, wait, "%s%s; new connections may reach another server until %s", found,
+             work->snapshot->strays_more ? "; there are more" : "",
+             work->snapshot->strays_more ? "all of it is removed" : "it is removed");
     wait_fault(wait, false);
+}
+
+void route_waits(struct work *work)
+{
+    static const char *const suffixes[] = {"rw", "ro", "r", "pods"};
+    for (size_t i = 0; i < sizeof suffixes / sizeof suffixes[0] && !work->frozen; i++)
+        one_service(work, suffixes[i]);
 }

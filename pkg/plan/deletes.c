@@ -112,6 +112,8 @@ static void delete_strays(struct arena *arena, const struct snapshot *snapshot, 
 {
     for (size_t i = 0; i < snapshot->stray_count; i++) {
         const struct seen_stray *stray = &snapshot->strays[i];
+        if (stray->deleting)
+            continue;
         plan->actions[plan->count++] = (struct plan_action){
             .verb = PLAN_DELETE,
             .api_version = stray->api_version,
@@ -119,9 +121,10 @@ static void delete_strays(struct arena *arena, const struct snapshot *snapshot, 
             .name = stray->name,
             .uid = stray->uid,
             .effect = "",
-            .reason =
-                arena_printf(arena, "it leads Service '%s-rw' to something other than the primary",
-                             snapshot->spec.name),
+            .reason = arena_printf(arena, "it leads Service '%s' to something other than %s",
+                                   name_child(arena, snapshot->spec.name, stray->service),
+                                   text_same(stray->service, "rw") ? "the primary"
+                                                                   : "the pods that it selects"),
             .drift = true,
             .wave = PLAN_WAVE_STRAYS,
         };

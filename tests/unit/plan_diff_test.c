@@ -67,7 +67,7 @@ static void what_else_leads_to_the_primarys_service_is_deleted(void **state)
 {
     PLAN_WORLD(1);
     world_object(&world, "Service", "a-old");
-    struct seen_stray stray = {"v1", "Endpoints", "a-rw", "uid-stray"};
+    struct seen_stray stray = {"v1", "Endpoints", "a-rw", "uid-stray", "rw", false};
     world.snapshot.strays = &stray;
     world.snapshot.stray_count = 1;
     struct plan *plan = objects_plan(&objects, &world);
