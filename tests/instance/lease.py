@@ -117,6 +117,25 @@ def superseded():
         check(may_write(twin), "the holder accepts writes")
 
 
+@test("a superseded pod leaves alone what the leading one wrote on a volume that both see")
+def record_of_the_leading_pod():
+    with Rig() as rig:
+        agent = rig.primary()
+        agent.reports(bootstrapped=True)
+        agent.signal(signal.SIGSTOP)
+        record = {"role": "primary", "epoch": 2, "pod": "another"}
+        path = os.path.join(agent.data, "instance.json")
+        with open(path, "w") as target:
+            json.dump(record, target)
+        rig.edit("Lease", "a-primary", {"spec": {"holderIdentity": "a-1/another",
+                                                 "leaseTransitions": 2}})
+        agent.signal(signal.SIGCONT)
+        check(agent.process.wait(20) not in (0, None), "the agent's exit code tells of trouble")
+        with open(path) as source:
+            equal(json.load(source), record, "the record")
+        check(not agent.postgres_pids(), "postgres of the superseded pod is gone")
+
+
 @test("a pod whose predecessor was killed takes the lease after a whole term without a renewal")
 def after_a_kill():
     with Rig() as rig:
