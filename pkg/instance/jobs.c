@@ -242,7 +242,7 @@ void job_read_control(struct agent *agent)
 static int write_record(void *arg, struct error *err)
 {
     struct agent *agent = arg;
-    return volume_record_write(&agent->volume, &agent->next_record, err);
+    return volume_record_replace(&agent->volume, &agent->record, &agent->next_record, err);
 }
 
 static void note_volume_trouble(struct agent *agent, const struct child_result *result)
@@ -251,10 +251,21 @@ static void note_volume_trouble(struct agent *agent, const struct child_result *
                        FIRST_PAUSE_MS, LONGEST_PAUSE_MS);
 }
 
+/* What to do is asked again, with what stands there. */
+static void adopt_record(struct agent *agent, const struct error *conflict)
+{
+    struct child_result failed = {.output = ""};
+    log_failure(conflict, "the record on the volume is another pod's", NULL);
+    if (volume_record_read(&agent->volume, &agent->record, &failed.err) < 0)
+        note_volume_trouble(agent, &failed);
+}
+
 static void after_record(struct agent *agent, const struct child_result *result)
 {
     if (result->err.class == 0)
         agent->record = agent->next_record;
+    else if (result->err.class == ERR_CONFLICT)
+        adopt_record(agent, &result->err);
     else
         note_volume_trouble(agent, result);
     job_end(agent);

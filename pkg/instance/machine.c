@@ -323,6 +323,12 @@ static struct decision give_up(enum step step)
                                  "copy is removed and the primary's data is copied anew"};
 }
 
+/* Where both see the same files: it tells all that the next container of this pod must know. */
+static bool leading_pod_wrote_the_record(const struct facts *f)
+{
+    return f->record.pod[0] != '\0' && !record_is_of_this_pod(f) && f->record.epoch > led_with(f);
+}
+
 /* First the volume must know, so that the next container of this pod does not lead on while the API
  * server is away; then this process ends, if it was the one that led. */
 static struct decision yield(const struct facts *f)
@@ -331,7 +337,7 @@ static struct decision yield(const struct facts *f)
         "another pod of this instance has taken the lease: this pod is superseded and no longer "
         "starts postgres; delete it if it still runs";
     struct decision decision = stay("Waiting", REASON_SUPERSEDED, message);
-    if (f->record.superseded < f->lease_epoch) {
+    if (f->record.superseded < f->lease_epoch && !leading_pod_wrote_the_record(f)) {
         if (f->restart_waits)
             return stay("Failed", f->trouble_reason, f->trouble);
         decision.step = STEP_RECORD;

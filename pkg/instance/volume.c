@@ -296,6 +296,27 @@ int volume_record_write(const struct volume *volume, const struct volume_record 
     return write_json(PATH_IN(volume->data_dir, "instance.json"), tree, err);
 }
 
+static bool same_record(const struct volume_record *a, const struct volume_record *b)
+{
+    return a->role == b->role && a->epoch == b->epoch && a->seen == b->seen &&
+           a->superseded == b->superseded && strcmp(a->pod, b->pod) == 0;
+}
+
+int volume_record_replace(const struct volume *volume, const struct volume_record *known,
+                          const struct volume_record *record, struct error *err)
+{
+    struct volume_record there;
+    if (volume_record_read(volume, &there, err) < 0)
+        return err->class;
+    if (!same_record(&there, known))
+        return err_set(err, ERR_CONFLICT,
+                       "'%s' was written by pod '%s', with epoch %lld, since this pod read it: "
+                       "another pod of this instance uses the volume",
+                       PATH_IN(volume->data_dir, "instance.json"), there.pod,
+                       (long long)there.epoch);
+    return volume_record_write(volume, record, err);
+}
+
 int volume_retired_at(const struct volume *volume, int64_t *ret_wall_ms, struct error *err)
 {
     AUTO_ARENA arena = arena_new();
@@ -335,6 +356,9 @@ int volume_retire(const struct volume *volume, int64_t wall_ms, struct error *er
 int volume_commit(const struct volume *volume, enum volume_role role, struct error *err)
 {
     struct volume_record record = {.role = role};
+    if (exists(volume->pgdata))
+        return err_set(err, ERR_CONFLICT, "'%s' was made by somebody else in the meantime",
+                       volume->pgdata);
     if (role == ROLE_REPLICA && touch(PATH_IN(volume->pgdata_new, "standby.signal"), err) < 0)
         return err->class;
     if (tree_sync(volume->pgdata_new, err) < 0 || file_sync_dir(volume->wal_dir, err) < 0)

@@ -67,7 +67,8 @@ int volume_inspect(const struct volume *volume, enum volume_state *ret_state, st
 int volume_begin(const struct volume *volume, struct error *err);
 /* (task) Makes pgdata.new durable, records the role and renames it to pgdata; a standby gets its
  * standby.signal first, so that a clone can never be started read-write by mistake, and data
- * without a record, which would leave open whose it is, never exists. */
+ * without a record, which would leave open whose it is, never exists. ERR_CONFLICT when there is a
+ * pgdata. */
 int volume_commit(const struct volume *volume, enum volume_role role, struct error *err);
 /* (task) Removes what an unfinished attempt left. Refuses anything else. */
 int volume_discard(const struct volume *volume, struct error *err);
@@ -90,7 +91,12 @@ int volume_prepare_start(const struct volume *volume, struct error *err);
 /* Nothing recorded yet gives role NONE and epoch 0. */
 int volume_record_read(const struct volume *volume, struct volume_record *ret_record,
                        struct error *err);
-/* (task) */
+/* (task) Writes `record` in place of `known`, the one that was read or written last. When another
+ * one stands there, somebody else wrote it: a pod on another machine that sees the same files,
+ * where the lock does not reach. Then ERR_CONFLICT, and it is left alone. */
+int volume_record_replace(const struct volume *volume, const struct volume_record *known,
+                          const struct volume_record *record, struct error *err);
+/* (task) Whatever stands there. */
 int volume_record_write(const struct volume *volume, const struct volume_record *record,
                         struct error *err);
 

@@ -395,6 +395,19 @@ static void a_superseded_pod_writes_that_down_and_never_leads_again(void **state
     assert_string_equal(decision.record.pod, "uid-2");
 }
 
+static void a_superseded_pod_leaves_the_leading_ones_record_alone(void **state)
+{
+    (void)state;
+    struct facts f = superseded_primary();
+    f.server = SERVER_DOWN;
+    f.running = ROLE_NONE;
+    f.held_epoch = 3;
+    f.record = (struct volume_record){.role = ROLE_PRIMARY, .epoch = 4, .pod = "uid-2"};
+    expect(&f, STEP_FAREWELL, "Waiting", "Superseded");
+    f.record.epoch = 2; /* an earlier pod's: this one was killed before it wrote its own */
+    assert_int_equal(machine_next(&f).step, STEP_RECORD);
+}
+
 static void the_epoch_is_on_disk_before_a_primary_starts(void **state)
 {
     (void)state;
@@ -707,6 +720,7 @@ int main(void)
         cmocka_unit_test(a_lease_behind_the_endpoints_epoch_is_taken_above_it),
         cmocka_unit_test(a_pod_that_was_superseded_stops_at_once_whatever_it_does),
         cmocka_unit_test(a_superseded_pod_writes_that_down_and_never_leads_again),
+        cmocka_unit_test(a_superseded_pod_leaves_the_leading_ones_record_alone),
         cmocka_unit_test(the_epoch_is_on_disk_before_a_primary_starts),
         cmocka_unit_test(a_start_needs_the_files_in_order),
         cmocka_unit_test(what_is_not_the_holders_starts_as_a_standby),

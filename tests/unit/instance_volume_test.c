@@ -333,6 +333,26 @@ static void records_and_accepted_configuration_survive(void **state)
     assert_non_null(strstr(err.text, "instance.json"));
 }
 
+static void what_another_pod_wrote_is_never_written_over(void **state)
+{
+    struct place *place = *state;
+    struct error err;
+    struct volume_record none = {0}, read,
+                         ours = {.role = ROLE_PRIMARY, .epoch = 3, .pod = "uid-1"},
+                         theirs = {.role = ROLE_PRIMARY, .epoch = 4, .pod = "uid-2"};
+    assert_int_equal(volume_begin(&place->volume, &err), 0);
+    make_pgdata(place, place->volume.pgdata_new);
+    assert_int_equal(volume_record_replace(&place->volume, &none, &ours, &err), 0);
+    assert_int_equal(volume_record_replace(&place->volume, &ours, &theirs, &err), 0);
+    assert_int_equal(volume_record_replace(&place->volume, &ours, &ours, &err), ERR_CONFLICT);
+    assert_non_null(strstr(err.text, "'uid-2'"));
+    assert_int_equal(mkdir(place->volume.pgdata, 0700), 0); /* and even bootstrapped */
+    assert_int_equal(volume_commit(&place->volume, ROLE_PRIMARY, &err), ERR_CONFLICT);
+    assert_int_equal(volume_record_read(&place->volume, &read, &err), 0);
+    assert_int_equal(read.epoch, 4);
+    assert_string_equal(read.pod, "uid-2");
+}
+
 static void bootstrap(const struct place *place, enum volume_role role)
 {
     struct error err;
@@ -441,6 +461,7 @@ int main(void)
         TEST(a_start_gets_a_closed_folder_and_no_stale_pid),
         TEST(the_lock_is_one_and_goes_to_children),
         TEST(records_and_accepted_configuration_survive),
+        TEST(what_another_pod_wrote_is_never_written_over),
         TEST(a_bootstrap_killed_anywhere_leaves_no_data_without_its_role),
         TEST(a_missing_volume_is_named),
         TEST(removing_a_tree_does_not_follow_links),
