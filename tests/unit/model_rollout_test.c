@@ -312,6 +312,48 @@ static void a_template_that_failed_on_one_instance_is_given_to_no_other(void **s
     assert_int_equal(given(&world, world_model(&world)), -1);
 }
 
+/* No node takes the pod that its set made from the wanted template. */
+static void waits_for_a_node(struct world *world, int ordinal)
+{
+    fails_with_it(world, ordinal);
+    world->instances[ordinal - 1].pod.waiting_reason = "";
+    world->instances[ordinal - 1].pod.unschedulable_message = "0/2 nodes are available";
+}
+
+static void a_pod_that_no_node_takes_does_not_say_that_its_template_failed(void **state)
+{
+    WORLD(3);
+    want_template(&world, "template-2");
+    waits_for_a_node(&world, 3);
+    /* What works is left as it is: the template may be what no node has room for. */
+    assert_int_equal(given(&world, world_model(&world)), 0);
+    const struct model_wait *wait = world_wait(world_model(&world), REASON_ROLLOUT_PENDING);
+    assert_contains(wait->message, "no node takes a-3");
+    assert_null(strstr(wait->message, "does not start"));
+    /* A primary that cannot start as it is gets what may be its remedy. */
+    world.instances[0].pod.ready = world.instances[0].reported = false;
+    world.instances[0].pod.waiting_reason = "CrashLoopBackOff";
+    assert_int_equal(given(&world, world_model(&world)), 1);
+    /* One that waits for a node, too, may only be waiting for its own to come back. */
+    world.instances[0].pod.waiting_reason = "";
+    world.instances[0].pod.unschedulable_message = "0/2 nodes are available";
+    assert_int_equal(given(&world, world_model(&world)), 0);
+}
+
+static void an_instance_whose_disk_is_gone_with_its_node_holds_no_template_back(void **state)
+{
+    WORLD(3);
+    want_template(&world, "template-2");
+    waits_for_a_node(&world, 3);
+    world.instances[2].data.node_gone = true;
+    world.instances[0].pod.ready = world.instances[0].reported = false;
+    world.instances[0].pod.unschedulable_message = "0/2 nodes are available";
+    assert_int_equal(given(&world, world_model(&world)), 1);
+    world.instances[2].data.node_gone = false;
+    world.instances[2].wal.node_gone = true;
+    assert_int_equal(given(&world, world_model(&world)), 1);
+}
+
 static void a_corrected_template_goes_to_the_broken_replica_first(void **state)
 {
     WORLD(3);
@@ -477,6 +519,8 @@ int main(void)
         cmocka_unit_test(a_silent_agent_of_an_old_pod_is_given_up_after_two_minutes),
         cmocka_unit_test(a_template_is_given_to_one_instance_at_a_time_and_to_the_primary_last),
         cmocka_unit_test(a_template_that_failed_on_one_instance_is_given_to_no_other),
+        cmocka_unit_test(a_pod_that_no_node_takes_does_not_say_that_its_template_failed),
+        cmocka_unit_test(an_instance_whose_disk_is_gone_with_its_node_holds_no_template_back),
         cmocka_unit_test(a_corrected_template_goes_to_the_broken_replica_first),
         cmocka_unit_test(a_primary_that_is_restarted_does_not_pick_up_what_a_replica_is_trying),
         cmocka_unit_test(a_single_instance_is_given_its_template_at_once),
