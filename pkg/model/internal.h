@@ -79,6 +79,9 @@ void template_decide(struct work *work);
 /* The other instance on which the present template does not work; NULL when there is none. */
 const struct model_instance *template_failed_on(const struct work *work,
                                                 const struct model_instance *instance);
+/* The other one whose pod from the present template no node takes; NULL when there is none. */
+const struct model_instance *template_untried_on(const struct work *work,
+                                                 const struct model_instance *instance);
 int64_t template_patience_ends_ms(const struct work *work);
 
 /* waits.c, volume_waits.c, room_waits.c, instance_waits.c, pod_waits.c, silence_waits.c */

@@ -263,16 +263,22 @@ static void held_wait(struct work *work, const struct model_instance *instance,
                       struct model_wait *wait)
 {
     const struct model_instance *failed = template_failed_on(work, instance);
+    const struct model_instance *untried = template_untried_on(work, instance);
     if (failed != NULL)
         wait_say(work, wait,
                  "%s does not start with the new template, so no other instance gets it; %s keeps "
                  "its present template",
                  failed->name, instance->name);
+    else if (untried != NULL)
+        wait_say(work, wait,
+                 "no node takes %s, so the new template is not tried there yet; %s keeps its "
+                 "present template",
+                 untried->name, instance->name);
     else
         wait_say(work, wait, "%s",
                  instance->primary ? "the primary goes last, once every replica streams"
                                    : "replicas go one at a time, each once all others serve");
-    if (failed == NULL && instance->primary && !instance->healthy &&
+    if (failed == NULL && untried == NULL && instance->primary && !instance->healthy &&
         template_patience_ends_ms(work) > work->model->now_ms)
         wait->next_ms = template_patience_ends_ms(work);
 }

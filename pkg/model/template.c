@@ -9,11 +9,12 @@
 #include "base/clock.h"
 
 enum trial {
-    TRIAL_NONE,   /* the set carries another template */
-    TRIAL_GIVEN,  /* it carries the present one, and no pod runs from it yet */
-    TRIAL_OPEN,   /* its pod is starting; within AGENT_SILENCE_MS it is one of the next two */
-    TRIAL_FAILED, /* its pod cannot be made, or does not run */
-    TRIAL_PASSED, /* its agent has reported: the template runs */
+    TRIAL_NONE,    /* the set carries another template, or nothing can be learnt from its pod */
+    TRIAL_GIVEN,   /* it carries the present one, and no pod runs from it yet */
+    TRIAL_UNTRIED, /* no node takes its pod, which the template may ask for or not */
+    TRIAL_OPEN,    /* its pod is starting; within AGENT_SILENCE_MS it is one of the next two */
+    TRIAL_FAILED,  /* its pod cannot be made, or does not run */
+    TRIAL_PASSED,  /* its agent has reported: the template runs */
 };
 
 static enum trial trial_of(const struct work *work, const struct model_instance *instance)
@@ -26,6 +27,11 @@ static enum trial trial_of(const struct work *work, const struct model_instance 
     if (!seen->pod.there || seen->pod.deleting || !rollout_set_is_settled(work, instance) ||
         rollout_pod_is_old(instance))
         return TRIAL_GIVEN;
+    /* Only the end of the node that has the disk is surely not the template's doing. */
+    if (seen->data.node_gone || seen->wal.node_gone)
+        return TRIAL_NONE;
+    if (text_given(seen->pod.unschedulable_message))
+        return TRIAL_UNTRIED;
     if (instance_pod_broken(instance) || rollout_agent_is_silent(work, instance))
         return TRIAL_FAILED;
     return seen->reported ? TRIAL_PASSED : TRIAL_OPEN;
@@ -46,6 +52,12 @@ const struct model_instance *template_failed_on(const struct work *work,
                                                 const struct model_instance *instance)
 {
     return other_in(work, instance, TRIAL_FAILED);
+}
+
+const struct model_instance *template_untried_on(const struct work *work,
+                                                 const struct model_instance *instance)
+{
+    return other_in(work, instance, TRIAL_UNTRIED);
 }
 
 /* It cannot work as it is, so that another template can only help. A pod that is merely starting
@@ -90,7 +102,8 @@ static bool is_its_turn(const struct work *work, const struct model_instance *in
 {
     if (is_alone(work, instance))
         return true;
-    if (other_in(work, instance, TRIAL_OPEN) || other_in(work, instance, TRIAL_GIVEN))
+    if (other_in(work, instance, TRIAL_OPEN) || other_in(work, instance, TRIAL_GIVEN) ||
+        template_untried_on(work, instance))
         return false;
     if (instance->healthy)
         return rollout_may_go(work, instance);
@@ -105,6 +118,13 @@ static bool is_to_be_written(const struct work *work, const struct model_instanc
            !rollout_carries_template(work, instance);
 }
 
+/* Its own node may come back; a template that no other node has taken is no help. */
+static bool only_waits_for_a_node(const struct work *work, const struct model_instance *instance)
+{
+    return text_given(instance->seen->pod.unschedulable_message) &&
+           template_untried_on(work, instance) != NULL;
+}
+
 /* True when any is given it: they are tried before others. */
 static bool give_what_is_stuck(struct work *work)
 {
@@ -116,7 +136,7 @@ static bool give_what_is_stuck(struct work *work)
         instance->template_held =
             work->model->ever_held &&
             (template_failed_on(work, instance) != NULL || !is_stuck(work, instance) ||
-             other_in(work, instance, TRIAL_OPEN) != NULL);
+             only_waits_for_a_node(work, instance) || other_in(work, instance, TRIAL_OPEN) != NULL);
         any = any || !instance->template_held;
     }
     return any;
