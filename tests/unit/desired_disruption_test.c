@@ -59,6 +59,35 @@ static void a_drain_never_waits_for_a_pod_that_does_not_come_back_by_itself(void
     assert_budget(&world, always);
 }
 
+static void since(struct world *world, int64_t since_ms)
+{
+    cJSON *status = json_object(world->arena);
+    cJSON *condition = json_push_object(json_add_array(status, "conditions"));
+    json_set_str(condition, "type", "PrimaryReady");
+    json_set_str(condition, "status", "False");
+    json_set_str(condition, "lastTransitionTime", clock_rfc3339(world->arena, since_ms));
+    world->snapshot.status = status;
+}
+
+static void a_drain_waits_an_hour_at_most_for_a_recovery(void **state)
+{
+    WORLD(2);
+    static const int64_t hour_ms = 3600 * 1000;
+    recovers(&world, "Recovering");
+    since(&world, WORLD_NOW_MS);
+    struct model *model = world_model(&world);
+    assert_true(model->primary_recovers);
+    assert_true(model->next_ms > 0 && model->next_ms <= WORLD_NOW_MS + hour_ms);
+    world.now_ms = WORLD_NOW_MS + hour_ms - 1;
+    assert_budget(&world,
+                  "{\"maxUnavailable\":0,\"unhealthyPodEvictionPolicy\":\"IfHealthyBudget\"}");
+    world.now_ms++;
+    assert_budget(&world, "{\"maxUnavailable\":1,\"unhealthyPodEvictionPolicy\":\"AlwaysAllow\"}");
+    /* A clock that was set back does not make it longer. */
+    since(&world, WORLD_NOW_MS + 30 * 24 * hour_ms);
+    assert_budget(&world, "{\"maxUnavailable\":1,\"unhealthyPodEvictionPolicy\":\"AlwaysAllow\"}");
+}
+
 static void a_drain_never_waits_for_a_broken_replica(void **state)
 {
     WORLD(2);
@@ -72,6 +101,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_drain_waits_for_a_primary_that_is_recovering),
         cmocka_unit_test(a_drain_never_waits_for_a_pod_that_does_not_come_back_by_itself),
+        cmocka_unit_test(a_drain_waits_an_hour_at_most_for_a_recovery),
         cmocka_unit_test(a_drain_never_waits_for_a_broken_replica),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

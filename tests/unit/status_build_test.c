@@ -306,6 +306,22 @@ static void an_unready_instance_holds_drains_of_the_others_back(void **state)
                      REASON_INSTANCE_UNAVAILABLE);
 }
 
+static void a_recovery_that_goes_on_for_an_hour_is_told_to_whoever_drains(void **state)
+{
+    STATUS_WORLD(2);
+    world.instances[0].pod.ready = false;
+    world.instances[0].report.phase = "Recovering";
+    const cJSON *status = build(&world, NULL, NULL, 0).status;
+    assert_condition(status, "DrainAllowed", "False", REASON_INSTANCE_UNAVAILABLE);
+    assert_contains(json_str(condition(status, "DrainAllowed"), "message", ""), "an hour");
+    world.snapshot.status = status;
+    world.now_ms += 3600 * 1000 + 1000;
+    status = build(&world, NULL, NULL, 0).status;
+    assert_condition(status, "DrainAllowed", "True", REASON_EVICTION_ALLOWED);
+    assert_contains(json_str(condition(status, "DrainAllowed"), "message", ""),
+                    "a-1 has been recovering for more than an hour");
+}
+
 static void assert_event(const struct status_result *result, const char *type, const char *reason,
                          const char *part)
 {
@@ -601,6 +617,7 @@ int main(void)
         cmocka_unit_test(a_collision_names_object_and_owner),
         cmocka_unit_test(what_was_bootstrapped_stays_so_while_the_primary_is_away),
         cmocka_unit_test(a_single_instance_says_what_blocks_a_drain_and_stays_ready),
+        cmocka_unit_test(a_recovery_that_goes_on_for_an_hour_is_told_to_whoever_drains),
         cmocka_unit_test(an_unready_instance_holds_drains_of_the_others_back),
         cmocka_unit_test(each_decision_is_one_event),
         cmocka_unit_test(a_fault_is_told_once),
