@@ -1,9 +1,9 @@
 /*
  * What a node drain may do. A pod that does not work anyway must never hold one up, or a broken
  * replica keeps a node from being drained for weeks: AlwaysAllow. But that would let a drain evict
- * a primary in crash recovery, too, which starts over elsewhere: while it is on its way back nobody
- * is evicted. IfHealthyBudget alone would not do: a ready replica is as much as the budget asks
- * for.
+ * a primary in crash recovery, too, which starts over elsewhere: while it is on its way back
+ * nothing is evicted, for an hour at most. IfHealthyBudget alone would not do: a ready replica is
+ * as much as the budget asks for.
  * https://kubernetes.io/docs/tasks/run-application/configure-pdb/#unhealthy-pod-eviction-policy
  */
 #include "desired/internal.h"
@@ -14,7 +14,8 @@ void build_disruption(struct build *build)
     cJSON *budget = json_add_object(
         build_object(build, "policy/v1", "PodDisruptionBudget", spec->name, OWNED), "spec");
     bool outage_allowed = spec->instances == 1 && spec->allow_eviction;
-    bool guarded = build->model->primary_recovers && !outage_allowed;
+    bool guarded =
+        build->model->primary_recovers && !build->model->recovery_overdue && !outage_allowed;
     /* One instance: a drain would be an outage, so somebody must say that it may be one. */
     if (spec->instances > 1 || spec->allow_eviction)
         json_set_int(budget, "maxUnavailable", guarded ? 0 : 1);

@@ -1,6 +1,11 @@
 #include "model/internal.h"
 
 #include "api/names.h"
+#include "base/clock.h"
+
+/* A recovery is bounded by the WAL since the last checkpoint. One that goes on for longer than
+ * RECOVERY_MS goes in circles, or its disk is at its end: whoever drains the node may decide. */
+enum { RECOVERY_MS = 3600 * 1000, CLOCKS_DIFFER_MS = 300 * 1000 };
 
 bool instance_phase_is(const struct model_instance *instance, const char *phase)
 {
@@ -172,6 +177,32 @@ static bool recovers(const struct model_instance *primary)
     return false;
 }
 
+int64_t instances_primary_away_since_ms(const struct work *work)
+{
+    const cJSON *condition;
+    cJSON_ArrayForEach(condition, json_get(work->snapshot->status, "conditions"))
+    {
+        int64_t since_ms = clock_parse_rfc3339(json_str(condition, "lastTransitionTime", ""));
+        if (text_same(json_str(condition, "type", ""), "PrimaryReady") && since_ms > 0 &&
+            !text_same(json_str(condition, "status", ""), "True"))
+            return since_ms;
+    }
+    return 0;
+}
+
+static void judge_recovery(const struct work *work)
+{
+    struct model *model = work->model;
+    int64_t since_ms = instances_primary_away_since_ms(work);
+    model->primary_recovers = recovers(model->primary);
+    if (!model->primary_recovers || since_ms == 0)
+        return;
+    model->recovery_ends_ms = since_ms + RECOVERY_MS;
+    model->recovery_overdue =
+        model->now_ms >= model->recovery_ends_ms ||
+        since_ms > model->now_ms + CLOCKS_DIFFER_MS; /* a clock was set back: nothing is known */
+}
+
 void instances_health(struct work *work)
 {
     struct model *model = work->model;
@@ -181,7 +212,7 @@ void instances_health(struct work *work)
     for (size_t i = 0; i < model->instance_count; i++)
         if (!model->instances[i].primary)
             replica_health(work, &model->instances[i]);
-    model->primary_recovers = recovers(model->primary);
+    judge_recovery(work);
 }
 
 /* A replica above spec.instances may go when nothing can be lost with it: its volume is kept or

@@ -67,8 +67,10 @@ struct model {
     struct model_instance *instances; /* same order as snapshot->instances */
     size_t instance_count;
     const struct model_instance *primary; /* NULL while there is none */
-    /* It does not serve, and is on its way back by itself: crash recovery, above all. */
-    bool primary_recovers;
+    /* It does not serve, and is on its way back by itself: crash recovery, above all. `overdue`: it
+     * has been for so long that it is not protected from evictions any more. */
+    bool primary_recovers, recovery_overdue;
+    int64_t recovery_ends_ms; /* when it becomes overdue; 0: not known */
     bool ever_held; /* the lease has had a holder: who is primary is the agents' business now */
     /* Who may take the never-held lease; instance "" when nobody (yet). Decided from the volumes:
      * data beats emptiness, the highest epoch beats a lower one, and an empty volume is initialised

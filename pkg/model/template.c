@@ -6,8 +6,6 @@
  */
 #include "model/internal.h"
 
-#include "base/clock.h"
-
 enum trial {
     TRIAL_NONE,    /* the set carries another template, or nothing can be learnt from its pod */
     TRIAL_GIVEN,   /* it carries the present one, and no pod runs from it yet */
@@ -85,17 +83,10 @@ static bool is_alone(const struct work *work, const struct model_instance *insta
  * knows since when it does not. */
 int64_t template_patience_ends_ms(const struct work *work)
 {
-    const cJSON *condition;
+    int64_t since_ms = instances_primary_away_since_ms(work);
     if (work->model->primary != NULL && work->model->primary->healthy)
         return 0;
-    cJSON_ArrayForEach(condition, json_get(work->snapshot->status, "conditions"))
-    {
-        int64_t since = clock_parse_rfc3339(json_str(condition, "lastTransitionTime", ""));
-        if (text_same(json_str(condition, "type", ""), "PrimaryReady") && since >= 0 &&
-            !text_same(json_str(condition, "status", ""), "True"))
-            return since + AGENT_SILENCE_MS;
-    }
-    return 0;
+    return since_ms > 0 ? since_ms + AGENT_SILENCE_MS : 0;
 }
 
 static bool is_its_turn(const struct work *work, const struct model_instance *instance)

@@ -206,11 +206,18 @@ static void drain_allowed(struct making *making)
             away = away ? away : model->instances[i].name;
     bool outage_allowed =
         model->snapshot->spec.instances <= 1 && model->snapshot->spec.allow_eviction;
-    if (model->primary_recovers && !outage_allowed) {
+    if (model->primary_recovers && !outage_allowed && model->recovery_overdue) {
+        condition.message = arena_printf(
+            making->arena,
+            "%s has been recovering for more than an hour, so it may be evicted; its recovery then "
+            "starts again from the beginning",
+            model->primary->name);
+    } else if (model->primary_recovers && !outage_allowed) {
         condition.yes = "False";
         condition.reason = REASON_INSTANCE_UNAVAILABLE;
         condition.message = arena_printf(
-            making->arena, "%s is recovering: no instance may be evicted until it serves",
+            making->arena,
+            "%s is recovering: no instance may be evicted until it serves, or for an hour",
             model->primary->name);
     } else if (count_wanted(model) <= 1 && model->snapshot->spec.allow_eviction) {
         condition.message =
