@@ -124,7 +124,8 @@ def unconfirmed():
             second.start()
             second.reports(reason="WalGone", phase="Running")
             never(lambda: second.logged("its copy is removed"), 6, "a copy that is given up")
-            check("confirm" in second.report()["message"], "message: %s", second.report())
+            for words in ("confirm", "pod and both of its volume claims"):
+                check(words in second.report()["message"], "message: %s", second.report())
         finally:
             first.signal(18)
         wait_for(lambda: second.logged("its copy is removed"), 60, "the copy given up")

@@ -567,6 +567,8 @@ static void a_copy_that_can_never_catch_up_is_given_up_when_there_is_another(voi
     assert_int_equal(d.step, STEP_WAIT);
     assert_string_equal(d.reason, "WalGone");
     assert_non_null(strstr(d.message, "confirm"));
+    /* An agent of an earlier version that leads confirms nothing, however long one waits. */
+    assert_non_null(strstr(d.message, "volume claims"));
     f.wal_gone_proven = true;
     f.retired_lately = true;
     d = machine_next(&f);

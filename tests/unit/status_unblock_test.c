@@ -570,6 +570,12 @@ static void replica_says(struct scene *s)
     agent_says(s, 2, "Failed", s->reason);
 }
 
+static void copy_says(struct scene *s)
+{
+    replica_says(s);
+    s->world.instances[1].report.epoch = 0; /* its volume never was a primary's */
+}
+
 static void primary_says(struct scene *s)
 {
     agent_says(s, 1, "Failed", s->reason);
@@ -767,6 +773,7 @@ static const struct row {
     {REASON_SYSTEM_IDENTIFIER_MISMATCH, replica_says},
     {REASON_SYSTEM_IDENTIFIER_MISMATCH, primary_says},
     {REASON_WAL_GONE, replica_says},
+    {REASON_WAL_GONE, copy_says},
     {REASON_NO_POSTGRES, replica_says},
     {REASON_VERSION_MISMATCH, replica_says},
     {REASON_CONFIG_INVALID, replica_says},
