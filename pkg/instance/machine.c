@@ -356,7 +356,7 @@ static struct decision cut_off(const struct facts *f, const char *phase)
 {
     const char *message =
         "the primary says that it has removed WAL that this replica needs; the replica is cloned "
-        "again once the primary's report on the lease confirms it";
+        "again once the primary's report on the lease confirms it. If that lasts, " CLONE_BY_HAND;
     if (!is_mere_copy(f))
         message = "the primary has removed WAL that this replica needs. The volume was a primary's "
                   "once, so it is kept: if nothing on it is needed, " CLONE_BY_HAND;

@@ -156,7 +156,8 @@ void react_fatal(void *arg, const struct logs_message *message)
         return;
     if (strstr(text, "has already been removed") != NULL) {
         reason = REASON_WAL_GONE;
-        remedy = ": it is cloned again once the primary's report confirms it";
+        remedy = ": it is cloned again once the primary's report confirms it; if that lasts, "
+                 "delete this instance's pod and both of its volume claims";
         refusal_note(&agent->refusal, REFUSED_WAL, now_ms);
     } else if (strstr(text, "system identifier differs") != NULL) {
         reason = REASON_SYSTEM_IDENTIFIER_MISMATCH;

@@ -5,7 +5,7 @@
 
 #include "api/names.h"
 
-enum { RECONNECT_PATIENCE_MS = 30000 };
+enum { RECONNECT_PATIENCE_MS = 30000, CLONE_PATIENCE_MS = 600000 };
 
 unsigned instance_concern(const struct work *work, const struct model_instance *instance)
 {
@@ -110,6 +110,18 @@ static void unblock_by_password(struct work *work, struct model_wait *wait)
                  text_or_empty(work->snapshot->spec.replication_secret));
 }
 
+/* It is cloned again by itself once the primary's report confirms that it must be: an agent of an
+ * earlier version that leads writes no such report. */
+static void unblock_if_it_lasts(struct work *work, struct model_wait *wait,
+                                const struct model_instance *instance)
+{
+    int64_t patience_ends = wait->since_ms + CLONE_PATIENCE_MS;
+    if (work->model->now_ms < patience_ends)
+        wait->next_ms = patience_ends;
+    else
+        wait_unblock_by_cloning(work, wait, instance, "to clone it now: ");
+}
+
 static void agent_fault(struct work *work, const struct model_instance *instance,
                         struct model_wait *wait)
 {
@@ -119,7 +131,7 @@ static void agent_fault(struct work *work, const struct model_instance *instance
         wait_unblock(work, wait, "kubectl -n %s delete lease %s-primary; then %s", ns,
                      text_or_empty(work->snapshot->spec.name), bootstrap_manual_way(work));
     else if (text_same(wait->reason, REASON_WAL_GONE) && !wait->stalled)
-        return; /* it clones itself anew */
+        unblock_if_it_lasts(work, wait, instance);
     else if (is_mended_by_cloning(wait->reason) && work->model->primary != NULL &&
              !instance->primary)
         wait_unblock_by_cloning(work, wait, instance, "if nothing on its volumes is needed: ");
@@ -206,9 +218,11 @@ static void slot_lost_wait(struct work *work, const struct model_instance *insta
              "let go of the WAL that it needs%s",
              text_or_empty(work->snapshot->spec.max_slot_wal_keep_size),
              was_primary(instance) ? "" : ": it is cloned again");
+    wait_fault(wait, was_primary(instance));
     if (was_primary(instance))
         wait_unblock_by_cloning(work, wait, instance, "if nothing on its volumes is needed: ");
-    wait_fault(wait, was_primary(instance));
+    else
+        unblock_if_it_lasts(work, wait, instance);
 }
 
 static void replication_wait(struct work *work, const struct model_instance *instance,
