@@ -527,6 +527,29 @@ def wal_gone():
         equal(len(second.logged("its copy is removed")), 1, "copies given up")
 
 
+@test("a copy that cannot be given up for want of room stays, says so, and is given up when there is some")
+def no_room_to_give_up():
+    for place, field in (("wal", "spec.walStorage.size"), ("data", "spec.storage.size")):
+        with Rig(2) as rig, limited(rig, getattr(rig.agents[1], place), 400) as volume:
+            first, second = rig.pair()
+            second.stop()
+            lose_wal(first, hold=True)
+            second.start()
+            second.reports(reason="WalGone", phase="Running")
+            volume.fill(0)
+            first.signal(signal.SIGCONT)
+            wait_for(lambda: second.logged("its copy is removed"), 60, "a try to give it up")
+            report = second.reports(message=lambda text: field in (text or "")
+                                    and "No space left on device" in text)
+            if place == "wal":  # postgres needs no room there to go on
+                second.reports(phase="Running", reason="WalGone", message=report["message"])
+                check("pod and both of its volume claims" in report["message"], "told: %s", report)
+            check(os.path.exists(os.path.join(second.data, "pgdata", "PG_VERSION")), "the copy")
+            volume.grow(800)
+            second.reports(phase="Running", reason=None, seconds=90)
+            second.ready()
+
+
 @test("a volume that was a primary's once is not cloned over, even when its WAL is gone")
 def wal_gone_of_a_primary():
     with Rig(2) as rig:
