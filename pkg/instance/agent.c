@@ -381,7 +381,8 @@ static void keep_deadlines(struct agent *agent)
 {
     const struct trouble *troubles[] = {&agent->volume_trouble, &agent->start_trouble,
                                         &agent->clone_trouble,  &agent->roles_trouble,
-                                        &agent->stream_trouble, &agent->config_trouble};
+                                        &agent->stream_trouble, &agent->config_trouble,
+                                        &agent->retire_trouble};
     for (size_t i = 0; i < sizeof troubles / sizeof troubles[0]; i++)
         wake_at(agent, troubles[i]->until_ms);
     wake_at(agent, agent->began_ms + agent->options.api_wait_ms);

@@ -123,7 +123,8 @@ struct agent {
     struct configuration config;
     struct trouble config_trouble; /* what kept a configuration from being tried */
     struct trouble start_trouble, clone_trouble, volume_trouble, roles_trouble, stream_trouble;
-    enum volume_role running; /* as postgres was started, or promoted */
+    struct trouble retire_trouble; /* why a copy could not be given up */
+    enum volume_role running;      /* as postgres was started, or promoted */
     bool stopping, farewell_done;
     struct error end; /* why it ended by itself; class 0: it was asked to */
     struct refusal refusal;
@@ -136,6 +137,7 @@ struct agent {
     struct crashes crashes;
     char no_room[SURVEY_VOLUMES][320]; /* what PostgreSQL said last; "" unless the volume is full */
     char trouble_text[1024];           /* start_trouble's, with the volume that is full */
+    char retire_text[1024];            /* likewise */
     bool gave_memory;                  /* what only the start needed */
     struct cause cause;       /* why postgres is silent, since it last answered or was started */
     char restart_token[128];  /* the last one obeyed */

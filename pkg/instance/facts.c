@@ -92,6 +92,23 @@ static bool retired_lately(const struct agent *agent)
     return since_ms > -RETIRE_AGAIN_MS && since_ms < RETIRE_AGAIN_MS;
 }
 
+static void retire_facts(struct agent *agent, struct facts *f)
+{
+    const struct trouble *trouble = &agent->retire_trouble;
+    const char *no_room = react_no_room(agent);
+    f->retired_lately = retired_lately(agent);
+    f->retire_waits = agent_in_pause(trouble);
+    f->retire_error = "";
+    if (trouble->text[0] == '\0')
+        return;
+    snprintf(agent->retire_text, sizeof agent->retire_text,
+             "the primary has removed WAL that this replica needs, and its copy could not be "
+             "removed to clone it again: %.500s%s%s. It is tried again; to clone it by hand, "
+             "delete this instance's pod and both of its volume claims",
+             trouble->text, no_room[0] ? "; " : "", no_room);
+    f->retire_error = agent->retire_text;
+}
+
 static void refusal_facts(struct agent *agent, struct facts *f)
 {
     const struct monitor_view *view = monitor_view(agent->monitor);
@@ -103,7 +120,7 @@ static void refusal_facts(struct agent *agent, struct facts *f)
     }
     f->wal_gone = refusal_is_of_wal(&agent->refusal);
     f->wal_gone_proven = agent->wal_gone_proven;
-    f->retired_lately = retired_lately(agent);
+    retire_facts(agent, f);
 }
 
 /* What does not start for want of room needs a person: the field to raise stands behind it. */

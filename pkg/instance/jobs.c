@@ -12,6 +12,7 @@ enum {
     FIRST_PAUSE_MS = 500,
     LONGEST_PAUSE_MS = 10000,
     PROMOTE_LOOK_MS = 200,
+    RETIRE_LONGEST_PAUSE_MS = 300000,
 };
 
 void job_begin(struct agent *agent, const char *name, const char *phase)
@@ -179,11 +180,15 @@ static void after_retire(struct agent *agent, const struct child_result *result)
 {
     agent->volume_state = VOLUME_UNKNOWN;
     agent->wal_gone_proven = false;
-    if (result->err.class == 0)
+    if (result->err.class == 0) {
         agent->refusal = (struct refusal){0};
-    else if (!agent->stopping)
-        agent_note_trouble(agent, &agent->start_trouble, REASON_VOLUME_UNREADABLE, result->err.text,
-                           FIRST_PAUSE_MS, LONGEST_PAUSE_MS);
+        agent_forget_trouble(&agent->retire_trouble);
+    } else if (!agent->stopping) {
+        /* The copy may be read meanwhile, and postgres says more of what is amiss. */
+        agent_note_trouble(agent, &agent->retire_trouble, REASON_WAL_GONE, result->err.text,
+                           LONGEST_PAUSE_MS, RETIRE_LONGEST_PAUSE_MS);
+        survey_hurry(agent->survey); /* was it for want of room? */
+    }
     job_end(agent);
 }
 
@@ -249,6 +254,7 @@ static void note_volume_trouble(struct agent *agent, const struct child_result *
 {
     agent_note_trouble(agent, &agent->start_trouble, REASON_VOLUME_UNREADABLE, result->err.text,
                        FIRST_PAUSE_MS, LONGEST_PAUSE_MS);
+    survey_hurry(agent->survey);
 }
 
 /* What to do is asked again, with what stands there. */

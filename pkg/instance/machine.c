@@ -309,8 +309,8 @@ static bool is_mere_copy(const struct facts *f)
  * deletes copies again and again is something that a person must see. */
 static bool may_give_up(const struct facts *f)
 {
-    return f->wal_gone_proven && !f->retired_lately && f->lease == LEASE_OTHER && f->slot_ready &&
-           is_mere_copy(f);
+    return f->wal_gone_proven && !f->retired_lately && !f->retire_waits &&
+           f->lease == LEASE_OTHER && f->slot_ready && is_mere_copy(f);
 }
 
 static struct decision give_up(enum step step)
@@ -365,6 +365,8 @@ static struct decision cut_off(const struct facts *f, const char *phase)
                   "the same reason less than an hour ago, so the agent waits until the hour is "
                   "over. To clone it now, " CLONE_BY_HAND "; to keep WAL for longer, raise "
                   "spec.replication.maxSlotWalKeepSize";
+    else if (f->retire_error[0] != '\0')
+        message = f->retire_error;
     return stay(phase, REASON_WAL_GONE, message);
 }
 

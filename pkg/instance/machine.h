@@ -68,6 +68,8 @@ struct facts {
     bool in_recovery;                     /* what postgres itself says; meaningful when running */
     bool wal_gone;                        /* the primary keeps refusing for it, see refusal.h */
     bool wal_gone_proven;                 /* and its own report on the lease says so */
+    bool retire_waits;                    /* back-off after an attempt to give it up that failed */
+    const char *retire_error;             /* why the last one did; "" when none has */
     bool retired_lately;                  /* a copy was given up within the last hour */
     bool restart_due;                     /* a restart token that was not obeyed yet */
     bool restart_waits;                   /* back-off after a crash */

@@ -101,6 +101,8 @@ void react_room(void *arg)
         agent->start_trouble.until_ms = 0;
         agent->trouble_text[0] = '\0';
     }
+    if (react_no_room(agent)[0] == '\0')
+        agent->retire_trouble.until_ms = 0;
     agent_kick(agent);
 }
 

@@ -346,10 +346,18 @@ int volume_retire(const struct volume *volume, int64_t wall_ms, struct error *er
         !volume_is_standby(volume))
         return err_set(err, ERR_INTERNAL, "asked to give up '%s', which was not always a standby's",
                        volume->pgdata);
-    if (write_retired_at(volume, wall_ms, err) < 0 || volume_begin(volume, err) < 0)
+    /* The stamp comes last: what fails, for want of room above all, must not claim that it was
+     * done. Marks that stay behind are removed before the next start. */
+    struct error ignored;
+    int64_t before_ms = 0;
+    (void)volume_retired_at(volume, &before_ms, &ignored); /* one that cannot be read is none */
+    if (volume_begin(volume, err) < 0 || write_retired_at(volume, wall_ms, err) < 0)
         return err->class;
-    if (rename(volume->pgdata, volume->pgdata_new) < 0)
-        return err_errno(err, errno, "rename '%s'", volume->pgdata);
+    if (rename(volume->pgdata, volume->pgdata_new) < 0) {
+        err_errno(err, errno, "rename '%s'", volume->pgdata);
+        (void)write_retired_at(volume, before_ms, &ignored); /* at worst it waits for an hour */
+        return err->class;
+    }
     return file_sync_dir(volume->data_dir, err);
 }
 

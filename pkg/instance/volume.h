@@ -75,8 +75,8 @@ int volume_discard(const struct volume *volume, struct error *err);
 
 /* (task) Makes a standby's data an unfinished attempt, which volume_discard() removes: for a copy
  * of the primary that can never catch up again. Refuses data that is not marked and recorded as a
- * standby's, or ever was a primary's (it has an epoch). Killed anywhere it has either changed
- * nothing, or is done. */
+ * standby's, or ever was a primary's (it has an epoch). Killed or failed anywhere it has either
+ * changed nothing but marks, which the next start removes, or is done. */
 int volume_retire(const struct volume *volume, int64_t wall_ms, struct error *err);
 /* The wall_ms of the last volume_retire(), durable before it changed anything; 0: never. */
 int volume_retired_at(const struct volume *volume, int64_t *ret_wall_ms, struct error *err);

@@ -27,6 +27,7 @@ static struct facts running_primary(void)
                           .config_error = "",
                           .server = SERVER_UP,
                           .running = ROLE_PRIMARY,
+                          .retire_error = "",
                           .trouble_reason = "",
                           .trouble = "",
                           .notice_reason = "",
@@ -583,6 +584,18 @@ static void a_copy_that_can_never_catch_up_is_given_up_when_there_is_another(voi
     f.server = SERVER_DOWN;
     f.running = ROLE_NONE;
     assert_int_equal(machine_next(&f).step, STEP_RETIRE);
+    f.retire_waits = true; /* it was tried, and failed */
+    f.retire_error = "no room";
+    assert_int_equal(machine_next(&f).step, STEP_START);
+    f.server = SERVER_UP;
+    f.running = ROLE_REPLICA;
+    d = machine_next(&f);
+    assert_string_equal(d.reason, "WalGone");
+    assert_string_equal(d.message, "no room");
+    f.retire_waits = false;
+    assert_int_equal(machine_next(&f).step, STEP_STOP_NOW);
+    f.server = SERVER_DOWN;
+    f.running = ROLE_NONE;
     f.slot_ready = false; /* no primary that could be cloned */
     assert_int_equal(machine_next(&f).step, STEP_START);
     f.slot_ready = true;

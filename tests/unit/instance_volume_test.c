@@ -207,6 +207,13 @@ static void finished_data_is_never_discarded_whatever_marks_lie_around(void **st
     assert_false(there(place->wal, "unfinished"));
 }
 
+static void make_mark_impossible(const struct place *place, bool impossible)
+{
+    char path[160];
+    snprintf(path, sizeof path, "%s/unfinished.tmp", place->wal);
+    assert_int_equal(impossible ? mkdir(path, 0700) : rmdir(path), 0);
+}
+
 static void a_standbys_data_is_given_up_and_a_primarys_never(void **state)
 {
     struct place *place = *state;
@@ -224,6 +231,13 @@ static void a_standbys_data_is_given_up_and_a_primarys_never(void **state)
     assert_int_equal(volume_record_write(&place->volume, &replica, &err), 0);
     assert_int_equal(volume_retired_at(&place->volume, &at, &err), 0);
     assert_int_equal(at, 0);
+    make_mark_impossible(place, true); /* as a full volume does */
+    assert_true(volume_retire(&place->volume, 41, &err) < 0);
+    make_mark_impossible(place, false);
+    assert_int_equal(volume_retired_at(&place->volume, &at, &err), 0);
+    assert_int_equal(at, 0);
+    assert_int_equal(volume_prepare_start(&place->volume, &err), 0);
+    assert_int_equal(inspect(place, &err), VOLUME_DATA);
     assert_int_equal(volume_retire(&place->volume, 42, &err), 0);
     assert_int_equal(volume_retired_at(&place->volume, &at, &err), 0);
     assert_int_equal(at, 42);
