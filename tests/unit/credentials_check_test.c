@@ -430,6 +430,69 @@ static void a_ca_that_is_replaced_again_and_again_cuts_off_nobody(void **state)
     }
 }
 
+static void requests_that_come_while_a_ca_is_being_replaced_do_not_postpone_its_takeover(
+    void **state)
+{
+    struct world *w = *state;
+    check(w);
+    w->spec.replace_ca = "planned 0";
+    check(w);
+    char *new_ca = value(w, "a-ca", "ca.crt");
+    for (int i = 1; i < 7; i++) {
+        w->now_ms += DAY_MS;
+        w->spec.replace_ca = arena_printf(w->arena, "planned %d", i);
+        check(w);
+        assert_string_equal(value(w, "a-ca", "ca.crt"), new_ca);
+        assert_string_equal(w->result.seen.notice_reason, "CaReplacing");
+        assert_int_equal(check(w), 0);
+    }
+    w->now_ms += DAY_MS;
+    check(w);
+    assert_true(x509_signed_by(value(w, "a-server", "tls.crt"), new_ca));
+    w->spec.replace_ca = "planned, once more";
+    check(w);
+    assert_string_not_equal(value(w, "a-ca", "ca.crt"), new_ca);
+}
+
+static cJSON *server_notes(struct world *w)
+{
+    return json_get(secret(w, "a-server"), "metadata.annotations");
+}
+
+/* The annotation was taken off, spoilt, or written by a clock that was ahead: nothing says how long
+ * clients have known of the new CA, or which of them do. */
+static void where_the_time_of_a_replacement_is_unknown_the_old_ca_stays_trusted(void **state)
+{
+    static const char *const spoilt[] = {NULL, "", "yesterday", "2036-01-01T00:00:00Z"};
+    for (size_t i = 0; i < sizeof spoilt / sizeof spoilt[0]; i++) {
+        struct world *w = *state;
+        w->secrets = json_object(w->arena);
+        w->spec.replace_ca = "";
+        check(w);
+        char *old_ca = value(w, "a-ca", "ca.crt");
+        w->spec.replace_ca = "planned";
+        check(w);
+        w->now_ms += 7 * DAY_MS;
+        check(w);
+        char *leaf = value(w, "a-server", "tls.crt");
+        if (spoilt[i])
+            json_set_str(server_notes(w), ANN_CA_CHANGED, spoilt[i]);
+        else
+            cJSON_DeleteItemFromObject(server_notes(w), ANN_CA_CHANGED);
+        touch(w, secret(w, "a-server"));
+        check(w);
+        assert_non_null(strstr(value(w, "a-server", "ca.crt"), old_ca));
+        assert_non_null(strstr(value(w, "a-app", "ca.crt"), old_ca));
+        assert_string_equal(value(w, "a-server", "tls.crt"), leaf);
+        assert_int_equal(check(w), 0);
+        assert_int_equal(w->result.next_ms, w->now_ms + 14 * DAY_MS);
+        w->now_ms = w->result.next_ms;
+        check(w);
+        assert_null(strstr(value(w, "a-server", "ca.crt"), old_ca));
+        assert_int_equal(check(w), 0);
+    }
+}
+
 static void an_emergency_replaces_the_ca_at_once(void **state)
 {
     struct world *w = *state;
@@ -750,6 +813,8 @@ int main(void)
         CASE(a_deleted_ca_cuts_off_nobody_who_knows_the_old_one),
         CASE(the_new_ca_takes_over_in_time_and_the_old_one_is_forgotten),
         CASE(a_ca_that_is_replaced_again_and_again_cuts_off_nobody),
+        CASE(requests_that_come_while_a_ca_is_being_replaced_do_not_postpone_its_takeover),
+        CASE(where_the_time_of_a_replacement_is_unknown_the_old_ca_stays_trusted),
         CASE(an_emergency_replaces_the_ca_at_once),
         CASE(a_planned_replacement_can_be_ended_by_hand),
         CASE(a_request_that_says_neither_is_told_and_does_nothing),
