@@ -178,8 +178,10 @@ static int our_authority(struct check *check, const cJSON *secret, const cJSON *
     struct error why = {0};
     bool whole = authority_read_pair(check, secret, "ca.crt", "ca.key", pair, &why) == 0;
     bool asked = authority_asked_anew(check, secret);
-    if (asked && whole && authority->asked == REPLACEMENT_NOW && is_under_way(check, server, pair))
-        asked = false; /* the new one is there: only the wait for it ends */
+    /* The new one is there. 'now' ends the wait for it; 'planned' must not begin it again, or a
+     * program that asks each day postpones the takeover for ever. */
+    if (asked && whole && is_under_way(check, server, pair))
+        asked = false;
     bool fresh = secret == NULL || asked;
     if (!fresh && !whole) {
         tell_damage(check, secret, name, &why);

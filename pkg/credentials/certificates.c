@@ -183,6 +183,23 @@ static const char *other_certificates(struct check *check, const struct x509_bun
     return text;
 }
 
+/* The other CAs of which clients were told at a time that is not known. What they were given is in
+ * the app's Secret, too, where that is ours; what somebody puts into one of the two is not. A
+ * certificate with the present key is only an earlier one of the present CA. */
+static const char *undated_certificates(const struct server *server, const cJSON *app)
+{
+    struct check *check = server->check;
+    struct secret_value value = secret_value(check, app, "ca.crt");
+    bool told_twice = secret_owner(check, app) == SECRET_OURS && value.text != NULL;
+    const struct x509_bundle mine = x509_bundle(check->arena, server->others);
+    const struct x509_bundle apps = x509_bundle(check->arena, text_or_empty(value.text));
+    const char *text = "";
+    for (size_t i = 0; i < mine.count; i++)
+        if (!shows(server, mine.certs[i]) && (!told_twice || x509_bundle_has(&apps, mine.certs[i])))
+            text = arena_printf(check->arena, "%s%s", text, mine.certs[i]);
+    return text;
+}
+
 static bool signed_by_any(struct check *check, const char *cert_pem, const char *text)
 {
     const struct x509_bundle bundle = x509_bundle(check->arena, text);
@@ -285,6 +302,11 @@ static int decide(struct server *server, const struct credentials_input *input, 
         json_str(server->secret, "metadata.annotations[\"" ANN_CA_CHANGED "\"]", ""));
     if (server->since_ms < 0 || server->since_ms > check->now_ms || at_once)
         server->since_ms = 0;
+    if (by_ca && server->since_ms == 0 && text_given(server->others)) {
+        /* It is not known how long clients have had the present CA: it is waited for in full. */
+        server->others = undated_certificates(server, input->app);
+        server->since_ms = text_given(server->others) ? check->now_ms / 1000 * 1000 : 0;
+    }
     if (by_ca)
         return rest(server, err);
     if (!text_given(server->others)) {

@@ -449,7 +449,7 @@ static void requests_that_come_while_a_ca_is_being_replaced_do_not_postpone_its_
     w->now_ms += DAY_MS;
     check(w);
     assert_true(x509_signed_by(value(w, "a-server", "tls.crt"), new_ca));
-    w->spec.replace_ca = "planned, once more";
+    w->spec.replace_ca = "planned once more";
     check(w);
     assert_string_not_equal(value(w, "a-ca", "ca.crt"), new_ca);
 }
