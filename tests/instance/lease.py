@@ -272,6 +272,21 @@ def endpoint_ahead():
         equal(agent.probe()[0], 200, "readiness")
 
 
+@test("a lease whose epoch somebody wrote beyond all that the API server takes is put right")
+def epoch_beyond():
+    with Rig() as rig:
+        agent = rig.primary()
+        wait_for(lambda: rig.endpoints() == ["127.0.0.1"], 20, "the endpoint")
+        for nonsense in (2147483647, -5):
+            before = rig.lease()["leaseTransitions"]
+            rig.edit("Lease", "a-primary", {"spec": {"leaseTransitions": nonsense}})
+            wait_for(lambda: before < rig.lease()["leaseTransitions"] < 100, 20,
+                     "an epoch that is one after %d" % nonsense)
+            wait_for(lambda: slice_epoch(rig) == str(rig.lease()["leaseTransitions"]), 20,
+                     "the endpoint of that epoch")
+            agent.ready()
+
+
 @test("a holder whose take is refused pauses between two tries, and goes on when it is not")
 def take_refused():
     with Rig() as rig:

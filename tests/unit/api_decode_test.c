@@ -135,6 +135,35 @@ static void every_field_is_taken_over(void **state)
     assert_true(spec.allow_eviction);
 }
 
+/* The value is repeated in status, where 256 KiB of it have no place. */
+static void a_long_word_for_reading_the_secrets_again_is_known_by_its_hash(void **state)
+{
+    (void)state;
+    AUTO_ARENA arena = arena_new();
+    struct error err = {0};
+    char word[256], *earlier = "";
+    for (size_t length = 200; length < 203; length++) {
+        memset(word, 'x', length);
+        word[length] = '\0';
+        char *yaml = arena_printf(arena,
+                                  "apiVersion: pgkeel.dev/v1alpha1\nkind: PostgresCluster\n"
+                                  "metadata: {name: a, annotations: "
+                                  "{pgkeel.dev/reread-credentials: %s}}\n"
+                                  "spec:\n  instances: 2\n  storage: {size: 1Gi}\n"
+                                  "  postgres: {version: 17}\n",
+                                  word);
+        assert_int_equal(decode(arena, yaml, &err), 0);
+        if (length == 200) {
+            assert_string_equal(spec.reread_credentials, word);
+            continue;
+        }
+        assert_memory_equal(spec.reread_credentials, "hash:", 5);
+        assert_true(strlen(spec.reread_credentials) <= 64);
+        assert_string_not_equal(spec.reread_credentials, earlier);
+        earlier = arena_strdup(arena, spec.reread_credentials);
+    }
+}
+
 static void all_faults_are_told_at_once(void **state)
 {
     (void)state;
@@ -303,6 +332,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_smallest_cluster_gets_defaults),
         cmocka_unit_test(every_field_is_taken_over),
+        cmocka_unit_test(a_long_word_for_reading_the_secrets_again_is_known_by_its_hash),
         cmocka_unit_test(all_faults_are_told_at_once),
         cmocka_unit_test(missing_fields_are_named),
         cmocka_unit_test(wrong_types_are_named_with_what_was_found),

@@ -51,6 +51,30 @@ static void a_lease_is_mine_by_instance_and_held_by_pod(void **state)
     }
 }
 
+/* The API server takes no epoch above 2^31-1: who believed one near it could never lead again. */
+static void an_epoch_that_no_history_reaches_is_not_believed(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *spec;
+        enum lease_state wanted;
+        int64_t epoch;
+    } cases[] = {
+        {"{\"holderIdentity\":\"a-1/uid-1\",\"leaseTransitions\":2147483647}", LEASE_HELD, 0},
+        {"{\"holderIdentity\":\"a-2/uid-1\",\"leaseTransitions\":-3}", LEASE_OTHER, 0},
+        {"{\"holderIdentity\":\"a-2/x\",\"leaseTransitions\":1000000}", LEASE_OTHER, 1000000},
+        /* It was held: nothing may be initialised. */
+        {"{\"holderIdentity\":\"\",\"leaseTransitions\":2147483647}", LEASE_RELEASED, 0},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        AUTO_ARENA arena = arena_new();
+        struct lease_view view = view_of(arena_printf(
+            arena, "{\"metadata\":{\"resourceVersion\":\"7\"},\"spec\":%s}", cases[i].spec));
+        assert_int_equal(view.state, cases[i].wanted);
+        assert_int_equal(view.epoch, cases[i].epoch);
+    }
+}
+
 static void a_grant_counts_only_for_the_instance_it_names(void **state)
 {
     (void)state;
@@ -292,6 +316,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_lease_is_mine_by_instance_and_held_by_pod),
+        cmocka_unit_test(an_epoch_that_no_history_reaches_is_not_believed),
         cmocka_unit_test(a_grant_counts_only_for_the_instance_it_names),
         cmocka_unit_test(a_slot_of_mine_is_seen_in_the_primarys_status),
         cmocka_unit_test(the_primarys_address_is_read_from_its_status),

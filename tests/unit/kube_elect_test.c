@@ -283,6 +283,34 @@ static void a_dead_leaders_lease_is_taken_when_it_was_still_for_its_duration(voi
     assert_int_equal(json_int(s->lease, "spec.leaseTransitions", -1), 1);
 }
 
+/* Somebody wrote into it: without a bound no operator would lead for 68 years, or two at once. */
+static void a_term_that_no_operator_would_write_is_bounded(void **state)
+{
+    static const struct {
+        const char *seconds;
+        int64_t least_ms, most_ms;
+    } table[] = {
+        {"2147483647", LEASE_MS, 8 * LEASE_MS + 10},
+        {"9223372036854775807", LEASE_MS, 8 * LEASE_MS + 10},
+        {"1", LEASE_MS, LEASE_MS + 10},
+        {"-7", LEASE_MS, LEASE_MS + 10},
+    };
+    struct scene *s = *state;
+    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
+        AUTO_ARENA arena = arena_new();
+        set_lease(s, arena_printf(arena,
+                                  "{\"metadata\":{\"name\":\"lead\"},\"spec\":{"
+                                  "\"holderIdentity\":\"old\",\"leaseDurationSeconds\":%s,"
+                                  "\"renewTime\":\"1999-01-01T00:00:00.000000Z\"}}",
+                                  table[i].seconds));
+        int64_t begun_ms = s->now_ms;
+        enter(s, &s->b, "b");
+        pass_until(s, &s->b.started, 1);
+        assert_in_range(s->b.started_ms - begun_ms, table[i].least_ms, table[i].most_ms);
+        leave(&s->b);
+    }
+}
+
 static void a_foreign_clock_does_not_count(void **state)
 {
     struct scene *s = *state;
@@ -557,6 +585,7 @@ int main(void)
         TEST(a_leader_renews_every_third_of_the_lease),
         TEST(another_candidate_waits_while_the_lease_is_renewed),
         TEST(a_dead_leaders_lease_is_taken_when_it_was_still_for_its_duration),
+        TEST(a_term_that_no_operator_would_write_is_bounded),
         TEST(a_foreign_clock_does_not_count),
         TEST(a_storm_of_conflicts_costs_little_time),
         TEST(an_empty_lease_is_taken_at_once),

@@ -163,6 +163,19 @@ static void a_lease_lasts_as_long_as_it_says_within_what_a_spec_may_say(void **s
     }
 }
 
+static void a_term_that_somebody_writes_counts_from_the_holders_next_renewal_only(void **state)
+{
+    struct world *w = *state;
+    see(w, SEEN_LEASE, lease(w, 2, "a-1/x", 8, 1));
+    see(w, SEEN_LEASE, lease(w, 3, "a-1/x", 2147483647, 1));
+    now_ms += 8001;
+    assert_true(observe_lease_doubtful(w->observe, "n", "a"));
+    see(w, SEEN_LEASE, lease(w, 4, "a-1/x", 60, 2));
+    see(w, SEEN_LEASE, lease(w, 5, "a-1/x", 5, 2));
+    now_ms += 59 * 1000;
+    assert_false(observe_lease_doubtful(w->observe, "n", "a"));
+}
+
 static void a_pod_of_a_node_that_is_not_heard_of_is_known_by_its_conditions(void **state)
 {
     static const struct {
@@ -205,6 +218,7 @@ int main(void)
         timed(what_others_write_on_a_lease_renews_nothing),
         timed(a_lease_that_is_not_held_is_never_overdue),
         timed(a_lease_lasts_as_long_as_it_says_within_what_a_spec_may_say),
+        timed(a_term_that_somebody_writes_counts_from_the_holders_next_renewal_only),
         timed(a_pod_of_a_node_that_is_not_heard_of_is_known_by_its_conditions),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
