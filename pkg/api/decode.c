@@ -4,7 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MIB = 1024 * 1024, SMALLEST_VOLUME = 100 * MIB };
+#include "base/hash.h"
+
+enum { MIB = 1024 * 1024, SMALLEST_VOLUME = 100 * MIB, WORD_MAX = 200 };
 
 static const char *text_or(const cJSON *spec, const char *path, const char *fallback)
 {
@@ -233,6 +235,14 @@ static void check_metadata(struct shape_faults *faults, const cJSON *object)
                     shape_found(faults->arena, namespace));
 }
 
+/* What status repeats of an annotation, which may have 256 KiB. */
+static char *word_of(struct arena *arena, const char *text)
+{
+    size_t length = strlen(text);
+    return length <= WORD_MAX ? arena_strdup(arena, text)
+                              : arena_printf(arena, "hash:%s", hash_hex16(arena, text, length));
+}
+
 static void decode_metadata(struct arena *arena, const cJSON *object, struct cluster_spec *spec)
 {
     spec->name = arena_strdup(arena, json_str(object, "metadata.name", ""));
@@ -243,7 +253,7 @@ static void decode_metadata(struct arena *arena, const cJSON *object, struct clu
     spec->replace_ca =
         arena_strdup(arena, json_str(object, "metadata.annotations[\"" ANN_REPLACE_CA "\"]", ""));
     spec->reread_credentials =
-        arena_strdup(arena, json_str(object, "metadata.annotations[\"" ANN_REREAD "\"]", ""));
+        word_of(arena, json_str(object, "metadata.annotations[\"" ANN_REREAD "\"]", ""));
 }
 
 static void check_volume(struct shape_faults *faults, const struct volume_spec *volume,

@@ -91,7 +91,11 @@ void lease_read(const cJSON *object, const char *instance, const char *pod_uid,
     struct error ignored; /* an annotation that cannot be read grants nothing */
     const char *holder = json_str(object, "spec.holderIdentity", "");
     const char *grant_text = json_str(object, "metadata.annotations[\"" ANN_BOOTSTRAP "\"]", NULL);
-    view.epoch = json_int(object, "spec.leaseTransitions", 0);
+    int64_t epoch = json_int(object, "spec.leaseTransitions", 0);
+    if (epoch >= 0 && epoch <= EPOCH_BELIEVED_MAX)
+        view.epoch = epoch;
+    else
+        view.odd_epoch = epoch;
     snprintf(view.holder, sizeof view.holder, "%.*s", (int)strcspn(holder, "/"), holder);
     snprintf(view.identity, sizeof view.identity, "%s", holder);
     snprintf(view.renewed, sizeof view.renewed, "%s", json_str(object, "spec.renewTime", ""));
@@ -107,7 +111,7 @@ void lease_read(const cJSON *object, const char *instance, const char *pod_uid,
     read_lead(object, instance, &view);
     const char *uid = strchr(holder, '/');
     if (holder[0] == '\0')
-        view.state = view.epoch == 0 ? LEASE_FREE : LEASE_RELEASED;
+        view.state = epoch == 0 ? LEASE_FREE : LEASE_RELEASED;
     else if (strcmp(view.holder, instance) != 0)
         view.state = LEASE_OTHER;
     else
@@ -204,6 +208,14 @@ static void note_life(struct lease *lease, const struct lease_view *view)
 static void set_view(struct lease *lease, const struct lease_view *view)
 {
     bool held_before = lease->view.state == LEASE_HELD;
+    if (view->odd_epoch != 0 && view->odd_epoch != lease->view.odd_epoch) {
+        AUTO_ARENA arena = arena_new();
+        log_warning("somebody wrote into the lease a number of transitions that is not possible: "
+                    "it is not believed, and the holder takes the lease with the epoch after its "
+                    "own",
+                    "lease", lease->name, "leaseTransitions",
+                    arena_printf(arena, "%lld", (long long)view->odd_epoch), NULL);
+    }
     note_life(lease, view);
     bool differs =
         view->state != lease->view.state || view->epoch != lease->view.epoch ||

@@ -14,9 +14,14 @@
 #include "instance/machine.h"
 #include "kube/kube.h"
 
+/* Nobody leads a billion times: a later epoch is somebody's slip, and a lease that followed it to
+ * the end of its numbers could never be taken again. */
+enum { EPOCH_BELIEVED_MAX = 1 << 30 };
+
 struct lease_view {
     enum lease_state state;
-    int64_t epoch;     /* leaseTransitions */
+    int64_t epoch;     /* leaseTransitions; 0 where nobody can have led so often */
+    int64_t odd_epoch; /* ..., which are here then */
     int64_t led_epoch; /* the last that this instance has led with, as it told itself; 0: it is not
                           the one that led last, or nothing is told */
     bool granted, grant_initdb;

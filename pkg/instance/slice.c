@@ -6,12 +6,10 @@
 
 #include "api/names.h"
 #include "base/log.h"
+#include "instance/lease.h"
 #include "instance/timer.h"
 
 enum { FIRST_PAUSE_MS = 200, LONGEST_PAUSE_MS = 5000 };
-/* Nobody leads a billion times: a later epoch that only the endpoint tells of is somebody's slip,
- * and a lease that followed it to the end of its numbers could never be taken again. */
-enum { EPOCH_BELIEVED_MAX = 1 << 30 };
 
 struct slice {
     struct kube *kube;

@@ -10,6 +10,8 @@
 #include "base/clock.h"
 #include "kube/internal.h"
 
+enum { TERMS_MAX = 8 }; /* how many of our own terms another's may last */
+
 struct kube_elect {
     struct kube *kube;
     struct arena *arena;
@@ -56,9 +58,13 @@ static bool is_ours(const struct kube_elect *e)
     return strcmp(holder(e), e->options.identity) == 0;
 }
 
+/* Another version of this program may ask for a longer term. Somebody's slip must neither keep
+ * everybody from leading for 68 years, nor have a lease taken that is renewed in time. */
 static int64_t expires_ms(const struct kube_elect *e)
 {
-    int64_t seconds = json_int(e->lease, "spec.leaseDurationSeconds", e->options.lease_seconds);
+    const int64_t least = e->options.lease_seconds, most = TERMS_MAX * least;
+    int64_t seconds = json_int(e->lease, "spec.leaseDurationSeconds", least);
+    seconds = seconds < least ? least : seconds > most ? most : seconds;
     return e->observed_ms + seconds * e->kube->timing.second_ms;
 }
 

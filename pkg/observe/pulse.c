@@ -74,12 +74,13 @@ void pulse_note(struct observe *observe, const struct feed *feed, const struct r
         *pulse = (struct pulse){0};
         return;
     }
-    pulse->lasts_ms = lasts_ms(fields->text[LEASE_SECONDS]);
     if (pulse->since_ms != 0 && record->version != 0 && !is_renewed(record, fields))
         return;
     bool was_told = pulse->told || !pulse->proven;
     bool first = pulse->since_ms == 0;
     pulse->since_ms = observe->boot_ms();
+    pulse->lasts_ms =
+        lasts_ms(fields->text[LEASE_SECONDS]); /* the holder's word, like the renewal */
     pulse->proven = feed == NULL || !feed->listing;
     pulse->told = false;
     if (observe->pulse_due_ms == 0 || runs_out_ms(pulse) < observe->pulse_due_ms)
