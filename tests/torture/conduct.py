@@ -566,3 +566,36 @@ def _events_trickle():
         rig.until(lambda: [w for w in rig.server.writes
                            if w["kind"] == "Event" and w["name"].startswith("b.")], 25,
                   "an Event about 'b' before the operator gives up that read, after 30 s")
+
+
+@test("A controller that adds to a StatefulSet again and again is named, and fought less and less")
+def _contested():
+    with Rig(ready_state(2)) as rig:
+        rig.operator()
+        rig.quiet()
+        selector = lambda: rig.get("StatefulSet", "a-2")["spec"]["template"]["spec"].get(
+            "nodeSelector")
+        mended = lambda: len([w for w in rig.writes() if w["name"] == "a-2"])
+        told = lambda: [w for w in (rig.cluster().get("status") or {}).get("waitingFor", [])
+                        if w["reason"] == "ObjectContested" and "a-2" in w["what"]
+                        and "injector" in w["message"] and "nodeSelector" in w["message"]]
+        end = time.monotonic() + 60
+        while not told():
+            check(time.monotonic() < end, "not told after %d repairs", mended())
+            if not selector():
+                rig.edit("StatefulSet", "a-2", {"spec": {"template": {"spec": {
+                    "nodeSelector": {"zone": "x"}}}}}, manager="injector")
+            with rig.store.changed:
+                rig.store.changed.wait(0.05)
+        check(mended() <= 12, "%d repairs before it was told", mended())
+        # It does not see when it is left alone, nor what else happens meanwhile.
+        rig.edit("ConfigMap", "a-config", {"data": {"pg_hba.conf": "# no\n"}})
+        rig.until(lambda: "# no" not in rig.get("ConfigMap", "a-config")["data"]["pg_hba.conf"], 60,
+                  "all else to be put right")
+        before = mended()
+        rig.edit("PostgresCluster", "a", {"spec": {"postgres": {"image": "localhost/other"}}})
+        rig.until(lambda: "localhost/other" in json.dumps(rig.get("StatefulSet", "a-2")["spec"]), 60,
+                  "what the spec asks for to be written all the same")
+        rig.until(lambda: not selector(), 60, "the field to be taken out when its pause is over")
+        rig.until(lambda: not told(), 120, "the wait to end when the other has stopped")
+        rig.ready()
