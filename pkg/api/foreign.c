@@ -219,6 +219,24 @@ char *api_foreign_fields(struct arena *arena, const char *kind, const cJSON *obj
     return arena_strndup(arena, buffer_text(&names), names.length);
 }
 
+const char *api_foreign_manager(const char *kind, const cJSON *object)
+{
+    const cJSON *entry;
+    const char *found = "", *at = "";
+    if (find_kind(kind) == NULL)
+        return "";
+    cJSON_ArrayForEach(entry, json_get(object, "metadata.managedFields"))
+    {
+        const char *manager = json_str(entry, "manager", ""), *time = json_str(entry, "time", "");
+        if (api_manager_is_strange(manager) && strcmp(time, at) >= 0 &&
+            strcmp(json_str(entry, "subresource", ""), "status") != 0) {
+            found = manager;
+            at = time;
+        }
+    }
+    return found;
+}
+
 bool api_foreign_remove(struct arena *arena, const char *kind, const cJSON *intent, cJSON *object)
 {
     AUTO_BUFFER names = {0};

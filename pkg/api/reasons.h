@@ -25,13 +25,14 @@
 #define REASON_NAMESPACE_TERMINATING "NamespaceTerminating"
 
 /* Writing the objects */
-#define REASON_APPLY_PENDING   "ApplyPending"
-#define REASON_APPLY_FAILED    "ApplyFailed"
-#define REASON_APPLY_REFUSED   "ApplyRefused"
-#define REASON_FORBIDDEN       "Forbidden"
-#define REASON_QUOTA_EXCEEDED  "QuotaExceeded"
-#define REASON_NAME_COLLISION  "NameCollision"
-#define REASON_OBJECT_DELETING "ObjectDeleting"
+#define REASON_APPLY_PENDING    "ApplyPending"
+#define REASON_APPLY_FAILED     "ApplyFailed"
+#define REASON_APPLY_REFUSED    "ApplyRefused"
+#define REASON_FORBIDDEN        "Forbidden"
+#define REASON_QUOTA_EXCEEDED   "QuotaExceeded"
+#define REASON_NAME_COLLISION   "NameCollision"
+#define REASON_OBJECT_DELETING  "ObjectDeleting"
+#define REASON_OBJECT_CONTESTED "ObjectContested"
 
 /* Credentials */
 #define REASON_CREDENTIALS_INCOMPLETE   "CredentialsIncomplete"

@@ -15,6 +15,7 @@ struct seen_object {
     const char *owner_uid; /* controller owner reference; "" when none */
     const char *cluster;   /* LABEL_CLUSTER */
     const char *applied;   /* ANN_APPLIED */
+    const char *stranger;  /* who else wrote to it last, see api/foreign.h; "" */
     const char *foreign;   /* fields that somebody else added, see api/foreign.h; "" */
     bool drifted;          /* somebody else wrote to it since our last apply */
     bool deleting;

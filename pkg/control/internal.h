@@ -28,11 +28,13 @@ struct known {
     int64_t wary_ms;      /* boot: until then it is looked for often */
     int64_t doomed_ms;    /* boot: until then the namespace counts as terminating */
     struct refusal *refusals;
+    struct contest *contests;
     uint64_t refused_digest; /* observe_digest() when they were met */
     char *told_failure;      /* the last failure in the log; NULL when all has been well since */
 };
 
 struct refusal;
+struct contest;
 
 enum pass_step { PASS_OBSERVE, PASS_ROUTES, PASS_DECIDE, PASS_JUDGE, PASS_REPORT, PASS_END };
 
@@ -138,6 +140,14 @@ void refusals_end_pause(struct known *known, const struct plan_action *done);
 void refusals_forget(struct known *known);
 int64_t refusals_next_ms(const struct known *known); /* boot; INT64_MAX when there is none */
 bool refusals_is_news(struct known *known, const struct error *err);
+
+/* contests.c: whoever undoes each repair is fought less and less, and named */
+bool contests_holds(struct pass *pass, const struct plan_action *action); /* it waits */
+void contests_note(struct pass *pass, const struct plan_action *action);  /* it was taken */
+void contests_tell(struct pass *pass); /* adds an outcome for each, at most contests_count() */
+size_t contests_count(const struct known *known);
+void contests_forget(struct known *known);
+int64_t contests_next_ms(const struct known *known); /* boot; INT64_MAX when there is none */
 
 /* known.c */
 struct known *known_of(struct queue_key *key);

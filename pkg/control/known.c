@@ -39,6 +39,7 @@ void known_reset(struct known *known, const char *uid)
 {
     forget_credentials(known);
     refusals_forget(known);
+    contests_forget(known);
     free(known->told_failure);
     free(known->uid);
     *known = (struct known){.uid = xstrdup(uid)};
@@ -64,6 +65,7 @@ void known_free(void *data)
         return;
     forget_credentials(known);
     refusals_forget(known);
+    contests_forget(known);
     free(known->told_failure);
     free(known->uid);
     free(known);

@@ -131,6 +131,7 @@ static void on_applied(void *arg)
         if (step->err.class == 0) {
             log_done(pass, &pass->plan->actions[i]);
             refusals_end_pause(pass->known, &pass->plan->actions[i]);
+            contests_note(pass, &pass->plan->actions[i]);
         }
     }
     const struct apply_step *early = &pass->steps[pass->sent];
@@ -202,6 +203,7 @@ static bool pass_judge(struct pass *pass)
         pass->outcomes[pass->outcome_count++] = (struct status_outcome){action, pass->routes_err};
     }
     pass_failed(pass, &pass->routes_err);
+    contests_tell(pass);
     bool forbidden = false;
     for (size_t i = 0; i < pass->outcome_count; i++)
         forbidden = forbidden || pass->outcomes[i].err.class == ERR_FORBIDDEN;
@@ -266,13 +268,14 @@ static int64_t next_look(const struct pass *pass)
 {
     int64_t next_ms =
         clock_boot_ms() + jitter(pass->control->options->resync_seconds * INT64_C(1000));
-    int64_t due[7] = {INT64_MAX,
+    int64_t due[8] = {INT64_MAX,
                       INT64_MAX,
                       INT64_MAX,
                       INT64_MAX,
                       peek_next_ms(pass),
                       routes_next_ms(pass),
-                      refusals_next_ms(pass->known)};
+                      refusals_next_ms(pass->known),
+                      contests_next_ms(pass->known)};
     if (pass->model && pass->model->next_ms > 0)
         due[0] = wall_to_boot(pass->model->next_ms);
     if (pass->known->renew_ms > 0)
@@ -285,7 +288,7 @@ static int64_t next_look(const struct pass *pass)
     for (int i = 4; i < 6; i++)
         if (due[i] != INT64_MAX && due[i] > clock_boot_ms()) /* clusters of one burst drift apart */
             due[i] = clock_boot_ms() + jitter((due[i] - clock_boot_ms()) * 10 / 9);
-    for (int i = 0; i < 7; i++)
+    for (int i = 0; i < 8; i++)
         next_ms = due[i] < next_ms ? due[i] : next_ms;
     /* A moment later, so that what is due is past when it is looked at. */
     return next_ms + 1;
@@ -369,7 +372,11 @@ void reconcile_once(void *arg)
     case PASS_DECIDE:
         pass->step = PASS_JUDGE;
         decide(pass); /* model, desired, plan */
-        pass->outcomes = arena_alloc(pass->arena, (pass->plan->count + 2) * sizeof *pass->outcomes);
+        /* Beside those of the plan: of the Secrets, of the routes, and of what is contested, with
+         * room for what becomes so in this pass. */
+        pass->outcomes =
+            arena_alloc(pass->arena, (2 * pass->plan->count + contests_count(pass->known) + 2) *
+                                         sizeof *pass->outcomes);
         pass->sent = refusals_hold(pass);
         if (pass->sent > 0) {
             pass_apply(pass);

@@ -76,7 +76,8 @@ size_t refusals_hold(struct pass *pass)
     const size_t size = sizeof *plan->actions;
     struct plan_action *sorted = arena_alloc(pass->arena, (plan->count + 1) * size);
     struct refusal **held = arena_alloc(pass->arena, (plan->count + 1) * sizeof(struct refusal *));
-    size_t sent = 0, waiting = 0;
+    bool *contested = arena_alloc(pass->arena, plan->count + 1);
+    size_t sent = 0, waiting = 0, plan_count = plan->count;
     if (known->refused_digest != pass->digest)
         refusals_forget(known);
     known->refused_digest = pass->digest;
@@ -86,10 +87,15 @@ size_t refusals_hold(struct pass *pass)
         if (refusal != NULL)
             refusal->wanted = true;
         held[i] = paused ? refusal : NULL;
-        if (!paused)
+        contested[i] = !paused && contests_holds(pass, &plan->actions[i]);
+        if (!paused && !contested[i])
             sorted[sent++] = plan->actions[i];
     }
     for (size_t i = 0; i < plan->count; i++) {
+        if (contested[i]) { /* told by contests_tell() */
+            plan_count--;
+            continue;
+        }
         if (held[i] == NULL)
             continue;
         struct plan_action *action = &sorted[sent + waiting++];
@@ -98,6 +104,7 @@ size_t refusals_hold(struct pass *pass)
     }
     drop_unwanted(known);
     plan->actions = sorted;
+    plan->count = plan_count;
     return sent;
 }
 

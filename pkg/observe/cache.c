@@ -216,6 +216,7 @@ static void take_fields(const cJSON *object, int kind, const struct cluster *clu
     fields->text[FIELD_FOREIGN] = strlen(foreign) <= MESSAGE_MAX
                                       ? foreign
                                       : arena_strndup(fields->scratch, foreign, MESSAGE_MAX);
+    fields->text[FIELD_STRANGER] = api_foreign_manager(seen_infos[kind].kind, object);
     fields->count = FIELD_COMMON;
     if (seen_infos[kind].take)
         seen_infos[kind].take(object, cluster, fields);

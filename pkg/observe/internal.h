@@ -22,7 +22,15 @@ enum seen_kind {
 };
 
 /* Texts of a record, in this order; each kind has its own behind the common ones. */
-enum { FIELD_NAME, FIELD_UID, FIELD_OWNER, FIELD_APPLIED, FIELD_FOREIGN, FIELD_COMMON };
+enum {
+    FIELD_NAME,
+    FIELD_UID,
+    FIELD_OWNER,
+    FIELD_APPLIED,
+    FIELD_FOREIGN,
+    FIELD_STRANGER,
+    FIELD_COMMON
+};
 enum { CONFIG_TOKENS = FIELD_COMMON };
 enum { SLICE_ADDRESS = FIELD_COMMON };
 enum { /* LEASE_REPORT comes with every renewal: only its digest counts as a change */

@@ -151,6 +151,12 @@ static void failure_wait(struct making *making, const struct status_outcome *out
     wait->unblock = model_fill_in(making->arena, making->model, wait, refusal->unblock);
     wait->fault = own || refusal->fault;
     wait->stalled = own || refusal->stalled;
+    if (action && text_same(wait->reason, REASON_OBJECT_CONTESTED))
+        wait->unblock = arena_printf(
+            making->arena,
+            "stop what changes it, or have it leave this object alone; see its name in "
+            "managedFields: kubectl -n %s get %s %s -o yaml --show-managed-fields",
+            text_or_empty(making->model->snapshot->spec.namespace), kind, action->name);
     if (text_same(wait->reason, REASON_NAME_COLLISION))
         wait->unblock = collision_advice(making, kind, action ? action->name : NULL);
     if (action && text_same(wait->reason, REASON_EXPANSION_REFUSED))

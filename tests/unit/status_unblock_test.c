@@ -66,6 +66,14 @@ static void forbidden(struct scene *s)
     refused(s, "Service", ERR_FORBIDDEN, "cannot patch resource \"services\"");
 }
 
+static void contested(struct scene *s)
+{
+    refused(s, "StatefulSet", ERR_INVALID, "'injector' changes spec.template each time");
+    s->action.name = "a-1";
+    snprintf(s->outcome.err.reason, sizeof s->outcome.err.reason, REASON_OBJECT_CONTESTED);
+    s->outcome.err.http_status = 0;
+}
+
 static void quota(struct scene *s)
 {
     refused(s, "Service", ERR_FORBIDDEN, "exceeded quota: tight, requested: services=1");
@@ -678,6 +686,7 @@ static const struct row {
     {REASON_APPLY_FAILED, unreachable},
     {REASON_APPLY_REFUSED, invalid_object},
     {REASON_FORBIDDEN, forbidden},
+    {REASON_OBJECT_CONTESTED, contested},
     {REASON_QUOTA_EXCEEDED, quota},
     {REASON_QUOTA_EXCEEDED, quota_unset},
     {REASON_NAME_COLLISION, collision},

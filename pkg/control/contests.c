@@ -1,0 +1,164 @@
+/*
+ * Somebody's program that undoes what is put right, each time, is not fought without an end: after
+ * some rounds a repair waits, longer with each round, and status names who does it. Only where the
+ * wait leaves nothing open: a StatefulSet takes effect when its pod ends, a budget when a node is
+ * drained. Services, rights and configuration are put right at once, however often.
+ * Only this process remembers the rounds: the next one counts from the beginning.
+ */
+#include "control/internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/text.h"
+
+enum {
+    ROUNDS_FREE = 8, /* so often it is set back at once */
+    PAUSE_FIRST_MS = 5000,
+    PAUSE_LONGEST_MS = 300000,
+    CALM_MS = 30000, /* for so long nothing must come after a repair, and the fight is over */
+};
+
+struct contest {
+    struct contest *next;
+    char *kind, *name, *by; /* by: who was seen last, and what it set */
+    int rounds;
+    int64_t repaired_ms; /* boot */
+};
+
+static bool may_pause(const struct plan_action *action)
+{
+    return (action->drift || action->verb == PLAN_MEND) &&
+           (text_same(action->kind, "StatefulSet") ||
+            text_same(action->kind, "PodDisruptionBudget"));
+}
+
+static int64_t pause_ms(const struct contest *contest)
+{
+    int64_t pause = contest->rounds < ROUNDS_FREE ? 0 : PAUSE_FIRST_MS;
+    for (int i = ROUNDS_FREE; i < contest->rounds && pause < PAUSE_LONGEST_MS; i++)
+        pause *= 2;
+    return pause < PAUSE_LONGEST_MS ? pause : PAUSE_LONGEST_MS;
+}
+
+static int64_t over_ms(const struct contest *contest)
+{
+    return contest->repaired_ms + pause_ms(contest) + CALM_MS;
+}
+
+static struct contest *find(const struct known *known, const struct plan_action *action)
+{
+    for (struct contest *contest = known->contests; contest; contest = contest->next)
+        if (text_same(contest->kind, action->kind) && text_same(contest->name, action->name))
+            return contest;
+    return NULL;
+}
+
+static void drop(struct contest **at)
+{
+    struct contest *contest = *at;
+    *at = contest->next;
+    free(contest->kind);
+    free(contest->name);
+    free(contest->by);
+    free(contest);
+}
+
+void contests_forget(struct known *known)
+{
+    while (known->contests != NULL)
+        drop(&known->contests);
+}
+
+static char *who(struct arena *arena, const struct snapshot *snapshot,
+                 const struct plan_action *action)
+{
+    for (size_t i = 0; i < snapshot->object_count; i++) {
+        const struct seen_object *object = &snapshot->objects[i];
+        if (!text_same(object->kind, action->kind) || !text_same(object->name, action->name))
+            continue;
+        return arena_printf(
+            arena, "%s%s%s changes %s", text_given(object->stranger) ? "'" : "somebody",
+            text_or_empty(object->stranger), text_given(object->stranger) ? "'" : "",
+            text_given(object->foreign) ? object->foreign : "it");
+    }
+    return arena_strdup(arena, "somebody changes it");
+}
+
+bool contests_holds(struct pass *pass, const struct plan_action *action)
+{
+    struct contest *contest = may_pause(action) ? find(pass->known, action) : NULL;
+    if (contest == NULL)
+        return false;
+    free(contest->by);
+    contest->by = xstrdup(who(pass->arena, &pass->snapshot, action));
+    return clock_boot_ms() < contest->repaired_ms + pause_ms(contest);
+}
+
+void contests_note(struct pass *pass, const struct plan_action *action)
+{
+    struct known *known = pass->known;
+    if (!may_pause(action))
+        return;
+    struct contest *contest = find(known, action);
+    if (contest == NULL) {
+        contest = xcalloc(1, sizeof *contest);
+        contest->kind = xstrdup(action->kind);
+        contest->name = xstrdup(action->name);
+        contest->by = xstrdup(who(pass->arena, &pass->snapshot, action));
+        contest->next = known->contests;
+        known->contests = contest;
+    }
+    contest->rounds++;
+    contest->repaired_ms = clock_boot_ms();
+}
+
+static void tell_one(struct pass *pass, const struct contest *contest)
+{
+    struct error err = {0};
+    struct plan_action *action = arena_alloc(pass->arena, sizeof *action);
+    *action = (struct plan_action){.verb = PLAN_MEND,
+                                   .kind = arena_strdup(pass->arena, contest->kind),
+                                   .name = arena_strdup(pass->arena, contest->name),
+                                   .effect = ""};
+    err_set_reason(&err, ERR_INVALID, REASON_OBJECT_CONTESTED,
+                   "%s each time it is set back, so it is set back only after a pause, which "
+                   "grows to five minutes",
+                   contest->by);
+    pass->outcomes[pass->outcome_count++] = (struct status_outcome){action, err};
+}
+
+void contests_tell(struct pass *pass)
+{
+    struct known *known = pass->known;
+    for (struct contest **at = &known->contests; *at;) {
+        if (clock_boot_ms() >= over_ms(*at)) {
+            drop(at);
+            continue;
+        }
+        if ((*at)->rounds >= ROUNDS_FREE)
+            tell_one(pass, *at);
+        at = &(*at)->next;
+    }
+}
+
+size_t contests_count(const struct known *known)
+{
+    size_t count = 0;
+    for (const struct contest *contest = known->contests; contest; contest = contest->next)
+        count++;
+    return count;
+}
+
+int64_t contests_next_ms(const struct known *known)
+{
+    int64_t next_ms = INT64_MAX;
+    for (const struct contest *contest = known->contests; contest; contest = contest->next) {
+        int64_t held_ms = contest->repaired_ms + pause_ms(contest);
+        int64_t due_ms = clock_boot_ms() < held_ms ? held_ms : over_ms(contest);
+        if (contest->rounds >= ROUNDS_FREE && due_ms < next_ms)
+            next_ms = due_ms;
+    }
+    return next_ms;
+}
