@@ -369,31 +369,32 @@ static void note_decision(struct agent *agent, const struct decision *decision)
     snprintf(agent->last_message, sizeof agent->last_message, "%s", decision->message);
 }
 
-static void wake_at(struct agent *agent, int64_t at_ms)
+static void wake_at(struct agent *agent, int64_t at_ms, int64_t looked_ms)
 {
-    int64_t now = clock_boot_ms();
-    if (at_ms > now)
-        agent_wake_in(agent, at_ms - now);
+    int64_t wait_ms = timer_wait_ms(at_ms, looked_ms, clock_boot_ms());
+    if (wait_ms >= 0)
+        agent_wake_in(agent, wait_ms);
 }
 
-/* One timer serves all deadlines: those behind the one that fired are set again. */
-static void keep_deadlines(struct agent *agent)
+/* One timer serves all deadlines: those behind the one that fired are set again. looked_ms: just
+ * before the facts were read. */
+static void keep_deadlines(struct agent *agent, int64_t looked_ms)
 {
     const struct trouble *troubles[] = {&agent->volume_trouble, &agent->start_trouble,
                                         &agent->clone_trouble,  &agent->roles_trouble,
                                         &agent->stream_trouble, &agent->config_trouble,
                                         &agent->retire_trouble};
     for (size_t i = 0; i < sizeof troubles / sizeof troubles[0]; i++)
-        wake_at(agent, troubles[i]->until_ms);
-    wake_at(agent, agent->began_ms + agent->options.api_wait_ms);
+        wake_at(agent, troubles[i]->until_ms, looked_ms);
+    wake_at(agent, agent->began_ms + agent->options.api_wait_ms, looked_ms);
     if (agent->farewell_deadline_ms != 0)
-        wake_at(agent, agent->farewell_deadline_ms - FAREWELL_MS / 2);
-    wake_at(agent, agent->farewell_deadline_ms);
+        wake_at(agent, agent->farewell_deadline_ms - FAREWELL_MS / 2, looked_ms);
+    wake_at(agent, agent->farewell_deadline_ms, looked_ms);
     if (agent->lease != NULL && lease_view(agent->lease)->state == LEASE_MINE)
-        wake_at(agent, lease_rests_at_ms(agent->lease));
+        wake_at(agent, lease_rests_at_ms(agent->lease), looked_ms);
     if (agent->refusal.what != REFUSED_NOTHING) /* an hour is long: later is soon enough */
         agent_wake_in(agent, RETIRE_LOOK_MS);
-    wake_at(agent, agent->config.deadline_ms);
+    wake_at(agent, agent->config.deadline_ms, looked_ms);
 }
 
 static void on_step(evutil_socket_t fd, short what, void *arg)
@@ -401,11 +402,13 @@ static void on_step(evutil_socket_t fd, short what, void *arg)
     (void)fd, (void)what;
     struct agent *agent = arg;
     struct decision decision;
+    int64_t looked_ms = 0;
     bool more = true;
     for (int i = 0; more && i < STEPS_PER_TURN; i++) {
         open_cluster(agent);
         learn_grace(agent);
         tell_record(agent);
+        looked_ms = clock_boot_ms();
         struct facts facts = agent_facts(agent);
         decision = machine_next(&facts);
         note_decision(agent, &decision);
@@ -413,7 +416,7 @@ static void on_step(evutil_socket_t fd, short what, void *arg)
     }
     tend_running(agent);
     tend_report(agent, &decision);
-    keep_deadlines(agent);
+    keep_deadlines(agent, looked_ms);
     if (more)
         agent_kick(agent);
 }

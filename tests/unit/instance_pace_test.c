@@ -3,6 +3,7 @@
 
 #include "instance/agent.h"
 #include "instance/bucket.h"
+#include "instance/timer.h"
 
 static void a_burst_goes_at_once_and_then_one_each_so_often(void **state)
 {
@@ -31,6 +32,18 @@ static void a_long_rest_earns_no_more_than_the_burst(void **state)
     assert_int_equal(bucket_wait_ms(&bucket, 3600500), 0);
 }
 
+/* A lease that ran out between the look at the facts and the setting of the timer was waited for
+ * until something else happened, maybe for ever. */
+static void a_deadline_that_passes_after_the_look_is_due_at_once(void **state)
+{
+    (void)state;
+    assert_int_equal(timer_wait_ms(1500, 1000, 1010), 490);
+    assert_int_equal(timer_wait_ms(1001, 1000, 1001), 0);
+    assert_int_equal(timer_wait_ms(1001, 1000, 1400), 0);
+    assert_int_equal(timer_wait_ms(1000, 1000, 1400), -1);
+    assert_int_equal(timer_wait_ms(0, 1000, 1400), -1);
+}
+
 static void one_looks_the_more_rarely_the_longer_nothing_changed(void **state)
 {
     (void)state;
@@ -53,6 +66,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_burst_goes_at_once_and_then_one_each_so_often),
         cmocka_unit_test(a_long_rest_earns_no_more_than_the_burst),
+        cmocka_unit_test(a_deadline_that_passes_after_the_look_is_due_at_once),
         cmocka_unit_test(one_looks_the_more_rarely_the_longer_nothing_changed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
