@@ -24,7 +24,7 @@ sys.path.append(os.path.join(os.path.dirname(HERE), "torture"))
 
 from fakeapi import kinds, server, store  # noqa: E402
 import programs  # noqa: E402
-from lib import ports, postgres, process, runner  # noqa: E402
+from lib import ports, postgres, process, runner, scratch  # noqa: E402
 
 NAMESPACE, CLUSTER = "shop", "a"
 KUBECONFIG = """apiVersion: v1
@@ -298,9 +298,8 @@ class Rig:
         self.major = self.programs.major
         self.drop, self.agent_uid = other_user(self.programs.uid)
         self.container = container()
-        where = os.environ.get("PGKEEL_SCRATCH") or tempfile.gettempdir()
         # Short: a Unix socket's path has room for 107 bytes.
-        self.folder = tempfile.mkdtemp(prefix="pgki", dir=where)
+        self.folder = tempfile.mkdtemp(prefix="pgki", dir=scratch.folder())
         os.chmod(self.folder, 0o755)
         self.store = store.Store()
         self.server = server.Server(self.store)
