@@ -50,16 +50,19 @@ def _paste():
         for kind, name, members in made:
             if kube.get(kind, None, name) is None:
                 kube.make(kind, None, name, **members)
-        count, faults = 0, []
+        count, faults, pasted = 0, [], set()
         try:
             for reason, text in texts(where):
                 for command in remedy.commands(text):
+                    count += 1
+                    if command in pasted:
+                        continue
+                    pasted.add(command)
                     secret = re.search(r"secret (mine)\b", command)
                     if secret and " create " not in command and not kube.get("Secret", where, "mine"):
                         kube.make("Secret", where, "mine", stringData={"password": "x"})
                     elif " create " in command and kube.get("Secret", where, "mine"):
                         kube.delete("Secret", where, "mine")
-                    count += 1
                     try:
                         paste(kube, where, folder, command)
                     except Failed as fault:
