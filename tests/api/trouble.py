@@ -145,6 +145,14 @@ def _stable(obj):
     return obj
 
 
+def controllers_afresh():
+    """Kubernetes' own controllers look again after pauses that grow to a minute: of what follows,
+    nothing shall wait for theirs."""
+    for part in ("controller-manager", "scheduler"):
+        rig.testcluster().run("kill", part)
+        rig.testcluster().run("start", part)
+
+
 @alone("An API server that freezes for ten seconds is waited for")
 def _frozen():
     kube = rig.kube()
@@ -167,6 +175,7 @@ def _stopped():
         rig.settled(where, "a")
         with rig.testcluster().fault("kill", "apiserver", undo=("start", "apiserver")):
             never(lambda: not operator.alive(), 130, "the operator's death", every=0.5)
+        controllers_afresh()
         wait_for(lambda: kube.edit("PostgresCluster", where, "a", {"spec": {"instances": 3}}), 60,
                  "the API server to be back")
         rig.created(where, "a", 3, seconds=90)
@@ -182,6 +191,7 @@ def _started_early():
         with rig.testcluster().fault("kill", "apiserver", undo=("start", "apiserver")):
             operator.start()
             never(lambda: not operator.alive(), 4, "the operator's death")
+        controllers_afresh()
         wait_for(lambda: kube.apply(names.cluster("a", where, 1)), 60, "the API server to be back")
         rig.created(where, "a", 1, seconds=90)
 
