@@ -47,6 +47,8 @@ class Simulation:
         self.missing_images = set()   # images that cannot be pulled
         self.storage_classes = {"standard", "fast"}
         self.silent = set()           # instances whose agent and kubelet do nothing any more
+        self.lost = set()             # claims, by uid, whose PersistentVolume is gone
+        self.emptied = set()          # claims, by uid, whose volume holds nothing any more
         self._stop = threading.Event()
         self._thread, self._seen, self._renew_at = None, -1, 0.0
 
@@ -130,6 +132,9 @@ class Simulation:
                     self.disks.pop(meta["uid"], None)
                     self._patch("PersistentVolumeClaim", claim,
                                 {"metadata": {"finalizers": None}}, MANAGER)
+                continue
+            if meta["uid"] in self.lost:
+                self._status("PersistentVolumeClaim", claim, {"phase": "Lost"}, MANAGER)
                 continue
             if spec.get("storageClassName") not in self.storage_classes:
                 continue
@@ -256,6 +261,12 @@ class Simulation:
                                "message": "the lease or the configuration is not there"}, "")
             return
         settings = json.loads(config["data"]["cluster.json"])
+        if claim["metadata"]["uid"] in self.emptied and not self._may_clone(me, lease):
+            self.processes.pop(meta["uid"], None)
+            self._report(pod, {"instance": me, "phase": "Waiting", "reason": "DataVolumeEmpty",
+                               "message": "its volume is empty"}, "")
+            self._pod_status(self.store.get("Pod", namespace, meta["name"]), "Running", False)
+            return
         lease = self._take(pod, me, lease, claim)
         holder = lease["spec"].get("holderIdentity") or ""
         if not holder:
@@ -274,6 +285,11 @@ class Simulation:
         self._pod_status(self.store.get("Pod", namespace, meta["name"]), "Running", True)
         if primary:
             self._serve(pod, me, cluster, settings, lease)
+
+    @staticmethod
+    def _may_clone(me, lease):
+        holder = (lease.get("spec") or {}).get("holderIdentity") or ""
+        return holder and holder.split("/")[0] != me
 
     def _take(self, pod, me, lease, claim):
         meta, spec = pod["metadata"], lease.get("spec") or {}
