@@ -32,7 +32,8 @@ struct seen_pvc {
     const char *system_identifier, *last_role;
     int64_t epoch;
     const char *owner_cluster; /* LABEL_CLUSTER */
-    int64_t pending_since_ms;  /* creation time (wall) while Pending */
+    int64_t created_ms;        /* wall; 0 when it is not known */
+    int64_t pending_since_ms;  /* the same while Pending */
     const char *volume;        /* name of its PersistentVolume */
     const char *node;          /* the node for which the volume was made; "" unless the pod's
                                   scheduling chose it */

@@ -203,8 +203,8 @@ static struct decision fill_as_primary(const struct facts *f)
         return retry_or_wait(f->restart_waits, f, STEP_INITDB, "Initializing");
     return stay("Waiting", REASON_DATA_VOLUME_EMPTY,
                 "this instance is to start the data it had as primary, but its volume is empty: "
-                "bring the volume back, or restore a backup into a new cluster; deleting the lease "
-                "lets the operator choose among the volumes that hold data");
+                "bring the volume back, or go on with a replica's data (the cluster's status has "
+                "the commands), or restore a backup into a new cluster");
 }
 
 static struct decision fill_volume(const struct facts *f)

@@ -23,45 +23,6 @@ static const char *add_claim(struct work *work, const char *text, const struct s
                         text_or_empty(pvc->volume));
 }
 
-/* The replica with the newest data, as far as the claims tell. */
-static const struct model_instance *successor(const struct work *work,
-                                              const struct model_instance *primary)
-{
-    const struct model_instance *best = NULL;
-    for (size_t i = 0; i < work->model->instance_count; i++) {
-        const struct model_instance *other = &work->model->instances[i];
-        if (other != primary && instance_volume(other) == VOLUME_DATA &&
-            !other->seen->data.node_gone && (best == NULL || other->epoch > best->epoch))
-            best = other;
-    }
-    return best;
-}
-
-static void unblock_primary(struct work *work, struct model_wait *wait,
-                            const struct model_instance *primary, const char *node)
-{
-    const struct model_instance *next = successor(work, primary);
-    const char *ns = text_or_empty(work->snapshot->spec.namespace);
-    const char *wal = primary->seen->wal.there ? name_wal_pvc(work->arena, primary->name) : "";
-    if (next == NULL) {
-        wait_unblock(work, wait,
-                     "bring node '%s' back: no other volume of the cluster holds its data; or "
-                     "restore a backup into a new cluster",
-                     node);
-        return;
-    }
-    wait_unblock(
-        work, wait,
-        "bring node '%s' back; or, if its disk is lost, go on with the data of %s (what "
-        "%s committed and %s had not received is then lost): kubectl -n %s delete pvc "
-        "%s%s%s --wait=false && kubectl -n %s delete pod %s && kubectl -n %s delete lease %s && "
-        "kubectl -n %s annotate pvc %s --overwrite " ANN_LAST_ROLE "=primary",
-        node, next->name, primary->name, next->name, ns, name_data_pvc(work->arena, primary->name),
-        *wal ? " " : "", wal, ns, name_pod(work->arena, primary->name), ns,
-        name_child(work->arena, text_or_empty(work->snapshot->spec.name), "primary"), ns,
-        name_data_pvc(work->arena, next->name));
-}
-
 static void gone_wait(struct work *work, const struct model_instance *instance, unsigned concern,
                       const char *what, const char *node)
 {
@@ -76,7 +37,9 @@ static void gone_wait(struct work *work, const struct model_instance *instance, 
              add_claim(work, claims, &seen->wal, node));
     wait_fault(wait, true);
     if (instance->primary || work->model->primary == NULL)
-        unblock_primary(work, wait, instance, node);
+        wait_unblock_by_successor(
+            work, wait, instance,
+            arena_printf(work->arena, "bring node '%s' back; or, if its disk is lost, ", node));
     else
         wait_unblock_by_cloning(
             work, wait, instance,

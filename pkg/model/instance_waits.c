@@ -128,8 +128,8 @@ static void agent_fault(struct work *work, const struct model_instance *instance
     const char *ns = text_or_empty(work->snapshot->spec.namespace);
     wait_fault(wait, needs_a_person(instance, wait->reason));
     if (instance->primary && text_same(wait->reason, REASON_DATA_VOLUME_EMPTY))
-        wait_unblock(work, wait, "kubectl -n %s delete lease %s-primary; then %s", ns,
-                     text_or_empty(work->snapshot->spec.name), bootstrap_manual_way(work));
+        wait_unblock_by_successor(work, wait, instance,
+                                  "bring the volume with the primary's data back; or ");
     else if (text_same(wait->reason, REASON_WAL_GONE) && !wait->stalled)
         unblock_if_it_lasts(work, wait, instance);
     else if (is_mended_by_cloning(wait->reason) && work->model->primary != NULL &&

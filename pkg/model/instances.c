@@ -25,6 +25,14 @@ bool instance_pod_broken(const struct model_instance *instance)
            !text_same(pod->waiting_reason, "PodInitializing");
 }
 
+/* Claims and pods come by different watches: a claim that was made again may be there before the
+ * pod has gone that ran on its predecessor. What that one told is not on the new volume. */
+static bool report_is_of_volume(const struct seen_instance *seen)
+{
+    return seen->reported && seen->data.there &&
+           (seen->pod.created_ms == 0 || seen->pod.created_ms >= seen->data.created_ms);
+}
+
 /* The stamp on the PVC outlives pods and clusters; the report is newer but may not know yet. A role
  * is believed only once there is a lease to have it from: an agent that waits for its first role
  * must not wipe out the memory of who was primary. */
@@ -36,7 +44,7 @@ static void merge_volume(const struct work *work, struct model_instance *instanc
         seen->data.there ? text_or_empty(seen->data.system_identifier) : "";
     instance->last_role = seen->data.there ? text_or_empty(seen->data.last_role) : "";
     instance->epoch = seen->data.there ? seen->data.epoch : 0;
-    if (!seen->reported)
+    if (!report_is_of_volume(seen))
         return;
     if (text_given(report->system_identifier)) {
         if (!text_same(report->system_identifier, instance->system_identifier))

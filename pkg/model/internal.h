@@ -121,4 +121,8 @@ bool disk_wait(struct work *work, const struct model_instance *instance, unsigne
  * the commands: "" or "if nothing on it is needed: ". */
 void wait_unblock_by_cloning(struct work *work, struct model_wait *wait,
                              const struct model_instance *instance, const char *condition);
+/* successor.c: how to go on with a replica's data in place of the primary's; `before` goes in
+ * front: "bring it back; or ". */
+void wait_unblock_by_successor(struct work *work, struct model_wait *wait,
+                               const struct model_instance *primary, const char *before);
 unsigned instance_concern(const struct work *work, const struct model_instance *instance);

@@ -53,7 +53,9 @@ static void say_how_to_replace(const struct volume *volume, struct model_wait *w
                      pod, namespace_of(volume), pod,
                      text_or_empty(volume->work->snapshot->spec.name));
     else
-        wait->unblock = bootstrap_manual_way(volume->work);
+        wait_unblock_by_successor(
+            volume->work, wait, volume->instance,
+            arena_printf(volume->work->arena, "bring the volume of %s back; or ", volume->name));
 }
 
 static void pending_wait(const struct volume *volume)

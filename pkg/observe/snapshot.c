@@ -98,6 +98,7 @@ static void put_pvc(const struct build *b, const char *name, struct seen_pvc *re
                                  .system_identifier = text(b, record, PVC_SYSTEM_ID),
                                  .last_role = text(b, record, PVC_LAST_ROLE),
                                  .epoch = number(record, PVC_EPOCH),
+                                 .created_ms = number(record, PVC_CREATED),
                                  .owner_cluster = arena_strdup(b->arena, b->cluster->name)};
     ret_pvc->volume = text(b, record, PVC_VOLUME);
     ret_pvc->node = text(b, record, PVC_NODE);

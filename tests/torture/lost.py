@@ -14,8 +14,10 @@ def waited_for(rig, reason):
 
 
 def paste(rig, text):
-    """As kubectl would: the commands that come up here, and no others."""
+    """As kubectl would, which takes its time over each: the commands that come up here, and no
+    others."""
     for command in [one for each in remedy.commands(text) for one in each.split(" && ")]:
+        rig.quiet()
         words = shlex.split(command)
         equal(words[:3], ["kubectl", "-n", NAMESPACE], "how it begins: %s" % command)
         flags = [word for word in words if word.startswith("--")]
@@ -41,6 +43,14 @@ def goes_on(rig, reason):
         check(rig.get("PersistentVolumeClaim", name) is not None, "claim %s is not there", name)
 
 
+def in_use(rig):
+    """What Kubernetes does to the claims of a pod that runs: they go when it has gone."""
+    for name in ("a-1-data", "a-1-wal"):
+        rig.edit("PersistentVolumeClaim", name,
+                 {"metadata": {"finalizers": ["kubernetes.io/pvc-protection"]}})
+    rig.quiet()
+
+
 def uid(rig, name):
     return rig.get("PersistentVolumeClaim", name)["metadata"]["uid"]
 
@@ -50,7 +60,7 @@ def _lost():
     for name in ("a-1-data", "a-1-wal"):
         with Rig(ready_state(2)) as rig:
             rig.operator()
-            rig.quiet()
+            in_use(rig)
             rig.simulation.lost.add(uid(rig, name))
             rig.edit("PersistentVolumeClaim", name, {"metadata": {"labels": {"touched": "yes"}}})
             goes_on(rig, "VolumeLost")
@@ -60,7 +70,7 @@ def _lost():
 def _emptied():
     with Rig(ready_state(2)) as rig:
         rig.operator()
-        rig.quiet()
-        rig.simulation.emptied.add(uid(rig, "a-1-data"))
+        in_use(rig)
+        rig.simulation.disks.pop(uid(rig, "a-1-data"))
         rig.edit("Pod", "a-1-0", {"metadata": {"labels": {"touched": "yes"}}})
         goes_on(rig, "DataVolumeEmpty")

@@ -234,9 +234,29 @@ static void a_holder_is_the_instance_of_that_very_name(void **state)
     assert_null(world_model(&world)->primary);
 }
 
+static void what_a_pod_told_of_an_earlier_volume_is_not_stamped_on_the_next_one(void **state)
+{
+    (void)state;
+    WORLD(2);
+    struct seen_instance *primary = &world.instances[0];
+    assert_string_equal(world_model(&world)->instances[0].last_role, "primary");
+    primary->data.system_identifier = primary->data.last_role = "";
+    primary->data.epoch = 0;
+    primary->pod.created_ms = WORLD_NOW_MS - 60000;
+    primary->data.created_ms = WORLD_NOW_MS - 1000;
+    assert_string_equal(world_model(&world)->instances[0].last_role, "");
+    assert_int_equal(world_model(&world)->instances[0].epoch, 0);
+    primary->data = world_no_pvc("a-1-data");
+    assert_string_equal(world_model(&world)->instances[0].system_identifier, "");
+    primary->data.there = true;
+    primary->data.created_ms = primary->pod.created_ms; /* stamps have whole seconds */
+    assert_string_equal(world_model(&world)->instances[0].last_role, "primary");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_a_pod_told_of_an_earlier_volume_is_not_stamped_on_the_next_one),
         cmocka_unit_test(two_primaries_of_one_epoch_are_left_to_a_person),
         cmocka_unit_test(an_epoch_belongs_to_the_data_that_it_was_stamped_for),
         cmocka_unit_test(a_holder_is_the_instance_of_that_very_name),

@@ -48,7 +48,6 @@ class Simulation:
         self.storage_classes = {"standard", "fast"}
         self.silent = set()           # instances whose agent and kubelet do nothing any more
         self.lost = set()             # claims, by uid, whose PersistentVolume is gone
-        self.emptied = set()          # claims, by uid, whose volume holds nothing any more
         self._stop = threading.Event()
         self._thread, self._seen, self._renew_at = None, -1, 0.0
 
@@ -122,8 +121,9 @@ class Simulation:
 
     # -- volumes ---------------------------------------------------------------------------------
     def _claims(self):
+        scheduled = [pod for pod in self.store.all("Pod") if pod["spec"].get("nodeName")]
         mounted = {(p["metadata"]["namespace"], v["persistentVolumeClaim"]["claimName"])
-                   for p in self.store.all("Pod") for v in p["spec"].get("volumes", [])
+                   for p in scheduled for v in p["spec"].get("volumes", [])
                    if "persistentVolumeClaim" in v}
         for claim in self.store.all("PersistentVolumeClaim"):
             meta, spec = claim["metadata"], claim["spec"]
@@ -213,7 +213,8 @@ class Simulation:
             if "persistentVolumeClaim" in volume:
                 claim = self.store.get("PersistentVolumeClaim", namespace,
                                        volume["persistentVolumeClaim"]["claimName"])
-                if claim is None or claim.get("status", {}).get("phase") != "Bound":
+                if claim is None or claim.get("status", {}).get("phase") != "Bound" or \
+                        claim["metadata"].get("deletionTimestamp"):
                     return {"reason": "Unschedulable", "message": "pod has unbound immediate "
                             "PersistentVolumeClaims"}
             for key, kind, field in (("configMap", "ConfigMap", "name"),
@@ -261,7 +262,8 @@ class Simulation:
                                "message": "the lease or the configuration is not there"}, "")
             return
         settings = json.loads(config["data"]["cluster.json"])
-        if claim["metadata"]["uid"] in self.emptied and not self._may_clone(me, lease):
+        holder = (lease.get("spec") or {}).get("holderIdentity") or ""
+        if holder.split("/")[0] == me and not self._has_data(claim):
             self.processes.pop(meta["uid"], None)
             self._report(pod, {"instance": me, "phase": "Waiting", "reason": "DataVolumeEmpty",
                                "message": "its volume is empty"}, "")
@@ -286,17 +288,15 @@ class Simulation:
         if primary:
             self._serve(pod, me, cluster, settings, lease)
 
-    @staticmethod
-    def _may_clone(me, lease):
-        holder = (lease.get("spec") or {}).get("holderIdentity") or ""
-        return holder and holder.split("/")[0] != me
+    def _has_data(self, claim):
+        return "systemIdentifier" in self.disks.get(claim["metadata"]["uid"], {})
 
     def _take(self, pod, me, lease, claim):
         meta, spec = pod["metadata"], lease.get("spec") or {}
         holder, identity = spec.get("holderIdentity") or "", me + "/" + meta["uid"]
         epoch = spec.get("leaseTransitions") or 0
         grant = json.loads((lease["metadata"].get("annotations") or {}).get(GRANT, "{}"))
-        data = "systemIdentifier" in self.disks.get(claim["metadata"]["uid"], {})
+        data = self._has_data(claim)
         granted = not holder and epoch == 0 and grant.get("instance") == me and \
             (data or grant.get("mode") == "initdb")
         again = holder.split("/")[0] == me and holder != identity

@@ -1,0 +1,49 @@
+/*
+ * How a person goes on without the primary's data. Nothing here is done unasked: what it had
+ * committed and no replica had received is then lost.
+ */
+#include "model/internal.h"
+
+#include "api/names.h"
+
+/* The replica with the newest data, as far as the claims tell. */
+static const struct model_instance *successor(const struct work *work,
+                                              const struct model_instance *primary)
+{
+    const struct model_instance *best = NULL;
+    for (size_t i = 0; i < work->model->instance_count; i++) {
+        const struct model_instance *other = &work->model->instances[i];
+        if (other != primary && instance_volume(other) == VOLUME_DATA &&
+            !other->seen->data.node_gone && (best == NULL || other->epoch > best->epoch))
+            best = other;
+    }
+    return best;
+}
+
+/* The claims go first, both, because what stands on them says that they are the primary's; then the
+ * lease, while which is held the operator overwrites the annotation with what the agent reports. */
+void wait_unblock_by_successor(struct work *work, struct model_wait *wait,
+                               const struct model_instance *primary, const char *before)
+{
+    const struct model_instance *next = successor(work, primary);
+    const char *ns = text_or_empty(work->snapshot->spec.namespace);
+    const char *wal = primary->seen->wal.there ? name_wal_pvc(work->arena, primary->name) : "";
+    if (next == NULL) {
+        wait_unblock(work, wait,
+                     "%srestore a backup into a new cluster: no other volume of the cluster holds "
+                     "its data",
+                     before);
+        return;
+    }
+    wait_unblock(
+        work, wait,
+        "%sgo on with the data of %s (what %s committed and %s had not received is then lost): "
+        "kubectl -n %s delete pvc %s%s%s --wait=false && kubectl -n %s delete pod %s && kubectl "
+        "-n %s delete lease %s && kubectl -n %s annotate pvc %s --overwrite " ANN_LAST_ROLE
+        "=primary",
+        before, next->name, primary->name, next->name, ns,
+        name_data_pvc(work->arena, primary->name), *wal ? " " : "", wal, ns,
+        name_pod(work->arena, primary->name), ns,
+        name_child(work->arena, text_or_empty(work->snapshot->spec.name), "primary"), ns,
+        name_data_pvc(work->arena, next->name));
+}
