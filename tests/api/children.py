@@ -158,6 +158,30 @@ def _routes():
         equal(slices(), ["a-rw"], "slices at the end")
 
 
+@test("What leads another Service elsewhere, or takes it away from kube-proxy, goes")
+def _other_routes():
+    kube = rig.kube()
+    with rig.at_rest() as where:
+        service = lambda s: s["metadata"]["labels"].get("kubernetes.io/service-name")
+        kept = lambda: sorted(s["metadata"]["uid"] for s in kube.list("EndpointSlice", where)
+                              if service(s) in ("a-ro", "a-r", "a-pods"))
+        before = kept()
+        check(before, "Kubernetes has made no slices")
+        for suffix in ("ro", "r", "pods"):
+            kube.make("EndpointSlice", where, "by-hand-" + suffix, addressType="IPv4", endpoints=[
+                {"addresses": ["192.0.2.8"]}], metadata={
+                    "labels": {"kubernetes.io/service-name": "a-" + suffix}})
+        proxies = ("service.kubernetes.io/service-proxy-name", "service.kubernetes.io/headless")
+        kube.edit("Service", where, "a-r", {"metadata": {"labels": {
+            **{label: "other" for label in proxies}, "team": "shop"}}})
+        labels = lambda: kube.get("Service", where, "a-r")["metadata"]["labels"]
+        wait_for(lambda: not set(proxies) & set(labels()), 60, "the labels to go", every=0.2)
+        equal(labels().get("team"), "shop", "the label of somebody else")
+        wait_for(lambda: kept() == before, 60, "the slices made by hand to go", every=0.2)
+        rig.settled(where, "a")
+        equal(kept(), before, "the slices that Kubernetes keeps")
+
+
 @test("Children deleted by hand come back")
 def _deleted():
     kube = rig.kube()
