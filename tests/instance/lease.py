@@ -391,6 +391,62 @@ def killed_before_the_record():
         equal(rig.lease()["leaseTransitions"], epoch + 2, "epoch")
 
 
+@test("a container that finds its lease deleted waits for the operator, who decides by the volumes")
+def lease_deleted():
+    with Rig() as rig:
+        agent = rig.primary()
+        agent.reports(bootstrapped=True)
+        rig.delete("Lease", "a-primary")
+        wait_for(lambda: "does not hold the lease" in agent.probe()[1], 20, "what the probe says")
+        agent.kill()
+        agent.start(new_pod=False)
+        agent.reports(phase="Waiting", reason="WaitingForLease")
+        never(agent.postgres_pids, 5, "a start without the lease")
+        rig.make("Lease", "a-primary", spec={})
+        rig.grant(agent.name, mode="existing")
+        agent.ready(60)
+        check(rig.lease()["leaseTransitions"] > 1, "the epoch goes on")
+
+
+@test("a replica reports the epoch that it follows beside the one that its volume was led with")
+def epoch_followed():
+    with Rig(2) as rig:
+        first, second = rig.pair()
+        first.reports(epoch=1, seenEpoch=None)
+        second.reports(seenEpoch=1, epoch=None)
+        first.stop()
+        first.start().ready()
+        second.reports(seenEpoch=2, epoch=None)
+
+
+@test("a standby that holds the lease and lacks WAL to become consistent says so, with the remedy")
+def lacks_wal():
+    with Rig(2) as rig:
+        first, second = rig.pair()
+        first.sql("checkpoint")
+        last = first.sql("select pg_walfile_name(pg_current_wal_lsn())")
+        position = first.sql("select pg_current_wal_lsn()")
+        wait_for(lambda: second.sql("select pg_last_wal_replay_lsn() >= '%s'" % position) == "t",
+                 30, "the checkpoint replayed")
+        second.sql("checkpoint")
+        first.sql("select pg_switch_wal()")
+        # Far more than fits into its buffers: the pages that are written are ahead of the WAL kept.
+        first.sql("create table t as select n, repeat('x', 200) from generate_series(1, 250000) n")
+        wait_for(lambda: second.sql("select to_regclass('t') is not null") == "t", 60, "the table")
+        second.kill()
+        first.kill()
+        folder = os.path.join(second.wal, "pg_wal")
+        for name in os.listdir(folder):
+            if len(name) == 24 and name > last:
+                os.unlink(os.path.join(folder, name))
+        hand_over(rig, second)
+        second.start()
+        report = second.reports(phase="Failed", reason="WalMissing")
+        check("not consistent" in report["message"], "message: %s", report)
+        check(second.postgres_pids(), "postgres is left to run")
+        equal(second.probe("/livez")[0], 200, "liveness")
+
+
 @test("an agent that was frozen for longer than its lease asks before it trusts it")
 def frozen():
     with Rig() as rig:
