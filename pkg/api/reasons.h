@@ -123,6 +123,7 @@
 #define REASON_DATA_INVALID               "DataInvalid"
 #define REASON_SYSTEM_IDENTIFIER_MISMATCH "SystemIdentifierMismatch"
 #define REASON_WAL_GONE                   "WalGone"
+#define REASON_WAL_MISSING                "WalMissing"
 #define REASON_NO_POSTGRES                "NoPostgres"
 #define REASON_VERSION_MISMATCH           "VersionMismatch"
 #define REASON_CONFIG_INVALID             "ConfigInvalid"

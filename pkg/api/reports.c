@@ -44,6 +44,7 @@ static const struct field instance_fields[] = {
     TEXT(instance_report, "postgresVersion", postgres_version),
     INT(instance_report, "timeline", timeline),
     INT64(instance_report, "epoch", epoch),
+    INT64(instance_report, "seenEpoch", seen_epoch),
     TEXT(instance_report, "configHash", config_hash),
     TEXT(instance_report, "verifiersHash", verifiers_hash),
     TEXT(instance_report, "restartToken", restart_token),

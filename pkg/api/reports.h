@@ -30,7 +30,8 @@ struct instance_report {
     const char *system_identifier; /* "" until known */
     const char *postgres_version;  /* "17.11" */
     int timeline;
-    int64_t epoch;
+    int64_t epoch;                  /* the last one that its volume was led with; 0: never */
+    int64_t seen_epoch;             /* the highest that the lease had under others */
     const char *config_hash;        /* cluster_config.config_hash that postgres runs with */
     const char *verifiers_hash;     /* hash of roles.json that was applied (primary) */
     const char *restart_token;      /* the last token obeyed */

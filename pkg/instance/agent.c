@@ -216,6 +216,7 @@ static void start_server(struct agent *agent)
                                  .port = agent->options.port,
                                  .lock_fd = agent->lock_fd};
     agent->running = agent->standby_signal ? ROLE_REPLICA : ROLE_PRIMARY;
+    agent->started_ms = clock_boot_ms();
     if (volume_prepare_start(&agent->volume, &err) < 0 ||
         server_start(agent->server, &start, &err) < 0)
         agent_note_trouble(agent, &agent->start_trouble, REASON_CRASH_LOOPING, err.text,

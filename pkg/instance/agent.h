@@ -128,6 +128,7 @@ struct agent {
     bool stopping, farewell_done;
     struct error end; /* why it ended by itself; class 0: it was asked to */
     struct refusal refusal;
+    int64_t started_ms;     /* when postgres was, last */
     int64_t stream_told_ms; /* when the WAL receiver told of stream_trouble last */
     bool wal_gone_proven; /* its own report says so, too; kept while the server is stopped for it */
     int64_t retired_at_ms; /* of the wall clock, as it is on the volume */

@@ -114,11 +114,6 @@ static struct decision ask_first(const char *phase)
                 "holds the lease before it does anything else");
 }
 
-static bool api_is_away(const struct facts *f)
-{
-    return f->lease == LEASE_UNKNOWN || f->lease == LEASE_ABSENT;
-}
-
 /* Without the API server only the pod that led last may lead on: it cannot have been followed by
  * another one unnoticed but while it was cut off itself. */
 static bool may_lead_unasked(const struct facts *f)
@@ -136,7 +131,7 @@ enum volume_role machine_role(const struct facts *f)
      * holder may take a lease; it only must not decide that before it has looked. */
     if (f->server != SERVER_DOWN)
         return f->running;
-    if (api_is_away(f))
+    if (f->lease == LEASE_UNKNOWN)
         return f->api_wait_over && (f->record.role != ROLE_PRIMARY || may_lead_unasked(f))
                    ? f->record.role
                    : ROLE_NONE;
@@ -430,6 +425,13 @@ static struct decision stop_now(const struct facts *f)
 static struct decision tend(const struct facts *f)
 {
     enum volume_role role = machine_role(f);
+    if (f->server == SERVER_STARTING && role == ROLE_PRIMARY && f->running == ROLE_REPLICA &&
+        f->wal_missing)
+        return stay("Failed", REASON_WAL_MISSING,
+                    "this instance holds the lease, but its data is not consistent and it has "
+                    "replayed all WAL that is on its volume: nothing can send it the rest, so it "
+                    "cannot be promoted. Bring the missing WAL back, or go on with another "
+                    "instance's data (the cluster's status has the commands)");
     if (f->server == SERVER_STARTING)
         /* A standby that lacks WAL to become consistent never gets beyond this. */
         return f->running == ROLE_REPLICA && f->trouble[0] == '\0'

@@ -64,6 +64,8 @@ struct facts {
     bool config_stale; /* other sources than what is written, not refused yet */
     enum server_state server;
     bool server_quits;                    /* it was told to stop at once */
+    bool wal_missing;                     /* it starts as a standby, and asks another server for
+                                             WAL: all that is on its volume is replayed */
     enum volume_role running;             /* how postgres was started; ROLE_NONE when down */
     bool in_recovery;                     /* what postgres itself says; meaningful when running */
     bool wal_gone;                        /* the primary keeps refusing for it, see refusal.h */

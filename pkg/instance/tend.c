@@ -327,6 +327,7 @@ void tend_report(struct agent *agent, const struct decision *decision)
                     : has_data     ? agent->control.timeline
                                    : 0,
         .epoch = agent->record.epoch,
+        .seen_epoch = agent->record.seen,
         .config_hash = agent->config.known == KNOWN_GOOD ? agent->config.hash : "",
         .verifiers_hash = agent->bootstrapped ? agent->verifiers_hash : "",
         .restart_token = agent->restart_token,

@@ -54,6 +54,7 @@ static const struct {
      "what was written there: kubectl -n {ns} delete lease "
      "{cluster}-primary"},
     {REASON_SYSTEM_IDENTIFIER_MISMATCH, ""},
+    {REASON_WAL_MISSING, ""},
     {REASON_NO_POSTGRES, "correct spec.postgres.image"},
     {REASON_VERSION_MISMATCH, "set spec.postgres.image to one of the major version of the data"},
     {REASON_CONFIG_INVALID, "correct spec.postgres.parameters or spec.postgres.hba"},
@@ -130,6 +131,9 @@ static void agent_fault(struct work *work, const struct model_instance *instance
     if (instance->primary && text_same(wait->reason, REASON_DATA_VOLUME_EMPTY))
         wait_unblock_by_successor(work, wait, instance,
                                   "bring the volume with the primary's data back; or ");
+    else if (instance->primary && text_same(wait->reason, REASON_WAL_MISSING))
+        wait_unblock_by_successor(work, wait, instance,
+                                  "bring the WAL that is missing back to its volume; or ");
     else if (text_same(wait->reason, REASON_WAL_GONE) && !wait->stalled)
         unblock_if_it_lasts(work, wait, instance);
     else if (is_mended_by_cloning(wait->reason) && work->model->primary != NULL &&

@@ -53,6 +53,9 @@ static void merge_volume(const struct work *work, struct model_instance *instanc
     }
     if (report->epoch > instance->epoch)
         instance->epoch = report->epoch;
+    /* What followed a later epoch tells that an older primary's data is not the newest. */
+    if (report->seen_epoch > instance->epoch)
+        instance->epoch = report->seen_epoch;
     bool role_is_known = work->model->ever_held || !text_given(instance->last_role);
     if (role_is_known && text_given(report->role) && text_given(instance->system_identifier))
         instance->last_role = report->role;

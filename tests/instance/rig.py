@@ -468,7 +468,7 @@ class Rig:
             "pgkeel.dev/bootstrap": json.dumps({"instance": instance, "mode": mode})}}})
 
     def lease(self):
-        return self.get("Lease", "a-primary").get("spec", {})
+        return (self.get("Lease", "a-primary") or {}).get("spec", {})
 
     def holder(self):
         return self.lease().get("holderIdentity", "").split("/")[0]

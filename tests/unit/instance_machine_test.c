@@ -469,7 +469,12 @@ static void while_the_api_is_away_the_recorded_role_counts_after_a_wait(void **s
     expect(&f, STEP_WAIT, "Waiting", "ApiUnreachable");
     f.record.pod[0] = '\0'; /* written by an earlier version */
     expect(&f, STEP_START, "Starting", "");
+    f.lease = LEASE_ABSENT; /* it is not away: it says that nobody leads */
+    f.pod_uid = "uid-1";
+    expect(&f, STEP_WAIT, "Waiting", "WaitingForLease");
     f = stopped_replica();
+    f.lease = LEASE_ABSENT;
+    expect(&f, STEP_START, "Starting", "");
     f.lease = LEASE_UNKNOWN;
     f.api_wait_over = true;
     expect(&f, STEP_START, "Starting", "");
@@ -534,6 +539,19 @@ static void a_standby_that_holds_the_lease_is_promoted_once_that_is_recorded(voi
     f.running = ROLE_PRIMARY;
     f.in_recovery = false;
     expect(&f, STEP_WAIT, "Running", "");
+}
+
+static void a_standby_that_is_to_lead_and_lacks_wal_needs_a_person(void **state)
+{
+    (void)state;
+    struct facts f = running_replica();
+    f.lease = LEASE_HELD;
+    f.server = SERVER_STARTING;
+    expect(&f, STEP_WAIT, "Recovering", "");
+    f.wal_missing = true;
+    expect(&f, STEP_WAIT, "Failed", "WalMissing");
+    f.lease = LEASE_OTHER; /* the primary sends it */
+    expect(&f, STEP_WAIT, "Recovering", "");
 }
 
 static void what_was_a_standby_starts_as_one_even_for_the_holder(void **state)
@@ -701,8 +719,7 @@ static void no_combination_of_facts_breaks_the_invariants(void **state)
             assert_int_equal(f.volume, VOLUME_UNFINISHED);
         if (d.step == STEP_START && !f.standby_signal)
             assert_true(f.lease == LEASE_HELD ||
-                        (f.record.role == ROLE_PRIMARY &&
-                         (f.lease == LEASE_UNKNOWN || f.lease == LEASE_ABSENT) &&
+                        (f.record.role == ROLE_PRIMARY && f.lease == LEASE_UNKNOWN &&
                          strcmp(f.pod_uid, f.record.pod) == 0 && !f.record.superseded));
         if (d.step == STEP_PROMOTE)
             assert_int_equal(f.lease, LEASE_HELD);
@@ -744,6 +761,7 @@ int main(void)
         cmocka_unit_test(a_lease_that_went_to_another_stops_a_primary_at_once),
         cmocka_unit_test(a_replica_notes_the_epoch_that_it_follows),
         cmocka_unit_test(a_standby_that_holds_the_lease_is_promoted_once_that_is_recorded),
+        cmocka_unit_test(a_standby_that_is_to_lead_and_lacks_wal_needs_a_person),
         cmocka_unit_test(what_was_a_standby_starts_as_one_even_for_the_holder),
         cmocka_unit_test(a_running_server_is_reloaded_and_restarted_when_due),
         cmocka_unit_test(a_copy_that_can_never_catch_up_is_given_up_when_there_is_another),

@@ -234,6 +234,21 @@ static void a_holder_is_the_instance_of_that_very_name(void **state)
     assert_null(world_model(&world)->primary);
 }
 
+static void what_followed_a_later_epoch_outdates_an_earlier_primary(void **state)
+{
+    (void)state;
+    WORLD(2);
+    world.snapshot.lease = (struct seen_lease){.holder = "", .there = true};
+    world.instances[0].report.epoch = 3;
+    world.instances[0].report.seen_epoch = 0;
+    world.instances[1].report.epoch = 0;
+    world.instances[1].report.seen_epoch = 3; /* of that primary itself */
+    assert_string_equal(world_model(&world)->grant.instance, "a-1");
+    world.instances[1].report.seen_epoch = 4; /* of one whose volume is gone */
+    assert_string_equal(world_model(&world)->grant.instance, "");
+    assert_true(world_model(&world)->grant_blocked);
+}
+
 static void what_a_pod_told_of_an_earlier_volume_is_not_stamped_on_the_next_one(void **state)
 {
     (void)state;
@@ -256,6 +271,7 @@ static void what_a_pod_told_of_an_earlier_volume_is_not_stamped_on_the_next_one(
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_followed_a_later_epoch_outdates_an_earlier_primary),
         cmocka_unit_test(what_a_pod_told_of_an_earlier_volume_is_not_stamped_on_the_next_one),
         cmocka_unit_test(two_primaries_of_one_epoch_are_left_to_a_person),
         cmocka_unit_test(an_epoch_belongs_to_the_data_that_it_was_stamped_for),

@@ -781,6 +781,7 @@ static const struct row {
     {REASON_DATA_INVALID, primary_says},
     {REASON_SYSTEM_IDENTIFIER_MISMATCH, replica_says},
     {REASON_SYSTEM_IDENTIFIER_MISMATCH, primary_says},
+    {REASON_WAL_MISSING, primary_says},
     {REASON_WAL_GONE, replica_says},
     {REASON_WAL_GONE, copy_says},
     {REASON_NO_POSTGRES, replica_says},
