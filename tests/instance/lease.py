@@ -86,6 +86,20 @@ def two_pods():
         equal(rig.lease()["leaseTransitions"], epoch + 1, "epoch")
 
 
+@test("a copy of the present epoch takes nothing for as long as the holder renews its lease")
+def same_epoch():
+    with Rig() as rig:
+        agent, twin = twins(rig)
+        same_record(agent, twin)
+        count = len(rig.store.history)
+        twin.start()
+        wait_for(lambda: twin.probe()[0] == 503 and "renews" in twin.probe()[1], 40,
+                 "the other says that the lease is renewed")
+        never(lambda: holders(rig, count) not in ([], ["a-1/" + agent.uid]) or
+              twin.postgres_pids(), 9, "a change of the holder")
+        check(may_write(agent), "the holder accepts writes")
+
+
 @test("a pod that was superseded while it could not look stops at once, ends, and stays away")
 def superseded():
     with Rig() as rig:
