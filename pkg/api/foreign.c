@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "api/children.h"
 #include "api/names.h"
 #include "base/buffer.h"
 
@@ -17,32 +18,11 @@ bool api_manager_is_strange(const char *manager)
     return true;
 }
 
-/* The kinds whose content is ours alone, what of it others may set, and what they may not set in
- * the metadata, which is theirs otherwise. */
-static const struct kind {
-    const char *name;
-    const char *theirs[8]; /* paths without the keys of lists */
-    const char *labels[2]; /* the same */
-} kinds[] = {
-    {.name = "ConfigMap"},
-    {.name = "PodDisruptionBudget"},
-    {.name = "Role"},
-    {.name = "RoleBinding"},
-    {"Service",
-     {"spec.clusterIP", "spec.clusterIPs", "spec.healthCheckNodePort", "spec.ipFamilies",
-      "spec.ipFamilyPolicy", "spec.ports.nodePort"},
-     /* kube-proxy leaves a Service that has one of them alone */
-     {"metadata.labels.service.kubernetes.io/headless",
-      "metadata.labels.service.kubernetes.io/service-proxy-name"}},
-    {.name = "StatefulSet", .theirs = {"spec.template.metadata"}},
-};
-
-static const struct kind *find_kind(const char *name)
+/* NULL when the kind's content is not ours alone. */
+static const struct child_info *find_kind(const char *name)
 {
-    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
-        if (strcmp(kinds[i].name, name) == 0)
-            return &kinds[i];
-    return NULL;
+    const struct child_info *info = child_info_of(name);
+    return info != NULL && info->ours ? info : NULL;
 }
 
 struct owners { /* one node of each familiar manager's tree: the same place in all of them */
@@ -52,7 +32,7 @@ struct owners { /* one node of each familiar manager's tree: the same place in a
 
 struct search {
     struct arena *arena;
-    const struct kind *kind;
+    const struct child_info *kind;
     struct buffer *names; /* of what is found */
 };
 
@@ -82,13 +62,13 @@ static struct owners below(const struct owners *owners, const char *element)
 }
 
 /* On the way to labels that are not others' to set; it is never taken out itself. */
-static bool leads_to_labels(const struct kind *kind, const char *path)
+static bool leads_to_labels(const struct child_info *kind, const char *path)
 {
     return kind->labels[0] != NULL &&
            (strcmp(path, "metadata") == 0 || strcmp(path, "metadata.labels") == 0);
 }
 
-static bool is_metadata_left(const struct kind *kind, const char *path)
+static bool is_metadata_left(const struct child_info *kind, const char *path)
 {
     for (size_t i = 0; i < sizeof kind->labels / sizeof kind->labels[0] && kind->labels[i]; i++)
         if (strcmp(kind->labels[i], path) == 0)
@@ -96,7 +76,7 @@ static bool is_metadata_left(const struct kind *kind, const char *path)
     return !leads_to_labels(kind, path);
 }
 
-static bool is_left_to_others(const struct kind *kind, const char *path)
+static bool is_left_to_others(const struct child_info *kind, const char *path)
 {
     if (strcmp(path, "metadata") == 0 || strncmp(path, "metadata.", 9) == 0)
         return is_metadata_left(kind, path);

@@ -29,9 +29,8 @@ struct contest {
 
 static bool may_pause(const struct plan_action *action)
 {
-    return (action->drift || action->verb == PLAN_MEND) &&
-           (text_same(action->kind, "StatefulSet") ||
-            text_same(action->kind, "PodDisruptionBudget"));
+    const struct child_info *child = child_info_of(action->kind);
+    return (action->drift || action->verb == PLAN_MEND) && child != NULL && child->left_open;
 }
 
 static int64_t pause_ms(const struct contest *contest)

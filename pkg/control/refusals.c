@@ -62,10 +62,10 @@ static void drop_unwanted(struct known *known)
     }
 }
 
-/* No Pod is deleted while its StatefulSet cannot be written, which only trying tells. */
 static bool may_pause(const struct plan_action *action)
 {
-    return !text_same(action->kind, "StatefulSet");
+    const struct child_info *child = child_info_of(action->kind);
+    return child == NULL || !child->retried;
 }
 
 /* Those that wait go behind the others, each in their order. */

@@ -36,7 +36,7 @@ static const struct seen_object *service(const struct pass *pass)
     const char *name = name_child(pass->arena, snapshot->spec.name, "rw");
     for (size_t i = 0; i < snapshot->object_count; i++) {
         const struct seen_object *object = &snapshot->objects[i];
-        if (text_same(object->kind, "Service") && text_same(object->name, name) &&
+        if (child_kind_of(object->kind) == CHILD_SERVICE && text_same(object->name, name) &&
             text_same(object->owner_uid, snapshot->spec.uid))
             return object;
     }

@@ -229,7 +229,7 @@ static char *cluster_json(const struct build *build)
 
 void build_config(struct build *build)
 {
-    cJSON *map = build_object(build, "v1", "ConfigMap", build_child(build, "config"), OWNED);
+    cJSON *map = build_object(build, CHILD_CONFIG_MAP, build_child(build, "config"), OWNED);
     cJSON *data = json_add_object(map, "data");
     json_set_str(data, CONFIG_KEY_CLUSTER, cluster_json(build));
     /* initdb, and libpq's programs, refuse to run as a uid that has no name. */

@@ -1,12 +1,11 @@
 #include "desired/internal.h"
 
-cJSON *build_object(struct build *build, const char *api_version, const char *kind,
-                    const char *name, enum owner owner)
+cJSON *build_object(struct build *build, enum child_kind kind, const char *name, enum owner owner)
 {
     const struct cluster_spec *spec = build->spec;
     cJSON *object = json_object(build->arena);
-    json_set_str(object, "apiVersion", api_version);
-    json_set_str(object, "kind", kind);
+    json_set_str(object, "apiVersion", child_infos[kind].api_version);
+    json_set_str(object, "kind", child_infos[kind].kind);
     cJSON *metadata = json_add_object(object, "metadata");
     json_set_str(metadata, "name", name);
     json_set_str(metadata, "namespace", spec->namespace);

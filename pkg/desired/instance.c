@@ -18,7 +18,7 @@ static const char *agent_source(const struct build *build, const char *image)
 void build_instance(struct build *build, const struct model_instance *instance)
 {
     const char *name = instance->name, *agent = agent_source(build, instance->agent_image);
-    cJSON *set = build_object(build, "apps/v1", "StatefulSet", name, OWNED);
+    cJSON *set = build_object(build, CHILD_SET, name, OWNED);
     build_label(set, LABEL_INSTANCE, name);
     build_annotate(set, ANN_AGENT_IMAGE, agent);
     if (instance->pod_form > POD_FORM_FIRST)

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "api/children.h"
 #include "api/names.h"
 #include "desired/desired.h"
 
@@ -21,8 +22,7 @@ enum owner {
 };
 
 /* A new object in the list, with labels and owner; `name` is the whole name. */
-cJSON *build_object(struct build *build, const char *api_version, const char *kind,
-                    const char *name, enum owner owner);
+cJSON *build_object(struct build *build, enum child_kind kind, const char *name, enum owner owner);
 /* metadata.labels / metadata.annotations of an object of ours. */
 void build_label(cJSON *object, const char *key, const char *value);
 void build_annotate(cJSON *object, const char *key, const char *value);

@@ -3,8 +3,7 @@
 
 static void build_lease(struct build *build)
 {
-    cJSON *lease = build_object(build, "coordination.k8s.io/v1", "Lease",
-                                build_child(build, "primary"), OWNED);
+    cJSON *lease = build_object(build, CHILD_LEASE, build_child(build, "primary"), OWNED);
     const struct bootstrap_grant *grant = &build->model->grant;
     if (grant->instance && *grant->instance)
         build_annotate(lease, ANN_BOOTSTRAP,
@@ -13,8 +12,7 @@ static void build_lease(struct build *build)
 
 static void build_slice(struct build *build)
 {
-    cJSON *slice = build_object(build, "discovery.k8s.io/v1", "EndpointSlice",
-                                build_child(build, "rw"), OWNED);
+    cJSON *slice = build_object(build, CHILD_SLICE, build_child(build, "rw"), OWNED);
     build_label(slice, "kubernetes.io/service-name", build_child(build, "rw"));
     build_label(slice, "endpointslice.kubernetes.io/managed-by", LABEL_MANAGED_BY_VALUE);
     json_set_str(slice, "addressType", build->snapshot->ipv6 ? "IPv6" : "IPv4");

@@ -39,15 +39,14 @@ static void add_rule(const struct build *build, cJSON *rules, const struct grant
 void build_rbac(struct build *build)
 {
     const char *name = build->spec->name, *group = "rbac.authorization.k8s.io";
-    const char *version = "rbac.authorization.k8s.io/v1";
-    cJSON *account = build_object(build, "v1", "ServiceAccount", name, OWNED);
+    cJSON *account = build_object(build, CHILD_SERVICE_ACCOUNT, name, OWNED);
     json_set_bool(account, "automountServiceAccountToken", false); /* pods ask for it themselves */
 
-    cJSON *rules = json_add_array(build_object(build, version, "Role", name, OWNED), "rules");
+    cJSON *rules = json_add_array(build_object(build, CHILD_ROLE, name, OWNED), "rules");
     for (size_t i = 0; i < sizeof grants / sizeof grants[0]; i++)
         add_rule(build, rules, &grants[i]);
 
-    cJSON *binding = build_object(build, version, "RoleBinding", name, OWNED);
+    cJSON *binding = build_object(build, CHILD_ROLE_BINDING, name, OWNED);
     cJSON *role = json_add_object(binding, "roleRef");
     json_set_str(role, "apiGroup", group);
     json_set_str(role, "kind", "Role");

@@ -3,7 +3,7 @@
 
 static cJSON *add_service(struct build *build, const char *suffix)
 {
-    cJSON *service = build_object(build, "v1", "Service", build_child(build, suffix), OWNED);
+    cJSON *service = build_object(build, CHILD_SERVICE, build_child(build, suffix), OWNED);
     cJSON *spec = json_add_object(service, "spec");
     json_set_str(spec, "type", "ClusterIP");
     cJSON *port = json_push_object(json_add_array(spec, "ports"));

@@ -13,7 +13,7 @@ const struct seen_lease *bootstrap_lease(struct arena *arena, const struct snaps
     const char *name = name_child(arena, text_or_empty(snapshot->spec.name), "primary");
     for (size_t i = 0; i < snapshot->object_count; i++) {
         const struct seen_object *object = &snapshot->objects[i];
-        if (text_same(object->kind, "Lease") && text_same(object->name, name))
+        if (child_kind_of(object->kind) == CHILD_LEASE && text_same(object->name, name))
             return (text_given(object->owner_uid) &&
                     !text_same(object->owner_uid, snapshot->spec.uid)) ||
                            !text_same(object->cluster, snapshot->spec.name)

@@ -7,17 +7,9 @@
  */
 #pragma once
 
+#include "api/children.h"
 #include "api/reasons.h"
 #include "api/snapshot.h"
-
-/* Which conditions a wait holds back, besides Ready. */
-enum model_concern {
-    CONCERN_PRIMARY = 1 << 0,
-    CONCERN_REPLICAS = 1 << 1,
-    CONCERN_CREDENTIALS = 1 << 2,
-    CONCERN_BOOTSTRAP = 1 << 3,
-    CONCERN_STORAGE = 1 << 4,
-};
 
 struct model_wait {
     const char *what;     /* what is to become true: "replica a-2 streams"; stable while it waits */
@@ -26,7 +18,7 @@ struct model_wait {
     const char *unblock;  /* what a person can do, "" when only time is needed */
     int64_t since_ms;     /* wall; kept from status while what and reason stay the same */
     int64_t next_ms;      /* when it is looked at again without an event; 0: at the next event */
-    unsigned concerns;    /* enum model_concern */
+    unsigned concerns;    /* enum child_concern */
     const char *instance; /* the one that it is about; NULL for none */
     const char *object;   /* "pvc/a-1-data", where it is about one; NULL for none */
     bool stalled;         /* no progress without a person */

@@ -3,23 +3,9 @@
 
 #include <stdint.h>
 
+#include "api/children.h"
 #include "api/names.h"
 #include "observe/observe.h"
-
-enum seen_kind {
-    SEEN_CONFIG_MAP,
-    SEEN_SERVICE_ACCOUNT,
-    SEEN_ROLE,
-    SEEN_ROLE_BINDING,
-    SEEN_SERVICE,
-    SEEN_SLICE,
-    SEEN_LEASE,
-    SEEN_BUDGET,
-    SEEN_PVC,
-    SEEN_SET,
-    SEEN_POD,
-    SEEN_KINDS, /* how many */
-};
 
 /* Texts of a record, in this order; each kind has its own behind the common ones. */
 enum {
@@ -135,7 +121,7 @@ struct cluster {
 struct feed {
     struct observe *observe;
     const char *namespace; /* NULL: all */
-    int kind;              /* enum seen_kind, or -1: PostgresCluster */
+    int kind;              /* enum child_kind, or CHILD_NONE: PostgresCluster */
     bool listing, synced;
     uint8_t epoch;
     struct kube_watch *watch;
@@ -167,15 +153,15 @@ struct fields {
     const char *text[FIELDS_MAX];
     size_t count;
 };
+/* How a kind is watched, and what is kept of it besides what is kept of all. */
 struct seen_info {
-    const char *api_version, *kind;
-    const char *selector; /* added to the label managed-by; "" */
-    bool metadata_only;
+    const char *selector; /* added to the label managed-by; may be NULL */
+    bool metadata_only;   /* else it comes whole */
     void (*take)(const cJSON *object, const struct cluster *cluster, struct fields *fields);
     int quiet; /* first field whose change is none; 0: all count */
 };
-extern const struct seen_info seen_infos[SEEN_KINDS];
-int seen_kind_find(const char *kind); /* -1 when it is not kept */
+extern const struct seen_info seen_infos[CHILD_WATCHED];
+enum child_kind seen_kind_find(const char *kind); /* CHILD_NONE when it is not watched */
 
 /* fields.c: who owns what, from metadata.managedFields */
 void fields_owned(const cJSON *object, uint64_t *ret_digest, bool *ret_strange);

@@ -246,28 +246,25 @@ static void take_pod(const cJSON *object, const struct cluster *cluster, struct 
     take(fields, annotation(object, ANN_REPORT));
 }
 
-#define RBAC "rbac.authorization.k8s.io/v1"
 /* The endpointslice controller copies our Services' labels to slices of its own. */
 #define OUR_SLICES ",endpointslice.kubernetes.io/managed-by!=endpointslice-controller.k8s.io"
 
-const struct seen_info seen_infos[SEEN_KINDS] = {
-    [SEEN_CONFIG_MAP] = {"v1", "ConfigMap", "", false, take_config_map, 0},
-    [SEEN_SERVICE_ACCOUNT] = {"v1", "ServiceAccount", "", true, take_account, 0},
-    [SEEN_ROLE] = {RBAC, "Role", "", true, NULL, 0},
-    [SEEN_ROLE_BINDING] = {RBAC, "RoleBinding", "", true, NULL, 0},
-    [SEEN_SERVICE] = {"v1", "Service", "", true, NULL, 0},
-    [SEEN_SLICE] = {"discovery.k8s.io/v1", "EndpointSlice", OUR_SLICES, false, take_slice, 0},
-    [SEEN_LEASE] = {"coordination.k8s.io/v1", "Lease", "", false, take_lease, LEASE_REPORT},
-    [SEEN_BUDGET] = {"policy/v1", "PodDisruptionBudget", "", true, NULL, 0},
-    [SEEN_PVC] = {"v1", "PersistentVolumeClaim", "", false, take_pvc, 0},
-    [SEEN_SET] = {"apps/v1", "StatefulSet", "", false, take_set, 0},
-    [SEEN_POD] = {"v1", "Pod", "", false, take_pod, 0},
+const struct seen_info seen_infos[CHILD_WATCHED] = {
+    [CHILD_CONFIG_MAP] = {.take = take_config_map},
+    [CHILD_SERVICE_ACCOUNT] = {.metadata_only = true, .take = take_account},
+    [CHILD_ROLE] = {.metadata_only = true},
+    [CHILD_ROLE_BINDING] = {.metadata_only = true},
+    [CHILD_SERVICE] = {.metadata_only = true},
+    [CHILD_SLICE] = {.selector = OUR_SLICES, .take = take_slice},
+    [CHILD_LEASE] = {.take = take_lease, .quiet = LEASE_REPORT},
+    [CHILD_BUDGET] = {.metadata_only = true},
+    [CHILD_VOLUME] = {.take = take_pvc},
+    [CHILD_SET] = {.take = take_set},
+    [CHILD_POD] = {.take = take_pod},
 };
 
-int seen_kind_find(const char *kind)
+enum child_kind seen_kind_find(const char *kind)
 {
-    for (int i = 0; i < SEEN_KINDS; i++)
-        if (strcmp(seen_infos[i].kind, kind) == 0)
-            return i;
-    return -1;
+    enum child_kind found = child_kind_of(kind);
+    return found < CHILD_WATCHED ? found : CHILD_NONE;
 }

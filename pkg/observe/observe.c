@@ -73,8 +73,10 @@ static void start_watch(struct feed *feed)
         options.kind = kube_kind_find(API_VERSION, API_KIND);
     } else {
         const struct seen_info *info = &seen_infos[feed->kind];
-        options.kind = kube_kind_find(info->api_version, info->kind);
-        options.label_selector = arena_printf(scratch, "%s%s", OURS, info->selector);
+        const struct child_info *child = &child_infos[feed->kind];
+        options.kind = kube_kind_find(child->api_version, child->kind);
+        options.label_selector =
+            arena_printf(scratch, "%s%s", OURS, info->selector ? info->selector : "");
         options.metadata_only = info->metadata_only;
     }
     feed->watch = kube_watch_new(feed->observe->options.kube, &options, &handlers, feed);
@@ -87,11 +89,11 @@ struct observe *observe_new(const struct observe_options *options)
     observe->patience_ms = WONDER_PATIENCE_MS;
     observe->boot_ms = clock_boot_ms;
     size_t places = options->namespace_count ? options->namespace_count : 1;
-    observe->feed_count = places * (SEEN_KINDS + 1);
+    observe->feed_count = places * (CHILD_WATCHED + 1);
     observe->feeds = xcalloc(observe->feed_count, sizeof *observe->feeds);
     struct feed *feed = observe->feeds;
     for (size_t i = 0; i < places; i++)
-        for (int kind = -1; kind < SEEN_KINDS; kind++, feed++)
+        for (int kind = -1; kind < CHILD_WATCHED; kind++, feed++)
             *feed =
                 (struct feed){.observe = observe,
                               .namespace = options->namespace_count ? options->namespaces[i] : NULL,

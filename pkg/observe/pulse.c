@@ -16,7 +16,7 @@ static bool is_primary_lease(const struct record *record)
 {
     const char *cluster = record->cluster->name;
     size_t length = strlen(cluster);
-    return record->kind == SEEN_LEASE && strncmp(record->text, cluster, length) == 0 &&
+    return record->kind == CHILD_LEASE && strncmp(record->text, cluster, length) == 0 &&
            strcmp(record->text + length, "-primary") == 0;
 }
 
@@ -150,11 +150,11 @@ void observe_lease_asked(struct observe *observe, const cJSON *lease)
     const char *namespace = json_str(lease, "metadata.namespace", "");
     const char *name = json_str(lease, "metadata.name", "");
     const char *uid = json_str(lease, "metadata.uid", "");
-    const struct record *record = cache_find(observe, SEEN_LEASE, namespace, name);
+    const struct record *record = cache_find(observe, CHILD_LEASE, namespace, name);
     if (record == NULL || strcmp(record_field(record, FIELD_UID), uid) != 0)
         return; /* news of its end came first */
-    cache_upsert(observe, NULL, SEEN_LEASE, lease, false);
-    record = cache_find(observe, SEEN_LEASE, namespace, name);
+    cache_upsert(observe, NULL, CHILD_LEASE, lease, false);
+    record = cache_find(observe, CHILD_LEASE, namespace, name);
     if (record != NULL && is_primary_lease(record) && record->cluster->pulse.since_ms != 0)
         record->cluster->pulse.checked_ms = observe->boot_ms();
 }

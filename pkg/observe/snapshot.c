@@ -42,18 +42,18 @@ static void put_objects(const struct build *b)
     struct snapshot *snapshot = b->snapshot;
     size_t count = 0;
     for (const struct record *r = b->cluster->records; r; r = r->next)
-        count += r->kind != SEEN_POD;
+        count += r->kind != CHILD_POD;
     const struct record **records = arena_alloc(b->arena, (count + 1) * sizeof *records);
     for (const struct record *r = b->cluster->records; r; r = r->next)
-        if (r->kind != SEEN_POD)
+        if (r->kind != CHILD_POD)
             records[snapshot->object_count++] = r;
     if (count > 1)
         qsort(records, count, sizeof *records, by_kind_and_name);
     snapshot->objects = arena_alloc(b->arena, (count + 1) * sizeof *snapshot->objects);
     for (size_t i = 0; i < count; i++)
         snapshot->objects[i] =
-            (struct seen_object){.api_version = seen_infos[records[i]->kind].api_version,
-                                 .kind = seen_infos[records[i]->kind].kind,
+            (struct seen_object){.api_version = child_infos[records[i]->kind].api_version,
+                                 .kind = child_infos[records[i]->kind].kind,
                                  .name = text(b, records[i], FIELD_NAME),
                                  .uid = text(b, records[i], FIELD_UID),
                                  .resource_version = arena_printf(
@@ -79,7 +79,7 @@ static void put_pvc(const struct build *b, const char *name, struct seen_pvc *re
                                             .owner_cluster = "",
                                             .volume = "",
                                             .node = ""};
-    const struct record *record = find(b, SEEN_PVC, name);
+    const struct record *record = find(b, CHILD_VOLUME, name);
     *ret_pvc = nothing;
     ret_pvc->name = name;
     if (record == NULL)
@@ -126,7 +126,7 @@ static void put_report(const struct build *b, const struct record *record,
 static void put_pod(const struct build *b, struct seen_instance *instance)
 {
     const char *name = name_pod(b->arena, instance->name);
-    const struct record *record = find(b, SEEN_POD, name);
+    const struct record *record = find(b, CHILD_POD, name);
     instance->pod = (struct seen_pod){.name = name,
                                       .uid = "",
                                       .node = "",
@@ -169,7 +169,7 @@ static void put_pod(const struct build *b, struct seen_instance *instance)
 static const char *restart_token(const struct build *b, const char *instance)
 {
     const struct record *record =
-        find(b, SEEN_CONFIG_MAP, name_child(b->arena, b->cluster->name, "config"));
+        find(b, CHILD_CONFIG_MAP, name_child(b->arena, b->cluster->name, "config"));
     const char *tokens = record ? record_field(record, CONFIG_TOKENS) : "";
     const char *wanted = arena_printf(b->arena, "%s=", instance);
     for (const char *at = tokens; *at; at += strcspn(at, " "), at += *at == ' ')
@@ -189,7 +189,7 @@ static int pod_form(const char *text)
 
 static void put_set(const struct build *b, struct seen_instance *instance)
 {
-    const struct record *record = find(b, SEEN_SET, instance->name);
+    const struct record *record = find(b, CHILD_SET, instance->name);
     instance->set_uid = instance->template_hash = instance->agent_image = "";
     instance->update_revision = instance->set_message = "";
     if (record == NULL)
@@ -225,7 +225,7 @@ static void put_lease(const struct build *b)
 {
     struct seen_lease *lease = &b->snapshot->lease;
     const struct record *record =
-        find(b, SEEN_LEASE, name_child(b->arena, b->cluster->name, "primary"));
+        find(b, CHILD_LEASE, name_child(b->arena, b->cluster->name, "primary"));
     lease->uid = lease->resource_version = lease->holder = lease->grant.instance = "";
     lease->report.lsn = "";
     if (record == NULL)
@@ -277,8 +277,8 @@ bool observe_snapshot(struct observe *observe, struct arena *arena, const char *
     for (int ordinal = 1; ordinal <= INSTANCES_MAX; ordinal++)
         put_instance(&b, ordinal);
     put_lease(&b);
-    const struct record *slice = find(&b, SEEN_SLICE, name_child(arena, cluster->name, "rw"));
-    const struct record *account = find(&b, SEEN_SERVICE_ACCOUNT, cluster->name);
+    const struct record *slice = find(&b, CHILD_SLICE, name_child(arena, cluster->name, "rw"));
+    const struct record *account = find(&b, CHILD_SERVICE_ACCOUNT, cluster->name);
     snapshot.account_created_ms = account ? number(account, ACCOUNT_CREATED) : 0;
     snapshot.rw_address = slice ? text(&b, slice, SLICE_ADDRESS) : "";
     *ret_snapshot = snapshot;

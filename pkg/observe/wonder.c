@@ -37,7 +37,7 @@ const char *wonder_answer(const struct cluster *cluster, const struct record *re
 {
     int kind = record->kind;
     const char *name = record->text;
-    if (kind == SEEN_PVC && *record_field(record, PVC_CLASS) == '\0' &&
+    if (kind == CHILD_VOLUME && *record_field(record, PVC_CLASS) == '\0' &&
         strcmp(record_field(record, PVC_PHASE), "Pending") == 0)
         return no_class; /* needs no asking: the server would have filled its default in */
     for (const struct answer *a = cluster->answers; a; a = a->next)
@@ -155,7 +155,7 @@ static void ask_events(struct question *question)
         .query = arena_printf(question->arena,
                               "fieldSelector=type%%3DWarning%%2Cregarding.kind%%3D%s"
                               "%%2Cregarding.name%%3D%s&limit=50",
-                              seen_infos[question->kind].kind, question->name)};
+                              child_infos[question->kind].kind, question->name)};
     question->call =
         kube_call_start(question->observe->options.kube, &request, on_events, question);
 }
@@ -285,7 +285,7 @@ static void ask(struct observe *observe, const struct cluster *cluster, const st
                                   .name = arena_strdup(arena, record->text),
                                   .kind = record->kind};
     observe->question = question;
-    if (record->kind != SEEN_PVC) {
+    if (record->kind != CHILD_VOLUME) {
         ask_events(question);
         return;
     }
@@ -310,7 +310,7 @@ static bool keeps_pod_back(const struct observe *observe, const struct record *c
         return false;
     const char *instance = arena_strndup(scratch, claim->text, (size_t)(dash - claim->text));
     const struct record *pod =
-        cache_find(observe, SEEN_POD, claim->cluster->namespace, name_pod(scratch, instance));
+        cache_find(observe, CHILD_POD, claim->cluster->namespace, name_pod(scratch, instance));
     return pod != NULL && strstr(record_field(pod, POD_UNSCHEDULABLE), "node affinity") != NULL;
 }
 
@@ -320,14 +320,14 @@ static bool puzzling(const struct observe *observe, const struct record *record)
     AUTO_ARENA scratch = arena_new();
     if (record->deleting)
         return false;
-    if (record->kind == SEEN_PVC)
+    if (record->kind == CHILD_VOLUME)
         return (strcmp(record_field(record, PVC_PHASE), "Pending") == 0 &&
                 *record_field(record, PVC_CLASS) != '\0') ||
                keeps_pod_back(observe, record);
-    if (record->kind == SEEN_SET)
-        return cache_find(observe, SEEN_POD, record->cluster->namespace,
+    if (record->kind == CHILD_SET)
+        return cache_find(observe, CHILD_POD, record->cluster->namespace,
                           name_pod(scratch, record->text)) == NULL;
-    return record->kind == SEEN_POD && strcmp(record_field(record, POD_PHASE), "Pending") == 0 &&
+    return record->kind == CHILD_POD && strcmp(record_field(record, POD_PHASE), "Pending") == 0 &&
            *record_field(record, POD_NODE) != '\0' &&
            *record_field(record, POD_WAITING_MESSAGE) == '\0';
 }

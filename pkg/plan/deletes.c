@@ -12,25 +12,10 @@ static bool is_desired(const struct desired *desired, const struct seen_object *
     return false;
 }
 
-/* Secrets belong to `credentials`, the lease to the agents; what controllers made for our objects
- * (pods, revisions, slices) goes with these. */
-static bool is_deletable_kind(const char *kind)
+static bool goes(const char *kind)
 {
-    static const char *const kinds[] = {
-        "StatefulSet",
-        "PersistentVolumeClaim",
-        "Service",
-        "EndpointSlice",
-        "ConfigMap",
-        "Role",
-        "RoleBinding",
-        "ServiceAccount",
-        "PodDisruptionBudget",
-    };
-    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
-        if (text_same(kind, kinds[i]))
-            return true;
-    return false;
+    const struct child_info *info = child_info_of(kind);
+    return info != NULL && info->goes;
 }
 
 static int highest_ordinal(const struct model *model)
@@ -81,9 +66,10 @@ static void delete_object(struct arena *arena, const struct model *model,
         .reason = "the cluster no longer needs it",
         .wave = PLAN_WAVE_DELETE,
     };
-    if (text_same(object->kind, "StatefulSet") && !set_may_go(model, &action))
+    enum child_kind kind = child_kind_of(object->kind);
+    if (kind == CHILD_SET && !set_may_go(model, &action))
         return;
-    if (text_same(object->kind, "PersistentVolumeClaim") && !volume_may_go(arena, model, &action))
+    if (kind == CHILD_VOLUME && !volume_may_go(arena, model, &action))
         return;
     plan->actions[plan->count++] = action;
 }
@@ -96,8 +82,8 @@ static void delete_pods(const struct model *model, struct plan *plan)
             continue;
         plan->actions[plan->count++] = (struct plan_action){
             .verb = PLAN_DELETE,
-            .api_version = "v1",
-            .kind = "Pod",
+            .api_version = child_infos[CHILD_POD].api_version,
+            .kind = child_infos[CHILD_POD].kind,
             .name = instance->seen->pod.name,
             .uid = instance->seen->pod.uid,
             .effect = "recreate pod",
@@ -141,7 +127,7 @@ void plan_deletes(struct arena *arena, const struct model *model, const struct d
         const struct seen_object *object = &snapshot->objects[i];
         if (!object->deleting && text_given(object->uid) && text_given(object->owner_uid) &&
             text_same(object->owner_uid, snapshot->spec.uid) &&
-            text_same(object->cluster, snapshot->spec.name) && is_deletable_kind(object->kind) &&
+            text_same(object->cluster, snapshot->spec.name) && goes(object->kind) &&
             !is_desired(desired, object))
             delete_object(arena, model, object, plan);
     }

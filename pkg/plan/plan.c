@@ -35,9 +35,14 @@ static const char *foreign_owner(struct arena *arena, const struct snapshot *sna
 
 static int wave_of(const char *kind)
 {
-    if (text_same(kind, "PersistentVolumeClaim"))
+    switch (child_kind_of(kind)) {
+    case CHILD_VOLUME:
         return PLAN_WAVE_VOLUMES;
-    return text_same(kind, "StatefulSet") ? PLAN_WAVE_INSTANCES : PLAN_WAVE_SUPPORT;
+    case CHILD_SET:
+        return PLAN_WAVE_INSTANCES;
+    default:
+        return PLAN_WAVE_SUPPORT;
+    }
 }
 
 static const cJSON *marked(struct arena *arena, const cJSON *object, const char *hash)
@@ -95,15 +100,15 @@ static void restore_set(struct arena *arena, struct plan *plan, const cJSON *wan
 static bool is_held(const struct model *model, const char *kind, const char *name)
 {
     const struct model_instance *instance = plan_find_instance(model, name);
-    return text_same(kind, "StatefulSet") && instance != NULL && instance->template_held;
+    return child_kind_of(kind) == CHILD_SET && instance != NULL && instance->template_held;
 }
 
 static void write_object(struct arena *arena, const struct model *model, struct plan *plan,
                          const cJSON *wanted, const struct seen_object *seen)
 {
     const char *kind = json_str(wanted, "kind", "");
-    const cJSON *object =
-        text_same(kind, "PersistentVolumeClaim") ? plan_guard_pvc(arena, model, wanted) : wanted;
+    bool is_volume = child_kind_of(kind) == CHILD_VOLUME;
+    const cJSON *object = is_volume ? plan_guard_pvc(arena, model, wanted) : wanted;
     const char *hash = json_hash(arena, object);
     bool intent_changed = seen == NULL || !text_same(seen->applied, hash);
     if (seen != NULL && text_given(seen->foreign))
@@ -115,9 +120,7 @@ static void write_object(struct arena *arena, const struct model *model, struct 
             restore_set(arena, plan, wanted, seen);
         return;
     }
-    const cJSON *stamped = seen != NULL && text_same(kind, "PersistentVolumeClaim")
-                               ? plan_stamp_pvc(arena, model, object)
-                               : NULL;
+    const cJSON *stamped = seen != NULL && is_volume ? plan_stamp_pvc(arena, model, object) : NULL;
     if (stamped != NULL)
         plan->actions[plan->count++] = (struct plan_action){
             .verb = PLAN_APPLY,

@@ -92,15 +92,13 @@ static void explain_lease(const struct change *change)
 void plan_explain(struct arena *arena, const struct model *model, const struct seen_object *seen,
                   bool intent_changed, struct plan_action *action)
 {
-    static const struct {
-        const char *kind;
-        void (*explain)(const struct change *change);
-    } table[] = {
-        {"PersistentVolumeClaim", explain_pvc},
-        {"StatefulSet", explain_set},
-        {"ConfigMap", explain_config},
-        {"Lease", explain_lease},
+    static void (*const explain[CHILD_KINDS])(const struct change *change) = {
+        [CHILD_VOLUME] = explain_pvc,
+        [CHILD_SET] = explain_set,
+        [CHILD_CONFIG_MAP] = explain_config,
+        [CHILD_LEASE] = explain_lease,
     };
+    enum child_kind kind = child_kind_of(action->kind);
     const struct change change = {arena, model, seen, action};
     if (!intent_changed) {
         action->reason = "somebody changed it";
@@ -108,9 +106,8 @@ void plan_explain(struct arena *arena, const struct model *model, const struct s
     }
     action->reason = arena_printf(arena, "the wanted state changed (generation %lld)",
                                   (long long)model->snapshot->spec.generation);
-    for (size_t i = 0; i < sizeof table / sizeof *table; i++)
-        if (text_same(action->kind, table[i].kind))
-            table[i].explain(&change);
+    if (kind != CHILD_NONE && explain[kind] != NULL)
+        explain[kind](&change);
     if (!text_given(seen->applied) && !text_given(action->effect))
         action->reason = "it is there already and is adopted";
 }

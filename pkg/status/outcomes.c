@@ -23,9 +23,8 @@ static const char *collision_advice(struct making *making, const char *kind, con
 
 static unsigned concern_of(const char *kind)
 {
-    if (text_same(kind, "PersistentVolumeClaim"))
-        return CONCERN_STORAGE;
-    return text_same(kind, "Secret") ? CONCERN_CREDENTIALS : 0;
+    const struct child_info *child = child_info_of(kind);
+    return child ? child->concerns : 0;
 }
 
 static void collision_waits(struct making *making)
@@ -42,13 +41,12 @@ static void collision_waits(struct making *making)
     }
 }
 
-/* Volumes and instances that are being deleted have a wait of the model's. */
 static void held_waits(struct making *making)
 {
     for (size_t i = 0; i < making->plan->held_count; i++) {
         const struct seen_object *object = making->plan->held[i];
-        if (text_same(object->kind, "PersistentVolumeClaim") ||
-            text_same(object->kind, "StatefulSet"))
+        const struct child_info *child = child_info_of(object->kind);
+        if (child != NULL && child->waited_for)
             continue;
         struct model_wait *wait =
             add(making, 0, REASON_OBJECT_DELETING,
@@ -58,46 +56,47 @@ static void held_waits(struct making *making)
     }
 }
 
-/* What a refusal means. The first line that fits counts; NULL texts and class 0 fit everything. */
+/* What a refusal means. The first line that fits counts; NULL texts, CHILD_NONE and class 0 fit
+ * everything. */
 static const struct refusal {
     int class;
-    const char *kind, *text;
-    const char *reason;
+    enum child_kind kind; /* CHILD_NONE: any */
+    const char *text, *reason;
     bool fault, stalled;
     const char *unblock;
 } refusals[] = {
-    {ERR_FORBIDDEN, NULL, "exceeded quota", REASON_QUOTA_EXCEEDED, true, true,
+    {ERR_FORBIDDEN, CHILD_NONE, "exceeded quota", REASON_QUOTA_EXCEEDED, true, true,
      "raise the namespace's ResourceQuota, or ask for less (spec.instances, spec.storage.size, "
      "spec.resources); see what is used: kubectl -n {ns} describe resourcequota"},
-    {ERR_FORBIDDEN, NULL, "must specify", REASON_QUOTA_EXCEEDED, true, true,
+    {ERR_FORBIDDEN, CHILD_NONE, "must specify", REASON_QUOTA_EXCEEDED, true, true,
      "set the limits and requests that the message names in spec.resources: kubectl -n {ns} edit "
      "pgc "
      "{cluster}"},
-    {ERR_FORBIDDEN, NULL, "being terminated", REASON_NAMESPACE_TERMINATING, true, false, ""},
-    {0, "PersistentVolumeClaim", "can not be less than", REASON_SHRINK_REFUSED, true, true,
+    {ERR_FORBIDDEN, CHILD_NONE, "being terminated", REASON_NAMESPACE_TERMINATING, true, false, ""},
+    {0, CHILD_VOLUME, "can not be less than", REASON_SHRINK_REFUSED, true, true,
      "set the size back to what the PersistentVolumeClaim asks for; this Kubernetes takes no "
      "growth "
      "back"},
-    {0, "PersistentVolumeClaim", "resize", REASON_EXPANSION_REFUSED, true, true,
+    {0, CHILD_VOLUME, "resize", REASON_EXPANSION_REFUSED, true, true,
      "set allowVolumeExpansion: true on the volume's StorageClass, if its provisioner can grow "
      "volumes; else restore into a cluster with larger volumes"},
-    {0, "PersistentVolumeClaim", "expansion", REASON_EXPANSION_REFUSED, true, true,
+    {0, CHILD_VOLUME, "expansion", REASON_EXPANSION_REFUSED, true, true,
      "set allowVolumeExpansion: true on the volume's StorageClass, if its provisioner can grow "
      "volumes; else restore into a cluster with larger volumes"},
-    {ERR_FORBIDDEN, NULL, NULL, REASON_FORBIDDEN, true, true,
+    {ERR_FORBIDDEN, CHILD_NONE, NULL, REASON_FORBIDDEN, true, true,
      "grant the operator what the message names (its ClusterRole comes with the manifests of its "
      "version)"},
-    {ERR_INVALID, NULL, NULL, REASON_APPLY_REFUSED, true, true,
+    {ERR_INVALID, CHILD_NONE, NULL, REASON_APPLY_REFUSED, true, true,
      "correct the part of the spec that the message is about: kubectl -n {ns} edit pgc {cluster}"},
-    {ERR_INTERNAL, NULL, NULL, REASON_APPLY_FAILED, true, false, ""},
-    {0, NULL, NULL, REASON_APPLY_FAILED, false, false, ""},
+    {ERR_INTERNAL, CHILD_NONE, NULL, REASON_APPLY_FAILED, true, false, ""},
+    {0, CHILD_NONE, NULL, REASON_APPLY_FAILED, false, false, ""},
 };
 
 static const struct refusal *classify(const struct error *err, const char *kind)
 {
     const struct refusal *refusal = refusals;
     while ((refusal->class && refusal->class != err->class) ||
-           (refusal->kind && !text_same(refusal->kind, kind)) ||
+           (refusal->kind != CHILD_NONE && refusal->kind != child_kind_of(kind)) ||
            (refusal->text && !strstr(err->text, refusal->text)))
         refusal++;
     return refusal;
@@ -138,7 +137,7 @@ static void name_class(struct making *making, const char *claim, struct model_wa
 static void failure_wait(struct making *making, const struct status_outcome *outcome)
 {
     const struct plan_action *action = outcome->action;
-    const char *kind = action ? action->kind : "Secret";
+    const char *kind = action ? action->kind : child_infos[CHILD_SECRET].kind;
     const struct refusal *refusal = classify(&outcome->err, kind);
     bool own = has_own_reason(&outcome->err);
     const char *what = action ? arena_printf(making->arena, "%s '%s' is %s", kind, action->name,

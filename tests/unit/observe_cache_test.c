@@ -3,15 +3,15 @@
 static void what_is_older_than_what_is_known_is_passed_over(void **state)
 {
     struct world *w = *state;
-    see(w, SEEN_SERVICE, object(w, "a-rw", "u", 7, "\"" ANN_APPLIED "\":\"new\"", ""));
-    see(w, SEEN_SERVICE, object(w, "a-rw", "u", 5, "\"" ANN_APPLIED "\":\"old\"", ""));
-    assert_string_equal(record_field(kept(w, SEEN_SERVICE, "a-rw"), FIELD_APPLIED), "new");
-    cache_remove(w->observe, SEEN_SERVICE, object(w, "a-rw", "u", 6, "", ""));
-    assert_non_null(kept(w, SEEN_SERVICE, "a-rw"));
-    cache_remove(w->observe, SEEN_SERVICE, object(w, "a-rw", "another", 9, "", ""));
-    assert_non_null(kept(w, SEEN_SERVICE, "a-rw"));
-    cache_remove(w->observe, SEEN_SERVICE, object(w, "a-rw", "u", 9, "", ""));
-    assert_null(kept(w, SEEN_SERVICE, "a-rw"));
+    see(w, CHILD_SERVICE, object(w, "a-rw", "u", 7, "\"" ANN_APPLIED "\":\"new\"", ""));
+    see(w, CHILD_SERVICE, object(w, "a-rw", "u", 5, "\"" ANN_APPLIED "\":\"old\"", ""));
+    assert_string_equal(record_field(kept(w, CHILD_SERVICE, "a-rw"), FIELD_APPLIED), "new");
+    cache_remove(w->observe, CHILD_SERVICE, object(w, "a-rw", "u", 6, "", ""));
+    assert_non_null(kept(w, CHILD_SERVICE, "a-rw"));
+    cache_remove(w->observe, CHILD_SERVICE, object(w, "a-rw", "another", 9, "", ""));
+    assert_non_null(kept(w, CHILD_SERVICE, "a-rw"));
+    cache_remove(w->observe, CHILD_SERVICE, object(w, "a-rw", "u", 9, "", ""));
+    assert_null(kept(w, CHILD_SERVICE, "a-rw"));
 }
 
 static void our_own_write_is_known_at_once_and_its_echo_changes_nothing(void **state)
@@ -19,54 +19,54 @@ static void our_own_write_is_known_at_once_and_its_echo_changes_nothing(void **s
     struct world *w = *state;
     cJSON *written = object(w, "a-rw", "u", 3, "\"" ANN_APPLIED "\":\"x\"", "");
     observe_written(w->observe, "Service", written);
-    assert_string_equal(record_field(kept(w, SEEN_SERVICE, "a-rw"), FIELD_APPLIED), "x");
+    assert_string_equal(record_field(kept(w, CHILD_SERVICE, "a-rw"), FIELD_APPLIED), "x");
     int changes = w->changes;
-    see(w, SEEN_SERVICE, written);
+    see(w, CHILD_SERVICE, written);
     assert_int_equal(w->changes, changes);
 }
 
 static void a_list_forgets_what_it_does_not_name_but_not_what_we_wrote_meanwhile(void **state)
 {
     struct world *w = *state;
-    struct feed *feed = feed_of(w, SEEN_SERVICE);
-    see(w, SEEN_SERVICE, object(w, "a-rw", "1", 1, "", ""));
-    see(w, SEEN_SERVICE, object(w, "a-ro", "2", 2, "", ""));
-    see(w, SEEN_LEASE, object(w, "a-primary", "3", 3, "", ""));
+    struct feed *feed = feed_of(w, CHILD_SERVICE);
+    see(w, CHILD_SERVICE, object(w, "a-rw", "1", 1, "", ""));
+    see(w, CHILD_SERVICE, object(w, "a-ro", "2", 2, "", ""));
+    see(w, CHILD_LEASE, object(w, "a-primary", "3", 3, "", ""));
     cache_begin(feed);
-    see(w, SEEN_SERVICE, object(w, "a-rw", "1", 1, "", ""));
+    see(w, CHILD_SERVICE, object(w, "a-rw", "1", 1, "", ""));
     observe_written(w->observe, "Service", object(w, "a-r", "4", 4, "", ""));
     cache_swept(feed);
-    assert_non_null(kept(w, SEEN_SERVICE, "a-rw"));
-    assert_non_null(kept(w, SEEN_SERVICE, "a-r"));
-    assert_null(kept(w, SEEN_SERVICE, "a-ro"));
-    assert_non_null(kept(w, SEEN_LEASE, "a-primary"));
+    assert_non_null(kept(w, CHILD_SERVICE, "a-rw"));
+    assert_non_null(kept(w, CHILD_SERVICE, "a-r"));
+    assert_null(kept(w, CHILD_SERVICE, "a-ro"));
+    assert_non_null(kept(w, CHILD_LEASE, "a-primary"));
 }
 
 static void a_list_of_a_restored_etcd_is_believed(void **state)
 {
     struct world *w = *state;
-    struct feed *feed = feed_of(w, SEEN_SERVICE);
-    see(w, SEEN_SERVICE, object(w, "a-rw", "u", 900, "\"" ANN_APPLIED "\":\"new\"", ""));
+    struct feed *feed = feed_of(w, CHILD_SERVICE);
+    see(w, CHILD_SERVICE, object(w, "a-rw", "u", 900, "\"" ANN_APPLIED "\":\"new\"", ""));
     cache_begin(feed);
-    see(w, SEEN_SERVICE, object(w, "a-rw", "u", 20, "\"" ANN_APPLIED "\":\"old\"", ""));
+    see(w, CHILD_SERVICE, object(w, "a-rw", "u", 20, "\"" ANN_APPLIED "\":\"old\"", ""));
     cache_swept(feed);
-    assert_string_equal(record_field(kept(w, SEEN_SERVICE, "a-rw"), FIELD_APPLIED), "old");
+    assert_string_equal(record_field(kept(w, CHILD_SERVICE, "a-rw"), FIELD_APPLIED), "old");
 }
 
 static void an_object_that_changes_its_cluster_changes_its_place(void **state)
 {
     struct world *w = *state;
     cJSON *service = object(w, "a-rw", "u", 1, "", "");
-    see(w, SEEN_SERVICE, service);
+    see(w, CHILD_SERVICE, service);
     json_set_str(json_get(service, "metadata.labels"), LABEL_CLUSTER, "b");
     json_set_str(json_get(service, "metadata"), "resourceVersion", "2");
-    see(w, SEEN_SERVICE, service);
-    assert_string_equal(kept(w, SEEN_SERVICE, "a-rw")->cluster->name, "b");
+    see(w, CHILD_SERVICE, service);
+    assert_string_equal(kept(w, CHILD_SERVICE, "a-rw")->cluster->name, "b");
     assert_null(cache_cluster(w->observe, "n", "a", false));
     cJSON_DeleteItemFromObject(json_get(service, "metadata.labels"), LABEL_CLUSTER);
     json_set_str(json_get(service, "metadata"), "resourceVersion", "3");
-    see(w, SEEN_SERVICE, service);
-    assert_null(kept(w, SEEN_SERVICE, "a-rw"));
+    see(w, CHILD_SERVICE, service);
+    assert_null(kept(w, CHILD_SERVICE, "a-rw"));
     assert_int_equal(w->observe->cluster_count, 0);
 }
 
@@ -89,25 +89,25 @@ static void renewals_are_no_change_until_they_say_something_new(void **state)
         parse(w, "{\"metadata\":{\"name\":\"a\",\"namespace\":\"n\",\"uid\":\"c\","
                  "\"resourceVersion\":\"1\"},\"spec\":{\"replication\":{\"maxLag\":"
                  "\"1MB\"}}}"));
-    see(w, SEEN_LEASE, renewal(w, 2, 0, "streaming"));
+    see(w, CHILD_LEASE, renewal(w, 2, 0, "streaming"));
     int changes = w->changes;
-    see(w, SEEN_LEASE, renewal(w, 3, 100, "streaming"));
-    see(w, SEEN_LEASE, renewal(w, 4, 1024, "streaming"));
+    see(w, CHILD_LEASE, renewal(w, 3, 100, "streaming"));
+    see(w, CHILD_LEASE, renewal(w, 4, 1024, "streaming"));
     assert_int_equal(w->changes, changes);
-    assert_non_null(strstr(record_field(kept(w, SEEN_LEASE, "a-primary"), LEASE_REPORT), "0/4"));
-    see(w, SEEN_LEASE, renewal(w, 5, 2 * 1024 * 1024, "streaming"));
+    assert_non_null(strstr(record_field(kept(w, CHILD_LEASE, "a-primary"), LEASE_REPORT), "0/4"));
+    see(w, CHILD_LEASE, renewal(w, 5, 2 * 1024 * 1024, "streaming"));
     assert_int_equal(w->changes, changes + 1);
-    see(w, SEEN_LEASE, renewal(w, 6, 0, "catchup"));
+    see(w, CHILD_LEASE, renewal(w, 6, 0, "catchup"));
     assert_int_equal(w->changes, changes + 2);
-    see(w, SEEN_LEASE, renewal(w, 7, 0, "catchup"));
+    see(w, CHILD_LEASE, renewal(w, 7, 0, "catchup"));
     assert_int_equal(w->changes, changes + 2);
 }
 
 static void status_of_a_service_is_no_change(void **state)
 {
     struct world *w = *state;
-    see(w, SEEN_SERVICE, object(w, "a-rw", "u", 1, "", ""));
-    see(w, SEEN_SERVICE,
+    see(w, CHILD_SERVICE, object(w, "a-rw", "u", 1, "", ""));
+    see(w, CHILD_SERVICE,
         object(w, "a-rw", "u", 2, "", ",\"status\":{\"loadBalancer\":{\"ingress\":[]}}"));
     assert_int_equal(w->changes, 1);
     assert_string_equal(w->last, "n/a");
@@ -116,15 +116,15 @@ static void status_of_a_service_is_no_change(void **state)
 static void deletion_is_a_change_and_remembered_from_our_own_delete(void **state)
 {
     struct world *w = *state;
-    see(w, SEEN_POD, object(w, "a-1-0", "u", 1, "", ""));
+    see(w, CHILD_POD, object(w, "a-1-0", "u", 1, "", ""));
     observe_deleted(w->observe, "Pod", "n", "a-1-0", "another", NULL);
-    assert_non_null(kept(w, SEEN_POD, "a-1-0"));
+    assert_non_null(kept(w, CHILD_POD, "a-1-0"));
     cJSON *going = object(w, "a-1-0", "u", 2, "", "");
     json_set_str(json_get(going, "metadata"), "deletionTimestamp", "2026-03-01T12:00:00Z");
     observe_deleted(w->observe, "Pod", "n", "a-1-0", "u", going);
-    assert_true(kept(w, SEEN_POD, "a-1-0")->deleting);
+    assert_true(kept(w, CHILD_POD, "a-1-0")->deleting);
     observe_deleted(w->observe, "Pod", "n", "a-1-0", "u", NULL);
-    assert_null(kept(w, SEEN_POD, "a-1-0"));
+    assert_null(kept(w, CHILD_POD, "a-1-0"));
 }
 
 static cJSON *cluster_object(struct world *w, int version, int instances, const char *annotations,
@@ -162,13 +162,13 @@ static void a_cluster_object_that_is_gone_is_told_once(void **state)
     cJSON *cluster = parse(w, "{\"metadata\":{\"name\":\"a\",\"namespace\":\"n\",\"uid\":\"u\","
                               "\"resourceVersion\":\"1\"},\"spec\":{}}");
     see(w, -1, cluster);
-    see(w, SEEN_PVC, object(w, "a-1-data", "p", 2, "", ""));
+    see(w, CHILD_VOLUME, object(w, "a-1-data", "p", 2, "", ""));
     clusters_remove(w->observe, cluster);
     assert_int_equal(w->changes, 3);
     struct snapshot snapshot;
     assert_false(
         observe_snapshot(w->observe, w->arena, "n", "a", &(struct api_defaults){0}, &snapshot));
-    assert_non_null(kept(w, SEEN_PVC, "a-1-data"));
+    assert_non_null(kept(w, CHILD_VOLUME, "a-1-data"));
     clusters_remove(w->observe, cluster);
     assert_int_equal(w->changes, 3);
 }
@@ -192,12 +192,12 @@ static void many_records_are_found_again(void **state)
         cJSON *service = object(w, arena_printf(w->arena, "s-%d", i), "u", 1, "", "");
         json_set_str(json_get(service, "metadata.labels"), LABEL_CLUSTER,
                      arena_printf(w->arena, "c-%d", i / 4));
-        see(w, SEEN_SERVICE, service);
+        see(w, CHILD_SERVICE, service);
     }
     assert_int_equal(w->observe->record_count, 1000);
     assert_int_equal(w->observe->cluster_count, 250);
     for (int i = 0; i < 1000; i += 7)
-        assert_non_null(kept(w, SEEN_SERVICE, arena_printf(w->arena, "s-%d", i)));
+        assert_non_null(kept(w, CHILD_SERVICE, arena_printf(w->arena, "s-%d", i)));
 }
 
 int main(void)

@@ -14,7 +14,7 @@ static cJSON *service(struct world *w, int version, const char *managers)
 
 static bool drifted(struct world *w)
 {
-    return record_drifted(kept(w, SEEN_SERVICE, "a-rw"));
+    return record_drifted(kept(w, CHILD_SERVICE, "a-rw"));
 }
 
 static char *stranger(struct world *w, const char *manager, const char *seconds, const char *more)
@@ -29,7 +29,7 @@ static void what_others_add_beside_ours_is_no_drift(void **state)
 {
     struct world *w = *state;
     observe_written(w->observe, "Service", service(w, 1, OURS PORTS));
-    see(w, SEEN_SERVICE,
+    see(w, CHILD_SERVICE,
         service(
             w, 2,
             arena_printf(w->arena, "%s,%s", OURS PORTS, stranger(w, "kubectl-edit", "09", ""))));
@@ -41,7 +41,7 @@ static void a_field_taken_from_us_is_drift_until_we_wrote_again(void **state)
     struct world *w = *state;
     observe_written(w->observe, "Service", service(w, 1, OURS PORTS));
     int changes = w->changes;
-    see(w, SEEN_SERVICE,
+    see(w, CHILD_SERVICE,
         service(w, 2,
                 arena_printf(w->arena, "%s,%s", OURS LESS, stranger(w, "kubectl-edit", "09", ""))));
     assert_true(drifted(w));
@@ -54,14 +54,14 @@ static void a_field_removed_without_a_trace_is_drift(void **state)
 {
     struct world *w = *state;
     observe_written(w->observe, "Service", service(w, 1, OURS PORTS));
-    see(w, SEEN_SERVICE, service(w, 2, OURS LESS));
+    see(w, CHILD_SERVICE, service(w, 2, OURS LESS));
     assert_true(drifted(w));
 }
 
 static void an_answer_that_settles_nothing_is_not_asked_for_again(void **state)
 {
     struct world *w = *state;
-    see(w, SEEN_SERVICE,
+    see(w, CHILD_SERVICE,
         service(
             w, 1,
             arena_printf(w->arena, "%s,%s", OURS PORTS, stranger(w, "kubectl-edit", "09", ""))));
@@ -91,7 +91,7 @@ static void after_a_restart_only_a_strangers_later_write_counts(void **state)
         {"pgkeel-instance", "09", "", false},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        see(w, SEEN_SERVICE,
+        see(w, CHILD_SERVICE,
             service(w, (int)i + 1,
                     arena_printf(w->arena, "%s,%s", OURS PORTS,
                                  stranger(w, cases[i].manager, cases[i].seconds, cases[i].more))));
@@ -124,7 +124,7 @@ static void another_object_of_that_name_starts_anew(void **state)
     observe_written(w->observe, "Service", service(w, 1, OURS PORTS));
     cJSON *made = service(w, 2, OURS LESS);
     json_set_str(json_get(made, "metadata"), "uid", "another");
-    see(w, SEEN_SERVICE, made);
+    see(w, CHILD_SERVICE, made);
     assert_false(drifted(w));
 }
 

@@ -39,19 +39,19 @@ static struct seen_lease look(struct world *w)
 
 static void listed(struct world *w, const cJSON *seen)
 {
-    cache_begin(feed_of(w, SEEN_LEASE));
-    see(w, SEEN_LEASE, seen);
-    cache_swept(feed_of(w, SEEN_LEASE));
+    cache_begin(feed_of(w, CHILD_LEASE));
+    see(w, CHILD_LEASE, seen);
+    cache_swept(feed_of(w, CHILD_LEASE));
 }
 
 static void a_renewal_that_is_seen_to_come_is_of_now(void **state)
 {
     struct world *w = *state;
-    see(w, SEEN_LEASE, lease(w, 2, "a-1/x", 8, 1));
+    see(w, CHILD_LEASE, lease(w, 2, "a-1/x", 8, 1));
     now_ms += 3000;
     assert_int_equal(look(w).pulse, PULSE_STEADY);
     assert_int_equal(look(w).silent_ms, 3000);
-    see(w, SEEN_LEASE, lease(w, 3, "a-1/x", 8, 2));
+    see(w, CHILD_LEASE, lease(w, 3, "a-1/x", 8, 2));
     assert_int_equal(look(w).silent_ms, 0);
 }
 
@@ -61,17 +61,17 @@ static void a_lease_in_a_list_may_be_of_any_age(void **state)
     listed(w, lease(w, 2, "a-1/x", 8, 1));
     assert_int_equal(look(w).pulse, PULSE_UNSEEN);
     int changes = w->changes;
-    see(w, SEEN_LEASE, lease(w, 3, "a-1/x", 8, 2));
+    see(w, CHILD_LEASE, lease(w, 3, "a-1/x", 8, 2));
     assert_int_equal(look(w).pulse, PULSE_STEADY);
     assert_int_equal(w->changes, changes + 1); /* what waited for it is looked at again */
-    see(w, SEEN_LEASE, lease(w, 4, "a-1/x", 8, 3));
+    see(w, CHILD_LEASE, lease(w, 4, "a-1/x", 8, 3));
     assert_int_equal(w->changes, changes + 1);
 }
 
 static void a_list_after_a_cut_watch_proves_only_that_nothing_came(void **state)
 {
     struct world *w = *state;
-    see(w, SEEN_LEASE, lease(w, 2, "a-1/x", 8, 1));
+    see(w, CHILD_LEASE, lease(w, 2, "a-1/x", 8, 1));
     now_ms += 2000;
     listed(w, lease(w, 2, "a-1/x", 8, 1));
     assert_int_equal(look(w).pulse, PULSE_STEADY);
@@ -84,7 +84,7 @@ static void a_list_after_a_cut_watch_proves_only_that_nothing_came(void **state)
 static void a_lease_is_overdue_only_once_it_was_asked_for(void **state)
 {
     struct world *w = *state;
-    see(w, SEEN_LEASE, lease(w, 2, "a-1/x", 8, 1));
+    see(w, CHILD_LEASE, lease(w, 2, "a-1/x", 8, 1));
     now_ms += 8000;
     assert_false(observe_lease_doubtful(w->observe, "n", "a"));
     now_ms += 1;
@@ -99,7 +99,7 @@ static void a_lease_is_overdue_only_once_it_was_asked_for(void **state)
     assert_false(observe_lease_doubtful(w->observe, "n", "a"));
     now_ms += 8000;
     assert_true(observe_lease_doubtful(w->observe, "n", "a")); /* now and then, when looked at */
-    see(w, SEEN_LEASE, lease(w, 3, "a-1/x", 8, 2));
+    see(w, CHILD_LEASE, lease(w, 3, "a-1/x", 8, 2));
     assert_int_equal(look(w).pulse, PULSE_STEADY);
     assert_int_equal(w->changes, changes + 2);
 }
@@ -107,7 +107,7 @@ static void a_lease_is_overdue_only_once_it_was_asked_for(void **state)
 static void a_watch_that_is_late_is_not_believed(void **state)
 {
     struct world *w = *state;
-    see(w, SEEN_LEASE, lease(w, 2, "a-1/x", 8, 1));
+    see(w, CHILD_LEASE, lease(w, 2, "a-1/x", 8, 1));
     now_ms += 9000;
     observe_lease_asked(w->observe, lease(w, 3, "a-1/x", 8, 2));
     assert_int_equal(look(w).pulse, PULSE_STEADY);
@@ -117,29 +117,29 @@ static void a_watch_that_is_late_is_not_believed(void **state)
 static void an_answer_about_a_lease_that_is_gone_does_not_bring_it_back(void **state)
 {
     struct world *w = *state;
-    see(w, SEEN_LEASE, lease(w, 2, "a-1/x", 8, 1));
-    cache_remove(w->observe, SEEN_LEASE, lease(w, 3, "a-1/x", 8, 1));
+    see(w, CHILD_LEASE, lease(w, 2, "a-1/x", 8, 1));
+    cache_remove(w->observe, CHILD_LEASE, lease(w, 3, "a-1/x", 8, 1));
     observe_lease_asked(w->observe, lease(w, 2, "a-1/x", 8, 1));
-    assert_null(kept(w, SEEN_LEASE, "a-primary"));
+    assert_null(kept(w, CHILD_LEASE, "a-primary"));
     assert_int_equal(look(w).silent_ms, 0);
 }
 
 static void what_others_write_on_a_lease_renews_nothing(void **state)
 {
     struct world *w = *state;
-    see(w, SEEN_LEASE, lease(w, 2, "a-1/x", 8, 1));
+    see(w, CHILD_LEASE, lease(w, 2, "a-1/x", 8, 1));
     now_ms += 5000;
     cJSON *labelled = lease(w, 3, "a-1/x", 8, 1);
     json_set_str(json_get(labelled, "metadata.labels"), "team", "shop");
-    see(w, SEEN_LEASE, labelled);
+    see(w, CHILD_LEASE, labelled);
     assert_int_equal(look(w).silent_ms, 5000);
 }
 
 static void a_lease_that_is_not_held_is_never_overdue(void **state)
 {
     struct world *w = *state;
-    see(w, SEEN_LEASE, lease(w, 2, "a-1/x", 8, 1));
-    see(w, SEEN_LEASE, lease(w, 3, "", 8, 1));
+    see(w, CHILD_LEASE, lease(w, 2, "a-1/x", 8, 1));
+    see(w, CHILD_LEASE, lease(w, 3, "", 8, 1));
     now_ms += 3600 * 1000;
     int changes = w->changes;
     pulse_look(w->observe);
@@ -155,7 +155,7 @@ static void a_lease_lasts_as_long_as_it_says_within_what_a_spec_may_say(void **s
     } table[] = {{8, 8}, {60, 60}, {0, 5}, {-1, 5}, {1000000000, 120}};
     struct world *w = *state;
     for (int i = 0; i < (int)(sizeof table / sizeof table[0]); i++) {
-        see(w, SEEN_LEASE, lease(w, 10 + i, "a-1/x", table[i].seconds, i));
+        see(w, CHILD_LEASE, lease(w, 10 + i, "a-1/x", table[i].seconds, i));
         now_ms += table[i].lasts * 1000;
         assert_false(observe_lease_doubtful(w->observe, "n", "a"));
         now_ms++;
@@ -166,12 +166,12 @@ static void a_lease_lasts_as_long_as_it_says_within_what_a_spec_may_say(void **s
 static void a_term_that_somebody_writes_counts_from_the_holders_next_renewal_only(void **state)
 {
     struct world *w = *state;
-    see(w, SEEN_LEASE, lease(w, 2, "a-1/x", 8, 1));
-    see(w, SEEN_LEASE, lease(w, 3, "a-1/x", 2147483647, 1));
+    see(w, CHILD_LEASE, lease(w, 2, "a-1/x", 8, 1));
+    see(w, CHILD_LEASE, lease(w, 3, "a-1/x", 2147483647, 1));
     now_ms += 8001;
     assert_true(observe_lease_doubtful(w->observe, "n", "a"));
-    see(w, SEEN_LEASE, lease(w, 4, "a-1/x", 60, 2));
-    see(w, SEEN_LEASE, lease(w, 5, "a-1/x", 5, 2));
+    see(w, CHILD_LEASE, lease(w, 4, "a-1/x", 60, 2));
+    see(w, CHILD_LEASE, lease(w, 5, "a-1/x", 5, 2));
     now_ms += 59 * 1000;
     assert_false(observe_lease_doubtful(w->observe, "n", "a"));
 }
@@ -189,7 +189,7 @@ static void a_pod_of_a_node_that_is_not_heard_of_is_known_by_its_conditions(void
     };
     struct world *w = *state;
     for (int i = 0; i < (int)(sizeof table / sizeof table[0]); i++) {
-        see(w, SEEN_POD,
+        see(w, CHILD_POD,
             object(
                 w, "a-1-0", "u", 10 + i, "",
                 arena_printf(w->arena,

@@ -47,8 +47,8 @@ static void an_instance_that_is_still_there_in_any_part_is_seen(void **state)
 {
     struct world *w = *state;
     make_cluster(w, 1);
-    see(w, SEEN_PVC, object(w, "a-3-data", "p3", 2, "", ",\"status\":{\"phase\":\"Bound\"}"));
-    see(w, SEEN_SET, object(w, "a-2", "s2", 3, "", ""));
+    see(w, CHILD_VOLUME, object(w, "a-3-data", "p3", 2, "", ",\"status\":{\"phase\":\"Bound\"}"));
+    see(w, CHILD_SET, object(w, "a-2", "s2", 3, "", ""));
     struct snapshot s = look(w);
     assert_int_equal(s.instance_count, 3);
     assert_true(s.instances[1].set_there);
@@ -60,7 +60,7 @@ static void a_volume_tells_its_size_its_trouble_and_what_lives_on_it(void **stat
 {
     struct world *w = *state;
     make_cluster(w, 1);
-    see(w, SEEN_PVC,
+    see(w, CHILD_VOLUME,
         object(w, "a-1-data", "p1", 2,
                "\"" ANN_SYSTEM_ID "\":\"7300\",\"" ANN_EPOCH "\":\"4\",\"" ANN_LAST_ROLE
                "\":\"primary\"",
@@ -68,7 +68,7 @@ static void a_volume_tells_its_size_its_trouble_and_what_lives_on_it(void **stat
                "\"2Gi\"}}},\"status\":{\"phase\":\"Bound\",\"capacity\":{\"storage\":\"1Gi\"},"
                "\"conditions\":[{\"type\":\"Resizing\",\"status\":\"True\"},{\"type\":"
                "\"ControllerResizeError\",\"status\":\"True\",\"message\":\"no room\"}]}"));
-    see(w, SEEN_PVC, object(w, "a-1-wal", "p2", 3, "", ",\"status\":{\"phase\":\"Pending\"}"));
+    see(w, CHILD_VOLUME, object(w, "a-1-wal", "p2", 3, "", ",\"status\":{\"phase\":\"Pending\"}"));
     const struct seen_pvc *data = &look(w).instances[0].data, *wal = &look(w).instances[0].wal;
     assert_string_equal(data->phase, "Bound");
     assert_int_equal(data->requested_bytes, 2LL << 30);
@@ -86,7 +86,7 @@ static void a_pod_tells_why_it_waits_and_what_its_agent_reports(void **state)
 {
     struct world *w = *state;
     make_cluster(w, 2);
-    see(w, SEEN_POD,
+    see(w, CHILD_POD,
         object(w, "a-1-0", "u1", 2,
                "\"" ANN_REPORT "\":\"{\\\"instance\\\":\\\"a-1\\\",\\\"role\\\":\\\"primary\\\","
                "\\\"timeline\\\":3}\"",
@@ -94,7 +94,7 @@ static void a_pod_tells_why_it_waits_and_what_its_agent_reports(void **state)
                "\"10.0.0.1\",\"podIPs\":[{\"ip\":\"10.0.0.1\"},{\"ip\":\"fd00::1\"}],"
                "\"conditions\":[{\"type\":\"Ready\",\"status\":\"True\"}],"
                "\"containerStatuses\":[{\"name\":\"postgres\",\"restartCount\":2}]}"));
-    see(w, SEEN_POD,
+    see(w, CHILD_POD,
         object(w, "a-2-0", "u2", 3, "",
                ",\"spec\":{\"priority\":-10},\"status\":{\"phase\":\"Pending\",\"conditions\":[{"
                "\"type\":\"DisruptionTarget\",\"status\":\"True\",\"reason\":"
@@ -126,12 +126,12 @@ static void a_statefulset_and_the_restart_tokens_are_read(void **state)
 {
     struct world *w = *state;
     make_cluster(w, 2);
-    see(w, SEEN_SET,
+    see(w, CHILD_SET,
         object(w, "a-1", "s1", 2,
                "\"" ANN_TEMPLATE "\":\"t\",\"" ANN_AGENT_IMAGE "\":\"img\",\"" ANN_POD_FORM
                "\":\"2\"",
                ",\"status\":{\"updateRevision\":\"rev-2\",\"observedGeneration\":5}"));
-    see(w, SEEN_CONFIG_MAP,
+    see(w, CHILD_CONFIG_MAP,
         object(w, "a-config", "m", 3, "",
                ",\"data\":{\"cluster.json\":\"{\\\"members\\\":[{\\\"name\\\":\\\"a-1\\\"},"
                "{\\\"name\\\":\\\"a-2\\\",\\\"restartToken\\\":\\\"00ff\\\"}]}\"}"));
@@ -149,12 +149,12 @@ static void lease_and_endpoint_are_read(void **state)
 {
     struct world *w = *state;
     make_cluster(w, 1);
-    see(w, SEEN_LEASE,
+    see(w, CHILD_LEASE,
         object(w, "a-primary", "l", 2,
                "\"" ANN_BOOTSTRAP
                "\":\"{\\\"instance\\\":\\\"a-1\\\",\\\"mode\\\":\\\"initdb\\\"}\"",
                ",\"spec\":{\"holderIdentity\":\"a-1/x\",\"leaseTransitions\":7}"));
-    see(w, SEEN_SLICE,
+    see(w, CHILD_SLICE,
         object(w, "a-rw", "e", 3, "", ",\"endpoints\":[{\"addresses\":[\"10.0.0.1\"]}]"));
     struct snapshot s = look(w);
     assert_string_equal(s.lease.holder, "a-1/x");
@@ -169,10 +169,10 @@ static void objects_are_sorted_and_pods_are_none_of_them(void **state)
 {
     struct world *w = *state;
     make_cluster(w, 1);
-    see(w, SEEN_SERVICE, object(w, "a-rw", "1", 2, "\"" ANN_APPLIED "\":\"h\"", ""));
-    see(w, SEEN_POD, object(w, "a-1-0", "2", 3, "", ""));
-    see(w, SEEN_SERVICE, object(w, "a-r", "3", 4, "", ""));
-    see(w, SEEN_ROLE, object(w, "a", "4", 5, "", ""));
+    see(w, CHILD_SERVICE, object(w, "a-rw", "1", 2, "\"" ANN_APPLIED "\":\"h\"", ""));
+    see(w, CHILD_POD, object(w, "a-1-0", "2", 3, "", ""));
+    see(w, CHILD_SERVICE, object(w, "a-r", "3", 4, "", ""));
+    see(w, CHILD_ROLE, object(w, "a", "4", 5, "", ""));
     struct snapshot s = look(w);
     assert_int_equal(s.object_count, 3);
     assert_string_equal(s.objects[0].kind, "Role");
@@ -187,7 +187,7 @@ static void an_invalid_spec_keeps_what_stands_visible(void **state)
 {
     struct world *w = *state;
     make_cluster(w, 42);
-    see(w, SEEN_SET, object(w, "a-1", "s1", 2, "", ""));
+    see(w, CHILD_SET, object(w, "a-1", "s1", 2, "", ""));
     struct snapshot s = look(w);
     assert_true(s.faults.count > 0);
     assert_true(s.instance_count >= 1);
@@ -200,7 +200,7 @@ static void another_clusters_objects_stay_out(void **state)
     make_cluster(w, 1);
     cJSON *other = object(w, "a-1-data", "p", 2, "", ",\"status\":{\"phase\":\"Bound\"}");
     json_set_str(json_get(other, "metadata.labels"), LABEL_CLUSTER, "b");
-    see(w, SEEN_PVC, other);
+    see(w, CHILD_VOLUME, other);
     struct snapshot s = look(w);
     assert_false(s.instances[0].data.there);
     assert_int_equal(s.object_count, 0);

@@ -1,0 +1,57 @@
+/*
+ * The kinds of objects that a cluster is made of, one row each. Every room that treats one kind
+ * otherwise than another reads it here; none compares names of kinds. A new kind of child is a row
+ * of this table, a builder in `desired` and a test; hack/check-layers and the unit test of this
+ * table find what was forgotten.
+ */
+#pragma once
+
+#include <stdbool.h>
+
+enum child_kind {
+    CHILD_CONFIG_MAP,
+    CHILD_SERVICE_ACCOUNT,
+    CHILD_ROLE,
+    CHILD_ROLE_BINDING,
+    CHILD_SERVICE,
+    CHILD_SLICE,
+    CHILD_LEASE,
+    CHILD_BUDGET,
+    CHILD_VOLUME,
+    CHILD_SET,
+    CHILD_POD,
+    CHILD_WATCHED,                /* how many are watched: all so far */
+    CHILD_SECRET = CHILD_WATCHED, /* only ever read by its name */
+    CHILD_KINDS,
+    CHILD_NONE = -1,
+};
+
+/* Which conditions a trouble holds back, besides Ready. */
+enum child_concern {
+    CONCERN_PRIMARY = 1 << 0,
+    CONCERN_REPLICAS = 1 << 1,
+    CONCERN_CREDENTIALS = 1 << 2,
+    CONCERN_BOOTSTRAP = 1 << 3,
+    CONCERN_STORAGE = 1 << 4,
+};
+
+struct child_info {
+    const char *api_version, *kind;
+    unsigned concerns; /* enum child_concern: what a failed write of it holds back */
+    bool goes;         /* is deleted when the cluster no longer wants it; else it is another's */
+    bool posted;       /* is created only where none is: a write never takes over another's */
+    bool after;        /* is checked against a neighbour of its wave, which has to stand first */
+    bool retried;      /* a refused write of it is tried again in every pass */
+    bool left_open;    /* may stay as somebody changes it, while they are fought ever less */
+    bool waited_for;   /* the model tells itself why one that is being deleted is waited for */
+    bool ours;         /* its content is ours alone but for `theirs`: what others add is removed */
+    const char *theirs[8]; /* fields that others may set: paths without the keys of lists */
+    const char *labels[2]; /* labels that others may not set; the rest of metadata is theirs */
+};
+
+extern const struct child_info child_infos[CHILD_KINDS];
+
+/* CHILD_NONE when a cluster has none of the kind, and for NULL. */
+enum child_kind child_kind_of(const char *kind);
+/* NULL for CHILD_NONE. */
+const struct child_info *child_info_of(const char *kind);
