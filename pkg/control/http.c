@@ -9,7 +9,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/log_writer.h"
-#include "serve/serve.h"
+#include "loop/serve.h"
 
 static int readiness(const struct control *control, struct buffer *body)
 {

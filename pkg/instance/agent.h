@@ -10,7 +10,7 @@
 #include "base/log.h"
 #include "instance/bootstrap.h"
 #include "instance/cause.h"
-#include "instance/child.h"
+#include "loop/child.h"
 #include "instance/conf.h"
 #include "instance/instance.h"
 #include "instance/lease.h"
@@ -24,7 +24,7 @@
 #include "instance/settings.h"
 #include "instance/slice.h"
 #include "instance/survey.h"
-#include "instance/timer.h"
+#include "loop/timer.h"
 #include "instance/volume.h"
 
 struct agent;

@@ -5,7 +5,7 @@
  */
 #pragma once
 
-#include "instance/child.h"
+#include "loop/child.h"
 
 enum { BINARIES_PATH_MAX = 512 };
 

@@ -8,8 +8,8 @@
 #include "api/reports.h"
 #include "base/clock.h"
 #include "base/log.h"
-#include "instance/bucket.h"
-#include "instance/timer.h"
+#include "loop/bucket.h"
+#include "loop/timer.h"
 
 enum { RETRY_MS = 500, BURST = 6, REFILL_MS = 500, TAKE_BURST = 3, TAKE_REFILL_MS = 2000 };
 enum {

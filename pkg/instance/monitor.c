@@ -6,7 +6,7 @@
 
 #include "base/arena.h"
 #include "base/clock.h"
-#include "instance/timer.h"
+#include "loop/timer.h"
 
 enum {
     CONNECT_TIMEOUT_MS = 5000,

@@ -11,7 +11,7 @@
 
 #include "base/arena.h"
 #include "base/file.h"
-#include "instance/timer.h"
+#include "loop/timer.h"
 
 enum { QUIET_MS = 50, COMPARE_MAX_BYTES = 4 * 1024 * 1024 };
 

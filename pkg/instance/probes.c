@@ -6,7 +6,7 @@
 
 #include "base/arena.h"
 #include "base/log_writer.h"
-#include "serve/serve.h"
+#include "loop/serve.h"
 
 struct probes {
     struct serve *serve;

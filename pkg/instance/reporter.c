@@ -8,8 +8,8 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/text.h"
-#include "instance/bucket.h"
-#include "instance/timer.h"
+#include "loop/bucket.h"
+#include "loop/timer.h"
 
 enum { BURST = 12, REFILL_MS = 1000, FIRST_PAUSE_MS = 500, LONGEST_PAUSE_MS = 10000 };
 enum { HOLD_MS = 300 };

@@ -13,7 +13,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "instance/bucket.h"
+#include "loop/bucket.h"
 
 enum room_level {
     ROOM_UNTOLD,  /* not looked at yet */

@@ -14,7 +14,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "instance/cause.h"
-#include "instance/timer.h"
+#include "loop/timer.h"
 
 enum { FIRST_LOOK_MS = 10, SLOWEST_LOOK_MS = 250, KILL_AFTER_MS = 5000, SETTLE_MS = 50 };
 

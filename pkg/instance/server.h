@@ -7,7 +7,7 @@
 
 #include <sys/types.h>
 
-#include "instance/child.h"
+#include "loop/child.h"
 #include "instance/logs.h"
 
 enum server_state {

@@ -14,7 +14,7 @@
 #include "base/text.h"
 #include "instance/conf.h"
 #include "instance/mounts.h"
-#include "instance/timer.h"
+#include "loop/timer.h"
 
 enum { FILE_MAX_BYTES = 2 * 1024 * 1024, FETCH_AGAIN_MS = 2000 };
 

@@ -7,7 +7,7 @@
 #include "api/names.h"
 #include "base/log.h"
 #include "instance/lease.h"
-#include "instance/timer.h"
+#include "loop/timer.h"
 
 enum { FIRST_PAUSE_MS = 200, LONGEST_PAUSE_MS = 5000 };
 

@@ -6,7 +6,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "instance/timer.h"
+#include "loop/timer.h"
 
 enum {
     PERIOD_MS = 10000,

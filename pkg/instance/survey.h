@@ -4,7 +4,7 @@
  */
 #pragma once
 
-#include "instance/child.h"
+#include "loop/child.h"
 #include "instance/room.h"
 
 struct survey;

@@ -7,7 +7,7 @@
 #include "instance/reporter.h"
 #include "instance/server.h"
 #include "instance/slice.h"
-#include "serve/serve.h"
+#include "loop/serve.h"
 
 static cJSON *parse(struct arena *arena, const char *text)
 {

@@ -2,8 +2,8 @@
 #include "test.h"
 
 #include "instance/agent.h"
-#include "instance/bucket.h"
-#include "instance/timer.h"
+#include "loop/bucket.h"
+#include "loop/timer.h"
 
 static void a_burst_goes_at_once_and_then_one_each_so_often(void **state)
 {

@@ -1,4 +1,4 @@
-#include "serve/serve.h"
+#include "loop/serve.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -1,4 +1,4 @@
-#include "instance/child.h"
+#include "loop/child.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -13,7 +13,7 @@
 
 #include "base/arena.h"
 #include "base/file.h"
-#include "instance/timer.h"
+#include "loop/timer.h"
 
 enum { PACKETS_BYTES = 256 * 1024, DEEPEST = 64 };
 

@@ -8,7 +8,7 @@
 
 #include "base/arena.h"
 #include "instance/binaries.h"
-#include "instance/child.h"
+#include "loop/child.h"
 #include "instance/tree.h"
 
 struct world {

@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "serve/serve.h"
+#include "loop/serve.h"
 
 struct scene {
     struct event_base *loop;
