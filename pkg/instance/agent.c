@@ -13,7 +13,7 @@
 #include "base/memory.h"
 #include "instance/certificate.h"
 #include "instance/mounts.h"
-#include "instance/tree.h"
+#include "volume/tree.h"
 
 enum {
     STEPS_PER_TURN = 32,

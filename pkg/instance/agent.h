@@ -23,9 +23,9 @@
 #include "instance/server.h"
 #include "instance/settings.h"
 #include "instance/slice.h"
-#include "instance/survey.h"
+#include "volume/survey.h"
 #include "loop/timer.h"
-#include "instance/volume.h"
+#include "volume/volume.h"
 
 struct agent;
 

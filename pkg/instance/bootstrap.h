@@ -3,7 +3,7 @@
 
 #include "api/reports.h"
 #include "instance/binaries.h"
-#include "instance/volume.h"
+#include "volume/volume.h"
 
 /* Both leave fsync to volume_commit(), which does it once for everything. */
 const char *const *bootstrap_initdb(struct arena *arena, const struct binaries *binaries,

@@ -15,7 +15,7 @@
 #include <stdint.h>
 
 #include "instance/server.h"
-#include "instance/volume.h"
+#include "volume/volume.h"
 
 enum lease_state {
     LEASE_UNKNOWN,  /* the API has not answered yet */

@@ -9,7 +9,7 @@
 #include "base/arena.h"
 #include "instance/binaries.h"
 #include "loop/child.h"
-#include "instance/tree.h"
+#include "volume/tree.h"
 
 struct world {
     struct event_base *loop;

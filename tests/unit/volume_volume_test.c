@@ -9,8 +9,8 @@
 #include <unistd.h>
 
 #include "base/file.h"
-#include "instance/tree.h"
-#include "instance/volume.h"
+#include "volume/tree.h"
+#include "volume/volume.h"
 
 /* The calls that change what a restart finds, in place of libc's: with `calls_left` above 0 the
  * process is gone when it comes to that one, as with SIGKILL. */

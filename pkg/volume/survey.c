@@ -1,4 +1,4 @@
-#include "instance/survey.h"
+#include "volume/survey.h"
 
 #include <errno.h>
 #include <stdlib.h>

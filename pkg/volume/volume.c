@@ -1,4 +1,4 @@
-#include "instance/volume.h"
+#include "volume/volume.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -12,7 +12,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/json.h"
-#include "instance/tree.h"
+#include "volume/tree.h"
 
 enum { SMALL_FILE_BYTES = 4096, ACCEPTED_MAX_BYTES = 4 * 1024 * 1024, ID_LENGTH = 32 };
 

@@ -1,4 +1,4 @@
-#include "instance/room.h"
+#include "volume/room.h"
 
 #include <errno.h>
 #include <sys/statvfs.h>

@@ -2,7 +2,7 @@
 
 #include <errno.h>
 
-#include "instance/room.h"
+#include "volume/room.h"
 
 #define MIB ((int64_t)1 << 20)
 #define GIB ((int64_t)1 << 30)

@@ -5,7 +5,7 @@
 #pragma once
 
 #include "loop/child.h"
-#include "instance/room.h"
+#include "volume/room.h"
 
 struct survey;
 

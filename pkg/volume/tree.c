@@ -1,4 +1,4 @@
-#include "instance/tree.h"
+#include "volume/tree.h"
 
 #include <dirent.h>
 #include <errno.h>
