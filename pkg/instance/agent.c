@@ -11,7 +11,7 @@
 #include "api/reasons.h"
 #include "base/file.h"
 #include "base/memory.h"
-#include "instance/certificate.h"
+#include "postgres/certificate.h"
 #include "instance/mounts.h"
 #include "volume/tree.h"
 

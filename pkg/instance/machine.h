@@ -14,7 +14,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "instance/server.h"
+#include "postgres/server.h"
 #include "volume/volume.h"
 
 enum lease_state {

@@ -12,7 +12,7 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/text.h"
-#include "instance/conf.h"
+#include "postgres/conf.h"
 #include "instance/mounts.h"
 #include "loop/timer.h"
 

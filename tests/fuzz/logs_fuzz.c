@@ -10,7 +10,7 @@
 
 #include "base/buffer.h"
 #include "base/json.h"
-#include "instance/logs.h"
+#include "postgres/logs.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

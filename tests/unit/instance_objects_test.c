@@ -5,7 +5,7 @@
 #include "base/json.h"
 #include "instance/lease.h"
 #include "instance/reporter.h"
-#include "instance/server.h"
+#include "postgres/server.h"
 #include "instance/slice.h"
 #include "loop/serve.h"
 

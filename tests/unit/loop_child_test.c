@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "base/arena.h"
-#include "instance/binaries.h"
+#include "postgres/binaries.h"
 #include "loop/child.h"
 #include "volume/tree.h"
 

@@ -1,4 +1,4 @@
-#include "instance/certificate.h"
+#include "postgres/certificate.h"
 
 #include <arpa/inet.h>
 #include <string.h>

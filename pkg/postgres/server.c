@@ -1,4 +1,4 @@
-#include "instance/server.h"
+#include "postgres/server.h"
 
 #include <fcntl.h>
 #include <signal.h>
@@ -13,7 +13,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/text.h"
-#include "instance/cause.h"
+#include "postgres/cause.h"
 #include "loop/timer.h"
 
 enum { FIRST_LOOK_MS = 10, SLOWEST_LOOK_MS = 250, KILL_AFTER_MS = 5000, SETTLE_MS = 50 };

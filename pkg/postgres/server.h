@@ -8,7 +8,7 @@
 #include <sys/types.h>
 
 #include "loop/child.h"
-#include "instance/logs.h"
+#include "postgres/logs.h"
 
 enum server_state {
     SERVER_DOWN,

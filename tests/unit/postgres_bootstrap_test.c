@@ -1,6 +1,6 @@
 #include "test.h"
 
-#include "instance/bootstrap.h"
+#include "postgres/bootstrap.h"
 
 static const char *joined(struct arena *arena, const char *const *argv)
 {

@@ -1,6 +1,6 @@
 #include "test.h"
 
-#include "instance/cause.h"
+#include "postgres/cause.h"
 
 static const struct logs_message missing_file = {"FATAL", "autovacuum launcher", "58P01",
                                                  "could not open file"};

@@ -1,4 +1,4 @@
-#include "instance/logs.h"
+#include "postgres/logs.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -2,8 +2,8 @@
 #include "test.h"
 
 #include "base/arena.h"
-#include "instance/monitor.h"
-#include "instance/roles.h"
+#include "postgres/monitor.h"
+#include "postgres/roles.h"
 
 enum { MAX_COLUMNS = 6 };
 

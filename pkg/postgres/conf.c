@@ -1,4 +1,4 @@
-#include "instance/conf.h"
+#include "postgres/conf.h"
 
 #include <stdlib.h>
 #include <string.h>

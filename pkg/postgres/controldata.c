@@ -1,4 +1,4 @@
-#include "instance/controldata.h"
+#include "postgres/controldata.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,7 +1,7 @@
 /* The names of a server certificate, as libpq compares them. */
 #include "kube_pki.h"
 
-#include "instance/certificate.h"
+#include "postgres/certificate.h"
 
 static void a_name_is_found_among_all_and_nothing_else_passes_for_it(void **state)
 {

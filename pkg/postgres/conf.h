@@ -7,7 +7,7 @@
 
 #include "base/arena.h"
 #include "base/error.h"
-#include "instance/controldata.h"
+#include "postgres/controldata.h"
 
 struct conf_input {
     const char *shared;   /* ConfigMap key postgresql.conf */

@@ -2,7 +2,7 @@
 
 #include <stdio.h>
 
-#include "instance/controldata.h"
+#include "postgres/controldata.h"
 
 static const char sample[] = "pg_control version number:            1300\n"
                              "Database system identifier:           7711127492938631415\n"

@@ -1,4 +1,4 @@
-#include "instance/roles.h"
+#include "postgres/roles.h"
 
 #include <stdio.h>
 #include <stdlib.h>

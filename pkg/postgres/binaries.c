@@ -1,4 +1,4 @@
-#include "instance/binaries.h"
+#include "postgres/binaries.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,4 +1,4 @@
-#include "instance/monitor.h"
+#include "postgres/monitor.h"
 
 #include <stdio.h>
 #include <stdlib.h>

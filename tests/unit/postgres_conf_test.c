@@ -1,7 +1,7 @@
 #include "test.h"
 
 #include "base/arena.h"
-#include "instance/conf.h"
+#include "postgres/conf.h"
 
 static struct conf_input input(void)
 {

@@ -1,4 +1,4 @@
-#include "instance/bootstrap.h"
+#include "postgres/bootstrap.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "api/reports.h"
-#include "instance/binaries.h"
+#include "postgres/binaries.h"
 #include "volume/volume.h"
 
 /* Both leave fsync to volume_commit(), which does it once for everything. */

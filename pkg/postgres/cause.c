@@ -1,4 +1,4 @@
-#include "instance/cause.h"
+#include "postgres/cause.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -5,7 +5,7 @@
 #include "base/arena.h"
 #include "base/buffer.h"
 #include "base/json.h"
-#include "instance/logs.h"
+#include "postgres/logs.h"
 
 #define R                  "\036"
 #define F                  "\037"

@@ -9,7 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "instance/logs.h"
+#include "postgres/logs.h"
 
 struct cause {
     char text[512];     /* "" when nothing is known */
