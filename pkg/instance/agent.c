@@ -12,7 +12,7 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include "postgres/certificate.h"
-#include "instance/mounts.h"
+#include "member/mounts.h"
 #include "volume/tree.h"
 
 enum {

@@ -16,7 +16,7 @@
 #include "base/hash.h"
 #include "base/text.h"
 #include "instance/agent.h"
-#include "instance/mounts.h"
+#include "member/mounts.h"
 
 enum {
     RELOAD_DEADLINE_MS = 10000,

@@ -14,18 +14,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "member/lease.h"
 #include "postgres/server.h"
 #include "volume/volume.h"
-
-enum lease_state {
-    LEASE_UNKNOWN,  /* the API has not answered yet */
-    LEASE_ABSENT,   /* the operator has not made it (again) */
-    LEASE_FREE,     /* never held */
-    LEASE_RELEASED, /* held once, by nobody now */
-    LEASE_MINE,     /* by this instance, in another pod, or given back by one */
-    LEASE_HELD,     /* by this pod */
-    LEASE_OTHER,    /* by another instance */
-};
 
 enum known { KNOWN_NOT_YET, KNOWN_GOOD, KNOWN_BAD };
 

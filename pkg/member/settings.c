@@ -1,4 +1,4 @@
-#include "instance/settings.h"
+#include "member/settings.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -13,7 +13,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "postgres/conf.h"
-#include "instance/mounts.h"
+#include "member/mounts.h"
 #include "loop/timer.h"
 
 enum { FILE_MAX_BYTES = 2 * 1024 * 1024, FETCH_AGAIN_MS = 2000 };

@@ -11,12 +11,21 @@
 #pragma once
 
 #include "api/reports.h"
-#include "instance/machine.h"
 #include "kube/kube.h"
 
 /* Nobody leads a billion times: a later epoch is somebody's slip, and a lease that followed it to
  * the end of its numbers could never be taken again. */
 enum { EPOCH_BELIEVED_MAX = 1 << 30 };
+
+enum lease_state {
+    LEASE_UNKNOWN,  /* the API has not answered yet */
+    LEASE_ABSENT,   /* the operator has not made it (again) */
+    LEASE_FREE,     /* never held */
+    LEASE_RELEASED, /* held once, by nobody now */
+    LEASE_MINE,     /* by this instance, in another pod, or given back by one */
+    LEASE_HELD,     /* by this pod */
+    LEASE_OTHER,    /* by another instance */
+};
 
 struct lease_view {
     enum lease_state state;

@@ -1,4 +1,4 @@
-#include "instance/lease.h"
+#include "member/lease.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,4 +1,4 @@
-#include "instance/mounts.h"
+#include "member/mounts.h"
 
 #include <errno.h>
 #include <fcntl.h>

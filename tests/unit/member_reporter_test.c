@@ -1,7 +1,7 @@
 /* When a pod's report is written, against a scripted server. */
 #include "kube_server.h"
 
-#include "instance/reporter.h"
+#include "member/reporter.h"
 
 struct scene {
     struct world world;

@@ -1,4 +1,4 @@
-#include "instance/slice.h"
+#include "member/slice.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -6,7 +6,7 @@
 
 #include "api/names.h"
 #include "base/log.h"
-#include "instance/lease.h"
+#include "member/lease.h"
 #include "loop/timer.h"
 
 enum { FIRST_PAUSE_MS = 200, LONGEST_PAUSE_MS = 5000 };

@@ -1,4 +1,4 @@
-#include "instance/reporter.h"
+#include "member/reporter.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -3,10 +3,10 @@
 
 #include "api/names.h"
 #include "base/json.h"
-#include "instance/lease.h"
-#include "instance/reporter.h"
+#include "member/lease.h"
+#include "member/reporter.h"
 #include "postgres/server.h"
-#include "instance/slice.h"
+#include "member/slice.h"
 #include "loop/serve.h"
 
 static cJSON *parse(struct arena *arena, const char *text)
