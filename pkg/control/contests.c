@@ -12,6 +12,7 @@
 
 #include "base/clock.h"
 #include "base/text.h"
+#include "loop/pause.h"
 
 enum {
     ROUNDS_FREE = 8, /* so often it is set back at once */
@@ -35,10 +36,9 @@ static bool may_pause(const struct plan_action *action)
 
 static int64_t pause_ms(const struct contest *contest)
 {
-    int64_t pause = contest->rounds < ROUNDS_FREE ? 0 : PAUSE_FIRST_MS;
-    for (int i = ROUNDS_FREE; i < contest->rounds && pause < PAUSE_LONGEST_MS; i++)
-        pause *= 2;
-    return pause < PAUSE_LONGEST_MS ? pause : PAUSE_LONGEST_MS;
+    if (contest->rounds < ROUNDS_FREE)
+        return 0;
+    return pause_doubled_ms(PAUSE_FIRST_MS, PAUSE_LONGEST_MS, contest->rounds - ROUNDS_FREE);
 }
 
 static int64_t over_ms(const struct contest *contest)

@@ -6,6 +6,7 @@
 
 #include "base/arena.h"
 #include "base/error.h"
+#include "loop/pause.h"
 
 /* What only a change of input can help is looked at again all the same, but rarely. */
 enum { REFUSED_MAX_MS = 300000 };
@@ -162,10 +163,8 @@ int64_t queue_backoff_ms(int class, int failures)
 {
     const struct err_policy *policy = err_policy(class);
     int64_t longest = policy->retry ? QUEUE_BACKOFF_MAX_MS : REFUSED_MAX_MS;
-    int64_t pause = policy->backoff_ms > 0 ? policy->backoff_ms : 100;
-    for (int i = 1; i < failures && pause < longest; i++)
-        pause *= 2;
-    return pause < longest ? pause : longest;
+    return pause_doubled_ms(policy->backoff_ms > 0 ? policy->backoff_ms : 100, longest,
+                            failures - 1);
 }
 
 /* The server is away or overloaded: events must not bring the next attempt forward. */

@@ -14,6 +14,7 @@
 #include "postgres/certificate.h"
 #include "member/mounts.h"
 #include "volume/tree.h"
+#include "loop/pause.h"
 
 enum {
     STEPS_PER_TURN = 32,
@@ -52,11 +53,7 @@ void agent_wake_in(struct agent *agent, int64_t ms)
 void agent_note_trouble(struct agent *agent, struct trouble *trouble, const char *reason,
                         const char *text, int first_pause_ms, int longest_pause_ms)
 {
-    int64_t pause = first_pause_ms;
-    for (int i = 0; i < trouble->failures && pause < longest_pause_ms; i++)
-        pause *= 2;
-    if (pause > longest_pause_ms)
-        pause = longest_pause_ms;
+    int64_t pause = pause_doubled_ms(first_pause_ms, longest_pause_ms, trouble->failures);
     bool is_news = strcmp(trouble->text, text) != 0;
     snprintf(trouble->reason, sizeof trouble->reason, "%s", reason);
     snprintf(trouble->text, sizeof trouble->text, "%s", text);

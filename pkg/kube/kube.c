@@ -9,6 +9,7 @@
 #include "kube/call.h"
 #include "kube/events.h"
 #include "kube/transfer.h"
+#include "loop/pause.h"
 
 const struct kube_timing kube_timing_default = {
     .second_ms = 1000,
@@ -35,11 +36,7 @@ int kube_random(int low, int high)
 
 int kube_backoff_ms(const struct kube_timing *timing, int attempt)
 {
-    int64_t pause_ms = timing->backoff_first_ms;
-    for (int i = 0; i < attempt && pause_ms < timing->backoff_max_ms; i++)
-        pause_ms *= 2;
-    if (pause_ms > timing->backoff_max_ms)
-        pause_ms = timing->backoff_max_ms;
+    int64_t pause_ms = pause_doubled_ms(timing->backoff_first_ms, timing->backoff_max_ms, attempt);
     return kube_random((int)pause_ms / 2, (int)pause_ms);
 }
 

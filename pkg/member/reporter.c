@@ -10,6 +10,7 @@
 #include "base/text.h"
 #include "loop/bucket.h"
 #include "loop/timer.h"
+#include "loop/pause.h"
 
 enum { BURST = 12, REFILL_MS = 1000, FIRST_PAUSE_MS = 500, LONGEST_PAUSE_MS = 10000 };
 enum { HOLD_MS = 300 };
@@ -29,7 +30,7 @@ struct reporter {
     char namespace[256], pod[256], pod_uid[64];
     char *wanted, *sent, *written; /* canonical bodies; NULL before the first */
     struct bucket bucket;
-    int pause_ms;
+    int failures;                           /* in a row */
     int64_t paused_until_ms, held_since_ms; /* held_since_ms 0: nothing waits */
     bool hurry, failing, refused;
     bool uncertain;    /* a write was given up without an answer */
@@ -76,7 +77,7 @@ static void on_written(void *arg, const cJSON *body, const struct error *err)
     reporter->refused = err->class == ERR_FORBIDDEN || err->class == ERR_NOT_FOUND;
     reporter->uncertain |= err->class == ERR_TIMEOUT || err->class == ERR_TRANSPORT;
     if (err->class == 0) {
-        reporter->pause_ms = 0;
+        reporter->failures = 0;
         reporter->failing = false;
         text_replace(&reporter->written, reporter->sent);
         plan_confirmation(reporter);
@@ -88,10 +89,8 @@ static void on_written(void *arg, const cJSON *body, const struct error *err)
     if (!reporter->failing)
         log_failure(err, "the pod's report cannot be written", "pod", reporter->pod, NULL);
     reporter->failing = true;
-    reporter->pause_ms = reporter->pause_ms == 0 ? FIRST_PAUSE_MS : reporter->pause_ms * 2;
-    if (reporter->pause_ms > LONGEST_PAUSE_MS)
-        reporter->pause_ms = LONGEST_PAUSE_MS;
-    reporter->paused_until_ms = clock_boot_ms() + reporter->pause_ms;
+    reporter->paused_until_ms =
+        clock_boot_ms() + pause_doubled_ms(FIRST_PAUSE_MS, LONGEST_PAUSE_MS, reporter->failures++);
     go(reporter);
     if (reporter->refused)
         reporter->settled(reporter->arg);

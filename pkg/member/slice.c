@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "member/lease.h"
 #include "loop/timer.h"
+#include "loop/pause.h"
 
 enum { FIRST_PAUSE_MS = 200, LONGEST_PAUSE_MS = 5000 };
 
@@ -25,7 +26,7 @@ struct slice {
     int64_t epoch;       /* in whose name */
     struct arena *arena; /* of `seen` */
     cJSON *seen;         /* the slice as last seen; NULL when absent or unknown */
-    int pause_ms;
+    int failures;        /* in a row */
     bool settled;
     bool outranked; /* as logged last */
 };
@@ -121,7 +122,7 @@ static void on_written(void *arg, const cJSON *body, const struct error *err)
     struct slice *slice = arg;
     slice->call = NULL;
     if (err->class == 0) {
-        slice->pause_ms = 0;
+        slice->failures = 0;
         /* The watch may have told what somebody wrote since. */
         if (version_of(body) > version_of(slice->seen))
             see(slice, body);
@@ -129,12 +130,10 @@ static void on_written(void *arg, const cJSON *body, const struct error *err)
         return;
     }
     /* On a conflict the watch brings the newer one; the pause is for a watch that is late. */
-    slice->pause_ms = slice->pause_ms == 0 ? FIRST_PAUSE_MS : slice->pause_ms * 2;
-    if (slice->pause_ms > LONGEST_PAUSE_MS)
-        slice->pause_ms = LONGEST_PAUSE_MS;
     if (err->class != ERR_CONFLICT)
         log_failure(err, "the read-write endpoint cannot be written", "slice", slice->name, NULL);
-    timer_arm(slice->retry, slice->pause_ms);
+    timer_arm(slice->retry,
+              (int)pause_doubled_ms(FIRST_PAUSE_MS, LONGEST_PAUSE_MS, slice->failures++));
 }
 
 static void write_slice(struct slice *slice)

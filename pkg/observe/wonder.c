@@ -14,6 +14,7 @@
 
 #include "base/clock.h"
 #include "base/text.h"
+#include "loop/pause.h"
 
 enum {
     FIRST_PAUSE_MS = 5000,
@@ -334,10 +335,7 @@ static bool puzzling(const struct observe *observe, const struct record *record)
 
 static int64_t pause_ms(int asked)
 {
-    int64_t pause = FIRST_PAUSE_MS;
-    for (int i = 0; i < asked && pause < LONGEST_PAUSE_MS; i++)
-        pause *= 4;
-    return pause < LONGEST_PAUSE_MS ? pause : LONGEST_PAUSE_MS;
+    return pause_doubled_ms(FIRST_PAUSE_MS, LONGEST_PAUSE_MS, asked * 2);
 }
 
 /* The answer that is to be asked for first, and its cluster. */
