@@ -161,8 +161,7 @@ static void take_object(struct render *render, const struct yaml_document *docum
         take_cluster(render, document, file, prefix, object);
     } else if (*prefix == '\0' && cJSON_IsArray(items) && strlen(kind) >= 4 &&
                strcmp(kind + strlen(kind) - 4, "List") == 0) {
-        cJSON_ArrayForEach(item, items)
-        {
+        cJSON_ArrayForEach (item, items) {
             take_object(render, document, file, arena_printf(render->arena, "items[%d]", index++),
                         item);
         }
@@ -264,8 +263,7 @@ static int write_secrets(struct render *render, const struct snapshot *snapshot,
     for (size_t i = 0; i < result.write_count; i++) {
         const cJSON *key, *object = result.writes[i].object;
         buffer_printf(out, "#   %s:", json_str(object, "metadata.name", ""));
-        cJSON_ArrayForEach(key, json_get(object, "data"))
-        {
+        cJSON_ArrayForEach (key, json_get(object, "data")) {
             buffer_printf(out, " %s", key->string);
         }
         buffer_puts(out, "\n");

@@ -71,8 +71,7 @@ static void decode_parameters(struct arena *arena, const cJSON *parameters,
     const cJSON *item;
     size_t count = (size_t)cJSON_GetArraySize(parameters);
     spec->parameters = arena_alloc(arena, (count + 1) * sizeof *spec->parameters);
-    cJSON_ArrayForEach(item, parameters)
-    {
+    cJSON_ArrayForEach (item, parameters) {
         if (cJSON_IsString(item) && item->string)
             spec->parameters[spec->parameter_count++] = (struct key_value){
                 arena_strdup(arena, item->string), arena_strdup(arena, item->valuestring)};
@@ -87,8 +86,7 @@ static const char **decode_texts(struct arena *arena, const cJSON *list, const c
     const cJSON *item;
     const char **texts = arena_alloc(arena, ((size_t)cJSON_GetArraySize(list) + 1) * sizeof *texts);
     *ret_count = 0;
-    cJSON_ArrayForEach(item, list)
-    {
+    cJSON_ArrayForEach (item, list) {
         const char *text = json_str(item, member, NULL);
         if (text)
             texts[(*ret_count)++] = arena_strdup(arena, text);
@@ -155,8 +153,7 @@ static void decode_names(struct arena *arena, const cJSON *node, struct cluster_
 static const cJSON *decode_resources(struct arena *arena, const cJSON *node)
 {
     cJSON *copy = json_copy(arena, node), *list, *item;
-    cJSON_ArrayForEach(list, copy)
-    {
+    cJSON_ArrayForEach (list, copy) {
         for (item = list->child; item; item = item->next)
             if (cJSON_IsNumber(item)) {
                 char *text = json_compact(arena, item);
@@ -212,8 +209,7 @@ static void check_metadata(struct shape_faults *faults, const cJSON *object)
 {
     static const char *const known[] = {"apiVersion", "kind", "metadata", "spec", "status"};
     const cJSON *child;
-    cJSON_ArrayForEach(child, object_at(object, ""))
-    {
+    cJSON_ArrayForEach (child, object_at(object, "")) {
         const char *near = shape_suggest(child->string, known, 5);
         bool found = false;
         for (size_t i = 0; i < 5; i++)
@@ -325,8 +321,7 @@ static void check_resources(struct shape_faults *faults, const cJSON *resources)
     static const char *const lists[] = {"requests", "limits"};
     const cJSON *item;
     for (size_t i = 0; i < 2; i++)
-        cJSON_ArrayForEach(item, object_at(resources, lists[i]))
-        {
+        cJSON_ArrayForEach (item, object_at(resources, lists[i])) {
             char *path =
                 shape_key(faults->arena, arena_printf(faults->arena, "spec.resources.%s", lists[i]),
                           item->string);
@@ -352,8 +347,7 @@ static void check_tolerations(struct shape_faults *faults, const cJSON *tolerati
     int index = 0;
     if (!cJSON_IsArray(tolerations))
         return;
-    cJSON_ArrayForEach(item, tolerations)
-    {
+    cJSON_ArrayForEach (item, tolerations) {
         char *path = arena_printf(faults->arena, "spec.scheduling.tolerations[%d]", index++);
         const char *key = json_str(item, "key", ""), *operator= json_str(item, "operator", "Equal");
         if (*key == '\0' && strcmp(operator, "Exists") != 0)
@@ -374,8 +368,7 @@ static void check_tolerations(struct shape_faults *faults, const cJSON *tolerati
 static void check_node_selector(struct shape_faults *faults, const cJSON *selector)
 {
     const cJSON *item;
-    cJSON_ArrayForEach(item, object_at(selector, ""))
-    {
+    cJSON_ArrayForEach (item, object_at(selector, "")) {
         if (!syntax_label_key(item->string))
             shape_fault(faults,
                         shape_key(faults->arena, "spec.scheduling.nodeSelector", item->string),

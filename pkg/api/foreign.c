@@ -91,8 +91,7 @@ static bool is_left_to_others(const struct child_info *kind, const char *path)
 static bool has_members(const cJSON *item, const cJSON *wanted)
 {
     const cJSON *one;
-    cJSON_ArrayForEach(one, wanted)
-    {
+    cJSON_ArrayForEach (one, wanted) {
         const cJSON *given = member(item, one->string);
         if (given == NULL || !json_equal(given, one))
             return false;
@@ -112,8 +111,7 @@ static cJSON *live_child(struct arena *arena, cJSON *live, const char *element)
     if (element[0] == '\0' || element[1] != ':' || !cJSON_IsArray(live) ||
         json_parse(arena, element + 2, strlen(element + 2), &key, &ignored) < 0)
         return NULL;
-    cJSON_ArrayForEach(item, live)
-    {
+    cJSON_ArrayForEach (item, live) {
         if (element[0] == 'k' ? has_members(item, key) : element[0] == 'v' && json_equal(item, key))
             return item;
     }
@@ -144,8 +142,7 @@ static bool is_whole(const cJSON *node)
 static void walk(const struct search *search, const cJSON *node, const struct place *at, int depth)
 {
     const cJSON *child;
-    cJSON_ArrayForEach(child, node)
-    {
+    cJSON_ArrayForEach (child, node) {
         const char *element = child->string ? child->string : "";
         bool field = strncmp(element, "f:", 2) == 0;
         if (strcmp(element, ".") == 0 || depth >= DEPTH_MAX)
@@ -176,15 +173,13 @@ static void search_all(const struct search *search, const cJSON *object, cJSON *
 {
     struct place root = {.path = "", .name = "", .live = live, .intent = intent};
     const cJSON *entry, *entries = json_get(object, "metadata.managedFields");
-    cJSON_ArrayForEach(entry, entries)
-    {
+    cJSON_ArrayForEach (entry, entries) {
         const cJSON *fields = json_get(entry, "fieldsV1");
         if (fields != NULL && root.owners.count < MANAGERS_MAX && is_counted(entry) &&
             !api_manager_is_strange(json_str(entry, "manager", "")))
             root.owners.nodes[root.owners.count++] = fields;
     }
-    cJSON_ArrayForEach(entry, entries)
-    {
+    cJSON_ArrayForEach (entry, entries) {
         if (is_counted(entry) && api_manager_is_strange(json_str(entry, "manager", "")))
             walk(search, json_get(entry, "fieldsV1"), &root, 0);
     }
@@ -205,8 +200,7 @@ const char *api_foreign_manager(const char *kind, const cJSON *object)
     const char *found = "", *at = "";
     if (find_kind(kind) == NULL)
         return "";
-    cJSON_ArrayForEach(entry, json_get(object, "metadata.managedFields"))
-    {
+    cJSON_ArrayForEach (entry, json_get(object, "metadata.managedFields")) {
         const char *manager = json_str(entry, "manager", ""), *time = json_str(entry, "time", "");
         if (api_manager_is_strange(manager) && strcmp(time, at) >= 0 &&
             strcmp(json_str(entry, "subresource", ""), "status") != 0) {
@@ -230,8 +224,7 @@ bool api_foreign_remove(struct arena *arena, const char *kind, const cJSON *inte
 static void put_difference(cJSON *patch, const cJSON *before, const cJSON *after)
 {
     const cJSON *was;
-    cJSON_ArrayForEach(was, before)
-    {
+    cJSON_ArrayForEach (was, before) {
         const cJSON *is = cJSON_GetObjectItemCaseSensitive(after, was->string);
         if (is == NULL)
             cJSON_AddNullToObject(patch, was->string);

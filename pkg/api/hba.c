@@ -242,8 +242,7 @@ void hba_check(struct shape_faults *faults, const cJSON *spec)
     int index = 0;
     if (!cJSON_IsArray(lines))
         return;
-    cJSON_ArrayForEach(item, lines)
-    {
+    cJSON_ArrayForEach (item, lines) {
         char *path = arena_printf(faults->arena, "spec.postgres.hba[%d]", index++);
         if (cJSON_IsString(item) && *item->valuestring)
             check_line(faults, path, item->valuestring,

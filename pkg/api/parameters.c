@@ -280,8 +280,7 @@ void parameters_check(struct shape_faults *faults, const cJSON *spec)
     const cJSON *parameters = json_get(spec, "postgres.parameters"), *item;
     if (!cJSON_IsObject(parameters))
         return;
-    cJSON_ArrayForEach(item, parameters)
-    {
+    cJSON_ArrayForEach (item, parameters) {
         char *path = shape_key(faults->arena, "spec.postgres.parameters", item->string);
         size_t before = faults->faults->count;
         check_name(faults, path, item->string);

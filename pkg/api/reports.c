@@ -225,8 +225,7 @@ int report_primary_decode(struct arena *arena, const char *json, struct primary_
     size_t count = 0;
     struct replica_report *list =
         arena_alloc(arena, ((size_t)cJSON_GetArraySize(replicas) + 1) * sizeof *list);
-    cJSON_ArrayForEach(item, replicas)
-    {
+    cJSON_ArrayForEach (item, replicas) {
         decode(arena, item, replica_fields, &list[count++]);
     }
     ret_report->replicas = list;
@@ -272,8 +271,7 @@ int report_config_decode(struct arena *arena, const char *json, struct cluster_c
     size_t count = 0;
     struct member_config *list =
         arena_alloc(arena, ((size_t)cJSON_GetArraySize(members) + 1) * sizeof *list);
-    cJSON_ArrayForEach(item, members)
-    {
+    cJSON_ArrayForEach (item, members) {
         decode(arena, item, member_fields, &list[count++]);
     }
     ret_config->members = list;

@@ -199,8 +199,7 @@ static void check_object(struct shape_faults *faults, const char *pattern, const
                          const cJSON *node)
 {
     const cJSON *child;
-    cJSON_ArrayForEach(child, node)
-    {
+    cJSON_ArrayForEach (child, node) {
         char *child_path = shape_key(faults->arena, path, child->string);
         const struct shape_field *field = find(shape_key(faults->arena, pattern, child->string));
         if (field)
@@ -228,8 +227,7 @@ static void check_items(struct shape_faults *faults, const struct shape_field *f
     const cJSON *child;
     int index = 0;
     check_count(faults, field, path, node);
-    cJSON_ArrayForEach(child, node)
-    {
+    cJSON_ArrayForEach (child, node) {
         char *child_path = list ? arena_printf(faults->arena, "%s[%d]", path, index++)
                                 : shape_key(faults->arena, path, child->string);
         check_value(faults, item_field, child_path, child);

@@ -9,8 +9,7 @@
 static const cJSON *controller(const cJSON *object)
 {
     const cJSON *owner;
-    cJSON_ArrayForEach(owner, json_get(object, "metadata.ownerReferences"))
-    {
+    cJSON_ArrayForEach (owner, json_get(object, "metadata.ownerReferences")) {
         if (json_bool(owner, "controller", false))
             return owner;
     }

@@ -283,8 +283,7 @@ static int merge(struct reader *reader, cJSON *into, const cJSON *from)
 {
     if (cJSON_IsArray(from)) {
         const cJSON *item;
-        cJSON_ArrayForEach(item, from)
-        {
+        cJSON_ArrayForEach (item, from) {
             if (cJSON_IsArray(item) || merge(reader, into, item) < 0)
                 return fail(reader, "<< takes a mapping or a list of mappings");
         }
@@ -293,8 +292,7 @@ static int merge(struct reader *reader, cJSON *into, const cJSON *from)
     if (!cJSON_IsObject(from))
         return fail(reader, "<< takes a mapping or a list of mappings");
     const cJSON *member;
-    cJSON_ArrayForEach(member, from)
-    {
+    cJSON_ArrayForEach (member, from) {
         if (!cJSON_GetObjectItemCaseSensitive(into, member->string))
             cJSON_AddItemToObject(into, member->string, cJSON_Duplicate(member, true));
     }
@@ -317,8 +315,7 @@ static int on_close(struct reader *reader)
     if (refuse_duplicates(reader, frame) < 0)
         return reader->err->class;
     const cJSON *merged;
-    cJSON_ArrayForEach(merged, frame->merges)
-    {
+    cJSON_ArrayForEach (merged, frame->merges) {
         if (merge(reader, frame->node, merged) < 0)
             return reader->err->class;
     }

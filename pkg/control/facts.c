@@ -53,8 +53,7 @@ static void on_own_pod(void *arg, const cJSON *body, const struct error *err)
     struct control *control = arg;
     const cJSON *container;
     control->facts_call = NULL;
-    cJSON_ArrayForEach(container, json_get(body, "spec.containers"))
-    {
+    cJSON_ArrayForEach (container, json_get(body, "spec.containers")) {
         if (strcmp(json_str(container, "name", ""), OWN_CONTAINER) == 0)
             snprintf(control->agent_image, sizeof control->agent_image, "%s",
                      json_str(container, "image", ""));

@@ -143,8 +143,7 @@ static void on_slices(void *arg, const cJSON *body, const struct error *err)
     const char *after = json_str(body, "metadata.continue", "");
     const cJSON *item;
     pass->calls[0] = NULL;
-    cJSON_ArrayForEach(item, json_get(body, "items"))
-    {
+    cJSON_ArrayForEach (item, json_get(body, "items")) {
         const char *service = astray(pass, item);
         if (service != NULL)
             add_stray(pass, "discovery.k8s.io/v1", "EndpointSlice", service, item);

@@ -189,8 +189,7 @@ static bool owners_fit(const struct check *check, const cJSON *secret, bool keep
 {
     size_t current = 0, earlier = 0;
     const cJSON *owner;
-    cJSON_ArrayForEach(owner, json_get(secret, "metadata.ownerReferences"))
-    {
+    cJSON_ArrayForEach (owner, json_get(secret, "metadata.ownerReferences")) {
         if (strcmp(json_str(owner, "kind", ""), API_KIND) != 0)
             continue;
         bool same = strcmp(json_str(owner, "uid", ""), check->spec->uid) == 0;
@@ -203,8 +202,7 @@ static void put_owners(cJSON *metadata, const struct check *check, const cJSON *
 {
     cJSON *owners = json_add_array(metadata, "ownerReferences");
     const cJSON *owner;
-    cJSON_ArrayForEach(owner, json_get(secret, "metadata.ownerReferences"))
-    {
+    cJSON_ArrayForEach (owner, json_get(secret, "metadata.ownerReferences")) {
         if (strcmp(json_str(owner, "kind", ""), API_KIND) != 0)
             cJSON_AddItemToArray(owners, cJSON_Duplicate(owner, true));
     }

@@ -12,8 +12,7 @@ struct role {
 static const char *present_verifier(const cJSON *roles, const char *name)
 {
     const cJSON *item;
-    cJSON_ArrayForEach(item, roles)
-    {
+    cJSON_ArrayForEach (item, roles) {
         if (strcmp(json_str(item, "name", ""), name) == 0)
             return json_str(item, "verifier", "");
     }

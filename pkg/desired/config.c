@@ -46,8 +46,7 @@ static int64_t memory_bytes(const struct cluster_spec *spec)
 static bool has_huge_pages(const struct cluster_spec *spec)
 {
     const cJSON *item, *limits = json_get(spec->resources, "limits");
-    cJSON_ArrayForEach(item, limits)
-    {
+    cJSON_ArrayForEach (item, limits) {
         if (strncmp(item->string, "hugepages-", 10) == 0)
             return true;
     }

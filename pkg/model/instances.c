@@ -191,8 +191,7 @@ static bool recovers(const struct model_instance *primary)
 int64_t instances_primary_away_since_ms(const struct work *work)
 {
     const cJSON *condition;
-    cJSON_ArrayForEach(condition, json_get(work->snapshot->status, "conditions"))
-    {
+    cJSON_ArrayForEach (condition, json_get(work->snapshot->status, "conditions")) {
         int64_t since_ms = clock_parse_rfc3339(json_str(condition, "lastTransitionTime", ""));
         if (text_same(json_str(condition, "type", ""), "PrimaryReady") && since_ms > 0 &&
             !text_same(json_str(condition, "status", ""), "True"))

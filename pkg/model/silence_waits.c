@@ -18,8 +18,7 @@ static int64_t silent_since(const struct work *work, const char *what)
     static const char *const reasons[] = {REASON_LEASE_OVERDUE, REASON_NODE_UNREACHABLE,
                                           REASON_API_UNREACHABLE};
     const cJSON *wait;
-    cJSON_ArrayForEach(wait, json_get(work->snapshot->status, "waitingFor"))
-    {
+    cJSON_ArrayForEach (wait, json_get(work->snapshot->status, "waitingFor")) {
         for (size_t i = 0; i < sizeof reasons / sizeof *reasons; i++) {
             int64_t since = clock_parse_rfc3339(json_str(wait, "since", ""));
             if (since >= 0 && text_same(json_str(wait, "what", ""), what) &&

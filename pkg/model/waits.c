@@ -9,8 +9,7 @@ static int64_t waiting_since(const cJSON *list, const char *what, const char *re
                              int64_t now_ms)
 {
     const cJSON *wait;
-    cJSON_ArrayForEach(wait, list)
-    {
+    cJSON_ArrayForEach (wait, list) {
         if (!text_same(json_str(wait, "what", ""), what) ||
             !text_same(json_str(wait, "reason", ""), reason))
             continue;

@@ -195,8 +195,7 @@ static void signal_change(struct observe *observe, const struct cluster *cluster
 static const char *controller_uid(const cJSON *object)
 {
     const cJSON *owner;
-    cJSON_ArrayForEach(owner, json_get(object, "metadata.ownerReferences"))
-    {
+    cJSON_ArrayForEach (owner, json_get(object, "metadata.ownerReferences")) {
         if (json_bool(owner, "controller", false))
             return json_str(owner, "uid", "");
     }

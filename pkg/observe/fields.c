@@ -27,8 +27,7 @@ static uint64_t tree_digest(const cJSON *tree, uint64_t seed)
 {
     uint64_t sum = seed;
     const cJSON *item;
-    cJSON_ArrayForEach(item, tree)
-    {
+    cJSON_ArrayForEach (item, tree) {
         if (item->string)
             sum += tree_digest(item, fields_digest(item->string, strlen(item->string), seed));
     }
@@ -40,8 +39,7 @@ void fields_owned(const cJSON *object, uint64_t *ret_digest, bool *ret_strange)
     uint64_t digest = 0;
     const char *our_time = "", *their_time = "";
     const cJSON *entry;
-    cJSON_ArrayForEach(entry, json_get(object, "metadata.managedFields"))
-    {
+    cJSON_ArrayForEach (entry, json_get(object, "metadata.managedFields")) {
         const char *manager = json_str(entry, "manager", "");
         const char *time = json_str(entry, "time", "");
         if (strcmp(json_str(entry, "subresource", ""), "") != 0)

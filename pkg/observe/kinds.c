@@ -38,8 +38,7 @@ static void take_created(const cJSON *object, struct fields *fields)
 static const cJSON *condition(const cJSON *object, const char *type)
 {
     const cJSON *item;
-    cJSON_ArrayForEach(item, json_get(object, "status.conditions"))
-    {
+    cJSON_ArrayForEach (item, json_get(object, "status.conditions")) {
         if (strcmp(json_str(item, "type", ""), type) == 0)
             return item;
     }
@@ -172,8 +171,7 @@ static const cJSON *waiting(const cJSON *object)
     static const char *const lists[] = {"status.initContainerStatuses", "status.containerStatuses"};
     for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++) {
         const cJSON *status;
-        cJSON_ArrayForEach(status, json_get(object, lists[i]))
-        {
+        cJSON_ArrayForEach (status, json_get(object, lists[i])) {
             const cJSON *state = json_get(status, "state.waiting");
             if (state != NULL)
                 return state;
@@ -185,8 +183,7 @@ static const cJSON *waiting(const cJSON *object)
 static int64_t restarts(const cJSON *object)
 {
     const cJSON *status;
-    cJSON_ArrayForEach(status, json_get(object, "status.containerStatuses"))
-    {
+    cJSON_ArrayForEach (status, json_get(object, "status.containerStatuses")) {
         if (strcmp(json_str(status, "name", ""), CONTAINER_POSTGRES) == 0)
             return json_int(status, "restartCount", 0);
     }
@@ -197,8 +194,7 @@ static void take_addresses(const cJSON *object, struct fields *fields)
 {
     char *text = arena_strdup(fields->scratch, "");
     const cJSON *item;
-    cJSON_ArrayForEach(item, json_get(object, "status.podIPs"))
-    {
+    cJSON_ArrayForEach (item, json_get(object, "status.podIPs")) {
         text = arena_printf(fields->scratch, "%s%s%s", text, *text ? "," : "",
                             json_str(item, "ip", ""));
     }

@@ -135,8 +135,7 @@ static void on_events(void *arg, const cJSON *body, const struct error *err)
     const char *note = "", *latest = "";
     const cJSON *event;
     if (err->class == 0)
-        cJSON_ArrayForEach(event, json_get(body, "items"))
-        {
+        cJSON_ArrayForEach (event, json_get(body, "items")) {
             if (strcmp(time_of(event), latest) < 0)
                 continue;
             latest = time_of(event);
@@ -238,8 +237,7 @@ static const char *only_node(struct question *question, const cJSON *volume)
     if (cJSON_GetArraySize(terms) != 1)
         return NULL;
     term = cJSON_GetArrayItem(terms, 0);
-    cJSON_ArrayForEach(expression, json_get(term, "matchExpressions"))
-    {
+    cJSON_ArrayForEach (expression, json_get(term, "matchExpressions")) {
         const char *value = json_str(expression, "values[0]", "");
         bool host = strcmp(json_str(expression, "key", ""), "kubernetes.io/hostname") == 0;
         if (strcmp(json_str(expression, "operator", ""), "In") != 0 ||

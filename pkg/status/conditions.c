@@ -10,8 +10,7 @@ struct condition {
 const cJSON *status_condition(const cJSON *status, const char *type)
 {
     const cJSON *condition;
-    cJSON_ArrayForEach(condition, json_get(status, "conditions"))
-    {
+    cJSON_ArrayForEach (condition, json_get(status, "conditions")) {
         if (text_same(json_str(condition, "type", ""), type))
             return condition;
     }

@@ -29,8 +29,7 @@ static void phase_event(struct making *making)
 static bool told_before(const cJSON *list, const struct model_wait *wait)
 {
     const cJSON *node;
-    cJSON_ArrayForEach(node, list)
-    {
+    cJSON_ArrayForEach (node, list) {
         /* One that has only now become somebody's business is told once more. */
         if (text_same(json_str(node, "what", ""), wait->what) &&
             text_same(json_str(node, "reason", ""), wait->reason) &&
@@ -58,8 +57,7 @@ static bool crash_told_before(const cJSON *status, const char *instance,
                               const struct instance_report *report)
 {
     const cJSON *node;
-    cJSON_ArrayForEach(node, json_get(status, "instances"))
-    {
+    cJSON_ArrayForEach (node, json_get(status, "instances")) {
         if (text_same(json_str(node, "name", ""), instance))
             return json_int(node, "crashes", 0) == report->crashes &&
                    text_same(json_str(node, "lastCrash.time", ""), report->last_crash_time);

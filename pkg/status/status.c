@@ -25,12 +25,11 @@ static void write_waits(struct making *making, const char *member, const struct 
 static cJSON *without_times(struct arena *arena, const cJSON *status)
 {
     cJSON *copy = json_copy(arena, status), *node;
-    cJSON_ArrayForEach(node, json_get(copy, "conditions"))
+    cJSON_ArrayForEach (node, json_get(copy, "conditions"))
         cJSON_DeleteItemFromObjectCaseSensitive(node, "lastTransitionTime");
     static const char *const lists[] = {"waitingFor", "warnings"};
     for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)
-        cJSON_ArrayForEach(node, json_get(copy, lists[i]))
-        {
+        cJSON_ArrayForEach (node, json_get(copy, lists[i])) {
             cJSON_DeleteItemFromObjectCaseSensitive(node, "since");
             cJSON_DeleteItemFromObjectCaseSensitive(node, "next");
         }

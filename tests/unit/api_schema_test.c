@@ -83,8 +83,7 @@ static size_t visit(const cJSON *schema, const char *path)
         fail_msg("crds/ offers spec.%s, but nobody reads it", path);
     if (json_get(schema, "x-kubernetes-preserve-unknown-fields"))
         fail_msg("spec.%s lets anything through", path);
-    cJSON_ArrayForEach(child, json_get(schema, "properties"))
-    {
+    cJSON_ArrayForEach (child, json_get(schema, "properties")) {
         count += visit(child, arena_printf(arena, "%s%s%s", path, *path ? "." : "", child->string));
     }
     if (json_get(schema, "items"))
@@ -154,8 +153,7 @@ static void required_fields_are_the_same(void **state)
             arena_strndup(arena, fields[i].path, dot ? (size_t)(dot - fields[i].path) : 0);
         const cJSON *item, *list = json_get(schema_of(parent), "required");
         bool listed = false;
-        cJSON_ArrayForEach(item, list)
-        {
+        cJSON_ArrayForEach (item, list) {
             listed = listed || strcmp(item->valuestring, name) == 0;
         }
         if (listed != fields[i].required)
@@ -263,8 +261,8 @@ static bool schema_refuses(const char *name)
 {
     const cJSON *rule;
     char *literal = arena_printf(arena, "!('%s' in self)", name);
-    cJSON_ArrayForEach(rule, json_get(schema_of("postgres.parameters"), "x-kubernetes-validations"))
-    {
+    cJSON_ArrayForEach (rule,
+                        json_get(schema_of("postgres.parameters"), "x-kubernetes-validations")) {
         const char *text = json_str(rule, "rule", "");
         if (strcmp(text, literal) == 0)
             return true;
@@ -373,8 +371,7 @@ static size_t undocumented(const cJSON *schema, const char *path)
 {
     size_t count = 0;
     const cJSON *child;
-    cJSON_ArrayForEach(child, json_get(schema, "properties"))
-    {
+    cJSON_ArrayForEach (child, json_get(schema, "properties")) {
         char *below = arena_printf(arena, "%s.%s", path, child->string);
         if (strlen(json_str(child, "description", "")) < 15 && strcmp(below, ".metadata") != 0 &&
             strcmp(below, ".apiVersion") != 0 && strcmp(below, ".kind") != 0) {
@@ -399,8 +396,7 @@ static size_t defaults_in(const cJSON *node)
 {
     size_t count = 0;
     const cJSON *child;
-    cJSON_ArrayForEach(child, node)
-    {
+    cJSON_ArrayForEach (child, node) {
         count += (child->string && strcmp(child->string, "default") == 0) + defaults_in(child);
     }
     return count;

@@ -67,8 +67,7 @@ static cJSON *secret(struct world *w, const char *name)
 static void merge(cJSON *target, const cJSON *patch)
 {
     const cJSON *item;
-    cJSON_ArrayForEach(item, patch)
-    {
+    cJSON_ArrayForEach (item, patch) {
         if (cJSON_IsNull(item))
             cJSON_DeleteItemFromObjectCaseSensitive(target, item->string);
         else if (cJSON_IsObject(item))
@@ -788,8 +787,7 @@ static void a_wiped_secret_holds_nothing(void **state)
     credentials_wipe(secret(w, "a-app"));
     credentials_wipe(NULL);
     const cJSON *item;
-    cJSON_ArrayForEach(item, json_get(secret(w, "a-app"), "data"))
-    {
+    cJSON_ArrayForEach (item, json_get(secret(w, "a-app"), "data")) {
         assert_string_equal(item->valuestring, "");
     }
 }

@@ -189,15 +189,13 @@ static void pods_pass_the_restricted_standard(void **state)
     static const char *const lists[] = {"initContainers", "containers"};
     for (size_t i = 0; i < 2; i++) {
         assert_int_equal(cJSON_GetArraySize(json_get(pod, lists[i])), 1);
-        cJSON_ArrayForEach(item, json_get(pod, lists[i]))
-        {
+        cJSON_ArrayForEach (item, json_get(pod, lists[i])) {
             assert_false(json_bool(item, "securityContext.allowPrivilegeEscalation", true));
             assert_true(json_bool(item, "securityContext.readOnlyRootFilesystem", false));
             assert_text(item, "securityContext.capabilities.drop[0]", "ALL");
         }
     }
-    cJSON_ArrayForEach(item, json_get(pod, "volumes"))
-    {
+    cJSON_ArrayForEach (item, json_get(pod, "volumes")) {
         assert_true(json_get(item, "persistentVolumeClaim") || json_get(item, "emptyDir") ||
                     json_get(item, "configMap") || json_get(item, "secret"));
     }
@@ -326,8 +324,7 @@ static void every_right_of_the_agents_names_its_object(void **state)
     struct scene *scene = scene_of("");
     const cJSON *rule, *rules = json_get(must(scene, "Role", "a"), "rules");
     assert_in_range(cJSON_GetArraySize(rules), 4, 8);
-    cJSON_ArrayForEach(rule, rules)
-    {
+    cJSON_ArrayForEach (rule, rules) {
         assert_in_range(cJSON_GetArraySize(json_get(rule, "resourceNames")), 1, 9);
         const char *resource = json_str(rule, "resources[0]", "");
         if (strcmp(resource, "pods/status") == 0) {

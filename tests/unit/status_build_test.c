@@ -18,8 +18,7 @@ static struct status_result build(struct world *world, const struct plan *plan,
 static const cJSON *condition(const cJSON *status, const char *type)
 {
     const cJSON *node;
-    cJSON_ArrayForEach(node, json_get(status, "conditions"))
-    {
+    cJSON_ArrayForEach (node, json_get(status, "conditions")) {
         if (strcmp(json_str(node, "type", ""), type) == 0)
             return node;
     }
@@ -122,7 +121,7 @@ static void every_condition_carries_the_generation(void **state)
     world.snapshot.spec.generation = 7;
     const cJSON *status = build(&world, NULL, NULL, 0).status, *node;
     assert_int_equal(json_int(status, "observedGeneration", 0), 7);
-    cJSON_ArrayForEach(node, json_get(status, "conditions"))
+    cJSON_ArrayForEach (node, json_get(status, "conditions"))
         assert_int_equal(json_int(node, "observedGeneration", 0), 7);
 }
 

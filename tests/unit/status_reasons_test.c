@@ -97,8 +97,7 @@ static void the_conditions_are_those_explained(void **state)
     WORLD(3);
     struct names docs = documented(arena, "## Conditions", "## Reasons");
     const cJSON *status = built_status(&world, true), *node;
-    cJSON_ArrayForEach(node, json_get(status, "conditions"))
-    {
+    cJSON_ArrayForEach (node, json_get(status, "conditions")) {
         if (!reasons_has(&docs, json_str(node, "type", "")))
             fail_msg("docs/status.md does not explain %s", json_str(node, "type", ""));
     }
@@ -111,8 +110,7 @@ static void assert_in_schema(const cJSON *value, const cJSON *schema, const char
 {
     const cJSON *child;
     char inner[256];
-    cJSON_ArrayForEach(child, value)
-    {
+    cJSON_ArrayForEach (child, value) {
         const cJSON *next = json_get(schema, "items");
         if (cJSON_IsObject(value))
             next = cJSON_GetObjectItemCaseSensitive(json_get(schema, "properties"), child->string);

@@ -886,8 +886,7 @@ static char *remedies(struct arena *arena, const struct row *row)
     const cJSON *status = built(s).status, *node;
     char *text = NULL;
     for (int list = 0; list < 2; list++)
-        cJSON_ArrayForEach(node, json_get(status, list == 0 ? "waitingFor" : "warnings"))
-        {
+        cJSON_ArrayForEach (node, json_get(status, list == 0 ? "waitingFor" : "warnings")) {
             if (strcmp(json_str(node, "reason", ""), row->reason) != 0)
                 continue;
             const char *unblock = json_str(node, "unblock", "");
