@@ -86,7 +86,8 @@ struct api_defaults {
  * unknown fields included. Returns ERR_INVALID when there is any (err says the first and how many);
  * ret_spec is filled as far as possible and usable only on 0. */
 int api_decode(struct arena *arena, const cJSON *object, const struct api_defaults *defaults,
-               struct cluster_spec *ret_spec, struct api_faults *ret_faults, struct error *err);
+               struct cluster_spec *ret_spec, struct api_faults *ret_faults,
+               struct error *err) ERR_CHECKED;
 
 /* "7d", "12h", "30m", "45s" -> milliseconds; -1 when it is none or more than 30 days. */
 int64_t api_duration_ms(const char *text);

@@ -101,16 +101,16 @@ struct bootstrap_grant {
 
 cJSON *report_instance_encode(struct arena *arena, const struct instance_report *report);
 int report_instance_decode(struct arena *arena, const char *json,
-                           struct instance_report *ret_report, struct error *err);
+                           struct instance_report *ret_report, struct error *err) ERR_CHECKED;
 cJSON *report_primary_encode(struct arena *arena, const struct primary_report *report);
 int report_primary_decode(struct arena *arena, const char *json, struct primary_report *ret_report,
-                          struct error *err);
+                          struct error *err) ERR_CHECKED;
 cJSON *report_lead_encode(struct arena *arena, const struct lead_report *lead);
 int report_lead_decode(struct arena *arena, const char *json, struct lead_report *ret_lead,
-                       struct error *err);
+                       struct error *err) ERR_CHECKED;
 cJSON *report_config_encode(struct arena *arena, const struct cluster_config *config);
 int report_config_decode(struct arena *arena, const char *json, struct cluster_config *ret_config,
-                         struct error *err);
+                         struct error *err) ERR_CHECKED;
 cJSON *report_grant_encode(struct arena *arena, const struct bootstrap_grant *grant);
 int report_grant_decode(struct arena *arena, const char *json, struct bootstrap_grant *ret_grant,
-                        struct error *err);
+                        struct error *err) ERR_CHECKED;

@@ -81,4 +81,4 @@ struct apply_step *apply_steps(struct arena *arena, const struct plan *plan);
 /* Whether an object that stands under a name we want may be written: 0, or ERR_CONFLICT that says
  * whose it is. `metadata` is its PartialObjectMetadata or itself. */
 int apply_may_take(const struct apply_owner *owner, const char *kind, const cJSON *object,
-                   struct error *err);
+                   struct error *err) ERR_CHECKED;

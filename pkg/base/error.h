@@ -6,14 +6,23 @@
  *         return err_wrap(err, "read Secret '%s/%s'", ns, name);
  *
  * err_set() and err_wrap() return the class, so that a failing path is one line and the text reads
- * outermost first: "read Secret 'a/b': connection refused". Only `control` and the verbs log a
- * failure, once. A function that is given err == NULL must not be written: pass a scratch value and
- * say why the result is ignored.
+ * outermost first: "read Secret 'a/b': connection refused". A failure is logged once, by who
+ * decides what becomes of it: a verb, `control`, the agent, or a part that goes on in spite of it
+ * and tells nobody else. A function that is given err == NULL must not be written: pass a scratch
+ * value and say why the result is ignored.
  */
 #pragma once
 
 #include <stdbool.h>
 #include <stdarg.h>
+
+/* Behind each declaration that has an error as its last argument: who does not look at the result
+ * hands it to err_ignore() and says why. */
+#define ERR_CHECKED __attribute__((warn_unused_result))
+static inline void err_ignore(int result)
+{
+    (void)result;
+}
 
 /* The closed set of failure classes. Keep err_policy() in error.c in step. */
 enum err_class {

@@ -9,12 +9,12 @@
 /* Reads at most limit bytes; more is ERR_INVALID. The text is NUL-terminated behind ret_length
  * (which may be NULL). */
 int file_read(struct arena *arena, const char *path, size_t limit, char **ret_text,
-              size_t *ret_length, struct error *err);
+              size_t *ret_length, struct error *err) ERR_CHECKED;
 /* Writes path + ".tmp", fsyncs, renames, fsyncs the folder. */
 int file_write_atomic(const char *path, const void *data, size_t length, mode_t mode,
-                      struct error *err);
+                      struct error *err) ERR_CHECKED;
 /* fsync of a folder, so that a rename in it survives a power cut. */
-int file_sync_dir(const char *path, struct error *err);
+int file_sync_dir(const char *path, struct error *err) ERR_CHECKED;
 
 void file_closep(int *fd);
 #define AUTO_FD __attribute__((cleanup(file_closep))) int

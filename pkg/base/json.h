@@ -19,7 +19,7 @@ enum { JSON_MAX_BYTES = 64 * 1024 * 1024 };
 
 /* Fails with ERR_UNREADABLE and the byte offset; trailing garbage is refused. */
 int json_parse(struct arena *arena, const char *text, size_t length, cJSON **ret_tree,
-               struct error *err);
+               struct error *err) ERR_CHECKED;
 /* Takes over a tree that something else made. */
 cJSON *json_adopt(struct arena *arena, cJSON *tree);
 /* An independent copy in this arena. NULL gives NULL. */

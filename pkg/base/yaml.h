@@ -25,7 +25,8 @@ struct yaml_document {
 /* All documents of a stream; empty ones are left out. Errors are ERR_UNREADABLE and begin with
  * "line L, column C". JSON is YAML, so JSON input works too. */
 int yaml_parse(struct arena *arena, const char *text, size_t length,
-               struct yaml_document **ret_documents, size_t *ret_count, struct error *err);
+               struct yaml_document **ret_documents, size_t *ret_count,
+               struct error *err) ERR_CHECKED;
 /* The line on which the node at a json.h path was written, or, when it is not there, the nearest
  * node above it. */
 int yaml_line_of(const struct yaml_document *document, const char *path);

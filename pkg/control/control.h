@@ -30,4 +30,4 @@ struct control_options {
 
 /* Runs until SIGTERM or SIGINT: then what is on its way is finished and the lease released. Returns
  * 0, or a negative class when it could not even start. */
-int control_run(const struct control_options *options, struct error *err);
+int control_run(const struct control_options *options, struct error *err) ERR_CHECKED;

@@ -30,7 +30,7 @@ static int64_t resident_bytes(void)
     struct error ignored; /* then the figure is zero, which no process has */
     char *text = "";
     long long size, resident = 0;
-    (void)file_read(arena, "/proc/self/statm", 4096, &text, NULL, &ignored);
+    err_ignore(file_read(arena, "/proc/self/statm", 4096, &text, NULL, &ignored));
     return sscanf(text, "%lld %lld", &size, &resident) == 2 ? resident * sysconf(_SC_PAGESIZE) : 0;
 }
 

@@ -21,7 +21,7 @@ struct authority {
 
 /* `server` is Secret <c>-server: a replacement under way shows in it. */
 int authority_check(struct check *check, const cJSON *secret, const cJSON *server,
-                    struct authority *ret_authority, struct error *err);
+                    struct authority *ret_authority, struct error *err) ERR_CHECKED;
 /* Whether what the cluster's annotation asks for is still to be done, as far as this Secret goes.
  */
 bool authority_asked_anew(const struct check *check, const cJSON *secret);
@@ -29,7 +29,8 @@ bool authority_asked_anew(const struct check *check, const cJSON *secret);
 bool authority_record(const struct check *check, enum replacement asked, struct key_value *ret);
 /* A pair of ours. ERR_INVALID says what is wrong with it; a missing key is ERR_NOT_FOUND. */
 int authority_read_pair(struct check *check, const cJSON *secret, const char *cert_key,
-                        const char *key_key, struct x509_pair *ret_pair, struct error *err);
+                        const char *key_key, struct x509_pair *ret_pair,
+                        struct error *err) ERR_CHECKED;
 /* A pair that is the user's: missing keys and mistakes are told, nothing is repaired. */
 bool authority_users_pair(struct check *check, const cJSON *secret, const char *name,
                           const char *cert_key, const char *key_key, struct x509_pair *ret_pair);

@@ -4,4 +4,4 @@
 #include "credentials/secret.h"
 
 int certificates_check(struct check *check, const struct credentials_input *input,
-                       struct error *err);
+                       struct error *err) ERR_CHECKED;

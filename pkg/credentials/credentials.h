@@ -54,16 +54,16 @@ void credentials_rand(void *arg, unsigned char *buffer, size_t n);
 int credentials_check(struct arena *arena, const struct cluster_spec *spec,
                       const struct credentials_input *input, int64_t now_ms,
                       credentials_random random, void *random_arg,
-                      struct credentials_result *ret_result, struct error *err);
+                      struct credentials_result *ret_result, struct error *err) ERR_CHECKED;
 
 /* Overwrites what a Secret holds (data and stringData). NULL is fine. */
 void credentials_wipe(cJSON *secret);
 
 /* ERR_INVALID with a remedy when a password cannot serve: empty, or not printable ASCII (SASLprep
  * is the identity there; elsewhere clients differ). */
-int credentials_password_usable(const char *password, struct error *err);
+int credentials_password_usable(const char *password, struct error *err) ERR_CHECKED;
 /* "SCRAM-SHA-256$4096:<salt>$<StoredKey>:<ServerKey>" as PostgreSQL stores it
  * (https://www.postgresql.org/docs/current/catalog-pg-authid.html). */
 int credentials_scram(struct arena *arena, const char *password, const unsigned char salt[16],
-                      char **ret_verifier, struct error *err);
+                      char **ret_verifier, struct error *err) ERR_CHECKED;
 bool credentials_scram_matches(const char *verifier, const char *password);

@@ -12,4 +12,4 @@ void passwords_check(struct check *check, const struct credentials_input *input,
                      struct passwords *ret_passwords);
 /* Keeps every verifier that still fits its password, so that nothing changes at rest. */
 int verifiers_check(struct check *check, const cJSON *secret, const struct passwords *passwords,
-                    struct error *err);
+                    struct error *err) ERR_CHECKED;

@@ -22,16 +22,17 @@ struct x509_subject {
  * it signed stays valid under the new certificate; NULL makes a new one. */
 int x509_make_ca(struct arena *arena, const struct x509_subject *subject, const char *key_pem,
                  int64_t now_ms, struct x509_random random, struct x509_pair *ret_pair,
-                 struct error *err);
+                 struct error *err) ERR_CHECKED;
 /* A server certificate with a new key for these DNS names: 90 days, but never longer than the CA.
  */
 int x509_issue(struct arena *arena, const struct x509_pair *ca, const struct x509_subject *subject,
                const char *const *names, size_t name_count, int64_t now_ms,
-               struct x509_random random, struct x509_pair *ret_pair, struct error *err);
+               struct x509_random random, struct x509_pair *ret_pair,
+               struct error *err) ERR_CHECKED;
 /* Parses both and checks that the key belongs to the certificate: ERR_INVALID says what is wrong.
  */
 int x509_read(const char *cert_pem, const char *key_pem, struct x509_pair *ret_pair,
-              struct error *err);
+              struct error *err) ERR_CHECKED;
 /* When two thirds of its life are over. */
 int64_t x509_renew_ms(const struct x509_pair *pair);
 /* Until when a certificate that x509_issue() makes now would last. */
@@ -45,7 +46,7 @@ bool x509_may_sign(const char *cert_pem);
 /* The first certificate of cert_pem is one for a server and leads to a root in ca_pem, by way of
  * the other ones of cert_pem if need be, as libpq asks for. Times are not looked at. ERR_INVALID
  * says why not. */
-int x509_chain_holds(const char *cert_pem, const char *ca_pem, struct error *err);
+int x509_chain_holds(const char *cert_pem, const char *ca_pem, struct error *err) ERR_CHECKED;
 /* A client that connects to `name` would take this certificate for its server's. */
 bool x509_serves(const char *cert_pem, const char *name);
 /* The certificate names exactly these DNS names, in any order. */

@@ -27,4 +27,4 @@ struct instance_options {
 };
 
 /* Runs until SIGTERM or SIGINT; 0 after an orderly end. Fails only where it cannot even begin. */
-int instance_run(const struct instance_options *options, struct error *err);
+int instance_run(const struct instance_options *options, struct error *err) ERR_CHECKED;

@@ -17,5 +17,5 @@ typedef bool (*probes_ready)(void *arg, char *text, size_t size);
 
 /* address "HOST:PORT" or "[HOST]:PORT"; an empty HOST means every address of both families. */
 int probes_new(struct event_base *loop, const char *address, probes_ready ready, void *arg,
-               struct probes **ret_probes, struct error *err);
+               struct probes **ret_probes, struct error *err) ERR_CHECKED;
 void probes_free(struct probes *probes);

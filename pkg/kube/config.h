@@ -56,4 +56,4 @@ char *kube_secret(struct arena *arena, char *text);
 /* Errors name the file and the field ("kubeconfig '/x': users[2].user.client-key-data: not
  * base64"). */
 int kube_config_load(struct arena *arena, const struct kube_config_options *options,
-                     struct kube_config *ret_config, struct error *err);
+                     struct kube_config *ret_config, struct error *err) ERR_CHECKED;

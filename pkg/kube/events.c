@@ -178,7 +178,7 @@ static void send_new(struct entry *entry)
     AUTO_ARENA arena = arena_new();
     struct error err = {0};
     cJSON *body = NULL;
-    json_parse(arena, entry->body, strlen(entry->body), &body, &err); /* our own: it parses */
+    err_ignore(json_parse(arena, entry->body, strlen(entry->body), &body, &err)); /* our own */
     struct kube_request request = {
         .method = KUBE_POST,
         .path = kube_path(arena, event_kind(), entry->namespace, NULL, NULL),

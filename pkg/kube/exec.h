@@ -21,9 +21,10 @@ typedef void (*kube_exec_done)(void *arg, const struct kube_exec_credential *cre
 /* What it prints on stderr goes to ours. timeout_ms bounds a plugin that cannot ask anybody. */
 int kube_exec_start(struct event_base *loop, const struct kube_exec *exec, int timeout_ms,
                     kube_exec_done done, void *arg, struct kube_exec_run **ret_run,
-                    struct error *err);
+                    struct error *err) ERR_CHECKED;
 /* Kills the plugin. NULL is fine. */
 void kube_exec_cancel(struct kube_exec_run *run);
 /* Reads what a plugin printed. Exposed for tests. */
 int kube_exec_parse(struct arena *arena, const struct kube_exec *exec, const char *text,
-                    size_t length, struct kube_exec_credential *ret_credential, struct error *err);
+                    size_t length, struct kube_exec_credential *ret_credential,
+                    struct error *err) ERR_CHECKED;

@@ -28,7 +28,7 @@ struct kube_lines {
 /* KUBE_FRAME_FOUND with the next line that is not blank, KUBE_FRAME_MORE when bytes are missing, or
  * ERR_INVALID once for a line over the limit, which is left out: reading goes on behind it. */
 int kube_lines_next(struct kube_lines *lines, struct buffer *in, const char **ret_text,
-                    size_t *ret_length, struct error *err);
+                    size_t *ret_length, struct error *err) ERR_CHECKED;
 
 /* Splits {"metadata": {...}, "items": [{...}, ...]}. Zero value is ready. */
 struct kube_items {
@@ -46,4 +46,4 @@ struct kube_items {
  * says that the document ended and `envelope` can be parsed; ERR_INVALID when an item or the
  * envelope is over its limit, after which nothing more can be read. */
 int kube_items_next(struct kube_items *items, struct buffer *in, const char **ret_text,
-                    size_t *ret_length, struct error *err);
+                    size_t *ret_length, struct error *err) ERR_CHECKED;

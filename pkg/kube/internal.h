@@ -80,7 +80,7 @@ struct kube {
 };
 
 /* The multi handle on the loop: loop.c */
-int kube_loop_open(struct kube *kube, struct error *err);
+int kube_loop_open(struct kube *kube, struct error *err) ERR_CHECKED;
 void kube_loop_close(struct kube *kube);
 /* Closes the connection of a transfer if nothing came over it since since_ms: HTTP/2 would hand the
  * dead connection to the next request otherwise. */

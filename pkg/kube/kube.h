@@ -23,7 +23,7 @@ struct kube_watch;
 
 /* user_agent e.g. "pgkeel-controller". The config is copied. */
 int kube_new(struct event_base *loop, const struct kube_config *config, const char *user_agent,
-             struct kube **ret_kube, struct error *err);
+             struct kube **ret_kube, struct error *err) ERR_CHECKED;
 /* Cancels the requests under way (callbacks are not called); free watches and elections before. Not
  * from a callback. NULL is fine. */
 void kube_free(struct kube *kube);
@@ -53,7 +53,7 @@ struct kube_call *kube_call_start(struct kube *kube, const struct kube_request *
 void kube_call_cancel(struct kube_call *call);
 /* Runs the loop until the answer is there. */
 int kube_call_wait(struct kube *kube, struct arena *arena, const struct kube_request *request,
-                   cJSON **ret_body, struct error *err);
+                   cJSON **ret_body, struct error *err) ERR_CHECKED;
 
 /* Query for server-side apply: "fieldManager=...&force=true". */
 char *kube_apply_query(struct arena *arena, const char *manager, bool force);

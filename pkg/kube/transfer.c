@@ -383,8 +383,9 @@ static void ended(struct kube_transfer *t, CURLcode code)
         return;
     }
     if (status >= 300)
-        kube_reply_error((int)status, (int)retry_after_s * t->kube->timing.second_ms, t->in.data,
-                         t->in.length, &err);
+        err_ignore(kube_reply_error((int)status, (int)retry_after_s * t->kube->timing.second_ms,
+                                    t->in.data, t->in.length,
+                                    &err)); /* finish() looks at the class */
     finish(t, (int)status, &err);
 }
 

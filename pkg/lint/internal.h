@@ -108,7 +108,8 @@ struct parsed {
     const List *statements; /* RawStmt */
     void *context;
 };
-int parse_begin(const char *text, struct parsed *ret_parsed, size_t *ret_offset, struct error *err);
+int parse_begin(const char *text, struct parsed *ret_parsed, size_t *ret_offset,
+                struct error *err) ERR_CHECKED;
 void parse_end(struct parsed *parsed);
 
 /* stats.c */

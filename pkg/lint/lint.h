@@ -77,7 +77,7 @@ struct lint_stats; /* sizes, types and constraints of live tables */
 
 /* What `lint --collect-stats` wrote. Fails with ERR_UNREADABLE. */
 int lint_stats_parse(struct arena *arena, const char *text, size_t length,
-                     struct lint_stats **ret_stats, struct error *err);
+                     struct lint_stats **ret_stats, struct error *err) ERR_CHECKED;
 
 struct lint_options {
     int pg_version; /* 0: LINT_PG_DEFAULT */
@@ -105,7 +105,8 @@ struct lint_counts {
 struct lint;
 
 /* Fails with ERR_INVALID on an unknown rule or version. */
-int lint_new(const struct lint_options *options, struct lint **ret_lint, struct error *err);
+int lint_new(const struct lint_options *options, struct lint **ret_lint,
+             struct error *err) ERR_CHECKED;
 /* Files are linted in order: what one creates is new to the later ones. */
 void lint_file(struct lint *lint, const struct lint_input *input);
 /* A file that could not be read at all. */

@@ -56,7 +56,7 @@ struct children *children_new(struct event_base *loop, void (*changed)(void *arg
 void children_free(struct children *children);
 
 int child_start(struct children *children, const struct child_spec *spec, struct child **ret_child,
-                struct error *err);
+                struct error *err) ERR_CHECKED;
 /* To the process alone. */
 void child_signal(const struct child *child, int signal);
 /* To the process and to all that it started in its session. */

@@ -29,7 +29,7 @@ typedef int (*serve_answer)(void *arg, const char *path, struct buffer *body,
 
 /* address "HOST:PORT" or "[HOST]:PORT"; an empty HOST means every address of both families. */
 int serve_new(struct event_base *loop, const char *address, serve_answer answer, void *arg,
-              struct serve **ret_serve, struct error *err);
+              struct serve **ret_serve, struct error *err) ERR_CHECKED;
 void serve_free(struct serve *serve); /* NULL is fine */
 
 /* Splits the address; false when it is none. */

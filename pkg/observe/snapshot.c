@@ -120,7 +120,8 @@ static void put_report(const struct build *b, const struct record *record,
     instance->reported =
         *json && report_instance_decode(b->arena, json, &instance->report, &ignored) == 0;
     if (!instance->reported)
-        (void)report_instance_decode(b->arena, "{}", &instance->report, &ignored); /* "" all over */
+        err_ignore(
+            report_instance_decode(b->arena, "{}", &instance->report, &ignored)); /* "" all over */
 }
 
 static void put_pod(const struct build *b, struct seen_instance *instance)
@@ -269,8 +270,8 @@ bool observe_snapshot(struct observe *observe, struct arena *arena, const char *
                                                 .observed = ""}};
     struct build b = {observe, cluster, arena, &snapshot};
     struct error ignored; /* the faults say more */
-    (void)api_decode(arena, parsed(&b, cluster->object), defaults, &snapshot.spec, &snapshot.faults,
-                     &ignored);
+    err_ignore(api_decode(arena, parsed(&b, cluster->object), defaults, &snapshot.spec,
+                          &snapshot.faults, &ignored));
     snapshot.status = parsed(&b, cluster->status);
     put_objects(&b);
     snapshot.instances = arena_alloc(arena, INSTANCES_MAX * sizeof *snapshot.instances);

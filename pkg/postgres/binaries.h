@@ -22,7 +22,7 @@ typedef void (*binaries_found)(void *arg, const struct binaries *binaries, const
 /* Asks the candidates for their version, those first that a look at the path recommends. `root` is
  * put before absolute folders (tests); normally "". */
 int binaries_find(struct children *children, const char *root, int wanted_major,
-                  binaries_found found, void *arg, struct error *err);
+                  binaries_found found, void *arg, struct error *err) ERR_CHECKED;
 
 /* "postgres (PostgreSQL) 17.11 (Debian 17.11-1)" -> 17 and "17.11"; also "18beta1", "16devel".
  * false when it is none. */

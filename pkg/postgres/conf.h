@@ -44,7 +44,7 @@ char *conf_setting(struct arena *arena, const char *text, const char *name);
 /* libpq passfile: one user, any host. ':' and '\' in the password are escaped; a line break in it
  * cannot be, and gives ERR_INVALID. */
 int conf_passfile(struct arena *arena, const char *user, const char *password, char **ret_text,
-                  struct error *err);
+                  struct error *err) ERR_CHECKED;
 
 /* 'text' with quotes doubled, as postgresql.conf and SQL want it. */
 char *conf_quote(struct arena *arena, const char *text);

@@ -27,4 +27,5 @@ struct controldata {
 
 /* "max_connections" etc. */
 const char *controldata_limit_name(enum standby_limit limit);
-int controldata_parse(const char *output, struct controldata *ret_data, struct error *err);
+int controldata_parse(const char *output, struct controldata *ret_data,
+                      struct error *err) ERR_CHECKED;

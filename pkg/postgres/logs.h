@@ -54,7 +54,7 @@ struct logs_handlers {
 };
 
 /* A random mark for one start of postgres. */
-int logs_new_mark(char ret_mark[LOGS_MARK_LENGTH + 1], struct error *err);
+int logs_new_mark(char ret_mark[LOGS_MARK_LENGTH + 1], struct error *err) ERR_CHECKED;
 /* The value of log_line_prefix that writes heads with this mark, for the command line. */
 char *logs_line_prefix(struct arena *arena, const char *mark);
 

@@ -283,8 +283,8 @@ struct roles *roles_start(struct event_base *loop, const struct roles_input *inp
     roles->instance = arena_strdup(roles->arena, input->instance);
     copy_config(roles, input->config);
     if (input->verifiers[0] != '\0')
-        (void)roles_parse(roles->arena, arena_strdup(roles->arena, input->verifiers),
-                          &roles->wanted, &roles->count, &roles->unreadable);
+        err_ignore(roles_parse(roles->arena, arena_strdup(roles->arena, input->verifiers),
+                               &roles->wanted, &roles->count, &roles->unreadable));
     snprintf(port, sizeof port, "%d", input->port);
     static const char *const keywords[] = {
         "host",    "port",       "user",     "dbname",  "application_name",

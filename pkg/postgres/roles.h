@@ -42,7 +42,7 @@ struct role_want {
 
 /* Pure, for tests. roles.json -> wanted roles; ERR_INVALID names the entry. */
 int roles_parse(struct arena *arena, const char *json, struct role_want **ret_roles,
-                size_t *ret_count, struct error *err);
+                size_t *ret_count, struct error *err) ERR_CHECKED;
 /* The statements that turn what is there (a result of roles_query()) into what is wanted; always
  * ends with one that needs a transaction id, so that the commit is a write. */
 char *roles_statements(struct arena *arena, const PGresult *have, const struct role_want *wanted,

@@ -44,7 +44,8 @@ struct server *server_new(struct event_base *loop, struct children *children,
 /* After children_free(), whose children still know it. NULL is fine. */
 void server_free(struct server *server);
 
-int server_start(struct server *server, const struct server_start *start, struct error *err);
+int server_start(struct server *server, const struct server_start *start,
+                 struct error *err) ERR_CHECKED;
 void server_reload(struct server *server);
 /* Fast stop; immediate after timeout_ms, SIGKILL 5 s later. Calling again changes nothing. */
 void server_stop(struct server *server, int timeout_ms);

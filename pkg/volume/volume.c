@@ -350,12 +350,14 @@ int volume_retire(const struct volume *volume, int64_t wall_ms, struct error *er
      * done. Marks that stay behind are removed before the next start. */
     struct error ignored;
     int64_t before_ms = 0;
-    (void)volume_retired_at(volume, &before_ms, &ignored); /* one that cannot be read is none */
+    /* One that cannot be read is none. */
+    err_ignore(volume_retired_at(volume, &before_ms, &ignored));
     if (volume_begin(volume, err) < 0 || write_retired_at(volume, wall_ms, err) < 0)
         return err->class;
     if (rename(volume->pgdata, volume->pgdata_new) < 0) {
         err_errno(err, errno, "rename '%s'", volume->pgdata);
-        (void)write_retired_at(volume, before_ms, &ignored); /* at worst it waits for an hour */
+        err_ignore(
+            write_retired_at(volume, before_ms, &ignored)); /* at worst it waits for an hour */
         return err->class;
     }
     return file_sync_dir(volume->data_dir, err);
