@@ -1,6 +1,7 @@
 /*
  * The names on which operator, agent and people agree: labels, annotations, object names, and the
- * small JSON documents that operator and agent exchange through them. Nothing else may spell them.
+ * names of the small JSON documents (api/reports.h) that operator and agent exchange through them.
+ * Nothing else spells them, but for the API client's table of kinds.
  */
 #pragma once
 
