@@ -268,9 +268,36 @@ static void what_a_pod_told_of_an_earlier_volume_is_not_stamped_on_the_next_one(
     assert_string_equal(world_model(&world)->instances[0].last_role, "primary");
 }
 
+/* A StatefulSet makes its pod at once, the operator its claim when it can. */
+static void a_pod_that_waited_for_its_claim_is_believed(void **state)
+{
+    (void)state;
+    WORLD(2);
+    struct seen_instance *replica = &world.instances[1];
+    replica->data.system_identifier = replica->data.last_role = "";
+    replica->data.epoch = 0;
+    replica->report.seen_epoch = 5;
+    replica->pod.created_ms = WORLD_NOW_MS - 10000;
+    replica->data.created_ms = WORLD_NOW_MS - 9000; /* its predecessor's pod may be seen still */
+    assert_string_equal(world_model(&world)->instances[1].system_identifier, "");
+    int64_t next_ms = world_model(&world)->next_ms;
+    assert_true(next_ms > WORLD_NOW_MS && next_ms <= WORLD_NOW_MS + 60000);
+    replica->pod.created_ms = WORLD_NOW_MS - 600000;
+    replica->data.created_ms = WORLD_NOW_MS - 599000;
+    struct model *model = world_model(&world);
+    assert_string_not_equal(model->instances[1].system_identifier, "");
+    assert_string_equal(model->instances[1].last_role, "replica");
+    assert_int_equal(model->instances[1].epoch, 5);
+    assert_int_equal(model->next_ms, 0);
+    /* a pod that is taken away may be the predecessor's */
+    replica->pod.deleting = true;
+    assert_string_equal(world_model(&world)->instances[1].system_identifier, "");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_pod_that_waited_for_its_claim_is_believed),
         cmocka_unit_test(what_followed_a_later_epoch_outdates_an_earlier_primary),
         cmocka_unit_test(what_a_pod_told_of_an_earlier_volume_is_not_stamped_on_the_next_one),
         cmocka_unit_test(two_primaries_of_one_epoch_are_left_to_a_person),
