@@ -6,6 +6,8 @@
 /* A recovery is bounded by the WAL since the last checkpoint. One that goes on for longer than
  * RECOVERY_MS goes in circles, or its disk is at its end: whoever drains the node may decide. */
 enum { RECOVERY_MS = 3600 * 1000, CLOCKS_DIFFER_MS = 300 * 1000 };
+/* By then what is watched has told that a pod is gone. */
+enum { CLAIM_SETTLES_MS = 60 * 1000 };
 
 bool instance_phase_is(const struct model_instance *instance, const char *phase)
 {
@@ -26,17 +28,29 @@ bool instance_pod_broken(const struct model_instance *instance)
 }
 
 /* Claims and pods come by different watches: a claim that was made again may be there before the
- * pod has gone that ran on its predecessor. What that one told is not on the new volume. */
-static bool report_is_of_volume(const struct seen_instance *seen)
+ * pod has gone that ran on its predecessor. What that one told is not on the new volume. But a
+ * StatefulSet makes its pods at once, also those that wait for a claim: one that is still there
+ * when the claim has aged is such a one, since no claim goes before the pod that uses it. */
+static bool report_is_of_volume(struct work *work, const struct seen_instance *seen)
 {
-    return seen->reported && seen->data.there &&
-           (seen->pod.created_ms == 0 || seen->pod.created_ms >= seen->data.created_ms);
+    int64_t settled_ms = seen->data.created_ms + CLAIM_SETTLES_MS;
+    if (!seen->reported || !seen->data.there)
+        return false;
+    if (seen->pod.created_ms == 0 || seen->pod.created_ms >= seen->data.created_ms)
+        return true;
+    if (seen->pod.deleting)
+        return false;
+    if (work->model->now_ms >= settled_ms)
+        return true;
+    if (work->model->claims_settle_ms == 0 || settled_ms < work->model->claims_settle_ms)
+        work->model->claims_settle_ms = settled_ms;
+    return false;
 }
 
 /* The stamp on the PVC outlives pods and clusters; the report is newer but may not know yet. A role
  * is believed only once there is a lease to have it from: an agent that waits for its first role
  * must not wipe out the memory of who was primary. */
-static void merge_volume(const struct work *work, struct model_instance *instance)
+static void merge_volume(struct work *work, struct model_instance *instance)
 {
     const struct seen_instance *seen = instance->seen;
     const struct instance_report *report = &seen->report;
@@ -44,7 +58,7 @@ static void merge_volume(const struct work *work, struct model_instance *instanc
         seen->data.there ? text_or_empty(seen->data.system_identifier) : "";
     instance->last_role = seen->data.there ? text_or_empty(seen->data.last_role) : "";
     instance->epoch = seen->data.there ? seen->data.epoch : 0;
-    if (!report_is_of_volume(seen))
+    if (!report_is_of_volume(work, seen))
         return;
     if (text_given(report->system_identifier)) {
         if (!text_same(report->system_identifier, instance->system_identifier))

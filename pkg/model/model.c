@@ -86,6 +86,8 @@ const char *model_phase(const struct model *model)
 static int64_t earliest_due(const struct model *model)
 {
     int64_t next = model->recovery_overdue ? 0 : model->recovery_ends_ms;
+    if (model->claims_settle_ms > 0 && (next == 0 || model->claims_settle_ms < next))
+        next = model->claims_settle_ms;
     for (size_t i = 0; i < model->wait_count; i++)
         if (model->waits[i].next_ms > 0 && (next == 0 || model->waits[i].next_ms < next))
             next = model->waits[i].next_ms;

@@ -63,6 +63,7 @@ struct model {
      * has been for so long that it is not protected from evictions any more. */
     bool primary_recovers, recovery_overdue;
     int64_t recovery_ends_ms; /* when it becomes overdue; 0: not known */
+    int64_t claims_settle_ms; /* when a pod older than its claim is believed; 0: there is none */
     bool ever_held; /* the lease has had a holder: who is primary is the agents' business now */
     /* Who may take the never-held lease; instance "" when nobody (yet). Decided from the volumes:
      * data beats emptiness, the highest epoch beats a lower one, and an empty volume is initialised
