@@ -599,3 +599,21 @@ def _contested():
         rig.until(lambda: not selector(), 60, "the field to be taken out when its pause is over")
         rig.until(lambda: not told(), 120, "the wait to end when the other has stopped")
         rig.ready()
+
+
+@test("A controller that takes an instance's pod away again and again does not keep it away")
+def _scaled():
+    with Rig(ready_state(2)) as rig:
+        rig.operator()
+        rig.quiet()
+        replicas = lambda: rig.get("StatefulSet", "a-2")["spec"]["replicas"]
+        told = lambda: [w for w in (rig.cluster().get("status") or {}).get("waitingFor", [])
+                        if w["reason"] == "ObjectContested" and "downscaler" in w["message"]]
+        # With the pauses that other repairs get, the last of these would wait for minutes.
+        for i in range(14):
+            check(i >= 8 or not told(), "told after %d times: %s", i, told())
+            rig.edit("StatefulSet", "a-2", {"spec": {"replicas": 0}}, manager="downscaler")
+            rig.until(lambda: replicas() == 1, 20, "it to be set back, time %d" % i)
+        rig.until(lambda: told() and "at once" in told()[0]["message"], 20, "it to be told")
+        rig.until(lambda: not told(), 120, "the wait to end when the other has stopped")
+        rig.ready()

@@ -141,8 +141,28 @@ static void a_statefulset_and_the_restart_tokens_are_read(void **state)
     assert_int_equal(s.instances[0].pod_form, 2);
     assert_string_equal(s.instances[0].update_revision, "rev-2");
     assert_int_equal(s.instances[0].set_observed_generation, 5);
+    assert_false(s.instances[0].set_ends_pods);
     assert_string_equal(s.instances[0].restart_token, "");
     assert_string_equal(s.instances[1].restart_token, "00ff");
+}
+
+static void a_statefulset_that_ends_pods_by_itself_is_told_from_others(void **state)
+{
+    static const struct {
+        const char *spec;
+        bool ends;
+    } cases[] = {
+        {",\"spec\":{\"replicas\":1,\"updateStrategy\":{\"type\":\"OnDelete\"}}", false},
+        {",\"spec\":{\"replicas\":0,\"updateStrategy\":{\"type\":\"OnDelete\"}}", true},
+        {",\"spec\":{\"replicas\":2,\"updateStrategy\":{\"type\":\"OnDelete\"}}", true},
+        {",\"spec\":{\"replicas\":1,\"updateStrategy\":{\"type\":\"RollingUpdate\"}}", true},
+    };
+    struct world *w = *state;
+    make_cluster(w, 1);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        see(w, CHILD_SET, object(w, "a-1", "s1", (int)i + 2, "", cases[i].spec));
+        assert_int_equal(look(w).instances[0].set_ends_pods, cases[i].ends);
+    }
 }
 
 static void lease_and_endpoint_are_read(void **state)
@@ -215,6 +235,7 @@ int main(void)
         CASE(a_volume_tells_its_size_its_trouble_and_what_lives_on_it),
         CASE(a_pod_tells_why_it_waits_and_what_its_agent_reports),
         CASE(a_statefulset_and_the_restart_tokens_are_read),
+        CASE(a_statefulset_that_ends_pods_by_itself_is_told_from_others),
         CASE(lease_and_endpoint_are_read),
         CASE(objects_are_sorted_and_pods_are_none_of_them),
         CASE(an_invalid_spec_keeps_what_stands_visible),
