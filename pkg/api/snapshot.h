@@ -64,6 +64,7 @@ struct seen_instance {
     int ordinal;
     /* StatefulSet */
     bool set_there, set_deleting;
+    bool set_ends_pods; /* somebody has set it so that its controller ends pods by itself */
     const char *set_uid, *template_hash, *agent_image, *update_revision;
     int pod_form;              /* ANN_POD_FORM */
     const char *set_message;   /* its last FailedCreate event while the pod is absent; "" */

@@ -2,7 +2,8 @@
  * Somebody's program that undoes what is put right, each time, is not fought without an end: after
  * some rounds a repair waits, longer with each round, and status names who does it. Only where the
  * wait leaves nothing open: a StatefulSet takes effect when its pod ends, a budget when a node is
- * drained. Services, rights and configuration are put right at once, however often.
+ * drained. Services, rights and configuration are put right at once, however often, and so is a
+ * StatefulSet that takes pods away.
  * Only this process remembers the rounds: the next one counts from the beginning.
  */
 #include "control/internal.h"
@@ -25,6 +26,7 @@ struct contest {
     struct contest *next;
     char *kind, *name, *by; /* by: who was seen last, and what it set */
     int rounds;
+    bool at_once;        /* it cannot wait, as it was seen last */
     int64_t repaired_ms; /* boot */
 };
 
@@ -36,7 +38,7 @@ static bool may_pause(const struct plan_action *action)
 
 static int64_t pause_ms(const struct contest *contest)
 {
-    if (contest->rounds < ROUNDS_FREE)
+    if (contest->rounds < ROUNDS_FREE || contest->at_once)
         return 0;
     return pause_doubled_ms(PAUSE_FIRST_MS, PAUSE_LONGEST_MS, contest->rounds - ROUNDS_FREE);
 }
@@ -85,6 +87,15 @@ static char *who(struct arena *arena, const struct snapshot *snapshot,
     return arena_strdup(arena, "somebody changes it");
 }
 
+static bool ends_pods(const struct snapshot *snapshot, const struct plan_action *action)
+{
+    for (size_t i = 0; i < snapshot->instance_count; i++)
+        if (child_kind_of(action->kind) == CHILD_SET &&
+            text_same(snapshot->instances[i].name, action->name))
+            return snapshot->instances[i].set_ends_pods;
+    return false;
+}
+
 bool contests_holds(struct pass *pass, const struct plan_action *action)
 {
     struct contest *contest = may_pause(action) ? find(pass->known, action) : NULL;
@@ -92,13 +103,25 @@ bool contests_holds(struct pass *pass, const struct plan_action *action)
         return false;
     free(contest->by);
     contest->by = xstrdup(who(pass->arena, &pass->snapshot, action));
+    contest->at_once = ends_pods(&pass->snapshot, action);
     return clock_boot_ms() < contest->repaired_ms + pause_ms(contest);
+}
+
+/* A field of ours that somebody owns is taken from them and then applied: that is one round. */
+static bool is_counted(const struct pass *pass, const struct plan_action *action)
+{
+    for (size_t i = 0; &pass->plan->actions[i] != action; i++)
+        if (text_same(pass->plan->actions[i].kind, action->kind) &&
+            text_same(pass->plan->actions[i].name, action->name) && pass->steps[i].tried &&
+            pass->steps[i].err.class == 0)
+            return true;
+    return false;
 }
 
 void contests_note(struct pass *pass, const struct plan_action *action)
 {
     struct known *known = pass->known;
-    if (!may_pause(action))
+    if (!may_pause(action) || is_counted(pass, action))
         return;
     struct contest *contest = find(known, action);
     if (contest == NULL) {
@@ -122,8 +145,11 @@ static void tell_one(struct pass *pass, const struct contest *contest)
                                    .name = arena_strdup(pass->arena, contest->name),
                                    .effect = ""};
     err_set_reason(&err, ERR_INVALID, REASON_OBJECT_CONTESTED,
-                   "%s each time it is set back, so it is set back only after a pause, which "
-                   "grows to five minutes",
+                   contest->at_once
+                       ? "%s each time it is set back; it is set back at once each time, because "
+                         "that takes pods away"
+                       : "%s each time it is set back, so it is set back only after a pause, which "
+                         "grows to five minutes",
                    contest->by);
     pass->outcomes[pass->outcome_count++] = (struct status_outcome){action, err};
 }

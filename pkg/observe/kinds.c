@@ -153,6 +153,12 @@ static void take_pvc(const cJSON *object, const struct cluster *cluster, struct 
     take(fields, json_str(object, "spec.volumeName", ""));
 }
 
+static bool ends_pods(const cJSON *object)
+{
+    return json_int(object, "spec.replicas", 1) != 1 ||
+           strcmp(json_str(object, "spec.updateStrategy.type", "OnDelete"), "OnDelete") != 0;
+}
+
 static void take_set(const cJSON *object, const struct cluster *cluster, struct fields *fields)
 {
     (void)cluster;
@@ -163,6 +169,7 @@ static void take_set(const cJSON *object, const struct cluster *cluster, struct 
     take_int(fields, json_int(object, "metadata.generation", 0));
     take_int(fields, json_int(object, "status.observedGeneration", 0));
     take_created(object, fields);
+    take_int(fields, ends_pods(object));
 }
 
 /* The first container that waits: init containers come first, as they run first. */

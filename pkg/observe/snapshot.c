@@ -204,6 +204,7 @@ static void put_set(const struct build *b, struct seen_instance *instance)
     instance->update_revision = text(b, record, SET_REVISION);
     instance->set_generation = number(record, SET_GENERATION);
     instance->set_observed_generation = number(record, SET_OBSERVED);
+    instance->set_ends_pods = number(record, SET_ENDS_PODS) != 0;
     if (!instance->pod.there)
         instance->set_message = arena_strdup(b->arena, wonder_answer(b->cluster, record));
 }
