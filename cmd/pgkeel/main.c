@@ -7,6 +7,10 @@
 #include <libpq-fe.h>
 #include <openssl/ssl.h>
 
+#include "base/buffer.h"
+#include "control/metrics.h"
+#include "instance/metrics.h"
+#include "metrics/process.h"
 #include "pgkeel/verb.h"
 
 static int run_version(const struct verb *verb, int argc, char **argv)
@@ -28,10 +32,11 @@ static const struct verb verb_version = {
 
 static int run_help(const struct verb *verb, int argc, char **argv);
 
-enum { HELP_MARKDOWN, HELP_MAN };
+enum { HELP_MARKDOWN, HELP_MAN, HELP_METRICS, HELP_OPTIONS };
 static const struct verb_option help_options[] = {
     [HELP_MARKDOWN] = {"markdown", 0, NULL, "all verbs and options as Markdown (docs/cli.md)"},
     [HELP_MAN] = {"man", 0, NULL, "all verbs and options as a man page"},
+    [HELP_METRICS] = {"metrics", 0, NULL, "all metrics as Markdown (docs/metrics.md)"},
     {NULL, 0, NULL, NULL},
 };
 
@@ -60,13 +65,30 @@ static void print_overview(FILE *out)
     fprintf(out, "\n'pgkeel VERB --help' tells a verb's options.\n");
 }
 
+static void print_metrics(void)
+{
+    AUTO_BUFFER page = {0};
+    buffer_puts(&page,
+                "# Metrics\n\nPrinted by `pgkeel help --metrics` from the tables that the pages "
+                "are printed from. Both are served as `/metrics`\nin Prometheus' text format; "
+                "what has no value now has no line.\n\n## Operator, port 8080\n\n");
+    metrics_document(control_metrics, false, &page);
+    metrics_document(process_metrics, true, &page);
+    buffer_puts(&page, "\n## Agent of each instance, port 8008\n\n");
+    metrics_document(instance_metrics, false, &page);
+    metrics_document(process_metrics, true, &page);
+    fputs(buffer_text(&page), stdout);
+}
+
 static int run_help(const struct verb *verb, int argc, char **argv)
 {
-    const char *values[2];
+    const char *values[HELP_OPTIONS];
     int first, code;
     if (!verb_parse(verb, argc, argv, values, &first, &code))
         return code;
-    if (values[HELP_MARKDOWN] || values[HELP_MAN])
+    if (values[HELP_METRICS])
+        print_metrics();
+    else if (values[HELP_MARKDOWN] || values[HELP_MAN])
         verb_manual(verbs, VERB_COUNT, values[HELP_MAN] != NULL);
     else
         print_overview(stdout);

@@ -90,7 +90,7 @@ enum {
 #define POD_UID_NUMBER     70000
 #define CONTAINER_POSTGRES "postgres"
 #define PORT_POSTGRES      5432
-#define PORT_AGENT         8008 /* /livez /readyz /startupz, plain HTTP */
+#define PORT_AGENT         8008 /* probes and /metrics, plain HTTP */
 
 /* Roles that pgkeel makes inside PostgreSQL */
 #define ROLE_SUPERUSER   "postgres"

@@ -15,6 +15,8 @@
 #include "member/mounts.h"
 #include "volume/tree.h"
 #include "loop/pause.h"
+#include "instance/metrics.h"
+#include "metrics/process.h"
 
 enum {
     STEPS_PER_TURN = 32,
@@ -437,6 +439,12 @@ static int prepare_folders(struct agent *agent, struct error *err)
     return volume_init(&agent->volume, options->data_dir, options->wal_dir, err);
 }
 
+static void print_metrics(void *agent, struct buffer *page)
+{
+    metrics_print(instance_metrics, agent, page);
+    metrics_print(process_metrics, NULL, page);
+}
+
 static void add_signals(struct agent *agent)
 {
     static const int numbers[] = {SIGTERM, SIGINT, SIGHUP};
@@ -523,8 +531,8 @@ int instance_run(const struct instance_options *options, struct error *err)
         return err->class;
     }
     agent->loop = event_base_new();
-    if (probes_new(agent->loop, options->probe_address, tend_ready, agent, &agent->probes, err) <
-        0) {
+    if (probes_new(agent->loop, options->probe_address, tend_ready, print_metrics, agent,
+                   &agent->probes, err) < 0) {
         event_base_free(agent->loop);
         free(agent);
         return err->class;

@@ -7,10 +7,12 @@
 #include "base/arena.h"
 #include "base/log_writer.h"
 #include "loop/serve.h"
+#include "metrics/metrics.h"
 
 struct probes {
     struct serve *serve;
     probes_ready ready;
+    probes_metrics metrics;
     void *arg;
 };
 
@@ -24,10 +26,14 @@ static void tell_alive(char *text, size_t size)
 
 static int answer(void *arg, const char *path, struct buffer *body, const char **ret_type)
 {
-    (void)ret_type;
     struct probes *probes = arg;
     char text[1024] = "";
     int code = 200;
+    if (strcmp(path, "/metrics") == 0) {
+        *ret_type = METRICS_TYPE;
+        probes->metrics(probes->arg, body);
+        return code;
+    }
     if (strcmp(path, "/readyz") == 0)
         code = probes->ready(probes->arg, text, sizeof text) ? 200 : 503;
     else if (strcmp(path, "/livez") != 0 && strcmp(path, "/startupz") != 0)
@@ -38,11 +44,11 @@ static int answer(void *arg, const char *path, struct buffer *body, const char *
     return code;
 }
 
-int probes_new(struct event_base *loop, const char *address, probes_ready ready, void *arg,
-               struct probes **ret_probes, struct error *err)
+int probes_new(struct event_base *loop, const char *address, probes_ready ready,
+               probes_metrics metrics, void *arg, struct probes **ret_probes, struct error *err)
 {
     struct probes *probes = xcalloc(1, sizeof *probes);
-    *probes = (struct probes){NULL, ready, arg};
+    *probes = (struct probes){NULL, ready, metrics, arg};
     if (serve_new(loop, address, answer, probes, &probes->serve, err) < 0) {
         free(probes);
         return err_wrap(err, "probes");

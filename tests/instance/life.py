@@ -17,6 +17,7 @@ def bootstrap():
         agent.reports(phase="Waiting", reason="WaitingForPrimary", role=None)
         equal(agent.probe("/livez")[0], 200, "livez")
         equal(agent.probe("/startupz")[0], 200, "startupz")
+        check("pgkeel_postgres_primary 0\n" in agent.probe("/metrics")[1], "no role yet")
         code, text = agent.probe()
         equal(code, 503, "readyz")
         check("primary has not started" in text, "readyz says why not: %s", text)
@@ -25,6 +26,12 @@ def bootstrap():
         equal(rig.holder(), "a-1", "holder")
         equal(rig.lease()["leaseTransitions"], 1, "epoch")
         wait_for(lambda: rig.endpoints() == ["127.0.0.1"], 20, "the endpoint")
+        page = agent.probe("/metrics")[1] + "\n"
+        for line in ("pgkeel_postgres_up 1", "pgkeel_postgres_primary 1", "pgkeel_lease_epoch 1",
+                     "pgkeel_postgres_crashes_total 0"):
+            check(line + "\n" in page, "metrics lack '%s':\n%s", line, page)
+        check(int(re.search(r"^process_resident_memory_bytes (\d+)$", page, re.M)[1]) > 1 << 20,
+              "resident memory:\n%s", page)
         report = agent.reports(phase="Running", role="primary", bootstrapped=True)
         equal(report["timeline"], 1, "timeline")
         equal(report["epoch"], 1, "epoch in the report")

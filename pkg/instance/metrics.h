@@ -1,0 +1,6 @@
+/* What the agent tells on /metrics, rows of `struct agent`; ends with a row without a name. */
+#pragma once
+
+#include "metrics/metrics.h"
+
+extern const struct metric instance_metrics[];

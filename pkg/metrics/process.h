@@ -1,0 +1,6 @@
+/* What every long-running verb tells of its own process; `arg` is not used. */
+#pragma once
+
+#include "metrics/metrics.h"
+
+extern const struct metric process_metrics[];
