@@ -1,7 +1,7 @@
 # Images, the demo, the test levels that need them, benchmarks.
 IMAGE ?= localhost/pgkeel:dev
 
-.PHONY: image demo demo-down test bench prerequisites
+.PHONY: image demo demo-down test soak bench prerequisites
 prerequisites: ## install what building and testing needs (Debian, as root)
 	@hack/prerequisites
 
@@ -18,6 +18,11 @@ test: ## every level of tests; ends with 'N passed, N failed'
 	@hack/prerequisites
 	@$(MAKE) --no-print-directory $(BUILD)/pgkeel
 	@BUILD=$(BUILD) hack/run-tests
+
+soak: ## hours of it: more seeds, suites over and over, fuzzing
+	@hack/prerequisites
+	@$(MAKE) --no-print-directory $(BUILD)/pgkeel unit-bins
+	@BUILD=$(BUILD) hack/soak
 
 bench: $(BUILD)/pgkeel ## time and memory, a table and build/bench.json
 	@bench/run
