@@ -41,6 +41,7 @@ struct model_instance {
     bool template_held; /* its StatefulSet keeps the template that it has: it is not its turn */
     bool needs_restart; /* parameters of the present configuration wait for a restart */
     bool delete_pod;    /* due now: let the StatefulSet make the pod anew */
+    bool delete_rolls;  /* it works, and goes only for the StatefulSet's newer revision */
     const char *delete_reason; /* for people; "" when not due */
     const char *disruption; /* why its pod, or the one before it, had to go: "preempted: ..."; "" */
     const char *restart_token; /* to write into cluster.json; keeps the last one when none is due */

@@ -175,7 +175,7 @@ bool rollout_may_go(const struct work *work, const struct model_instance *instan
 static void take_down(struct work *work, struct model_instance *instance)
 {
     if (rollout_pod_is_old(instance)) {
-        instance->delete_pod = true;
+        instance->delete_pod = instance->delete_rolls = true;
         instance->delete_reason =
             instance->primary
                 ? "the pod template changed; every replica streams, so that the primary goes last"

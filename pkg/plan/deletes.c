@@ -74,11 +74,21 @@ static void delete_object(struct arena *arena, const struct model *model,
     plan->actions[plan->count++] = action;
 }
 
+/* A revision that somebody else's fields have made is no reason to end a pod that works: they are
+ * taken out first, and what is old after that has an intent of ours. */
+static bool waits_for_repair(const struct model *model, const struct model_instance *instance)
+{
+    const struct seen_object *set =
+        plan_find_seen(model->snapshot, child_infos[CHILD_SET].kind, instance->name);
+    return instance->delete_rolls && set != NULL && (text_given(set->foreign) || set->drifted);
+}
+
 static void delete_pods(const struct model *model, struct plan *plan)
 {
     for (size_t i = 0; i < model->instance_count; i++) {
         const struct model_instance *instance = &model->instances[i];
-        if (!instance->delete_pod || !text_given(instance->seen->pod.uid))
+        if (!instance->delete_pod || !text_given(instance->seen->pod.uid) ||
+            waits_for_repair(model, instance))
             continue;
         plan->actions[plan->count++] = (struct plan_action){
             .verb = PLAN_DELETE,

@@ -2,8 +2,8 @@
 
 #include "api/names.h"
 
-static const struct seen_object *find_seen(const struct snapshot *snapshot, const char *kind,
-                                           const char *name)
+const struct seen_object *plan_find_seen(const struct snapshot *snapshot, const char *kind,
+                                         const char *name)
 {
     for (size_t i = 0; i < snapshot->object_count; i++)
         if (text_same(snapshot->objects[i].kind, kind) &&
@@ -155,7 +155,7 @@ static void one_object(struct arena *arena, const struct model *model, struct pl
 {
     const struct snapshot *snapshot = model->snapshot;
     const char *kind = json_str(wanted, "kind", ""), *name = json_str(wanted, "metadata.name", "");
-    const struct seen_object *seen = find_seen(snapshot, kind, name);
+    const struct seen_object *seen = plan_find_seen(snapshot, kind, name);
     const char *owner = seen ? foreign_owner(arena, snapshot, seen) : NULL;
     if (owner != NULL)
         plan->collisions[plan->collision_count++] = (struct plan_collision){

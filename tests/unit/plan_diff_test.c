@@ -63,6 +63,23 @@ static void what_somebody_added_is_removed_before_anything_else(void **state)
     assert_string_equal(plan->actions[1].name, "a-rw");
 }
 
+/* Somebody's sidecar makes a revision, too: no pod that works is ended for it. */
+static void no_pod_is_ended_for_what_somebody_added_to_its_template(void **state)
+{
+    PLAN_WORLD(2);
+    world_new_template(&world);
+    struct seen_object *set =
+        objects_applied(&objects, &world, objects_add(&objects, "StatefulSet", "a-2"));
+    assert_non_null(find(objects_plan(&objects, &world), "Pod", "a-2-0"));
+    set->foreign = "spec.template.spec.nodeSelector";
+    struct plan *plan = objects_plan(&objects, &world);
+    assert_null(find(plan, "Pod", "a-2-0"));
+    assert_int_equal(find(plan, "StatefulSet", "a-2")->verb, PLAN_MEND);
+    set->foreign = "";
+    set->drifted = true;
+    assert_null(find(objects_plan(&objects, &world), "Pod", "a-2-0"));
+}
+
 static void what_else_leads_to_the_primarys_service_is_deleted(void **state)
 {
     PLAN_WORLD(1);
@@ -315,6 +332,7 @@ int main(void)
         cmocka_unit_test(nothing_is_done_when_the_intent_is_what_was_applied),
         cmocka_unit_test(somebody_elses_change_is_undone),
         cmocka_unit_test(what_somebody_added_is_removed_before_anything_else),
+        cmocka_unit_test(no_pod_is_ended_for_what_somebody_added_to_its_template),
         cmocka_unit_test(what_else_leads_to_the_primarys_service_is_deleted),
         cmocka_unit_test(waves_follow_growth_support_volumes_instances_pods_deletes),
         cmocka_unit_test(volumes_grow_while_no_pod_is_healthy),
