@@ -130,6 +130,8 @@ struct agent {
     struct refusal refusal;
     int64_t started_ms;     /* when postgres was, last */
     int64_t stream_told_ms; /* when the WAL receiver told of stream_trouble last */
+    int64_t wal_wanted_ms;  /* when it got no stream at all, which is asked for only once everything
+                               on the volume is replayed; 0: it had one since */
     bool wal_gone_proven; /* its own report says so, too; kept while the server is stopped for it */
     int64_t retired_at_ms; /* of the wall clock, as it is on the volume */
     int grace_seconds;     /* of this pod; 0 until it is known */

@@ -146,9 +146,8 @@ static void server_facts(struct agent *agent, struct facts *f)
         agent->refusal = (struct refusal){0};
         agent->config.dirty = true;
     }
-    /* A WAL receiver is started for what is not on the volume, and this one has said why it failed.
-     */
-    f->wal_missing = f->server == SERVER_STARTING && agent->stream_told_ms > agent->started_ms;
+    /* A WAL receiver is started for what is not on the volume, and this one got nothing. */
+    f->wal_missing = f->server == SERVER_STARTING && agent->wal_wanted_ms > agent->started_ms;
     f->running = f->server == SERVER_DOWN ? ROLE_NONE : agent->running;
     f->in_recovery = view->answered ? view->in_recovery : agent->running == ROLE_REPLICA;
     refusal_facts(agent, f);

@@ -7,6 +7,8 @@
 #include "base/text.h"
 #include "instance/agent.h"
 
+#define RECEIVE_FAILED "could not receive data from WAL stream"
+
 enum {
     CRASH_FIRST_PAUSE_MS = 500,
     CRASH_LONGEST_PAUSE_MS = 30000,
@@ -169,7 +171,7 @@ void react_fatal(void *arg, const struct logs_message *message)
         refusal_note(&agent->refusal, REFUSED_SYSTEM, now_ms);
     } else if (strstr(text, "could not connect to the primary server: ") != NULL ||
                strncmp(text, "could not start WAL streaming", 29) == 0 ||
-               strncmp(text, "could not receive data from WAL", 31) == 0) {
+               strncmp(text, RECEIVE_FAILED, strlen(RECEIVE_FAILED)) == 0) {
         reason = REASON_NOT_STREAMING;
     }
     if (reason == NULL)
@@ -180,6 +182,8 @@ void react_fatal(void *arg, const struct logs_message *message)
     snprintf(trouble->text, sizeof trouble->text, "%s%s", sentence, remedy);
     text_one_line(trouble->text);
     agent->stream_told_ms = now_ms;
+    /* What came before a stream broke off is still to be replayed. */
+    agent->wal_wanted_ms = strncmp(text, RECEIVE_FAILED, strlen(RECEIVE_FAILED)) == 0 ? 0 : now_ms;
     monitor_poll_now(agent->monitor);
     agent_kick(agent);
 }
