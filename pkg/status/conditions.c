@@ -208,7 +208,7 @@ static void drain_allowed(struct making *making)
     if (model->primary_recovers && !outage_allowed && model->recovery_overdue) {
         condition.message = arena_printf(
             making->arena,
-            "%s has been recovering for more than an hour, so it may be evicted; its recovery then "
+            "%s has not served for more than an hour, so it may be evicted; its recovery then "
             "starts again from the beginning",
             model->primary->name);
     } else if (model->primary_recovers && !outage_allowed) {
@@ -216,7 +216,7 @@ static void drain_allowed(struct making *making)
         condition.reason = REASON_INSTANCE_UNAVAILABLE;
         condition.message = arena_printf(
             making->arena,
-            "%s is recovering: no instance may be evicted until it serves, or for an hour",
+            "%s is recovering: no instance may be evicted until it serves, for an hour at most",
             model->primary->name);
     } else if (count_wanted(model) <= 1 && model->snapshot->spec.allow_eviction) {
         condition.message =

@@ -318,7 +318,7 @@ static void a_recovery_that_goes_on_for_an_hour_is_told_to_whoever_drains(void *
     status = build(&world, NULL, NULL, 0).status;
     assert_condition(status, "DrainAllowed", "True", REASON_EVICTION_ALLOWED);
     assert_contains(json_str(condition(status, "DrainAllowed"), "message", ""),
-                    "a-1 has been recovering for more than an hour");
+                    "a-1 has not served for more than an hour");
 }
 
 static void assert_event(const struct status_result *result, const char *type, const char *reason,
