@@ -84,7 +84,7 @@ bool verb_parse(const struct verb *verb, int argc, char **argv, const char **val
         if (option->value == NULL && value != NULL)
             return usage_error(verb, "no value goes with option", argv[i], ret_exit);
         if (option->value != NULL && value == NULL && ++i == argc)
-            return usage_error(verb, "a value is missing behind option", argv[i - 1], ret_exit);
+            return usage_error(verb, "missing value after option", argv[i - 1], ret_exit);
         values[option - verb->options] =
             option->value == NULL ? "" : (value != NULL ? value : argv[i]);
     }

@@ -332,7 +332,7 @@ static void check_resources(struct shape_faults *faults, const cJSON *resources)
                     : NULL;
             if (!is_container_resource(item->string))
                 shape_fault(faults, path,
-                            "is no resource of a container: cpu, memory, "
+                            "is not a container resource: cpu, memory, "
                             "ephemeral-storage, hugepages-<size> or vendor/name");
             else if (limit && cJSON_IsString(item) &&
                      api_quantity_compare(item->valuestring, limit) > 0)
@@ -354,7 +354,7 @@ static void check_tolerations(struct shape_faults *faults, const cJSON *tolerati
             shape_fault(faults, path, "without key needs operator Exists");
         if (*key && !syntax_label_key(key))
             shape_fault(faults, arena_printf(faults->arena, "%s.key", path),
-                        "\"%.80s\" is no key of a taint", key);
+                        "\"%.80s\" is not a valid taint key", key);
         if (*json_str(item, "value", "") && strcmp(operator, "Exists") == 0)
             shape_fault(faults, arena_printf(faults->arena, "%s.value", path),
                         "must be empty with operator Exists");
@@ -372,7 +372,7 @@ static void check_node_selector(struct shape_faults *faults, const cJSON *select
         if (!syntax_label_key(item->string))
             shape_fault(faults,
                         shape_key(faults->arena, "spec.scheduling.nodeSelector", item->string),
-                        "is no key of a label");
+                        "is not a valid label key");
     }
 }
 

@@ -117,7 +117,7 @@ static size_t check_address(struct line *line, size_t at)
     else
         shape_fault(
             line->faults, line->path,
-            "\"%.80s\" is no address: all, samehost, samenet, a host name or a network such "
+            "\"%.80s\" is not an address: all, samehost, samenet, a host name or a network such "
             "as 10.0.0.0/8",
             text);
     return 0;
@@ -137,8 +137,8 @@ static void check_options(struct line *line, const char *method, size_t from)
 {
     for (size_t i = from; i < line->count; i++)
         if (strchr(line->fields[i], '=') == NULL || line->fields[i][0] == '=') {
-            shape_fault(line->faults, line->path, "\"%.80s\" is no option of the form name=value",
-                        line->fields[i]);
+            shape_fault(line->faults, line->path,
+                        "\"%.80s\" is not an option of the form name=value", line->fields[i]);
             return;
         }
     if (strcmp(method, "ldap") == 0 && !has_option(line, from, "ldapserver") &&
@@ -168,7 +168,7 @@ static void check_method(struct line *line, size_t at, int version)
                     method);
     else if (!IS_ONE_OF(method, methods))
         shape_fault(line->faults, line->path,
-                    "\"%.80s\" is no authentication method (usual ones: "
+                    "\"%.80s\" is not an authentication method (usual ones: "
                     "scram-sha-256, cert, ldap, reject)",
                     method);
     else if (strcmp(method, "cert") == 0 && strcmp(type, "hostssl") != 0)

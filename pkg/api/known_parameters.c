@@ -291,7 +291,7 @@ static void suggest(struct shape_faults *faults, const char *path, const char *n
     for (size_t i = 0; i < COUNT(kinds) && strlen(name) >= 5; i++)
         for (const char *list = kinds[i].names; next_name(&list, known);)
             if (shape_distance(name, known) <= 2) {
-                shape_fault(faults, path, "is no parameter of PostgreSQL (did you mean '%s'?)",
+                shape_fault(faults, path, "is not a PostgreSQL parameter (did you mean '%s'?)",
                             known);
                 return;
             }

@@ -111,7 +111,7 @@ static void check_name(struct shape_faults *faults, const char *path, const char
 {
     if (strlen(name) > 63 || !is_name(name)) {
         shape_fault(faults, path,
-                    "is no name of a parameter: lower-case letters, digits and '_', "
+                    "is not a parameter name: lower-case letters, digits and '_', "
                     "for extensions with one '.'");
         return;
     }

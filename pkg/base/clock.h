@@ -15,5 +15,5 @@ int64_t clock_wall_ms(void); /* since 1970, UTC */
 /* RFC 3339 in UTC: 2026-01-31T23:59:59Z (metav1.Time), and with microseconds (metav1.MicroTime). */
 char *clock_rfc3339(struct arena *arena, int64_t wall_ms);
 char *clock_rfc3339_micro(struct arena *arena, int64_t wall_ms);
-/* Milliseconds since 1970, or -1 when the text is no RFC 3339 time. */
+/* Milliseconds since 1970, or -1 when the text is not an RFC 3339 time. */
 int64_t clock_parse_rfc3339(const char *text);

@@ -194,8 +194,8 @@ static void after_retire(struct agent *agent, const struct child_result *result)
 
 void job_retire(struct agent *agent)
 {
-    log_warning("the primary has removed WAL that this replica needs: its copy is removed and made "
-                "anew",
+    log_warning("the primary has removed WAL that this replica needs: its copy is removed, and the "
+                "primary is cloned again",
                 NULL);
     agent_forget_trouble(&agent->stream_trouble);
     agent->retired_at_ms = clock_wall_ms();

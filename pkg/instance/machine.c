@@ -315,7 +315,7 @@ static struct decision give_up(enum step step)
                              .reason = REASON_WAL_GONE,
                              .message =
                                  "it was away for longer than the primary keeps WAL for it: its "
-                                 "copy is removed and the primary's data is copied anew"};
+                                 "copy is removed and the primary's data is copied again"};
 }
 
 /* Where both see the same files: it tells all that the next container of this pod must know. */

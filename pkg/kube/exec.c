@@ -75,8 +75,8 @@ static int check_expiry(const cJSON *status, int64_t *ret_ms, struct error *err)
     const char *text = json_str(status, "expirationTimestamp", NULL);
     int64_t ms = text ? clock_parse_rfc3339(text) : -1;
     if (text != NULL && ms < 0)
-        return err_set(err, ERR_FORBIDDEN, "status.expirationTimestamp '%s' is no RFC 3339 time",
-                       text);
+        return err_set(err, ERR_FORBIDDEN,
+                       "status.expirationTimestamp '%s' is not an RFC 3339 time", text);
     *ret_ms = ms;
     return 0;
 }
@@ -307,7 +307,7 @@ int kube_exec_start(struct event_base *loop, const struct kube_exec *exec, int t
     if (exec->interactive == KUBE_INTERACTIVE_ALWAYS && !interactive)
         return err_set_reason(err, ERR_FORBIDDEN, "CredentialPluginFailed",
                               "credential plugin '%s' wants to ask (interactiveMode: Always), but "
-                              "standard input is no terminal",
+                              "standard input is not a terminal",
                               exec->command);
     if (pipe2(pipe_fds, O_CLOEXEC) < 0)
         return err_errno(err, errno, "pipe");

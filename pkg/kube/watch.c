@@ -244,7 +244,7 @@ static void on_line(struct kube_watch *w, const char *text, size_t length)
     cJSON *event = cJSON_ParseWithLength(text, length);
     if (event == NULL) {
         struct error err;
-        err_set(&err, ERR_INTERNAL, "the server sent a line that is no JSON: %.60s", text);
+        err_set(&err, ERR_INTERNAL, "the server sent a line that is not JSON: %.60s", text);
         fail(w, &err);
     } else {
         on_event(w, event);
@@ -283,7 +283,7 @@ static bool on_item(struct kube_watch *w, const char *text, size_t length)
     cJSON *object = cJSON_ParseWithLength(text, length);
     struct error err;
     if (object == NULL) {
-        err_set(&err, ERR_INTERNAL, "the server sent a list with an item that is no JSON");
+        err_set(&err, ERR_INTERNAL, "the server sent a list with an item that is not JSON");
         fail(w, &err);
         return false;
     }
@@ -425,7 +425,7 @@ static void on_stall(evutil_socket_t fd, short what, void *arg)
     kube_transfer_abandon(w->transfer, w->heard_ms + 1);
     w->transfer = NULL;
     if (quiet) {
-        log_debug("a quiet watch is asked for anew", "watch", w->options.kind->plural, NULL);
+        log_debug("a quiet watch is asked for again", "watch", w->options.kind->plural, NULL);
         go_on_after(w, kube_backoff_ms(&w->kube->timing, 0));
         return;
     }

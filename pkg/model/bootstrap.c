@@ -226,8 +226,8 @@ static void holder_wait(struct work *work)
                  "the last primary gave Lease '%s' back; it takes it again when it runs", name);
         return;
     }
-    wait_say(work, wait, "Lease '%s' is held by '%s', which is no instance of this cluster", name,
-             lease->holder);
+    wait_say(work, wait, "Lease '%s' is held by '%s', which is not an instance of this cluster",
+             name, lease->holder);
     wait_unblock(work, wait,
                  "bring that instance's volume back; or, if it is gone for good: kubectl -n %s "
                  "delete lease %s; the remaining volumes then decide who leads",

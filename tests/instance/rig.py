@@ -166,7 +166,7 @@ class Agent:
 
     # -- what it says ----------------------------------------------------------------------------
     def log(self):
-        """Its log as objects; a line that is no JSON fails. The one that is being written is none
+        """Its log as objects; a line that is not JSON fails. The one that is being written is none
         yet, and unshare has words of its own to say when what it started is killed."""
         lines = []
         for line in self.raw_log().rpartition(b"\n")[0].decode().split("\n"):

@@ -303,9 +303,9 @@ static void resources_and_scheduling_are_checked(void **state)
                        "    - {key: a, operator: Exists, value: x, tolerationSeconds: 5}\n",
                   "spec.scheduling.antiAffinity: must be one of preferred, required, not \"none\"\n"
                   "spec.resources.requests.memory: 2Gi is more than the limit of 1Gi\n"
-                  "spec.resources.requests.memroy: is no resource of a container: cpu, memory, "
+                  "spec.resources.requests.memroy: is not a container resource: cpu, memory, "
                   "ephemeral-storage, hugepages-<size> or vendor/name\n"
-                  "spec.scheduling.nodeSelector.-x: is no key of a label\n"
+                  "spec.scheduling.nodeSelector.-x: is not a valid label key\n"
                   "spec.scheduling.tolerations[0]: without key needs operator Exists\n"
                   "spec.scheduling.tolerations[1].value: must be empty with operator Exists\n"
                   "spec.scheduling.tolerations[1].tolerationSeconds: works with effect NoExecute "

@@ -47,12 +47,13 @@ static void lines_that_would_keep_the_server_from_starting_are_refused(void **st
                                   "hostnossl, hostgssenc, hostnogssenc)"},
         {"host all all 10.0.0.1 md5", "address 10.0.0.1 needs a prefix length, such as "
                                       "10.0.0.1/32"},
-        {"host all all 10.0.0.0/33 md5", "\"10.0.0.0/33\" is no address: all, samehost, samenet, a "
-                                         "host name or a network such as 10.0.0.0/8"},
+        {"host all all 10.0.0.0/33 md5",
+         "\"10.0.0.0/33\" is not an address: all, samehost, samenet, a "
+         "host name or a network such as 10.0.0.0/8"},
         {"host all all 10.1.2.3 255.0.0.0", "ends before the authentication method"},
-        {"host all all all scram", "\"scram\" is no authentication method (usual ones: "
+        {"host all all all scram", "\"scram\" is not an authentication method (usual ones: "
                                    "scram-sha-256, cert, ldap, reject)"},
-        {"host all all all md5 x", "\"x\" is no option of the form name=value"},
+        {"host all all all md5 x", "\"x\" is not an option of the form name=value"},
         {"host all all all ldap", "method ldap needs ldapserver= or ldapurl="},
         {"host all all all cert", "method cert works with type hostssl only"},
         {"host all all all oauth issuer=x scope=y", "method oauth needs PostgreSQL 18"},

@@ -175,9 +175,9 @@ static void names_that_the_server_could_not_read_are_refused(void **state)
     static const char *const bad[] = {"Work_Mem", "work-mem", "1x",  "a.b.c",
                                       "a.",       "a b",      "x=1", ""};
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
-        assert_non_null(strstr(check(arena, bad[i], "1"), ": is no name of a parameter: "));
+        assert_non_null(strstr(check(arena, bad[i], "1"), ": is not a parameter name: "));
     assert_string_equal(check(arena, "a.b.c", "1"),
-                        "spec.postgres.parameters[\"a.b.c\"]: is no name of a parameter: "
+                        "spec.postgres.parameters[\"a.b.c\"]: is not a parameter name: "
                         "lower-case letters, digits and '_', for extensions with one '.'");
 }
 
@@ -186,8 +186,8 @@ static void slips_of_the_pen_are_found_before_the_server_finds_them(void **state
     (void)state;
     AUTO_ARENA arena = arena_new();
     static const char *const bad[][3] = {
-        {"wrok_mem", "8MB", "is no parameter of PostgreSQL (did you mean 'work_mem'?)"},
-        {"max_conections", "8", "is no parameter of PostgreSQL (did you mean 'max_connections'?)"},
+        {"wrok_mem", "8MB", "is not a PostgreSQL parameter (did you mean 'work_mem'?)"},
+        {"max_conections", "8", "is not a PostgreSQL parameter (did you mean 'max_connections'?)"},
         {"transaction_timeout", "8s", "needs PostgreSQL 17 or later; spec.postgres.version is 16"},
         {"vacuum_defer_cleanup_age", "8",
          "is gone since PostgreSQL 16; spec.postgres.version is "

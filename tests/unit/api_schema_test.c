@@ -286,7 +286,7 @@ static bool decoder_refuses(const char *name)
     json_set_str(json_add_object(json_add_object(spec, "postgres"), "parameters"), name, "on");
     parameters_check(&list, spec);
     return faults.count > 0 && (strstr(faults.items[0].message, "is set by pgkeel") ||
-                                strstr(faults.items[0].message, "is no name"));
+                                strstr(faults.items[0].message, "is not a parameter name"));
 }
 
 static void the_schema_refuses_the_parameters_that_the_decoder_refuses(void **state)

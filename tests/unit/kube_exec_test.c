@@ -224,7 +224,7 @@ static void a_plugin_that_must_ask_needs_a_terminal(void **state)
     s->exec.interactive = KUBE_INTERACTIVE_ALWAYS;
     dup2(null, 0);
     assert_int_equal(start(s, 1000), ERR_FORBIDDEN);
-    assert_non_null(strstr(s->err.text, "no terminal"));
+    assert_non_null(strstr(s->err.text, "not a terminal"));
     dup2(saved, 0);
     close(saved);
     close(null);
@@ -255,7 +255,7 @@ static void what_a_plugin_prints_is_checked(void **state)
         {CREDENTIAL("\"token\":\"\""), "neither a token nor a certificate"},
         {CREDENTIAL("\"clientKeyData\":\"x\""), "only one of"},
         {CREDENTIAL("\"token\":\"a\\nb\""), "something else than one token"},
-        {CREDENTIAL("\"token\":\"a\",\"expirationTimestamp\":\"soon\""), "no RFC 3339 time"},
+        {CREDENTIAL("\"token\":\"a\",\"expirationTimestamp\":\"soon\""), "not an RFC 3339 time"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct kube_exec_credential credential;
