@@ -68,10 +68,14 @@ static void print_overview(FILE *out)
 static void print_metrics(void)
 {
     AUTO_BUFFER page = {0};
-    buffer_puts(&page,
-                "# Metrics\n\nPrinted by `pgkeel help --metrics` from the tables that the pages "
-                "are printed from. Both are served as `/metrics`\nin Prometheus' text format; "
-                "what has no value now has no line.\n\n## Operator, port 8080\n\n");
+    buffer_puts(
+        &page,
+        "# Metrics\n\n"
+        "`pgkeel help --metrics` prints this page from the tables that both pages of metrics "
+        "are printed from.\n"
+        "These are served as `/metrics` in Prometheus' text format. What has no value now "
+        "has no line.\n\n"
+        "## Operator, port 8080\n\n");
     metrics_document(control_metrics, false, &page);
     metrics_document(process_metrics, true, &page);
     buffer_puts(&page, "\n## Agent of each instance, port 8008\n\n");
