@@ -141,3 +141,7 @@ struct snapshot {
     bool image_volumes;      /* the server offers image volumes */
     const char *agent_image; /* image of the operator itself */
 };
+
+/* The object of that kind and name; NULL when none was seen. */
+const struct seen_object *snapshot_object(const struct snapshot *snapshot, const char *kind,
+                                          const char *name);

@@ -75,23 +75,20 @@ void contests_forget(struct known *known)
 static char *who(struct arena *arena, const struct snapshot *snapshot,
                  const struct plan_action *action)
 {
-    for (size_t i = 0; i < snapshot->object_count; i++) {
-        const struct seen_object *object = &snapshot->objects[i];
-        if (!text_same(object->kind, action->kind) || !text_same(object->name, action->name))
-            continue;
-        return arena_printf(
-            arena, "%s%s%s changes %s", text_given(object->stranger) ? "'" : "somebody",
-            text_or_empty(object->stranger), text_given(object->stranger) ? "'" : "",
-            text_given(object->foreign) ? object->foreign : "it");
-    }
-    return arena_strdup(arena, "somebody changes it");
+    const struct seen_object *object = snapshot_object(snapshot, action->kind, action->name);
+    if (object == NULL)
+        return arena_strdup(arena, "somebody changes it");
+    return arena_printf(arena, "%s%s%s changes %s", text_given(object->stranger) ? "'" : "somebody",
+                        text_or_empty(object->stranger), text_given(object->stranger) ? "'" : "",
+                        text_given(object->foreign) ? object->foreign : "it");
 }
 
 static bool ends_pods(const struct snapshot *snapshot, const struct plan_action *action)
 {
+    if (child_kind_of(action->kind) != CHILD_SET)
+        return false;
     for (size_t i = 0; i < snapshot->instance_count; i++)
-        if (child_kind_of(action->kind) == CHILD_SET &&
-            text_same(snapshot->instances[i].name, action->name))
+        if (text_same(snapshot->instances[i].name, action->name))
             return snapshot->instances[i].set_ends_pods;
     return false;
 }

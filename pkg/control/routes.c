@@ -34,13 +34,9 @@ static const struct seen_object *service(const struct pass *pass)
 {
     const struct snapshot *snapshot = &pass->snapshot;
     const char *name = name_child(pass->arena, snapshot->spec.name, "rw");
-    for (size_t i = 0; i < snapshot->object_count; i++) {
-        const struct seen_object *object = &snapshot->objects[i];
-        if (child_kind_of(object->kind) == CHILD_SERVICE && text_same(object->name, name) &&
-            text_same(object->owner_uid, snapshot->spec.uid))
-            return object;
-    }
-    return NULL;
+    const struct seen_object *object =
+        snapshot_object(snapshot, child_infos[CHILD_SERVICE].kind, name);
+    return object != NULL && text_same(object->owner_uid, snapshot->spec.uid) ? object : NULL;
 }
 
 /* Without a Service of ours there is nothing to lead astray. */

@@ -11,16 +11,13 @@ const struct seen_lease *bootstrap_lease(struct arena *arena, const struct snaps
 {
     static const struct seen_lease absent = {.holder = ""};
     const char *name = name_child(arena, text_or_empty(snapshot->spec.name), "primary");
-    for (size_t i = 0; i < snapshot->object_count; i++) {
-        const struct seen_object *object = &snapshot->objects[i];
-        if (child_kind_of(object->kind) == CHILD_LEASE && text_same(object->name, name))
-            return (text_given(object->owner_uid) &&
-                    !text_same(object->owner_uid, snapshot->spec.uid)) ||
-                           !text_same(object->cluster, snapshot->spec.name)
-                       ? &absent
-                       : &snapshot->lease;
-    }
-    return &snapshot->lease;
+    const struct seen_object *object =
+        snapshot_object(snapshot, child_infos[CHILD_LEASE].kind, name);
+    bool others =
+        object != NULL &&
+        ((text_given(object->owner_uid) && !text_same(object->owner_uid, snapshot->spec.uid)) ||
+         !text_same(object->cluster, snapshot->spec.name));
+    return others ? &absent : &snapshot->lease;
 }
 
 struct survey {

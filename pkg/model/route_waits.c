@@ -4,19 +4,11 @@
 
 #include "api/names.h"
 
-static const struct seen_object *find_service(const struct snapshot *snapshot, const char *name)
-{
-    for (size_t i = 0; i < snapshot->object_count; i++)
-        if (text_same(snapshot->objects[i].kind, "Service") &&
-            text_same(snapshot->objects[i].name, name))
-            return &snapshot->objects[i];
-    return NULL;
-}
-
 static const char *words_of(struct work *work, const char *suffix, const char *service)
 {
     const struct snapshot *snapshot = work->snapshot;
-    const struct seen_object *object = find_service(snapshot, service);
+    const struct seen_object *object =
+        snapshot_object(snapshot, child_infos[CHILD_SERVICE].kind, service);
     const char *found = "";
     /* What is added to the others is removed without a word beside the Event: their selector, which
      * is ours, decides where they lead. */

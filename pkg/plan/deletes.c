@@ -79,7 +79,7 @@ static void delete_object(struct arena *arena, const struct model *model,
 static bool waits_for_repair(const struct model *model, const struct model_instance *instance)
 {
     const struct seen_object *set =
-        plan_find_seen(model->snapshot, child_infos[CHILD_SET].kind, instance->name);
+        snapshot_object(model->snapshot, child_infos[CHILD_SET].kind, instance->name);
     return instance->delete_rolls && set != NULL && (text_given(set->foreign) || set->drifted);
 }
 

@@ -9,8 +9,6 @@
 /* The seen_pvc of that name, with its instance; NULL when no instance has it. */
 const struct seen_pvc *plan_find_pvc(struct arena *arena, const struct model *model,
                                      const char *name, const struct model_instance **ret_instance);
-const struct seen_object *plan_find_seen(const struct snapshot *snapshot, const char *kind,
-                                         const char *name);
 const struct model_instance *plan_find_instance(const struct model *model, const char *name);
 
 /* guard.c: a volume's size and class as the API would accept them. Returns the object itself when

@@ -2,16 +2,6 @@
 
 #include "api/names.h"
 
-const struct seen_object *plan_find_seen(const struct snapshot *snapshot, const char *kind,
-                                         const char *name)
-{
-    for (size_t i = 0; i < snapshot->object_count; i++)
-        if (text_same(snapshot->objects[i].kind, kind) &&
-            text_same(snapshot->objects[i].name, name))
-            return &snapshot->objects[i];
-    return NULL;
-}
-
 /* Whose it is, for people, when it is not ours; NULL when it is. Without a controller the label
  * decides: what outlived an earlier cluster of this name is adopted. */
 static const char *foreign_owner(struct arena *arena, const struct snapshot *snapshot,
@@ -155,7 +145,7 @@ static void one_object(struct arena *arena, const struct model *model, struct pl
 {
     const struct snapshot *snapshot = model->snapshot;
     const char *kind = json_str(wanted, "kind", ""), *name = json_str(wanted, "metadata.name", "");
-    const struct seen_object *seen = plan_find_seen(snapshot, kind, name);
+    const struct seen_object *seen = snapshot_object(snapshot, kind, name);
     const char *owner = seen ? foreign_owner(arena, snapshot, seen) : NULL;
     if (owner != NULL)
         plan->collisions[plan->collision_count++] = (struct plan_collision){
