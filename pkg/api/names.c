@@ -27,6 +27,8 @@ char *name_child(struct arena *arena, const char *cluster, const char *suffix)
     return arena_printf(arena, "%s-%s", cluster, suffix);
 }
 
+const char *const name_services[SERVICES] = {"rw", "ro", "r", "pods"};
+
 int name_ordinal(const char *cluster, const char *instance)
 {
     size_t length = strlen(cluster);

@@ -107,6 +107,9 @@ char *name_wal_pvc(struct arena *arena, const char *instance);
 /* "<cluster>-<suffix>": rw ro r pods primary config verifiers ca server superuser app
  * replication */
 char *name_child(struct arena *arena, const char *cluster, const char *suffix);
+/* The suffixes of a cluster's Services; the first is the primary's, which has no selector. */
+enum { SERVICES = 4 };
+extern const char *const name_services[SERVICES];
 /* The ordinal of instance "a-3" of cluster "a", or 0 when it is none. */
 int name_ordinal(const char *cluster, const char *instance);
 /* "a-2" -> replication slot "a_2" */

@@ -116,17 +116,16 @@ static void end_read(struct pass *pass, const struct error *err)
 /* The suffix of the Service that the slice leads elsewhere; NULL when it is as it should be. */
 static const char *astray(const struct pass *pass, const cJSON *slice)
 {
-    static const char *const suffixes[] = {"rw", "ro", "r", "pods"};
     const char *service = json_str(slice, "metadata.labels[\"kubernetes.io/service-name\"]", "");
     const char *keeper =
         json_str(slice, "metadata.labels[\"endpointslice.kubernetes.io/managed-by\"]", "");
-    for (size_t i = 0; i < sizeof suffixes / sizeof suffixes[0]; i++) {
-        const char *name = name_child(pass->arena, pass->key->name, suffixes[i]);
+    for (size_t i = 0; i < SERVICES; i++) {
+        const char *name = name_child(pass->arena, pass->key->name, name_services[i]);
         if (!text_same(service, name))
             continue;
         bool right = i == 0 ? text_same(json_str(slice, "metadata.name", name), name)
                             : text_same(keeper, "endpointslice-controller.k8s.io");
-        return right ? NULL : suffixes[i];
+        return right ? NULL : name_services[i];
     }
     return NULL;
 }
@@ -158,11 +157,11 @@ static void on_slices(void *arg, const cJSON *body, const struct error *err)
 static void ask_for_slices(struct pass *pass, const char *after)
 {
     struct arena *arena = pass->arena;
-    const char *name = pass->key->name;
-    const char *selector =
-        arena_printf(arena, "kubernetes.io/service-name in (%s,%s,%s,%s)",
-                     name_child(arena, name, "rw"), name_child(arena, name, "ro"),
-                     name_child(arena, name, "r"), name_child(arena, name, "pods"));
+    const char *names = name_child(arena, pass->key->name, name_services[0]);
+    for (size_t i = 1; i < SERVICES; i++)
+        names = arena_printf(arena, "%s,%s", names,
+                             name_child(arena, pass->key->name, name_services[i]));
+    const char *selector = arena_printf(arena, "kubernetes.io/service-name in (%s)", names);
     const struct kube_request slices = {
         .method = KUBE_GET,
         .path = kube_path(arena, kube_kind_find("discovery.k8s.io/v1", "EndpointSlice"),

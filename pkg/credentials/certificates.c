@@ -26,12 +26,11 @@ static const char *primary_name(struct check *check)
  * forms, each pod by its stable name, and localhost for port-forwarding. */
 static void server_names(struct check *check, struct names *ret_names)
 {
-    static const char *const services[] = {"rw", "ro", "r", "pods"};
     struct arena *arena = check->arena;
     const char *namespace = check->spec->namespace;
     struct names names = {0};
-    for (size_t i = 0; i < sizeof services / sizeof services[0]; i++) {
-        const char *service = name_child(arena, check->spec->name, services[i]);
+    for (size_t i = 0; i < SERVICES; i++) {
+        const char *service = name_child(arena, check->spec->name, name_services[i]);
         names.list[names.count++] = service;
         names.list[names.count++] = arena_printf(arena, "%s.%s", service, namespace);
         names.list[names.count++] = arena_printf(arena, "%s.%s.svc", service, namespace);

@@ -45,7 +45,6 @@ static void one_service(struct work *work, const char *suffix)
 
 void route_waits(struct work *work)
 {
-    static const char *const suffixes[] = {"rw", "ro", "r", "pods"};
-    for (size_t i = 0; i < sizeof suffixes / sizeof suffixes[0] && !work->frozen; i++)
-        one_service(work, suffixes[i]);
+    for (size_t i = 0; i < SERVICES && !work->frozen; i++)
+        one_service(work, name_services[i]);
 }
