@@ -110,6 +110,17 @@ bool json_bool(const cJSON *root, const char *path, bool fallback)
     return cJSON_IsBool(node) ? (bool)cJSON_IsTrue(node) : fallback;
 }
 
+const cJSON *json_item(const cJSON *list, const char *member, const char *value)
+{
+    const cJSON *item;
+    cJSON_ArrayForEach (item, list) {
+        const cJSON *text = cJSON_GetObjectItemCaseSensitive(item, member);
+        if (cJSON_IsString(text) && strcmp(text->valuestring, value) == 0)
+            return item;
+    }
+    return NULL;
+}
+
 cJSON *json_object(struct arena *arena)
 {
     return json_adopt(arena, cJSON_CreateObject());

@@ -32,6 +32,9 @@ const char *json_str(const cJSON *root, const char *path, const char *fallback);
 int64_t json_int(const cJSON *root, const char *path, int64_t fallback);
 bool json_bool(const cJSON *root, const char *path, bool fallback);
 
+/* The first item of the list whose member, a string, is that; NULL when there is none. */
+const cJSON *json_item(const cJSON *list, const char *member, const char *value);
+
 /* New nodes, owned by the arena until attached (attached ones go with their tree). */
 cJSON *json_object(struct arena *arena);
 /* Builders: create missing members and return the child. `key` is one literal key, not a path.

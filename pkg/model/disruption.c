@@ -44,12 +44,8 @@ const char *disruption_remedy(const char *disruption)
 
 static const char *remembered(const struct model *model, const char *name)
 {
-    const cJSON *instance;
-    cJSON_ArrayForEach (instance, json_get(model->snapshot->status, "instances")) {
-        if (text_same(json_str(instance, "name", ""), name))
-            return json_str(instance, "disruption", "");
-    }
-    return "";
+    const cJSON *instance = json_item(json_get(model->snapshot->status, "instances"), "name", name);
+    return json_str(instance, "disruption", "");
 }
 
 void instances_disruption(struct work *work)

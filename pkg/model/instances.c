@@ -204,14 +204,10 @@ static bool recovers(const struct model_instance *primary)
 
 int64_t instances_primary_away_since_ms(const struct work *work)
 {
-    const cJSON *condition;
-    cJSON_ArrayForEach (condition, json_get(work->snapshot->status, "conditions")) {
-        int64_t since_ms = clock_parse_rfc3339(json_str(condition, "lastTransitionTime", ""));
-        if (text_same(json_str(condition, "type", ""), "PrimaryReady") && since_ms > 0 &&
-            !text_same(json_str(condition, "status", ""), "True"))
-            return since_ms;
-    }
-    return 0;
+    const cJSON *condition =
+        json_item(json_get(work->snapshot->status, "conditions"), "type", "PrimaryReady");
+    int64_t since_ms = clock_parse_rfc3339(json_str(condition, "lastTransitionTime", ""));
+    return since_ms > 0 && !text_same(json_str(condition, "status", ""), "True") ? since_ms : 0;
 }
 
 static void judge_recovery(const struct work *work)

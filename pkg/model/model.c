@@ -31,10 +31,9 @@ bool model_was_bootstrapped(const struct model *model)
     const cJSON *condition;
     if (model->primary != NULL && model->primary->seen->report.bootstrapped)
         return true;
-    cJSON_ArrayForEach (condition, json_get(model->snapshot->status, "conditions"))
-        if (text_same(json_str(condition, "type", ""), "BootstrapComplete"))
-            return text_same(json_str(condition, "status", ""), "True");
-    return false;
+    condition =
+        json_item(json_get(model->snapshot->status, "conditions"), "type", "BootstrapComplete");
+    return text_same(json_str(condition, "status", ""), "True");
 }
 
 /* Something that worked at this generation has stopped working, rather than being changed. */

@@ -37,12 +37,7 @@ static void take_created(const cJSON *object, struct fields *fields)
 
 static const cJSON *condition(const cJSON *object, const char *type)
 {
-    const cJSON *item;
-    cJSON_ArrayForEach (item, json_get(object, "status.conditions")) {
-        if (strcmp(json_str(item, "type", ""), type) == 0)
-            return item;
-    }
-    return NULL;
+    return json_item(json_get(object, "status.conditions"), "type", type);
 }
 
 /* "a-1=token a-2=": only the members' restart tokens are wanted of cluster.json. */

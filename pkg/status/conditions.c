@@ -9,12 +9,7 @@ struct condition {
 
 const cJSON *status_condition(const cJSON *status, const char *type)
 {
-    const cJSON *condition;
-    cJSON_ArrayForEach (condition, json_get(status, "conditions")) {
-        if (text_same(json_str(condition, "type", ""), type))
-            return condition;
-    }
-    return NULL;
+    return json_item(json_get(status, "conditions"), "type", type);
 }
 
 static void write_condition(struct making *making, const struct condition *condition)

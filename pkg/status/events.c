@@ -56,13 +56,9 @@ static void fault_events(struct making *making)
 static bool crash_told_before(const cJSON *status, const char *instance,
                               const struct instance_report *report)
 {
-    const cJSON *node;
-    cJSON_ArrayForEach (node, json_get(status, "instances")) {
-        if (text_same(json_str(node, "name", ""), instance))
-            return json_int(node, "crashes", 0) == report->crashes &&
-                   text_same(json_str(node, "lastCrash.time", ""), report->last_crash_time);
-    }
-    return false;
+    const cJSON *node = json_item(json_get(status, "instances"), "name", instance);
+    return node != NULL && json_int(node, "crashes", 0) == report->crashes &&
+           text_same(json_str(node, "lastCrash.time", ""), report->last_crash_time);
 }
 
 /* A server that crashes and recovers within a second is down for too short a time to be waited
