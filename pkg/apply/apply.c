@@ -71,10 +71,14 @@ void apply_free(struct apply *apply)
     free(apply);
 }
 
-void apply_count(const struct apply *apply, int *ret_in_flight, int64_t *ret_writes)
+int apply_in_flight(const struct apply *apply)
 {
-    *ret_in_flight = apply->in_flight;
-    *ret_writes = apply->writes;
+    return apply->in_flight;
+}
+
+int64_t apply_writes(const struct apply *apply)
+{
+    return apply->writes;
 }
 
 static void kick(struct apply *apply)

@@ -64,8 +64,9 @@ struct apply_run;
 struct apply *apply_new(const struct apply_options *options);
 /* Runs must have ended or been cancelled. */
 void apply_free(struct apply *apply);
-/* Requests in flight, and writes done so far: for metrics. */
-void apply_count(const struct apply *apply, int *ret_in_flight, int64_t *ret_writes);
+/* Requests that are under way, and writes done so far: for metrics. */
+int apply_in_flight(const struct apply *apply);
+int64_t apply_writes(const struct apply *apply);
 
 /* Starts; done is called once, never before this returns, and then the run is no more. Owner and
  * steps must live until then. */

@@ -9,25 +9,16 @@ static void read_leader(struct metrics_page *page, const void *arg)
     metrics_add(page, control->leads, NULL);
 }
 
-static void count_seen(const struct control *control, size_t *ret_clusters, size_t *ret_records)
-{
-    *ret_clusters = *ret_records = 0;
-    if (control->observe)
-        observe_count(control->observe, ret_clusters, ret_records);
-}
-
 static void read_clusters(struct metrics_page *page, const void *arg)
 {
-    size_t clusters, records;
-    count_seen(arg, &clusters, &records);
-    metrics_add(page, (int64_t)clusters, NULL);
+    const struct control *control = arg;
+    metrics_add(page, control->observe ? (int64_t)observe_clusters(control->observe) : 0, NULL);
 }
 
 static void read_records(struct metrics_page *page, const void *arg)
 {
-    size_t clusters, records;
-    count_seen(arg, &clusters, &records);
-    metrics_add(page, (int64_t)records, NULL);
+    const struct control *control = arg;
+    metrics_add(page, control->observe ? (int64_t)observe_records(control->observe) : 0, NULL);
 }
 
 static void read_ready(struct metrics_page *page, const void *arg)
@@ -39,19 +30,13 @@ static void read_ready(struct metrics_page *page, const void *arg)
 static void read_in_flight(struct metrics_page *page, const void *arg)
 {
     const struct control *control = arg;
-    int in_flight;
-    int64_t writes;
-    apply_count(control->apply, &in_flight, &writes);
-    metrics_add(page, in_flight, NULL);
+    metrics_add(page, apply_in_flight(control->apply), NULL);
 }
 
 static void read_writes(struct metrics_page *page, const void *arg)
 {
     const struct control *control = arg;
-    int in_flight;
-    int64_t writes;
-    apply_count(control->apply, &in_flight, &writes);
-    metrics_add(page, writes, NULL);
+    metrics_add(page, apply_writes(control->apply), NULL);
 }
 
 static void read_passes(struct metrics_page *page, const void *arg)

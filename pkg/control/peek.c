@@ -37,12 +37,11 @@ int64_t peek_next_ms(const struct pass *pass)
 {
     const struct known *known = pass->known;
     const struct snapshot *snapshot = &pass->snapshot;
-    size_t clusters, records;
     if (!known->credentials_known || snapshot->faults.count > 0 || snapshot->spec.deleting ||
         snapshot->namespace_terminating)
         return INT64_MAX;
-    observe_count(pass->control->observe, &clusters, &records);
-    return known->peeked_ms + peek_period_ms(clusters, pass->control->options->resync_seconds);
+    return known->peeked_ms + peek_period_ms(observe_clusters(pass->control->observe),
+                                             pass->control->options->resync_seconds);
 }
 
 bool peek_due(const struct pass *pass)

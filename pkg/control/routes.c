@@ -44,14 +44,13 @@ int64_t routes_next_ms(const struct pass *pass)
 {
     const struct known *known = pass->known;
     const struct snapshot *snapshot = &pass->snapshot;
-    size_t clusters, records;
     if (snapshot->faults.count > 0 || snapshot->spec.deleting || snapshot->namespace_terminating ||
         service(pass) == NULL)
         return INT64_MAX;
     if (clock_boot_ms() < known->wary_ms)
         return known->routed_ms + WARY_PERIOD_MS;
-    observe_count(pass->control->observe, &clusters, &records);
-    return known->routed_ms + peek_period_ms(clusters, pass->control->options->resync_seconds);
+    return known->routed_ms + peek_period_ms(observe_clusters(pass->control->observe),
+                                             pass->control->options->resync_seconds);
 }
 
 bool routes_due(const struct pass *pass)

@@ -136,11 +136,16 @@ static void count_one(void *arg, const char *namespace, const char *name)
     ++*(size_t *)arg;
 }
 
-void observe_count(const struct observe *observe, size_t *ret_clusters, size_t *ret_records)
+size_t observe_clusters(const struct observe *observe)
 {
-    *ret_clusters = 0;
-    *ret_records = observe->record_count;
-    observe_each(observe, count_one, ret_clusters);
+    size_t count = 0;
+    observe_each(observe, count_one, &count);
+    return count;
+}
+
+size_t observe_records(const struct observe *observe)
+{
+    return observe->record_count;
 }
 
 const char *observe_uid(struct observe *observe, const char *namespace, const char *name)

@@ -31,7 +31,8 @@ struct observe *observe_new(const struct observe_options *options);
 void observe_free(struct observe *observe);
 bool observe_synced(const struct observe *observe);
 /* Clusters that are there, and records kept: for metrics. */
-void observe_count(const struct observe *observe, size_t *ret_clusters, size_t *ret_records);
+size_t observe_clusters(const struct observe *observe); /* how many there are */
+size_t observe_records(const struct observe *observe);
 /* Calls each() for every cluster that is there; it must not change the caches. */
 void observe_each(const struct observe *observe,
                   void (*each)(void *arg, const char *namespace, const char *name), void *arg);

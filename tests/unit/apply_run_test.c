@@ -355,8 +355,6 @@ static void a_vital_write_that_met_a_hiccup_is_made_again_before_what_depends_on
 static void a_vital_write_that_fails_for_good_is_tried_three_times_and_ends_its_run(void **state)
 {
     struct scene *scene = *state;
-    int in_flight;
-    int64_t writes;
     scene->refuse = "secrets", scene->refuse_status = 500, scene->refuse_text = "no";
     vital(scene);
     run(scene);
@@ -364,8 +362,7 @@ static void a_vital_write_that_fails_for_good_is_tried_three_times_and_ends_its_
     assert_non_null(strstr(scene->steps[0].err.text, "create Secret 'n/a-ca': "));
     assert_int_equal(scene->asked_count, 3);
     assert_false(scene->steps[1].tried);
-    apply_count(scene->apply, &in_flight, &writes);
-    assert_int_equal(in_flight, 0);
+    assert_int_equal(apply_in_flight(scene->apply), 0);
 }
 
 static void a_vital_write_that_only_another_look_can_help_is_not_repeated(void **state)
@@ -395,16 +392,13 @@ static void a_write_that_is_not_vital_is_not_repeated(void **state)
 static void a_run_that_is_cancelled_in_the_pause_before_a_repeat_repeats_nothing(void **state)
 {
     struct scene *scene = *state;
-    int in_flight;
-    int64_t writes;
     scene->refuse = "secrets", scene->refuse_status = 500, scene->refuse_text = "no";
     vital(scene);
     struct apply_run *cancelled = start(scene);
     run_until(scene->world.loop, &scene->world.server->answered, 1);
     do {
         event_base_loop(scene->world.loop, EVLOOP_ONCE);
-        apply_count(scene->apply, &in_flight, &writes);
-    } while (in_flight > 0);
+    } while (apply_in_flight(scene->apply) > 0);
     assert_int_equal(scene->done, 0);
     apply_cancel(cancelled);
     run_for_ms(scene->world.loop, 400);
@@ -451,8 +445,6 @@ static void a_deposed_operator_writes_nothing(void **state)
 static void requests_in_flight_are_bounded_over_all_runs(void **state)
 {
     struct scene *scene = *state;
-    int in_flight;
-    int64_t writes;
     scene->hold = true;
     for (int i = 0; i < 9; i++)
         step(scene, APPLY_UPDATE, "Service", arena_printf(scene->world.arena, "s-%d", i), 0);
@@ -461,30 +453,25 @@ static void requests_in_flight_are_bounded_over_all_runs(void **state)
     apply_start(scene->apply, &scene->owner, &other, 1, on_done, scene);
     run_until(scene->world.loop, &scene->held_count, 4);
     run_for_ms(scene->world.loop, 30);
-    apply_count(scene->apply, &in_flight, &writes);
-    assert_int_equal(in_flight, 4);
+    assert_int_equal(apply_in_flight(scene->apply), 4);
     assert_int_equal(scene->held_count, 4);
     scene->hold = false;
     release(scene);
     run_until(scene->world.loop, &scene->done, 2);
-    apply_count(scene->apply, &in_flight, &writes);
-    assert_int_equal(in_flight, 0);
-    assert_int_equal(writes, 10);
+    assert_int_equal(apply_in_flight(scene->apply), 0);
+    assert_int_equal(apply_writes(scene->apply), 10);
 }
 
 static void a_cancelled_run_is_never_heard_of_again_and_frees_its_place(void **state)
 {
     struct scene *scene = *state;
-    int in_flight;
-    int64_t writes;
     scene->hold = true;
     for (int i = 0; i < 6; i++)
         step(scene, APPLY_UPDATE, "Service", arena_printf(scene->world.arena, "s-%d", i), 0);
     struct apply_run *cancelled = start(scene);
     run_until(scene->world.loop, &scene->held_count, 4);
     apply_cancel(cancelled);
-    apply_count(scene->apply, &in_flight, &writes);
-    assert_int_equal(in_flight, 0);
+    assert_int_equal(apply_in_flight(scene->apply), 0);
     scene->hold = false;
     scene->count = 0;
     step(scene, APPLY_UPDATE, "Service", "other", 0);
