@@ -136,11 +136,6 @@ void contests_note(struct pass *pass, const struct plan_action *action)
 static void tell_one(struct pass *pass, const struct contest *contest)
 {
     struct error err = {0};
-    struct plan_action *action = arena_alloc(pass->arena, sizeof *action);
-    *action = (struct plan_action){.verb = PLAN_MEND,
-                                   .kind = arena_strdup(pass->arena, contest->kind),
-                                   .name = arena_strdup(pass->arena, contest->name),
-                                   .effect = ""};
     err_set_reason(&err, ERR_INVALID, REASON_OBJECT_CONTESTED,
                    contest->at_once
                        ? "%s each time it is set back; it is set back at once each time, because "
@@ -148,7 +143,7 @@ static void tell_one(struct pass *pass, const struct contest *contest)
                        : "%s each time it is set back, so it is set back only after a pause, which "
                          "grows to five minutes",
                    contest->by);
-    pass->outcomes[pass->outcome_count++] = (struct status_outcome){action, err};
+    pass_tell(pass, contest->kind, contest->name, &err);
 }
 
 void contests_tell(struct pass *pass)

@@ -101,6 +101,8 @@ void reconcile_start(struct control *control, struct queue_key *key);
 void reconcile_once(void *pass); /* the line: goes on where the pass waited */
 void pass_cancel(struct pass *pass);
 void pass_failed(struct pass *pass, const struct error *err); /* the worst one counts */
+/* Adds an outcome for status that no action of the plan has had. Texts are copied. */
+void pass_tell(struct pass *pass, const char *kind, const char *name, const struct error *err);
 
 /* secrets.c: reads the Secrets by name, makes what is due, and goes on */
 bool secrets_due(const struct pass *pass);

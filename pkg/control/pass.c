@@ -184,6 +184,16 @@ static void on_namespace(void *arg, const cJSON *body, const struct error *err)
     reconcile_once(pass);
 }
 
+void pass_tell(struct pass *pass, const char *kind, const char *name, const struct error *err)
+{
+    struct plan_action *action = arena_alloc(pass->arena, sizeof *action);
+    *action = (struct plan_action){.verb = PLAN_MEND,
+                                   .kind = arena_strdup(pass->arena, kind),
+                                   .name = arena_strdup(pass->arena, name),
+                                   .effect = ""};
+    pass->outcomes[pass->outcome_count++] = (struct status_outcome){action, *err};
+}
+
 /* True when the namespace is asked about, because something was forbidden. */
 static bool pass_judge(struct pass *pass)
 {
@@ -192,16 +202,9 @@ static bool pass_judge(struct pass *pass)
             (struct status_outcome){NULL, pass->credentials_err};
         pass_failed(pass, &pass->credentials_err);
     }
-    if (pass->routes_err.class == ERR_FORBIDDEN) { /* unlike all else, it does not pass by itself */
-        struct plan_action *action = arena_alloc(pass->arena, sizeof *action);
-        *action = (struct plan_action){
-            .verb = PLAN_MEND,
-            .kind = "Service",
-            .name = name_child(pass->arena, pass->key->name, "rw"),
-            .effect = "",
-        };
-        pass->outcomes[pass->outcome_count++] = (struct status_outcome){action, pass->routes_err};
-    }
+    if (pass->routes_err.class == ERR_FORBIDDEN) /* unlike all else, it does not pass by itself */
+        pass_tell(pass, child_infos[CHILD_SERVICE].kind,
+                  name_child(pass->arena, pass->key->name, "rw"), &pass->routes_err);
     pass_failed(pass, &pass->routes_err);
     contests_tell(pass);
     bool forbidden = false;
@@ -268,14 +271,14 @@ static int64_t next_look(const struct pass *pass)
 {
     int64_t next_ms =
         clock_boot_ms() + jitter(pass->control->options->resync_seconds * INT64_C(1000));
-    int64_t due[8] = {INT64_MAX,
-                      INT64_MAX,
-                      INT64_MAX,
-                      INT64_MAX,
-                      peek_next_ms(pass),
-                      routes_next_ms(pass),
-                      refusals_next_ms(pass->known),
-                      contests_next_ms(pass->known)};
+    int64_t due[] = {INT64_MAX,
+                     INT64_MAX,
+                     INT64_MAX,
+                     INT64_MAX,
+                     peek_next_ms(pass),
+                     routes_next_ms(pass),
+                     refusals_next_ms(pass->known),
+                     contests_next_ms(pass->known)};
     if (pass->model && pass->model->next_ms > 0)
         due[0] = wall_to_boot(pass->model->next_ms);
     if (pass->known->renew_ms > 0)
@@ -288,7 +291,7 @@ static int64_t next_look(const struct pass *pass)
     for (int i = 4; i < 6; i++)
         if (due[i] != INT64_MAX && due[i] > clock_boot_ms()) /* clusters of one burst drift apart */
             due[i] = clock_boot_ms() + jitter((due[i] - clock_boot_ms()) * 10 / 9);
-    for (int i = 0; i < 8; i++)
+    for (size_t i = 0; i < sizeof due / sizeof due[0]; i++)
         next_ms = due[i] < next_ms ? due[i] : next_ms;
     /* A moment later, so that what is due is past when it is looked at. */
     return next_ms + 1;

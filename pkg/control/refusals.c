@@ -76,8 +76,7 @@ size_t refusals_hold(struct pass *pass)
     const size_t size = sizeof *plan->actions;
     struct plan_action *sorted = arena_alloc(pass->arena, (plan->count + 1) * size);
     struct refusal **held = arena_alloc(pass->arena, (plan->count + 1) * sizeof(struct refusal *));
-    bool *contested = arena_alloc(pass->arena, plan->count + 1);
-    size_t sent = 0, waiting = 0, plan_count = plan->count;
+    size_t sent = 0, waiting = 0;
     if (known->refused_digest != pass->digest)
         refusals_forget(known);
     known->refused_digest = pass->digest;
@@ -87,16 +86,11 @@ size_t refusals_hold(struct pass *pass)
         if (refusal != NULL)
             refusal->wanted = true;
         held[i] = paused ? refusal : NULL;
-        contested[i] = !paused && contests_holds(pass, &plan->actions[i]);
-        if (!paused && !contested[i])
+        if (!paused && !contests_holds(pass, &plan->actions[i]))
             sorted[sent++] = plan->actions[i];
     }
     for (size_t i = 0; i < plan->count; i++) {
-        if (contested[i]) { /* told by contests_tell() */
-            plan_count--;
-            continue;
-        }
-        if (held[i] == NULL)
+        if (held[i] == NULL) /* sent, or contested, which contests_tell() tells */
             continue;
         struct plan_action *action = &sorted[sent + waiting++];
         *action = plan->actions[i];
@@ -104,7 +98,7 @@ size_t refusals_hold(struct pass *pass)
     }
     drop_unwanted(known);
     plan->actions = sorted;
-    plan->count = plan_count;
+    plan->count = sent + waiting;
     return sent;
 }
 

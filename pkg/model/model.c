@@ -28,10 +28,9 @@ static bool only_provisional(const struct model *model)
 /* Once complete, always complete: what a primary that is away now said before is in the status. */
 bool model_was_bootstrapped(const struct model *model)
 {
-    const cJSON *condition;
     if (model->primary != NULL && model->primary->seen->report.bootstrapped)
         return true;
-    condition =
+    const cJSON *condition =
         json_item(json_get(model->snapshot->status, "conditions"), "type", "BootstrapComplete");
     return text_same(json_str(condition, "status", ""), "True");
 }
