@@ -7,11 +7,13 @@
 
 #include "api/foreign.h"
 #include "api/names.h"
+#include "loop/pause.h"
+#include "loop/timer.h"
 
 enum {
     TRIES = 3, /* of a vital write, in one run */
     REPEAT_FIRST_MS = 200,
-    REPEAT_FACTOR = 4,
+    REPEAT_LONGEST_MS = 800,
 };
 
 struct job {
@@ -91,8 +93,7 @@ static void free_run(struct apply_run *run)
     TAILQ_REMOVE(&run->apply->runs, run, link);
     for (size_t i = 0; i < run->count; i++) {
         free(run->jobs[i].uid);
-        if (run->jobs[i].pause != NULL)
-            event_free(run->jobs[i].pause);
+        timer_freep(&run->jobs[i].pause);
     }
     free(run->jobs);
     free(run);
@@ -146,13 +147,10 @@ static bool may_repeat(const struct job *job, const struct error *err)
 static void repeat_later(struct job *job)
 {
     struct apply *apply = job->run->apply;
-    int pause_ms = REPEAT_FIRST_MS;
-    for (int i = 1; i < job->tries; i++)
-        pause_ms *= REPEAT_FACTOR;
     if (job->pause == NULL)
         job->pause = evtimer_new(apply->options.loop, on_pause_over, job);
-    const struct timeval pause = {pause_ms / 1000, pause_ms % 1000 * 1000};
-    evtimer_add(job->pause, &pause);
+    timer_arm(job->pause,
+              (int)pause_doubled_ms(REPEAT_FIRST_MS, REPEAT_LONGEST_MS, 2 * (job->tries - 1)));
     kick(apply);
 }
 
