@@ -250,9 +250,9 @@ static int write_record(void *arg, struct error *err)
     return volume_record_replace(&agent->volume, &agent->record, &agent->next_record, err);
 }
 
-static void note_volume_trouble(struct agent *agent, const struct child_result *result)
+static void note_volume_trouble(struct agent *agent, const struct error *err)
 {
-    agent_note_trouble(agent, &agent->start_trouble, REASON_VOLUME_UNREADABLE, result->err.text,
+    agent_note_trouble(agent, &agent->start_trouble, REASON_VOLUME_UNREADABLE, err->text,
                        FIRST_PAUSE_MS, LONGEST_PAUSE_MS);
     survey_hurry(agent->survey);
 }
@@ -260,10 +260,10 @@ static void note_volume_trouble(struct agent *agent, const struct child_result *
 /* What to do is asked again, with what stands there. */
 static void adopt_record(struct agent *agent, const struct error *conflict)
 {
-    struct child_result failed = {.output = ""};
+    struct error err;
     log_failure(conflict, "the record on the volume is another pod's", NULL);
-    if (volume_record_read(&agent->volume, &agent->record, &failed.err) < 0)
-        note_volume_trouble(agent, &failed);
+    if (volume_record_read(&agent->volume, &agent->record, &err) < 0)
+        note_volume_trouble(agent, &err);
 }
 
 static void after_record(struct agent *agent, const struct child_result *result)
@@ -273,7 +273,7 @@ static void after_record(struct agent *agent, const struct child_result *result)
     else if (result->err.class == ERR_CONFLICT)
         adopt_record(agent, &result->err);
     else
-        note_volume_trouble(agent, result);
+        note_volume_trouble(agent, &result->err);
     job_end(agent);
 }
 
@@ -294,7 +294,7 @@ static void after_make_standby(struct agent *agent, const struct child_result *r
     if (result->err.class == 0)
         agent->standby_signal = agent->config.dirty = true;
     else
-        note_volume_trouble(agent, result);
+        note_volume_trouble(agent, &result->err);
     job_end(agent);
 }
 

@@ -345,8 +345,6 @@ static struct decision yield(const struct facts *f)
     return decision;
 }
 
-#define CLONE_BY_HAND "delete this instance's pod and both of its volume claims"
-
 static struct decision cut_off(const struct facts *f, const char *phase)
 {
     const char *message =

@@ -18,6 +18,9 @@
 #include "postgres/server.h"
 #include "volume/volume.h"
 
+/* The remedy for a copy that nothing on is needed of, in every message that has it. */
+#define CLONE_BY_HAND "delete this instance's pod and both of its volume claims"
+
 enum known { KNOWN_NOT_YET, KNOWN_GOOD, KNOWN_BAD };
 
 struct facts {

@@ -158,20 +158,19 @@ void react_fatal(void *arg, const struct logs_message *message)
         return;
     if (agent->running != ROLE_REPLICA || strcmp(message->backend, "walreceiver") != 0)
         return;
+    bool broke_off = strncmp(text, RECEIVE_FAILED, strlen(RECEIVE_FAILED)) == 0;
     if (strstr(text, "has already been removed") != NULL) {
         reason = REASON_WAL_GONE;
-        remedy = ": it is cloned again once the primary's report confirms it; if that lasts, "
-                 "delete this instance's pod and both of its volume claims";
+        remedy = ": it is cloned again once the primary's report confirms it; if that "
+                 "lasts, " CLONE_BY_HAND;
         refusal_note(&agent->refusal, REFUSED_WAL, now_ms);
     } else if (strstr(text, "system identifier differs") != NULL) {
         reason = REASON_SYSTEM_IDENTIFIER_MISMATCH;
         remedy =
-            ": the volume holds another cluster's data; delete this instance's pod and both of "
-            "its volume claims to clone the primary";
+            ": the volume holds another cluster's data; " CLONE_BY_HAND " to clone the primary";
         refusal_note(&agent->refusal, REFUSED_SYSTEM, now_ms);
     } else if (strstr(text, "could not connect to the primary server: ") != NULL ||
-               strncmp(text, "could not start WAL streaming", 29) == 0 ||
-               strncmp(text, RECEIVE_FAILED, strlen(RECEIVE_FAILED)) == 0) {
+               strncmp(text, "could not start WAL streaming", 29) == 0 || broke_off) {
         reason = REASON_NOT_STREAMING;
     }
     if (reason == NULL)
@@ -183,7 +182,7 @@ void react_fatal(void *arg, const struct logs_message *message)
     text_one_line(trouble->text);
     agent->stream_told_ms = now_ms;
     /* What came before a stream broke off is still to be replayed. */
-    agent->wal_wanted_ms = strncmp(text, RECEIVE_FAILED, strlen(RECEIVE_FAILED)) == 0 ? 0 : now_ms;
+    agent->wal_wanted_ms = broke_off ? 0 : now_ms;
     monitor_poll_now(agent->monitor);
     agent_kick(agent);
 }
