@@ -11,12 +11,12 @@
 #include "api/reasons.h"
 #include "base/file.h"
 #include "base/memory.h"
-#include "postgres/certificate.h"
-#include "member/mounts.h"
-#include "volume/tree.h"
-#include "loop/pause.h"
 #include "instance/metrics.h"
+#include "loop/pause.h"
+#include "member/mounts.h"
 #include "metrics/process.h"
+#include "postgres/certificate.h"
+#include "volume/tree.h"
 
 enum {
     STEPS_PER_TURN = 32,

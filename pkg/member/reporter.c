@@ -9,8 +9,8 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "loop/bucket.h"
-#include "loop/timer.h"
 #include "loop/pause.h"
+#include "loop/timer.h"
 
 enum { BURST = 12, REFILL_MS = 1000, FIRST_PAUSE_MS = 500, LONGEST_PAUSE_MS = 10000 };
 enum { HOLD_MS = 300 };

@@ -12,9 +12,9 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/text.h"
-#include "postgres/conf.h"
-#include "member/mounts.h"
 #include "loop/timer.h"
+#include "member/mounts.h"
+#include "postgres/conf.h"
 
 enum { FILE_MAX_BYTES = 2 * 1024 * 1024, FETCH_AGAIN_MS = 2000 };
 

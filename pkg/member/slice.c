@@ -6,9 +6,9 @@
 
 #include "api/names.h"
 #include "base/log.h"
-#include "member/lease.h"
-#include "loop/timer.h"
 #include "loop/pause.h"
+#include "loop/timer.h"
+#include "member/lease.h"
 
 enum { FIRST_PAUSE_MS = 200, LONGEST_PAUSE_MS = 5000 };
 

@@ -13,8 +13,8 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/text.h"
-#include "postgres/cause.h"
 #include "loop/timer.h"
+#include "postgres/cause.h"
 
 enum { FIRST_LOOK_MS = 10, SLOWEST_LOOK_MS = 250, KILL_AFTER_MS = 5000, SETTLE_MS = 50 };
 
