@@ -1,8 +1,8 @@
 /*
- * The kinds of objects that a cluster is made of, one row each. Every room that treats one kind
- * otherwise than another reads it here; none compares names of kinds. A new kind of child is a row
- * of this table, a builder in `desired` and a test; hack/check-layers and the unit test of this
- * table find what was forgotten.
+ * The kinds of objects that a cluster is made of, one row each. A room that treats one kind
+ * differently from another reads it here and does not compare names of kinds. A new kind of child
+ * is a row of this table, a builder in `desired` and a test; api_children_test and
+ * observe_kinds_test find what was forgotten.
  */
 #pragma once
 

@@ -1,10 +1,10 @@
 /*
- * Somebody's program that undoes what is put right, each time, is not fought without an end: after
- * some rounds a repair waits, longer with each round, and status names who does it. Only where the
- * wait leaves nothing open: a StatefulSet takes effect when its pod ends, a budget when a node is
- * drained. Services, rights and configuration are put right at once, however often, and so is a
- * StatefulSet that takes pods away.
- * Only this process remembers the rounds: the next one counts from the beginning.
+ * When somebody's program undoes every repair, the repairs do not go on for ever at that rate:
+ * after some rounds each one waits, longer every time, and status names the program. Only where the
+ * wait is safe: a StatefulSet takes effect when its pod ends, a budget when a node is drained.
+ * Services, rights and configuration are put right at once, however often, and so is a StatefulSet
+ * that takes pods away. Only this process remembers the rounds: the next one counts from the
+ * beginning.
  */
 #include "control/internal.h"
 

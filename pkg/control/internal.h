@@ -143,7 +143,7 @@ void refusals_forget(struct known *known);
 int64_t refusals_next_ms(const struct known *known); /* boot; INT64_MAX when there is none */
 bool refusals_is_news(struct known *known, const struct error *err);
 
-/* contests.c: whoever undoes each repair is fought less and less, and named */
+/* contests.c: when a program undoes every repair, repairs come less often, and status names it */
 bool contests_holds(struct pass *pass, const struct plan_action *action); /* it waits */
 void contests_note(struct pass *pass, const struct plan_action *action);  /* it was taken */
 void contests_tell(struct pass *pass); /* adds an outcome for each, at most contests_count() */

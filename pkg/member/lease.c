@@ -12,9 +12,8 @@
 #include "loop/timer.h"
 
 enum { RETRY_MS = 500, BURST = 6, REFILL_MS = 500, TAKE_BURST = 3, TAKE_REFILL_MS = 2000 };
-enum {
-    TERM_MAX_S = 120
-}; /* spec.failover.leaseSeconds at most: no text makes anybody wait longer */
+/* The maximum of spec.failover.leaseSeconds: no text makes a pod wait longer. */
+enum { TERM_MAX_S = 120 };
 
 struct lease {
     struct kube *kube;

@@ -87,7 +87,8 @@ int64_t lease_rests_at_ms(const struct lease *lease);
 bool lease_is_doubtful(const struct lease *lease);
 /* The highest epoch that it was seen held with by this pod, since lease_new(); 0: none. */
 int64_t lease_held_epoch(const struct lease *lease);
-/* The highest that it was seen to have, whoever held it, also when it was deleted since. */
+/* The highest epoch seen on the lease, held by any pod; a deletion of the lease does not reset it.
+ */
 int64_t lease_seen_epoch(const struct lease *lease);
 /* Renews at once, after a burst not more often than twice a second, instead of at the next third of
  * lease_seconds; held leases renew by themselves. */

@@ -16,7 +16,7 @@ static void read_memory(struct metrics_page *page, const void *arg)
 {
     (void)arg;
     AUTO_ARENA arena = arena_new();
-    struct error ignored; /* then there is no line, as there is no value */
+    struct error ignored; /* without a value the metric has no line */
     char *text = "";
     long long size, resident;
     err_ignore(file_read(arena, "/proc/self/statm", 4096, &text, NULL, &ignored));

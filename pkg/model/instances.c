@@ -4,7 +4,7 @@
 #include "base/clock.h"
 
 /* A recovery is bounded by the WAL since the last checkpoint. One that goes on for longer than
- * RECOVERY_MS goes in circles, or its disk is at its end: whoever drains the node may decide. */
+ * RECOVERY_MS repeats itself, or its disk fails: the person who drains the node may decide. */
 enum { RECOVERY_MS = 3600 * 1000, CLOCKS_DIFFER_MS = 300 * 1000 };
 /* By then what is watched has told that a pod is gone. */
 enum { CLAIM_SETTLES_MS = 60 * 1000 };

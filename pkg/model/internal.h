@@ -44,10 +44,10 @@ bool instance_holds_with_present_pod(const struct work *work,
                                      const struct model_instance *instance);
 /* What the primary says of this replica; NULL when it says nothing. */
 const struct replica_report *instance_replication(const struct work *work, const char *name);
-/* A renewal of the lease was seen to come within the time that it lasts: what its holder says is of
- * now. Nothing is taken down or destroyed on an older word. */
 /* Since when PrimaryReady is not True, as the status has it; 0: it is, or is not there. */
 int64_t instances_primary_away_since_ms(const struct work *work);
+/* A renewal of the lease was seen to come within the time that it lasts: what its holder says is of
+ * now. Nothing is taken down or destroyed on an older word. */
 bool instances_pulse_is_steady(const struct work *work);
 enum volume_content instance_volume(const struct model_instance *instance);
 

@@ -123,8 +123,8 @@ static void take_bytes(struct fields *fields, const char *quantity)
     take_int(fields, bytes > 0 ? bytes : 0);
 }
 
-/* Whoever may write the claim may write anything there, and people are shown it in commands: what
- * cannot be the name of a node is not taken for one. */
+/* Anybody who may write the claim may write this annotation, and commands that people paste show
+ * it: a text that cannot be the name of a node is ignored. */
 static const char *selected_node(const cJSON *object)
 {
     static const char letters[] = "abcdefghijklmnopqrstuvwxyz0123456789-.";

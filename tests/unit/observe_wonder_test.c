@@ -310,7 +310,7 @@ static void an_operator_that_may_not_read_volumes_calls_nothing_gone(void **stat
     assert_false(look(scene)->data.node_gone);
 }
 
-/* Whoever may write the claim may write any annotation, and the remedy deletes data. */
+/* Anybody who may write the claim may write its annotations, and the remedy deletes data. */
 static void a_volume_is_not_given_up_on_the_word_of_an_annotation(void **state)
 {
     struct scene *scene = *state;
