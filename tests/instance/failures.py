@@ -510,8 +510,8 @@ def lose_wal(primary, hold=False):
 
 
 @test("a replica whose WAL is gone from the primary says so, and clones it anew")
-def wal_gone():
-    with Rig(2) as rig:
+def wal_gone(major=None):
+    with Rig(2, major) as rig:
         first, second = rig.pair()
         second.stop()
         lose_wal(first)

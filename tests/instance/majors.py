@@ -4,6 +4,7 @@ also on majors that are not the host's own; PGKEEL_POSTGRES=N runs the whole sui
 """
 import os
 
+from failures import wal_gone
 from lib.runner import check, equal, test, wait_for
 from rig import PASSWORDS, Rig
 
@@ -85,3 +86,5 @@ if not os.environ.get("PGKEEL_POSTGRES"):
     for number in OTHERS:
         test("PostgreSQL %d: a pair is made, cloned, set up, restarted and recovered" % number)(
             lambda major=number: smoke(major))
+        test("PostgreSQL %d: a replica whose WAL is gone from the primary says so, and clones it"
+             " anew" % number)(lambda major=number: wal_gone(major))
