@@ -28,6 +28,16 @@ struct monitor {
     struct monitor_view view;
 };
 
+/* Where the oldest WAL on disk begins. A slot's own restart_lsn may lie before it: a replica that
+ * is refused its WAL can move it back (17.12), and the server calls that "reserved" as long as
+ * max_wal_size would allow for it. Segments are removed in their order, whatever their timeline
+ * (https://www.postgresql.org/docs/current/view-pg-replication-slots.html). */
+#define OLDEST_WAL                                                                                 \
+    "select (substr(name, 1, 8) || '/' || to_hex(('x' || substr(name, 9))::bit(32)::bigint"        \
+    "  * pg_size_bytes(current_setting('wal_segment_size'))))::pg_lsn"                             \
+    " from (select min(substr(name, 9)) as name from pg_ls_waldir()"                               \
+    "  where name ~ '^[0-9A-F]{24}$') first where name is not null"
+
 /* One row a fact; a union, so that it is one round trip and one snapshot. */
 static const char poll_sql[] =
     "select 'self' as kind, pg_is_in_recovery()::text as a,"
@@ -44,7 +54,8 @@ static const char poll_sql[] =
     " union all select 'have', greatest(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn())::text,"
     " '', '', '' where pg_is_in_recovery()"
     " union all select 'slot', slot_name, coalesce(wal_status, ''), active::text,"
-    " coalesce(restart_lsn::text, '')"
+    " coalesce(case when active or restart_lsn is null then restart_lsn"
+    "  else greatest(restart_lsn, (" OLDEST_WAL ")) end::text, '')"
     " from pg_replication_slots where slot_type = 'physical'";
 
 /* What the file asks for and the server has not: its own mark alone is not to be trusted, for it

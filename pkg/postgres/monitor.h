@@ -19,7 +19,7 @@ struct monitor_replica {
 struct monitor_slot { /* physical ones */
     char name[64];
     char wal_status[16];
-    char restart_lsn[24];
+    char restart_lsn[24]; /* from where there still is WAL for it, while it is not in use */
     bool active;
 };
 
