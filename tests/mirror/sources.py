@@ -96,7 +96,7 @@ def second_pin():
         first = box.main.add_source("trixie", "libthing", PINNED, index=False)
         second = box.main.add_source("trixie", "libthing", "1.1.0-1", index=False)
         box.publish()
-        box.server.fault("lack", r"libthing_1\.2\.3|/dists/trixie")
+        box.server.fault("lack", r"libthing_1\.2\.3|/dists/trixie/main/source/")
         done = succeeded(fetch(box, [("libthing", PINNED, "1.2.", first), ("libthing", "1.1.0-1", "1.1.", second)]))
         equal(answer(box), files_of("1.1.0-1"), "the archives")
         says(done, "WARNING", "1.1.0-1")
