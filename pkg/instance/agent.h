@@ -1,8 +1,8 @@
 /*
  * The parts of the agent tied together. Only the files that conduct know this header: agent.c
  * (loop, steps), react.c (events), facts.c (what is known), jobs.c and fill.c (steps that take
- * time), restart.c (a restart by order), configure.c (configuration files), tend.c and peers.c
- * (what a running server needs).
+ * time), restart.c (a restart by order), configure.c (configuration files; which of them, trial.h
+ * says), tend.c and peers.c (what a running server needs).
  */
 #pragma once
 
@@ -12,6 +12,7 @@
 #include "instance/machine.h"
 #include "instance/probes.h"
 #include "instance/refusal.h"
+#include "instance/trial.h"
 #include "loop/child.h"
 #include "loop/timer.h"
 #include "member/lease.h"
@@ -61,22 +62,14 @@ struct job {
 
 /* The configuration files as they are below run_dir. */
 struct configuration {
-    enum known known;
+    struct trial trial;
     bool dirty, stale;  /* sources may have changed; they have */
     bool lifted;        /* a standby's limits are above what the sources ask for */
     char *conf, *hba;   /* as written, rendered */
     char *shared_conf;  /* the shared part they were rendered from */
-    char hash[17];      /* of that part and hba: cluster_config.config_hash */
-    char newest[17];    /* of the sources as they are now */
-    char refused[17];   /* hash of sources that were found bad */
-    char accepted[17];  /* hash of what is on the volume as proven */
-    char failed[17];    /* with which the server failed last since it was up; "" if it did not */
-    bool doubted;       /* `refused` is: the server had failed with another one, too */
-    bool from_accepted; /* the sources were refused; the accepted ones go on */
-    struct error fault; /* why `refused` was */
+    struct error fault; /* why a configuration was refused */
     /* in the making */
     char *next_conf, *next_hba, *next_shared;
-    char next_hash[17];
     double loaded_before;
     int64_t deadline_ms;
     bool asked_pending; /* after the reload, what waits for a restart */

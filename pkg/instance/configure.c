@@ -44,6 +44,22 @@ static void hash_sources(const char *conf, const char *hba, char ret_hash[17])
     snprintf(ret_hash, 17, "%s", hash_hex16(arena, both, strlen(both)));
 }
 
+static enum trial_step tell(struct agent *agent, enum trial_kind kind)
+{
+    struct trial_event event = {
+        .kind = kind, .hash = "", .up = server_state(agent->server) == SERVER_UP};
+    return trial_next(&agent->config.trial, &event);
+}
+
+static enum trial_step ask(struct agent *agent)
+{
+    const struct settings_view *view = settings_view(agent->settings);
+    char hash[17];
+    hash_sources(view->conf, view->hba, hash);
+    struct trial_event event = {.kind = TRIAL_ASKED, .hash = hash};
+    return trial_next(&agent->config.trial, &event);
+}
+
 static struct conf_input input_of(struct agent *agent, struct arena *arena, const char *shared)
 {
     struct conf_input input = agent_conf_input(agent, arena);
@@ -87,25 +103,18 @@ void configure_refresh(struct agent *agent)
     if (!config->dirty || !view->known || waits)
         return;
     AUTO_ARENA arena = arena_new();
-    char hash[17];
-    hash_sources(view->conf, view->hba, hash);
-    if (!text_same(hash, config->newest)) {
-        /* What is asked for again is tried again: why it was refused may be gone. */
-        snprintf(config->newest, sizeof config->newest, "%s", hash);
-        config->refused[0] = '\0';
-    }
-    bool refused = text_same(hash, config->refused);
+    enum trial_step wanted = ask(agent);
     config->dirty = false;
-    if (!refused)
+    if (wanted == TRIAL_TRY_NEWEST)
         config->stale = config->conf == NULL || !text_same(config->hba, view->hba) ||
                         !text_same(config->conf, render(agent, arena, view->conf));
     else
-        config->stale = config->conf != NULL &&
+        config->stale = wanted == TRIAL_TRY_LOADED &&
                         !text_same(config->conf, render(agent, arena, config->shared_conf));
-    if (!config->stale && !refused && text_same(hash, config->hash)) {
+    if (wanted == TRIAL_TRY_NEWEST && !config->stale &&
+        text_same(config->trial.newest, config->trial.loaded)) {
         config->fault = (struct error){0};
         agent_forget_trouble(&agent->config_trouble);
-        config->from_accepted = false;
     }
 }
 
@@ -123,36 +132,17 @@ static int write_file(struct agent *agent, const char *name, const char *text, s
 
 /* ---- refusing and falling back ---- */
 
-static void check(struct agent *agent, const char *shared, const char *hba, const char *hash);
+static void check(struct agent *agent, const char *shared, const char *hba);
 
-static void refuse(struct agent *agent, const char *hash, const char *why, const char *remedy)
+static void refuse(struct agent *agent, const char *why, const char *remedy)
 {
     struct configuration *config = &agent->config;
-    snprintf(config->refused, sizeof config->refused, "%s", hash);
     err_set_reason(&config->fault, ERR_INVALID, REASON_CONFIG_INVALID,
                    "PostgreSQL refuses the configuration: %.800s; %s", why, remedy);
-    log_failure(&config->fault, "the configuration is refused", "hash", hash, NULL);
+    log_failure(&config->fault, "the configuration is refused", "hash", config->trial.refused,
+                NULL);
     config->stale = false;
     config->dirty = true;
-}
-
-/* True when the accepted configuration is being checked instead. */
-static bool fall_back(struct agent *agent)
-{
-    AUTO_ARENA arena = arena_new();
-    struct error err = {0};
-    const char *conf, *hba;
-    char hash[17];
-    if (volume_accepted_read(arena, &agent->volume, &conf, &hba, &err) < 0)
-        log_failure(&err, "the accepted configuration cannot be read", NULL);
-    if (err.class != 0 || conf == NULL || hba == NULL)
-        return false;
-    hash_sources(conf, hba, hash);
-    if (text_same(hash, agent->config.refused))
-        return false;
-    agent->config.from_accepted = true;
-    check(agent, conf, hba, hash);
-    return true;
 }
 
 static void settle(struct agent *agent)
@@ -161,18 +151,32 @@ static void settle(struct agent *agent)
     job_end(agent);
 }
 
+static void fall_back(struct agent *agent)
+{
+    AUTO_ARENA arena = arena_new();
+    struct error err = {0};
+    const char *conf = NULL, *hba = NULL;
+    char hash[17] = "";
+    if (volume_accepted_read(arena, &agent->volume, &conf, &hba, &err) < 0)
+        log_failure(&err, "the accepted configuration cannot be read", NULL);
+    else if (conf != NULL && hba != NULL)
+        hash_sources(conf, hba, hash);
+    struct trial_event event = {.kind = TRIAL_FELL_BACK, .hash = hash};
+    if (trial_next(&agent->config.trial, &event) == TRIAL_TRY_ACCEPTED)
+        check(agent, conf, hba);
+    else
+        settle(agent);
+}
+
 static void refuse_and_end(struct agent *agent, const char *why)
 {
-    struct configuration *config = &agent->config;
-    bool was_fallback = config->from_accepted && text_same(config->next_hash, config->accepted);
-    bool running = server_state(agent->server) == SERVER_UP;
-    if (!was_fallback)
-        refuse(agent, config->next_hash, why, "correct spec.postgres");
-    if (!running && !was_fallback && fall_back(agent))
-        return;
-    if (!running)
-        config->known = KNOWN_BAD;
-    settle(agent);
+    enum trial_step step = tell(agent, TRIAL_REFUSED);
+    if (step != TRIAL_REST)
+        refuse(agent, why, "correct spec.postgres");
+    if (step == TRIAL_REFUSE_AND_FALL_BACK)
+        fall_back(agent);
+    else
+        settle(agent);
 }
 
 /* Nobody has said no: the configuration could not be tried, and is tried again. */
@@ -195,16 +199,12 @@ static void postpone(struct agent *agent, const char *why)
 static void finish(struct agent *agent)
 {
     struct configuration *config = &agent->config;
-    const struct settings_view *view = settings_view(agent->settings);
-    char newest[17];
     agent_forget_trouble(&agent->config_trouble);
     text_replace(&config->conf, config->next_conf);
     text_replace(&config->hba, config->next_hba);
     text_replace(&config->shared_conf, config->next_shared);
-    memcpy(config->hash, config->next_hash, sizeof config->hash);
-    config->known = KNOWN_GOOD;
-    hash_sources(view->conf, view->hba, newest);
-    config->from_accepted = !text_same(newest, config->hash);
+    ask(agent); /* something else may be asked for by now */
+    tell(agent, TRIAL_LOADED);
     settle(agent);
 }
 
@@ -339,7 +339,7 @@ static void after_check(struct agent *agent, const struct child_result *result)
     }
 }
 
-static void check(struct agent *agent, const char *shared, const char *hba, const char *hash)
+static void check(struct agent *agent, const char *shared, const char *hba)
 {
     AUTO_ARENA arena = arena_new();
     struct configuration *config = &agent->config;
@@ -350,7 +350,6 @@ static void check(struct agent *agent, const char *shared, const char *hba, cons
     text_replace(&config->next_conf, text);
     text_replace(&config->next_shared, shared);
     text_replace(&config->next_hba, hba);
-    snprintf(config->next_hash, sizeof config->next_hash, "%s", hash);
     if (write_file(agent, "postgresql.conf.new", text, &failed.err) < 0) {
         after_check(agent, &failed);
         return;
@@ -367,36 +366,37 @@ static void check(struct agent *agent, const char *shared, const char *hba, cons
     job_program(agent, argv, NULL, after_check);
 }
 
-static void read_accepted_hash(struct agent *agent)
+/* What the volume keeps; "" when that is known already, or cannot be. fall_back() tells then. */
+static void read_accepted_hash(struct agent *agent, char ret_hash[17])
 {
     AUTO_ARENA arena = arena_new();
-    struct error ignored; /* fall_back() tells, when it matters */
+    struct error ignored;
     const char *conf = NULL, *hba = NULL;
-    if (agent->config.accepted[0] == '\0' &&
+    ret_hash[0] = '\0';
+    if (agent->config.trial.accepted[0] == '\0' &&
         volume_accepted_read(arena, &agent->volume, &conf, &hba, &ignored) == 0 && conf && hba)
-        hash_sources(conf, hba, agent->config.accepted);
+        hash_sources(conf, hba, ret_hash);
 }
 
 void configure_begin(struct agent *agent)
 {
+    AUTO_ARENA arena = arena_new();
     const struct settings_view *view = settings_view(agent->settings);
+    struct configuration *config = &agent->config;
     bool up = server_state(agent->server) == SERVER_UP;
-    char hash[17];
-    hash_sources(view->conf, view->hba, hash);
+    char accepted[17];
     job_begin(agent, up ? "reload" : "configure", up ? "Running" : "Starting");
-    agent->config.deadline_ms = 0;
-    read_accepted_hash(agent);
-    if (!text_same(hash, agent->config.refused)) {
-        agent->config.from_accepted = false;
-        check(agent, view->conf, view->hba, hash);
-    } else if (agent->config.conf != NULL && up) {
-        AUTO_ARENA arena = arena_new();
-        check(agent, arena_strdup(arena, agent->config.shared_conf),
-              arena_strdup(arena, agent->config.hba), agent->config.hash);
-    } else if (!fall_back(agent)) {
-        agent->config.known = KNOWN_BAD;
-        settle(agent);
-    }
+    config->deadline_ms = 0;
+    read_accepted_hash(agent, accepted);
+    ask(agent);
+    struct trial_event event = {.kind = TRIAL_BEGUN, .hash = accepted, .up = up};
+    enum trial_step step = trial_next(&config->trial, &event);
+    if (step == TRIAL_TRY_NEWEST)
+        check(agent, view->conf, view->hba);
+    else if (step == TRIAL_TRY_LOADED)
+        check(agent, arena_strdup(arena, config->shared_conf), arena_strdup(arena, config->hba));
+    else
+        fall_back(agent);
 }
 
 /* ---- proof ---- */
@@ -410,7 +410,7 @@ static int write_accepted(void *arg, struct error *err)
 static void after_accepted(struct agent *agent, const struct child_result *result)
 {
     if (result->err.class == 0)
-        memcpy(agent->config.accepted, agent->config.hash, sizeof agent->config.accepted);
+        tell(agent, TRIAL_ACCEPTED);
     else if (!agent->stopping)
         agent_note_trouble(agent, &agent->volume_trouble, REASON_VOLUME_UNREADABLE,
                            result->err.text, 1000, 30000);
@@ -419,8 +419,8 @@ static void after_accepted(struct agent *agent, const struct child_result *resul
 
 void configure_proven(struct agent *agent)
 {
-    if (agent->job.running || text_same(agent->config.accepted, agent->config.hash) ||
-        agent_in_pause(&agent->volume_trouble))
+    if (agent->job.running || agent_in_pause(&agent->volume_trouble) ||
+        tell(agent, TRIAL_PROVEN) != TRIAL_WRITE)
         return;
     job_begin(agent, "accept", "Running");
     job_task(agent, write_accepted, after_accepted);
@@ -428,37 +428,27 @@ void configure_proven(struct agent *agent)
 
 bool configure_blame(struct agent *agent, const char *why)
 {
-    struct configuration *config = &agent->config;
-    if (config->from_accepted) {
-        /* Then the newest were not to blame, or not alone: they get another try. */
-        config->refused[0] = '\0';
-        config->dirty = true;
-        return false;
-    }
-    if (text_same(config->hash, config->accepted) || config->accepted[0] == '\0')
-        return false;
     /* It will be tried again when the cause has gone: once it is loaded, the restart is withheld
      * for as long as they are prepared. */
     bool is_full = strstr(why, "maximum number of prepared transactions reached") != NULL;
-    config->doubted =
-        is_full || (text_given(config->failed) && !text_same(config->failed, config->hash));
-    refuse(agent, config->hash, why,
+    struct trial_event event = {.kind = TRIAL_CRASHED, .passes = is_full};
+    enum trial_step step = trial_next(&agent->config.trial, &event);
+    if (step == TRIAL_TRY_AGAIN)
+        agent->config.dirty = true;
+    if (step != TRIAL_REFUSE)
+        return false;
+    refuse(agent, why,
            "correct spec.postgres, or delete the pod to have it tried again once the cause is "
            "gone");
-    config->known = KNOWN_NOT_YET;
     return true;
 }
 
 void configure_failed(struct agent *agent)
 {
-    memcpy(agent->config.failed, agent->config.hash, sizeof agent->config.failed);
+    tell(agent, TRIAL_FAILED);
 }
 
 void configure_up(struct agent *agent)
 {
-    struct configuration *config = &agent->config;
-    if (config->doubted)
-        config->refused[0] = '\0'; /* something else was wrong, and is not any more */
-    config->doubted = false;
-    config->failed[0] = '\0';
+    tell(agent, TRIAL_UP);
 }

@@ -45,7 +45,7 @@ static void settings_facts(struct agent *agent, struct facts *f)
     f->binaries_reason = agent->binaries_error.reason;
     f->binaries_error = agent->binaries_error.text;
     configure_refresh(agent);
-    f->config = agent->config.known;
+    f->config = agent->config.trial.known;
     f->config_error = agent->config.fault.text;
     f->config_stale = agent->config.stale;
     f->control_due = configure_control_due(agent);

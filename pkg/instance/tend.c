@@ -328,7 +328,7 @@ void tend_report(struct agent *agent, const struct decision *decision)
                                    : 0,
         .epoch = agent->record.epoch,
         .seen_epoch = agent->record.seen,
-        .config_hash = agent->config.known == KNOWN_GOOD ? agent->config.hash : "",
+        .config_hash = agent->config.trial.known == KNOWN_GOOD ? agent->config.trial.loaded : "",
         .verifiers_hash = agent->bootstrapped ? agent->verifiers_hash : "",
         .restart_token = agent->restart_token,
         .restarted_for = agent->restarted_for,
