@@ -266,7 +266,7 @@ static void start(struct control *control)
                                                        .deleted = on_deleted,
                                                        .arg = control});
     tell_start(control);
-    http_start(control);
+    pages_start(control);
     facts_start(control);
     start_election(control);
 }
@@ -275,7 +275,7 @@ static void stop(struct control *control)
 {
     break_off_passes(control);
     tell_stop(control);
-    http_stop(control);
+    pages_stop(control);
     kube_elect_free(control->elect);
     observe_free(control->observe);
     kube_call_cancel(control->facts_call);

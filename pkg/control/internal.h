@@ -81,7 +81,7 @@ struct control {
     struct observe *observe;  /* NULL until we lead for the first time */
     struct apply *apply;
     struct queue *queue;
-    struct serve *http;
+    struct serve *pages;
     struct event *pump_timer, *facts_timer, *stop_timer, *quiet_timer, *signals[2];
     struct kube_call *facts_call;
     TAILQ_HEAD(pass_list, pass) passes;
@@ -174,6 +174,6 @@ void tell(struct control *control, const struct apply_owner *about,
           const struct status_event *event);
 void tell_stop(struct control *control);
 
-/* http.c */
-void http_start(struct control *control);
-void http_stop(struct control *control);
+/* pages.c */
+void pages_start(struct control *control);
+void pages_stop(struct control *control);

@@ -4,7 +4,6 @@
 #include <string.h>
 #include <strings.h>
 
-#include "base/clock.h"
 #include "kube/auth.h"
 #include "kube/call.h"
 #include "kube/events.h"
@@ -40,33 +39,25 @@ int kube_backoff_ms(const struct kube_timing *timing, int attempt)
     return kube_random((int)pause_ms / 2, (int)pause_ms);
 }
 
-void kube_set_clock(struct kube *kube, const struct kube_clock *clock)
+void kube_set_clock(struct kube *kube, const struct timer_clock *clock)
 {
     kube->clock = clock;
+    http_set_clock(kube->http, clock);
 }
 
 int64_t kube_now_ms(const struct kube *kube)
 {
-    return kube->clock ? kube->clock->now_ms(kube->clock->arg) : clock_boot_ms();
+    return timer_now_ms(kube->clock);
 }
 
 void kube_timer_set(struct kube *kube, struct event *timer, int64_t ms)
 {
-    struct timeval after = {ms / 1000, ms % 1000 * 1000};
-    if (kube->clock != NULL)
-        kube->clock->set_timer(kube->clock->arg, timer, ms);
-    else if (ms < 0)
-        event_del(timer);
-    else
-        event_add(timer, &after);
+    timer_set(kube->clock, timer, ms);
 }
 
 void kube_timer_free(struct kube *kube, struct event *timer)
 {
-    if (timer == NULL)
-        return;
-    kube_timer_set(kube, timer, -1);
-    event_free(timer);
+    timer_free(kube->clock, timer);
 }
 
 /* scheme://host[:port][/path] */
@@ -120,9 +111,8 @@ static void place_origin(struct kube *kube, const struct place *place)
                                 name && place->tls ? name : place->host, place->port, place->rest);
     if (name == NULL || !place->tls)
         return;
-    char *redirect =
+    kube->connect_to =
         arena_printf(kube->arena, "%s:%d:%s:%d", name, place->port, place->host, place->port);
-    kube->connect_to = curl_slist_append(NULL, redirect);
     kube->host_header = arena_printf(kube->arena, "Host: %s:%d", place->host, place->port);
 }
 
@@ -157,23 +147,18 @@ static const char *machine(void)
 int kube_new(struct event_base *loop, const struct kube_config *config, const char *user_agent,
              struct kube **ret_kube, struct error *err)
 {
-    static bool started;
-    if (!started && curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
-        return err_set(err, ERR_INTERNAL, "libcurl cannot start");
-    started = true;
     struct kube *kube = xcalloc(1, sizeof *kube);
     kube->loop = loop;
     kube->arena = arena_new();
     kube->timing = kube_timing_default;
     TAILQ_INIT(&kube->transfers);
     TAILQ_INIT(&kube->calls);
-    TAILQ_INIT(&kube->sockets);
     kube_config_copy(kube->arena, config, &kube->config);
-    kube->user_agent =
-        arena_printf(kube->arena, "%s/%s (linux/%s)", user_agent, PGKEEL_VERSION, machine());
     kube->auth = kube_auth_new(kube);
     kube->events = kube_events_new(kube);
-    if (set_place(kube, err) < 0 || kube_loop_open(kube, err) < 0) {
+    const char *agent =
+        arena_printf(kube->arena, "%s/%s (linux/%s)", user_agent, PGKEEL_VERSION, machine());
+    if (set_place(kube, err) < 0 || http_new(loop, agent, &kube->http, err) < 0) {
         kube_free(kube);
         return err->class;
     }
@@ -191,10 +176,7 @@ void kube_free(struct kube *kube)
     while ((transfer = TAILQ_FIRST(&kube->transfers)) != NULL)
         kube_transfer_cancel(transfer);
     kube_auth_free(kube->auth);
-    while (kube->idle_count > 0)
-        curl_easy_cleanup(kube->idle[--kube->idle_count]);
-    kube_loop_close(kube);
-    curl_slist_free_all(kube->connect_to);
+    http_free(kube->http);
     arena_free(kube->arena);
     free(kube);
 }

@@ -5,33 +5,14 @@
 #include <string.h>
 
 #include "base/json.h"
+#include "http/http.h"
 
 static int class_of(int http_status, const char *reason)
 {
     /* "ServerTimeout" is a 500 that asks to come back; it did nothing. */
     if (strcmp(reason, "ServerTimeout") == 0)
         return ERR_OVERLOADED;
-    switch (http_status) {
-    case 401:
-    case 403:
-        return ERR_FORBIDDEN;
-    case 404:
-        return ERR_NOT_FOUND;
-    case 409:
-        return ERR_CONFLICT;
-    case 410:
-        return ERR_GONE;
-    case 408:
-    case 504:
-        return ERR_TIMEOUT;
-    case 429:
-    case 503:
-        return ERR_OVERLOADED;
-    case 502:
-        return ERR_TRANSPORT;
-    default:
-        return http_status < 500 ? ERR_INVALID : ERR_INTERNAL;
-    }
+    return http_status_class(http_status);
 }
 
 /* The first line of whatever a proxy or a handler wrote, printable and short. */

@@ -1,14 +1,14 @@
 /*
- * One HTTP exchange: credentials, headers, body, answer. Calls and watches stand on it. Callbacks
- * run on the loop, never inside libcurl and never before kube_transfer_start() returns, so that
- * they may start and cancel transfers freely.
+ * One exchange with the API server: what it takes beyond HTTP (credentials, once more after a 401,
+ * what a refusal means). Calls and watches stand on it. Callbacks run on the loop and never before
+ * kube_transfer_start() returns, so that they may start and cancel transfers freely.
  */
 #pragma once
 
 #include "base/buffer.h"
 #include "kube/internal.h"
 
-enum { KUBE_ANSWER_MAX_BYTES = 64 * 1024 * 1024, KUBE_REFUSAL_MAX_BYTES = 256 * 1024 };
+enum { KUBE_ANSWER_MAX_BYTES = 64 * 1024 * 1024 };
 
 struct kube_transfer_request {
     enum kube_method method;
@@ -36,7 +36,5 @@ void kube_transfer_cancel(struct kube_transfer *transfer);
 /* Cancels, and closes the connection if it was silent since since_ms. */
 void kube_transfer_abandon(struct kube_transfer *transfer, int64_t since_ms);
 
-/* For loop.c: hands new bytes out, and what ended. */
-void kube_transfer_pump(struct kube *kube);
 /* For auth.c: credentials are there (err->class == 0) or could not be had. */
 void kube_transfer_settled(struct kube *kube, const struct error *err);

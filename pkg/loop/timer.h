@@ -1,13 +1,50 @@
-/* libevent timers in milliseconds. */
+/* libevent timers in milliseconds, and time itself, so that tests can let it pass at will. */
 #pragma once
 
 #include <event2/event.h>
 #include <stdint.h>
 
+#include "base/clock.h"
+
+/* What stands in for the machine's clock. NULL, wherever one is taken: the machine's own. */
+struct timer_clock {
+    int64_t (*now_ms)(void *arg);
+    /* When the time has come the timer is made active on its loop; ms < 0 forgets it. */
+    void (*set_timer)(void *arg, struct event *timer, int64_t ms);
+    void *arg;
+};
+
 static inline void timer_arm(struct event *timer, int ms)
 {
     struct timeval tv = {ms / 1000, (ms % 1000) * 1000};
     event_add(timer, &tv);
+}
+
+/* CLOCK_BOOTTIME. */
+static inline int64_t timer_now_ms(const struct timer_clock *clock)
+{
+    return clock != NULL ? clock->now_ms(clock->arg) : clock_boot_ms();
+}
+
+/* Sets it, in place of what it was set to, or stops it when ms < 0. */
+static inline void timer_set(const struct timer_clock *clock, struct event *timer, int64_t ms)
+{
+    struct timeval after = {ms / 1000, ms % 1000 * 1000};
+    if (clock != NULL)
+        clock->set_timer(clock->arg, timer, ms);
+    else if (ms < 0)
+        event_del(timer);
+    else
+        event_add(timer, &after);
+}
+
+/* Stops and frees it. NULL is fine. */
+static inline void timer_free(const struct timer_clock *clock, struct event *timer)
+{
+    if (timer == NULL)
+        return;
+    timer_set(clock, timer, -1);
+    event_free(timer);
 }
 
 /* ms from now_ms until at_ms; -1 when at_ms had been reached already at looked_ms, the moment from

@@ -119,7 +119,7 @@ static int open_scene(void **state)
     scene->control = (struct control){.options = &scene->options, .loop = scene->loop};
     scene->control.queue = queue_new();
     scene->control.apply = apply_new(&(struct apply_options){.loop = scene->loop});
-    http_start(&scene->control);
+    pages_start(&scene->control);
     *state = scene;
     return 0;
 }
@@ -127,7 +127,7 @@ static int open_scene(void **state)
 static int close_scene(void **state)
 {
     struct scene *scene = *state;
-    http_stop(&scene->control);
+    pages_stop(&scene->control);
     apply_free(scene->control.apply);
     queue_free(scene->control.queue, known_free);
     event_base_free(scene->loop);

@@ -1,6 +1,7 @@
 /* HTTP/2: one connection for everything, and what happens when it dies in silence. */
 #include "kube_time.h"
 
+#include <curl/curl.h>
 #include <nghttp2/nghttp2.h>
 
 #include "kube_pki.h"

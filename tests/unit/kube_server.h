@@ -4,7 +4,7 @@
  */
 #pragma once
 
-#include "test.h"
+#include "loop_time.h"
 
 #include <netinet/in.h>
 #include <signal.h>
@@ -21,11 +21,6 @@
 #include "base/buffer.h"
 #include "base/clock.h"
 #include "kube/internal.h"
-
-#define UNUSED __attribute__((unused))
-
-/* libevent reads a coarse clock: its timers may come early by so much. */
-enum { DEADLINE_S = 60, TIMER_SLACK_MS = 10 };
 
 struct server;
 
@@ -263,35 +258,4 @@ UNUSED static void world_close(struct world *world)
     server_free(world->server);
     event_base_free(world->loop);
     arena_free(world->arena);
-}
-
-static void on_tick(evutil_socket_t fd, short what, void *arg)
-{
-    (void)fd, (void)what, (void)arg;
-}
-
-/* Runs the loop until *flag is at least `wanted` or so many milliseconds passed. */
-static bool run_loop(struct event_base *loop, const int *flag, int wanted, int64_t limit_ms)
-{
-    int64_t end_ms = clock_boot_ms() + limit_ms;
-    struct event *tick = event_new(loop, -1, EV_PERSIST, on_tick, NULL);
-    event_add(tick, &(struct timeval){0, 5000});
-    while (*flag < wanted && clock_boot_ms() < end_ms)
-        event_base_loop(loop, EVLOOP_ONCE);
-    event_free(tick);
-    return *flag >= wanted;
-}
-
-/* A test that gets stuck fails here. */
-UNUSED static void run_until(struct event_base *loop, const int *flag, int wanted)
-{
-    if (!run_loop(loop, flag, wanted, DEADLINE_S * 1000))
-        fail_msg("the deadline passed: %d of %d", *flag, wanted);
-}
-
-/* Lets the loop run for a while, to see that something does not happen. */
-UNUSED static void run_for_ms(struct event_base *loop, int ms)
-{
-    const int never = 0;
-    (void)run_loop(loop, &never, 1, ms);
 }

@@ -38,20 +38,20 @@ static int answer(void *arg, const char *path, struct buffer *body, const char *
     return healthz ? 200 : 404;
 }
 
-void http_start(struct control *control)
+void pages_start(struct control *control)
 {
     const char *address = control->options->http_address;
     struct error err = {0};
     if (*address == '\0')
         return;
     /* Without it the operator still does its work; the kubelet's probes tell the rest. */
-    if (serve_new(control->loop, address, answer, control, &control->http, &err) < 0)
+    if (serve_new(control->loop, address, answer, control, &control->pages, &err) < 0)
         log_warning("cannot listen for probes and metrics; set --metrics-address", "address",
                     address, "error", err.text, NULL);
 }
 
-void http_stop(struct control *control)
+void pages_stop(struct control *control)
 {
-    serve_free(control->http);
-    control->http = NULL;
+    serve_free(control->pages);
+    control->pages = NULL;
 }
