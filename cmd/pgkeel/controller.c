@@ -131,7 +131,7 @@ static int run_controller(const struct verb *verb, int argc, char **argv)
     AUTO_ARENA arena = arena_new();
     const char *values[OPT_COUNT];
     struct control_options control = {0};
-    struct kube_config config;
+    struct kubeconfig config;
     struct error err = {0};
     int first, code;
     if (!verb_parse(verb, argc, argv, values, &first, &code))
@@ -144,10 +144,10 @@ static int run_controller(const struct verb *verb, int argc, char **argv)
     if (!take_choices(verb, values, &control))
         return EXIT_USAGE;
     verb_log_as("controller", values[OPT_LOG_LEVEL]);
-    const struct kube_config_options where = {.kubeconfig = values[OPT_KUBECONFIG],
-                                              .context = values[OPT_CONTEXT],
-                                              .allow_insecure = values[OPT_INSECURE] != NULL};
-    if (kube_config_load(arena, &where, &config, &err) < 0) {
+    const struct kubeconfig_options where = {.kubeconfig = values[OPT_KUBECONFIG],
+                                             .context = values[OPT_CONTEXT],
+                                             .allow_insecure = values[OPT_INSECURE] != NULL};
+    if (kubeconfig_load(arena, &where, &config, &err) < 0) {
         log_error("cannot start", "error", err.text, NULL);
         return EXIT_UNREADABLE;
     }

@@ -15,7 +15,7 @@ enum control_delivery {                /* how the agent's file comes into Postgr
 };
 
 struct control_options {
-    const struct kube_config *config;
+    const struct kubeconfig *config;
     const char *const *namespaces; /* watch these only */
     size_t namespace_count;        /* 0: all */
     bool leader_elect;

@@ -143,10 +143,10 @@ struct conf_input agent_conf_input(struct agent *agent, struct arena *arena)
 static void open_api(struct agent *agent)
 {
     AUTO_ARENA arena = arena_new();
-    struct kube_config_options options = {.kubeconfig = agent->options.kubeconfig};
-    struct kube_config config;
+    struct kubeconfig_options options = {.kubeconfig = agent->options.kubeconfig};
+    struct kubeconfig config;
     struct error err = {0};
-    if (kube_config_load(arena, &options, &config, &err) < 0 ||
+    if (kubeconfig_load(arena, &options, &config, &err) < 0 ||
         kube_new(agent->loop, &config, "pgkeel-instance", &agent->kube, &err) < 0) {
         log_failure(&err, "the API server cannot be reached", NULL);
         timer_arm(agent->api_again, API_AGAIN_MS);

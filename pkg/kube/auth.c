@@ -8,8 +8,8 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/hash.h"
-#include "kube/config_sources.h"
-#include "kube/exec.h"
+#include "kubeconfig/sources.h"
+#include "kubeconfig/exec.h"
 #include "kube/transfer.h"
 
 /* Credentials are fetched anew a little before they expire, so that none expires on its way. */
@@ -23,7 +23,7 @@ struct kube_auth {
     struct stat seen; /* the token file when it was read */
     bool have;
     int64_t fetched_ms, expires_wall_ms;
-    struct kube_exec_run *run;
+    struct kubeconfig_exec_run *run;
 };
 
 static void drop(struct kube_auth *auth)
@@ -38,17 +38,17 @@ static void drop(struct kube_auth *auth)
 
 static void set_bearer(struct kube_auth *auth, const char *token)
 {
-    auth->line =
-        kube_secret(auth->arena, arena_printf(auth->arena, "Authorization: Bearer %s", token));
+    auth->line = kubeconfig_secret(auth->arena,
+                                   arena_printf(auth->arena, "Authorization: Bearer %s", token));
 }
 
 static void set_basic(struct kube_auth *auth, const char *username, const char *password)
 {
-    char *pair = kube_secret(
+    char *pair = kubeconfig_secret(
         auth->arena, arena_printf(auth->arena, "%s:%s", username, password ? password : ""));
-    char *encoded = kube_secret(auth->arena, hash_base64(auth->arena, pair, strlen(pair)));
-    auth->line =
-        kube_secret(auth->arena, arena_printf(auth->arena, "Authorization: Basic %s", encoded));
+    char *encoded = kubeconfig_secret(auth->arena, hash_base64(auth->arena, pair, strlen(pair)));
+    auth->line = kubeconfig_secret(auth->arena,
+                                   arena_printf(auth->arena, "Authorization: Basic %s", encoded));
 }
 
 struct kube_auth *kube_auth_new(struct kube *kube)
@@ -63,7 +63,7 @@ void kube_auth_free(struct kube_auth *auth)
 {
     if (auth == NULL)
         return;
-    kube_exec_cancel(auth->run);
+    kubeconfig_exec_cancel(auth->run);
     arena_free(auth->arena);
     free(auth);
 }
@@ -92,7 +92,7 @@ static int read_token(struct kube_auth *auth, const char *path, struct error *er
     AUTO_ARENA arena = arena_new();
     if (file_read(arena, path, TOKEN_MAX_BYTES, &token, NULL, err) < 0)
         return err_wrap(err, "token file");
-    kube_secret(arena, token);
+    kubeconfig_secret(arena, token);
     token += strspn(token, " \t\r\n");
     token[strcspn(token, " \t\r\n")] = '\0';
     if (check_token(path, token, err) < 0)
@@ -107,7 +107,7 @@ static int read_token(struct kube_auth *auth, const char *path, struct error *er
  * that cannot be read for a moment leaves the last token in force, and the fixed one after that. */
 static int prepare_file(struct kube_auth *auth, struct error *err)
 {
-    const struct kube_config *config = &auth->kube->config;
+    const struct kubeconfig *config = &auth->kube->config;
     struct stat now = {0};
     if (stat(config->token_file, &now) == 0 && auth->have && same_file(&now, &auth->seen))
         return KUBE_AUTH_READY;
@@ -123,7 +123,7 @@ static int prepare_file(struct kube_auth *auth, struct error *err)
     return KUBE_AUTH_READY;
 }
 
-static void on_plugin(void *arg, const struct kube_exec_credential *credential,
+static void on_plugin(void *arg, const struct kubeconfig_exec_credential *credential,
                       const struct error *err)
 {
     struct kube_auth *auth = arg;
@@ -134,7 +134,8 @@ static void on_plugin(void *arg, const struct kube_exec_credential *credential,
             set_bearer(auth, credential->token);
         if (credential->certificate_pem != NULL) {
             auth->certificate = arena_strdup(auth->arena, credential->certificate_pem);
-            auth->key = kube_secret(auth->arena, arena_strdup(auth->arena, credential->key_pem));
+            auth->key =
+                kubeconfig_secret(auth->arena, arena_strdup(auth->arena, credential->key_pem));
         }
         auth->have = true;
         auth->fetched_ms = kube_now_ms(auth->kube);
@@ -159,15 +160,15 @@ static int prepare_plugin(struct kube_auth *auth, struct error *err)
         return KUBE_AUTH_READY;
     if (auth->run != NULL)
         return KUBE_AUTH_WAIT;
-    if (kube_exec_start(kube->loop, kube->config.exec, kube->timing.exec_ms, on_plugin, auth,
-                        &auth->run, err) < 0)
+    if (kubeconfig_exec_start(kube->loop, kube->config.exec, kube->timing.exec_ms, on_plugin, auth,
+                              &auth->run, err) < 0)
         return err->class;
     return KUBE_AUTH_WAIT;
 }
 
 int kube_auth_prepare(struct kube_auth *auth, struct error *err)
 {
-    const struct kube_config *config = &auth->kube->config;
+    const struct kubeconfig *config = &auth->kube->config;
     if (config->exec != NULL)
         return prepare_plugin(auth, err);
     if (config->token_file != NULL)
@@ -181,7 +182,7 @@ int kube_auth_prepare(struct kube_auth *auth, struct error *err)
 
 bool kube_auth_renew(struct kube_auth *auth)
 {
-    const struct kube_config *config = &auth->kube->config;
+    const struct kubeconfig *config = &auth->kube->config;
     struct stat now;
     if (config->exec != NULL) {
         /* Many requests may be refused at once; those that come after the first find it running or

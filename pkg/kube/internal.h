@@ -39,7 +39,7 @@ TAILQ_HEAD(kube_calls, kube_call);
 struct kube {
     struct event_base *loop;
     struct arena *arena; /* owns config and the texts below */
-    struct kube_config config;
+    struct kubeconfig config;
     struct kube_timing timing;
     const struct timer_clock *clock; /* NULL: the real one */
     const char *origin;      /* what URLs begin with; its host is the name that TLS verifies */

@@ -118,7 +118,7 @@ static void place_origin(struct kube *kube, const struct place *place)
 
 static int set_place(struct kube *kube, struct error *err)
 {
-    const struct kube_config *config = &kube->config;
+    const struct kubeconfig *config = &kube->config;
     struct place place = {0};
     if (config->server == NULL)
         return err_set(err, ERR_INVALID, "no API server is configured");
@@ -144,7 +144,7 @@ static const char *machine(void)
 #endif
 }
 
-int kube_new(struct event_base *loop, const struct kube_config *config, const char *user_agent,
+int kube_new(struct event_base *loop, const struct kubeconfig *config, const char *user_agent,
              struct kube **ret_kube, struct error *err)
 {
     struct kube *kube = xcalloc(1, sizeof *kube);
@@ -153,7 +153,7 @@ int kube_new(struct event_base *loop, const struct kube_config *config, const ch
     kube->timing = kube_timing_default;
     TAILQ_INIT(&kube->transfers);
     TAILQ_INIT(&kube->calls);
-    kube_config_copy(kube->arena, config, &kube->config);
+    kubeconfig_copy(kube->arena, config, &kube->config);
     kube->auth = kube_auth_new(kube);
     kube->events = kube_events_new(kube);
     const char *agent =

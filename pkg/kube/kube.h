@@ -14,7 +14,7 @@
 #include <event2/event.h>
 
 #include "base/json.h"
-#include "kube/config.h"
+#include "kubeconfig/kubeconfig.h"
 #include "kube/kinds.h"
 
 struct kube;
@@ -22,7 +22,7 @@ struct kube_call;
 struct kube_watch;
 
 /* user_agent e.g. "pgkeel-controller". The config is copied. */
-int kube_new(struct event_base *loop, const struct kube_config *config, const char *user_agent,
+int kube_new(struct event_base *loop, const struct kubeconfig *config, const char *user_agent,
              struct kube **ret_kube, struct error *err) ERR_CHECKED;
 /* Cancels the requests under way (callbacks are not called); free watches and elections before. Not
  * from a callback. NULL is fine. */

@@ -9,8 +9,8 @@
 #include <strings.h>
 
 #include "base/json.h"
-#include "kube/config_sources.h"
-#include "kube/exec.h"
+#include "kubeconfig/sources.h"
+#include "kubeconfig/exec.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -20,25 +20,25 @@ static void require(bool holds)
         abort();
 }
 
-static void check(struct arena *arena, const struct kube_config *config, bool insecure_allowed)
+static void check(struct arena *arena, const struct kubeconfig *config, bool insecure_allowed)
 {
-    struct kube_config copy;
+    struct kubeconfig copy;
     require(strncasecmp(config->server, "http", 4) == 0 && config->namespace != NULL);
     require((config->client_cert_pem == NULL) == (config->client_key_pem == NULL));
     require(insecure_allowed || !config->insecure);
     require(!config->insecure || config->ca_pem == NULL);
     require(config->exec == NULL || (config->exec->command && config->exec->api_version));
-    kube_config_copy(arena, config, &copy);
+    kubeconfig_copy(arena, config, &copy);
     require(strcmp(copy.server, config->server) == 0);
 }
 
-static void load(struct arena *arena, const struct kube_config_file *files, size_t count,
+static void load(struct arena *arena, const struct kubeconfig_file *files, size_t count,
                  bool insecure_allowed)
 {
-    struct kube_config config;
+    struct kubeconfig config;
     struct error err = {0};
-    struct kube_config_options options = {.allow_insecure = insecure_allowed};
-    if (kube_config_from_files(arena, files, count, &options, &config, &err) == 0)
+    struct kubeconfig_options options = {.allow_insecure = insecure_allowed};
+    if (kubeconfig_from_files(arena, files, count, &options, &config, &err) == 0)
         check(arena, &config, insecure_allowed);
     else
         require(err.class < 0 && err.text[0] != '\0');
@@ -46,11 +46,11 @@ static void load(struct arena *arena, const struct kube_config_file *files, size
 
 static void read_credential(struct arena *arena, const char *text, size_t length)
 {
-    const struct kube_exec exec = {.api_version = "client.authentication.k8s.io/v1",
-                                   .command = "plugin"};
-    struct kube_exec_credential credential;
+    const struct kubeconfig_exec exec = {.api_version = "client.authentication.k8s.io/v1",
+                                         .command = "plugin"};
+    struct kubeconfig_exec_credential credential;
     struct error err = {0};
-    if (kube_exec_parse(arena, &exec, text, length, &credential, &err) == 0)
+    if (kubeconfig_exec_parse(arena, &exec, text, length, &credential, &err) == 0)
         require(credential.token != NULL || credential.key_pem != NULL);
     else
         require(err.class < 0);
@@ -62,7 +62,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     const char *text = (const char *)data;
     const char *parting = size > 0 ? memchr(text, '\0', size) : NULL;
     size_t first = parting != NULL ? (size_t)(parting - text) : size;
-    struct kube_config_file files[2];
+    struct kubeconfig_file files[2];
     size_t count = 0;
     struct error err = {0};
     read_credential(arena, text, size);
@@ -70,13 +70,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
      */
     if (size > 0 && memmem(text, size, "dev", 3) != NULL)
         return 0;
-    if (kube_config_parse(arena, "/nonexistent/one", text, first, &files[0], &err) < 0) {
+    if (kubeconfig_parse(arena, "/nonexistent/one", text, first, &files[0], &err) < 0) {
         require(strstr(err.text, "kubeconfig '/nonexistent/one'") != NULL);
         return 0;
     }
     count = 1;
     if (parting != NULL &&
-        kube_config_parse(arena, "two", parting + 1, size - first - 1, &files[1], &err) == 0)
+        kubeconfig_parse(arena, "two", parting + 1, size - first - 1, &files[1], &err) == 0)
         count = 2;
     load(arena, files, count, false);
     load(arena, files, count, true);

@@ -309,9 +309,9 @@ static void an_urgent_call_does_not_wait_for_what_429_asks_for(void **state)
 static void an_urgent_call_waits_no_longer_for_credentials(void **state)
 {
     struct scene *s = *state;
-    struct kube_exec plugin = {.api_version = "client.authentication.k8s.io/v1",
-                               .command = "sleep",
-                               .args = (const char *[]){"1000", NULL}};
+    struct kubeconfig_exec plugin = {.api_version = "client.authentication.k8s.io/v1",
+                                     .command = "sleep",
+                                     .args = (const char *[]){"1000", NULL}};
     struct kube_request request = get_pod;
     s->world.config.exec = &plugin;
     use_config(s);
@@ -456,7 +456,7 @@ static void credentials_never_travel_in_clear_text(void **state)
 {
     struct scene *s = *state;
     struct kube *kube;
-    struct kube_config config = {.server = "http://10.1.2.3:80", .token = "abc"};
+    struct kubeconfig config = {.server = "http://10.1.2.3:80", .token = "abc"};
     assert_int_equal(kube_new(s->world.loop, &config, "x", &kube, &s->err), ERR_INVALID);
     assert_non_null(strstr(s->err.text, "never sent in clear text"));
 }
@@ -468,7 +468,7 @@ static void a_server_that_is_no_url_is_refused(void **state)
         NULL, "", "10.0.0.1:6443", "https://", "https://h:0", "https://h:99999", "ftp://h"};
     for (size_t i = 0; i < sizeof servers / sizeof servers[0]; i++) {
         struct kube *kube;
-        struct kube_config config = {.server = servers[i]};
+        struct kubeconfig config = {.server = servers[i]};
         assert_int_equal(kube_new(s->world.loop, &config, "x", &kube, &s->err), ERR_INVALID);
     }
 }

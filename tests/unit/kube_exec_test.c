@@ -4,7 +4,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#include "kube/exec.h"
+#include "kubeconfig/exec.h"
 
 #define V1      "client.authentication.k8s.io/v1"
 #define V1BETA1 "client.authentication.k8s.io/v1beta1"
@@ -13,12 +13,12 @@
 struct scene {
     struct world world;
     char folder[64], script[100];
-    struct kube_exec exec;
+    struct kubeconfig_exec exec;
     int done, failed;
     struct error err;
     char *token, *certificate, *key;
     int64_t expires_wall_ms;
-    struct kube_exec_run *run;
+    struct kubeconfig_exec_run *run;
     const char *only_token;
     int64_t now_ms;
     struct virtual_clock clock;
@@ -35,10 +35,10 @@ static int open_scene(void **state)
 {
     struct scene *s = calloc(1, sizeof *s);
     world_open(&s->world, answer, s);
-    strcpy(s->folder, "/tmp/kube_exec_test.XXXXXX");
+    strcpy(s->folder, "/tmp/kubeconfig_exec_test.XXXXXX");
     assert_non_null(mkdtemp(s->folder));
     snprintf(s->script, sizeof s->script, "%s/plugin", s->folder);
-    s->exec = (struct kube_exec){.api_version = V1, .command = s->script};
+    s->exec = (struct kubeconfig_exec){.api_version = V1, .command = s->script};
     *state = s;
     return 0;
 }
@@ -47,7 +47,7 @@ static int close_scene(void **state)
 {
     struct scene *s = *state;
     char command[128];
-    kube_exec_cancel(s->run);
+    kubeconfig_exec_cancel(s->run);
     world_close(&s->world);
     snprintf(command, sizeof command, "rm -rf '%s'", s->folder);
     assert_int_equal(system(command), 0);
@@ -83,7 +83,7 @@ static char *dup_or_null(const char *text)
     return text ? strdup(text) : NULL;
 }
 
-static void on_credential(void *arg, const struct kube_exec_credential *credential,
+static void on_credential(void *arg, const struct kubeconfig_exec_credential *credential,
                           const struct error *err)
 {
     struct scene *s = arg;
@@ -100,7 +100,8 @@ static void on_credential(void *arg, const struct kube_exec_credential *credenti
 
 static int start(struct scene *s, int timeout_ms)
 {
-    return kube_exec_start(s->world.loop, &s->exec, timeout_ms, on_credential, s, &s->run, &s->err);
+    return kubeconfig_exec_start(s->world.loop, &s->exec, timeout_ms, on_credential, s, &s->run,
+                                 &s->err);
 }
 
 static void run_plugin(struct scene *s)
@@ -221,7 +222,7 @@ static void a_plugin_that_must_ask_needs_a_terminal(void **state)
 {
     struct scene *s = *state;
     int saved = dup(0), null = open("/dev/null", 0);
-    s->exec.interactive = KUBE_INTERACTIVE_ALWAYS;
+    s->exec.interactive = KUBECONFIG_INTERACTIVE_ALWAYS;
     dup2(null, 0);
     assert_int_equal(start(s, 1000), ERR_FORBIDDEN);
     assert_non_null(strstr(s->err.text, "not a terminal"));
@@ -235,7 +236,7 @@ static void a_cancelled_plugin_is_gone(void **state)
     struct scene *s = *state;
     write_plugin(s, "exec sleep 1000");
     assert_int_equal(start(s, 10000), 0);
-    kube_exec_cancel(s->run);
+    kubeconfig_exec_cancel(s->run);
     s->run = NULL;
     run_for_ms(s->world.loop, 20);
     assert_int_equal(s->done, 0);
@@ -258,9 +259,9 @@ static void what_a_plugin_prints_is_checked(void **state)
         {CREDENTIAL("\"token\":\"a\",\"expirationTimestamp\":\"soon\""), "not an RFC 3339 time"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        struct kube_exec_credential credential;
-        assert_int_equal(kube_exec_parse(s->world.arena, &s->exec, cases[i].text,
-                                         strlen(cases[i].text), &credential, &s->err),
+        struct kubeconfig_exec_credential credential;
+        assert_int_equal(kubeconfig_exec_parse(s->world.arena, &s->exec, cases[i].text,
+                                               strlen(cases[i].text), &credential, &s->err),
                          ERR_FORBIDDEN);
         if (strstr(s->err.text, cases[i].wanted) == NULL)
             fail_msg("'%s' is not in '%s'", cases[i].wanted, s->err.text);

@@ -232,7 +232,7 @@ struct world {
     struct server *server;
     struct kube *kube;
     struct arena *arena;
-    struct kube_config config;
+    struct kubeconfig config;
 };
 
 UNUSED static void world_client(struct world *world)

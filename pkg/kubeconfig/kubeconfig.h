@@ -10,12 +10,12 @@
 #include "base/error.h"
 
 enum kube_interactive {
-    KUBE_INTERACTIVE_NEVER,
-    KUBE_INTERACTIVE_IF_AVAILABLE,
-    KUBE_INTERACTIVE_ALWAYS,
+    KUBECONFIG_INTERACTIVE_NEVER,
+    KUBECONFIG_INTERACTIVE_IF_AVAILABLE,
+    KUBECONFIG_INTERACTIVE_ALWAYS,
 };
 
-struct kube_exec {           /* client.authentication.k8s.io exec credential plugin */
+struct kubeconfig_exec {     /* client.authentication.k8s.io exec credential plugin */
     const char *api_version; /* "client.authentication.k8s.io/v1" or ".../v1beta1" */
     const char *command;     /* absolute, or a plain name that is looked up in PATH */
     const char **args;       /* NULL-ended */
@@ -26,7 +26,7 @@ struct kube_exec {           /* client.authentication.k8s.io exec credential plu
     const char *cluster_info;          /* JSON for spec.cluster; NULL unless provide_cluster_info */
 };
 
-struct kube_config {
+struct kubeconfig {
     const char *server;                           /* https://host:port[/path] */
     const char *tls_server_name;                  /* NULL: the host of server */
     const char *ca_pem;                           /* NULL: the system's CAs */
@@ -35,13 +35,13 @@ struct kube_config {
     const char *token_file;                       /* reread: it rotates; goes before token */
     const char *username, *password;              /* basic auth; NULL when none */
     const char *proxy_url;
-    const struct kube_exec *exec; /* NULL when none */
-    const char **impersonate;     /* NULL-ended "Impersonate-User: x" lines; NULL when none */
-    const char *namespace;        /* default namespace of the context, or of the pod */
-    bool insecure;                /* insecure-skip-tls-verify: only when options allow it */
+    const struct kubeconfig_exec *exec; /* NULL when none */
+    const char **impersonate;           /* NULL-ended "Impersonate-User: x" lines; NULL when none */
+    const char *namespace;              /* default namespace of the context, or of the pod */
+    bool insecure;                      /* insecure-skip-tls-verify: only when options allow it */
 };
 
-struct kube_config_options {
+struct kubeconfig_options {
     const char *kubeconfig; /* --kubeconfig: one path; NULL: KUBECONFIG, then in-cluster, then
                                ~/.kube/config */
     const char *context;    /* --context; NULL: current-context */
@@ -49,11 +49,11 @@ struct kube_config_options {
 };
 
 /* Copies the config with everything it points to; secrets in the copy are wiped with the arena. */
-void kube_config_copy(struct arena *arena, const struct kube_config *config,
-                      struct kube_config *ret_copy);
+void kubeconfig_copy(struct arena *arena, const struct kubeconfig *config,
+                     struct kubeconfig *ret_copy);
 /* Keeps text until the arena is freed and overwrites it then. Returns text; NULL is fine. */
-char *kube_secret(struct arena *arena, char *text);
+char *kubeconfig_secret(struct arena *arena, char *text);
 /* Errors name the file and the field ("kubeconfig '/x': users[2].user.client-key-data: not
  * base64"). */
-int kube_config_load(struct arena *arena, const struct kube_config_options *options,
-                     struct kube_config *ret_config, struct error *err) ERR_CHECKED;
+int kubeconfig_load(struct arena *arena, const struct kubeconfig_options *options,
+                    struct kubeconfig *ret_config, struct error *err) ERR_CHECKED;

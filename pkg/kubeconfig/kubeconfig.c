@@ -1,18 +1,18 @@
-#include "kube/config.h"
+#include "kubeconfig/kubeconfig.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/file.h"
-#include "kube/config_sources.h"
+#include "kubeconfig/sources.h"
 
 static void wipe(void *text)
 {
     explicit_bzero(text, strlen(text));
 }
 
-char *kube_secret(struct arena *arena, char *text)
+char *kubeconfig_secret(struct arena *arena, char *text)
 {
     if (text != NULL)
         arena_defer(arena, wipe, text);
@@ -26,7 +26,7 @@ static const char *copy(struct arena *arena, const char *text)
 
 static const char *copy_secret(struct arena *arena, const char *text)
 {
-    return text ? kube_secret(arena, arena_strdup(arena, text)) : NULL;
+    return text ? kubeconfig_secret(arena, arena_strdup(arena, text)) : NULL;
 }
 
 static const char **copy_list(struct arena *arena, const char *const *list)
@@ -42,12 +42,13 @@ static const char **copy_list(struct arena *arena, const char *const *list)
     return copied;
 }
 
-static const struct kube_exec *copy_exec(struct arena *arena, const struct kube_exec *exec)
+static const struct kubeconfig_exec *copy_exec(struct arena *arena,
+                                               const struct kubeconfig_exec *exec)
 {
     if (exec == NULL)
         return NULL;
-    struct kube_exec *copied = arena_alloc(arena, sizeof *copied);
-    *copied = (struct kube_exec){
+    struct kubeconfig_exec *copied = arena_alloc(arena, sizeof *copied);
+    *copied = (struct kubeconfig_exec){
         .api_version = copy(arena, exec->api_version),
         .command = copy(arena, exec->command),
         .args = copy_list(arena, exec->args),
@@ -60,10 +61,10 @@ static const struct kube_exec *copy_exec(struct arena *arena, const struct kube_
     return copied;
 }
 
-void kube_config_copy(struct arena *arena, const struct kube_config *config,
-                      struct kube_config *ret_copy)
+void kubeconfig_copy(struct arena *arena, const struct kubeconfig *config,
+                     struct kubeconfig *ret_copy)
 {
-    *ret_copy = (struct kube_config){
+    *ret_copy = (struct kubeconfig){
         .server = copy(arena, config->server),
         .tls_server_name = copy(arena, config->tls_server_name),
         .ca_pem = copy(arena, config->ca_pem),
@@ -81,12 +82,12 @@ void kube_config_copy(struct arena *arena, const struct kube_config *config,
     };
 }
 
-int kube_config_in_cluster(struct arena *arena, const char *host, const char *port,
-                           const char *folder, struct kube_config *ret_config, struct error *err)
+int kubeconfig_in_cluster(struct arena *arena, const char *host, const char *port,
+                          const char *folder, struct kubeconfig *ret_config, struct error *err)
 {
     char *ca, *namespace;
-    if (file_read(arena, arena_printf(arena, "%s/ca.crt", folder), KUBE_SECRET_MAX_BYTES, &ca, NULL,
-                  err) < 0 ||
+    if (file_read(arena, arena_printf(arena, "%s/ca.crt", folder), KUBECONFIG_SECRET_MAX_BYTES, &ca,
+                  NULL, err) < 0 ||
         file_read(arena, arena_printf(arena, "%s/namespace", folder), 4096, &namespace, NULL, err) <
             0)
         return err_wrap(err, "the pod's service account (is automountServiceAccountToken on?)");
@@ -97,7 +98,7 @@ int kube_config_in_cluster(struct arena *arena, const char *host, const char *po
                        "cannot be read",
                        token_file);
     namespace[strcspn(namespace, " \r\n")] = '\0';
-    *ret_config = (struct kube_config){
+    *ret_config = (struct kubeconfig){
         .server = arena_printf(arena, strchr(host, ':') ? "https://[%s]:%s" : "https://%s:%s", host,
                                port),
         .ca_pem = ca,
@@ -107,33 +108,32 @@ int kube_config_in_cluster(struct arena *arena, const char *host, const char *po
     return 0;
 }
 
-static int read_file(struct arena *arena, const char *path, struct kube_config_file *ret_file,
+static int read_file(struct arena *arena, const char *path, struct kubeconfig_file *ret_file,
                      struct error *err)
 {
     char *text;
     size_t length;
-    if (file_read(arena, path, KUBE_CONFIG_MAX_BYTES, &text, &length, err) < 0)
+    if (file_read(arena, path, KUBECONFIG_MAX_BYTES, &text, &length, err) < 0)
         return err_wrap(err, "kubeconfig");
-    kube_secret(arena, text);
-    return kube_config_parse(arena, path, text, length, ret_file, err);
+    kubeconfig_secret(arena, text);
+    return kubeconfig_parse(arena, path, text, length, ret_file, err);
 }
 
-static int load_one(struct arena *arena, const char *path,
-                    const struct kube_config_options *options, struct kube_config *ret_config,
-                    struct error *err)
+static int load_one(struct arena *arena, const char *path, const struct kubeconfig_options *options,
+                    struct kubeconfig *ret_config, struct error *err)
 {
-    struct kube_config_file file;
+    struct kubeconfig_file file;
     if (read_file(arena, path, &file, err) < 0)
         return err->class;
-    return kube_config_from_files(arena, &file, 1, options, ret_config, err);
+    return kubeconfig_from_files(arena, &file, 1, options, ret_config, err);
 }
 
 /* Files of the list that do not exist are left out, as kubectl does, but one must be there. */
 static int load_list(struct arena *arena, const char *list,
-                     const struct kube_config_options *options, struct kube_config *ret_config,
+                     const struct kubeconfig_options *options, struct kubeconfig *ret_config,
                      struct error *err)
 {
-    struct kube_config_file *files = NULL;
+    struct kubeconfig_file *files = NULL;
     size_t count = 0;
     char *rest = arena_strdup(arena, list), *path;
     while ((path = strsep(&rest, ":")) != NULL) {
@@ -149,11 +149,11 @@ static int load_list(struct arena *arena, const char *list,
     if (count == 0)
         return err_set_reason(err, ERR_NOT_FOUND, "KubeconfigMissing",
                               "KUBECONFIG='%s' names no file that exists", list);
-    return kube_config_from_files(arena, files, count, options, ret_config, err);
+    return kubeconfig_from_files(arena, files, count, options, ret_config, err);
 }
 
-int kube_config_load(struct arena *arena, const struct kube_config_options *options,
-                     struct kube_config *ret_config, struct error *err)
+int kubeconfig_load(struct arena *arena, const struct kubeconfig_options *options,
+                    struct kubeconfig *ret_config, struct error *err)
 {
     const char *list = getenv("KUBECONFIG"), *home = getenv("HOME");
     const char *host = getenv("KUBERNETES_SERVICE_HOST"), *port = getenv("KUBERNETES_SERVICE_PORT");
@@ -162,7 +162,8 @@ int kube_config_load(struct arena *arena, const struct kube_config_options *opti
     if (list != NULL && list[strspn(list, ":")] != '\0')
         return load_list(arena, list, options, ret_config, err);
     if (host != NULL && host[0] && port != NULL && port[0])
-        return kube_config_in_cluster(arena, host, port, KUBE_SERVICE_ACCOUNT_DIR, ret_config, err);
+        return kubeconfig_in_cluster(arena, host, port, KUBECONFIG_SERVICE_ACCOUNT_DIR, ret_config,
+                                     err);
     const char *path = home ? arena_printf(arena, "%s/.kube/config", home) : NULL;
     if (path == NULL || access(path, F_OK) < 0)
         return err_set_reason(err, ERR_NOT_FOUND, "KubeconfigMissing",

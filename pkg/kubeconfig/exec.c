@@ -1,4 +1,4 @@
-#include "kube/exec.h"
+#include "kubeconfig/exec.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -23,9 +23,9 @@ enum {
     INTERACTIVE_TIMEOUT_MS = 10 * 60 * 1000,
 };
 
-struct kube_exec_run {
-    const struct kube_exec *exec;
-    kube_exec_done done;
+struct kubeconfig_exec_run {
+    const struct kubeconfig_exec *exec;
+    kubeconfig_exec_done done;
     void *arg;
     struct event_base *loop;
     struct event *readable, *deadline, *reap;
@@ -35,7 +35,7 @@ struct kube_exec_run {
     bool timed_out;
 };
 
-static const char *hint(const struct kube_exec *exec)
+static const char *hint(const struct kubeconfig_exec *exec)
 {
     return exec->install_hint ? exec->install_hint : "";
 }
@@ -46,7 +46,7 @@ static void free_event(struct event *event)
         event_free(event);
 }
 
-static void discard(struct kube_exec_run *run)
+static void discard(struct kubeconfig_exec_run *run)
 {
     free_event(run->readable);
     free_event(run->deadline);
@@ -59,7 +59,7 @@ static void discard(struct kube_exec_run *run)
     free(run);
 }
 
-void kube_exec_cancel(struct kube_exec_run *run)
+void kubeconfig_exec_cancel(struct kubeconfig_exec_run *run)
 {
     if (run == NULL)
         return;
@@ -89,12 +89,12 @@ static int check_token(const char *token, struct error *err)
     return 0;
 }
 
-static int parse_status(const cJSON *tree, const struct kube_exec *exec,
-                        struct kube_exec_credential *ret_credential, struct error *err)
+static int parse_status(const cJSON *tree, const struct kubeconfig_exec *exec,
+                        struct kubeconfig_exec_credential *ret_credential, struct error *err)
 {
     const cJSON *status = json_get(tree, "status");
     const char *version = json_str(tree, "apiVersion", "");
-    struct kube_exec_credential found = {
+    struct kubeconfig_exec_credential found = {
         .token = json_str(status, "token", NULL),
         .certificate_pem = json_str(status, "clientCertificateData", NULL),
         .key_pem = json_str(status, "clientKeyData", NULL),
@@ -118,8 +118,9 @@ static int parse_status(const cJSON *tree, const struct kube_exec *exec,
     return 0;
 }
 
-int kube_exec_parse(struct arena *arena, const struct kube_exec *exec, const char *text,
-                    size_t length, struct kube_exec_credential *ret_credential, struct error *err)
+int kubeconfig_exec_parse(struct arena *arena, const struct kubeconfig_exec *exec, const char *text,
+                          size_t length, struct kubeconfig_exec_credential *ret_credential,
+                          struct error *err)
 {
     cJSON *tree;
     if (json_parse(arena, text, length, &tree, err) < 0 ||
@@ -130,9 +131,9 @@ int kube_exec_parse(struct arena *arena, const struct kube_exec *exec, const cha
     return 0;
 }
 
-static int exit_error(const struct kube_exec_run *run, int wait_status, struct error *err)
+static int exit_error(const struct kubeconfig_exec_run *run, int wait_status, struct error *err)
 {
-    const struct kube_exec *exec = run->exec;
+    const struct kubeconfig_exec *exec = run->exec;
     if (run->timed_out)
         return err_set_reason(err, ERR_FORBIDDEN, "CredentialPluginFailed",
                               "credential plugin '%s' did not end in time", exec->command);
@@ -148,15 +149,15 @@ static int exit_error(const struct kube_exec_run *run, int wait_status, struct e
     return 0;
 }
 
-static void conclude(struct kube_exec_run *run, int wait_status)
+static void conclude(struct kubeconfig_exec_run *run, int wait_status)
 {
-    struct kube_exec_credential credential;
+    struct kubeconfig_exec_credential credential;
     struct error err = {0};
     AUTO_ARENA arena = arena_new();
     bool good = exit_error(run, wait_status, &err) == 0 &&
-                kube_exec_parse(arena, run->exec, buffer_text(&run->output), run->output.length,
-                                &credential, &err) == 0;
-    kube_exec_done done = run->done;
+                kubeconfig_exec_parse(arena, run->exec, buffer_text(&run->output),
+                                      run->output.length, &credential, &err) == 0;
+    kubeconfig_exec_done done = run->done;
     void *arg = run->arg;
     discard(run);
     done(arg, good ? &credential : NULL, &err);
@@ -167,7 +168,7 @@ static void conclude(struct kube_exec_run *run, int wait_status)
 static void try_reap(evutil_socket_t fd, short what, void *arg)
 {
     (void)fd, (void)what;
-    struct kube_exec_run *run = arg;
+    struct kubeconfig_exec_run *run = arg;
     int wait_status = 0;
     pid_t got = waitpid(run->pid, &wait_status, WNOHANG);
     if (got == 0) {
@@ -182,7 +183,7 @@ static void try_reap(evutil_socket_t fd, short what, void *arg)
 static void on_output(evutil_socket_t fd, short what, void *arg)
 {
     (void)what;
-    struct kube_exec_run *run = arg;
+    struct kubeconfig_exec_run *run = arg;
     char bytes[4096];
     ssize_t got = read(fd, bytes, sizeof bytes);
     if (got < 0 && (errno == EINTR || errno == EAGAIN))
@@ -201,14 +202,14 @@ static void on_output(evutil_socket_t fd, short what, void *arg)
 static void on_deadline(evutil_socket_t fd, short what, void *arg)
 {
     (void)fd, (void)what;
-    struct kube_exec_run *run = arg;
+    struct kubeconfig_exec_run *run = arg;
     run->timed_out = true;
     kill(run->pid, SIGKILL);
     event_del(run->readable);
     try_reap(-1, 0, run);
 }
 
-static char *exec_info(struct arena *arena, const struct kube_exec *exec, bool interactive)
+static char *exec_info(struct arena *arena, const struct kubeconfig_exec *exec, bool interactive)
 {
     cJSON *info = json_object(arena);
     json_set_str(info, "apiVersion", exec->api_version);
@@ -232,7 +233,7 @@ static bool same_name(const char *a, const char *b)
 }
 
 /* Ours, overridden by the kubeconfig's, and KUBERNETES_EXEC_INFO. */
-static char **environment(struct arena *arena, const struct kube_exec *exec, bool interactive)
+static char **environment(struct arena *arena, const struct kubeconfig_exec *exec, bool interactive)
 {
     size_t count = 0, extra = 0;
     while (environ[count] != NULL)
@@ -255,7 +256,7 @@ static char **environment(struct arena *arena, const struct kube_exec *exec, boo
     return env;
 }
 
-static char **arguments(struct arena *arena, const struct kube_exec *exec)
+static char **arguments(struct arena *arena, const struct kubeconfig_exec *exec)
 {
     size_t count = 0;
     while (exec->args != NULL && exec->args[count] != NULL)
@@ -267,7 +268,7 @@ static char **arguments(struct arena *arena, const struct kube_exec *exec)
     return argv;
 }
 
-static int spawn(const struct kube_exec *exec, bool interactive, int out_fd, pid_t *ret_pid)
+static int spawn(const struct kubeconfig_exec *exec, bool interactive, int out_fd, pid_t *ret_pid)
 {
     AUTO_ARENA arena = arena_new();
     posix_spawn_file_actions_t actions;
@@ -288,7 +289,7 @@ static int spawn(const struct kube_exec *exec, bool interactive, int out_fd, pid
     return code;
 }
 
-static void listen_to(struct kube_exec_run *run, int timeout_ms)
+static void listen_to(struct kubeconfig_exec_run *run, int timeout_ms)
 {
     struct timeval limit = {timeout_ms / 1000, timeout_ms % 1000 * 1000};
     run->readable = event_new(run->loop, run->out_fd, EV_READ | EV_PERSIST, on_output, run);
@@ -298,13 +299,13 @@ static void listen_to(struct kube_exec_run *run, int timeout_ms)
     event_add(run->deadline, &limit);
 }
 
-int kube_exec_start(struct event_base *loop, const struct kube_exec *exec, int timeout_ms,
-                    kube_exec_done done, void *arg, struct kube_exec_run **ret_run,
-                    struct error *err)
+int kubeconfig_exec_start(struct event_base *loop, const struct kubeconfig_exec *exec,
+                          int timeout_ms, kubeconfig_exec_done done, void *arg,
+                          struct kubeconfig_exec_run **ret_run, struct error *err)
 {
-    bool interactive = exec->interactive != KUBE_INTERACTIVE_NEVER && isatty(0);
+    bool interactive = exec->interactive != KUBECONFIG_INTERACTIVE_NEVER && isatty(0);
     int pipe_fds[2];
-    if (exec->interactive == KUBE_INTERACTIVE_ALWAYS && !interactive)
+    if (exec->interactive == KUBECONFIG_INTERACTIVE_ALWAYS && !interactive)
         return err_set_reason(err, ERR_FORBIDDEN, "CredentialPluginFailed",
                               "credential plugin '%s' wants to ask (interactiveMode: Always), but "
                               "standard input is not a terminal",
@@ -321,8 +322,8 @@ int kube_exec_start(struct event_base *loop, const struct kube_exec *exec, int t
                               strerror(code), hint(exec));
     }
     evutil_make_socket_nonblocking(pipe_fds[0]);
-    struct kube_exec_run *run = xcalloc(1, sizeof *run);
-    *run = (struct kube_exec_run){
+    struct kubeconfig_exec_run *run = xcalloc(1, sizeof *run);
+    *run = (struct kubeconfig_exec_run){
         .exec = exec, .done = done, .arg = arg, .loop = loop, .out_fd = pipe_fds[0], .pid = pid};
     listen_to(run, interactive ? INTERACTIVE_TIMEOUT_MS : timeout_ms);
     *ret_run = run;

@@ -4,7 +4,7 @@
 #include <strings.h>
 
 #include "base/yaml.h"
-#include "kube/config_sources.h"
+#include "kubeconfig/sources.h"
 
 static void wipe_tree(cJSON *node)
 {
@@ -71,8 +71,8 @@ static const char *folder_of(struct arena *arena, const char *path)
     return slash == path ? "/" : arena_strndup(arena, path, (size_t)(slash - path));
 }
 
-int kube_config_parse(struct arena *arena, const char *path, const char *text, size_t length,
-                      struct kube_config_file *ret_file, struct error *err)
+int kubeconfig_parse(struct arena *arena, const char *path, const char *text, size_t length,
+                     struct kubeconfig_file *ret_file, struct error *err)
 {
     struct yaml_document *documents = NULL;
     size_t count = 0;
@@ -80,7 +80,7 @@ int kube_config_parse(struct arena *arena, const char *path, const char *text, s
         return err_wrap(err, "kubeconfig '%s'", path);
     if (count > 1)
         return file_fault(path, err, "holds several YAML documents; one is expected");
-    struct kube_config_file file = {arena_strdup(arena, path), folder_of(arena, path), NULL};
+    struct kubeconfig_file file = {arena_strdup(arena, path), folder_of(arena, path), NULL};
     if (count == 1) {
         arena_defer(arena, wipe_whole_tree, documents[0].tree);
         if (check_shape(arena, path, documents[0].tree, err) < 0)
@@ -92,23 +92,23 @@ int kube_config_parse(struct arena *arena, const char *path, const char *text, s
 }
 
 /* The first file that names it wins, whole: kubectl does not merge below an entry. */
-static bool find(const struct kube_config_file *files, size_t count, const char *list,
-                 const char *inner, const char *name, struct kube_config_place *ret_place)
+static bool find(const struct kubeconfig_file *files, size_t count, const char *list,
+                 const char *inner, const char *name, struct kubeconfig_place *ret_place)
 {
     for (size_t i = 0; i < count; i++) {
         const cJSON *array = json_get(files[i].tree, list);
         int index = 0;
         for (const cJSON *item = array ? array->child : NULL; item; item = item->next, index++)
             if (strcmp(json_str(item, "name", ""), name) == 0) {
-                *ret_place = (struct kube_config_place){&files[i], list, inner, index,
-                                                        json_get(item, inner)};
+                *ret_place =
+                    (struct kubeconfig_place){&files[i], list, inner, index, json_get(item, inner)};
                 return true;
             }
     }
     return false;
 }
 
-static const char *names_of(struct arena *arena, const struct kube_config_file *files, size_t count)
+static const char *names_of(struct arena *arena, const struct kubeconfig_file *files, size_t count)
 {
     const char *names = "";
     for (size_t i = 0; i < count; i++)
@@ -116,7 +116,7 @@ static const char *names_of(struct arena *arena, const struct kube_config_file *
     return names;
 }
 
-static const char *current_context(const struct kube_config_file *files, size_t count)
+static const char *current_context(const struct kubeconfig_file *files, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
         const char *name = json_str(files[i].tree, "current-context", "");
@@ -126,8 +126,8 @@ static const char *current_context(const struct kube_config_file *files, size_t 
     return NULL;
 }
 
-static int find_context(struct arena *arena, const struct kube_config_file *files, size_t count,
-                        const char *wanted, struct kube_config_place *ret_place, struct error *err)
+static int find_context(struct arena *arena, const struct kubeconfig_file *files, size_t count,
+                        const char *wanted, struct kubeconfig_place *ret_place, struct error *err)
 {
     const char *name = wanted ? wanted : current_context(files, count);
     if (name == NULL)
@@ -144,78 +144,77 @@ static int find_context(struct arena *arena, const struct kube_config_file *file
     return 0;
 }
 
-static int check_server(const struct kube_config_place *place, const char *server,
-                        struct error *err)
+static int check_server(const struct kubeconfig_place *place, const char *server, struct error *err)
 {
     if (server == NULL)
-        return kube_config_fault(place, "server", err, "is missing");
+        return kubeconfig_fault(place, "server", err, "is missing");
     const char *rest = strncasecmp(server, "https://", 8) == 0  ? server + 8
                        : strncasecmp(server, "http://", 7) == 0 ? server + 7
                                                                 : NULL;
     if (rest == NULL || *rest == '\0' || *rest == '/' || strpbrk(rest, " \t?#@") != NULL)
-        return kube_config_fault(place, "server", err, "'%s' is not https://host:port", server);
+        return kubeconfig_fault(place, "server", err, "'%s' is not https://host:port", server);
     return 0;
 }
 
-static int check_insecure(const struct kube_config_place *place, const char *ca, bool insecure,
+static int check_insecure(const struct kubeconfig_place *place, const char *ca, bool insecure,
                           bool allowed, struct error *err)
 {
     if (insecure && ca != NULL)
-        return kube_config_fault(place, "insecure-skip-tls-verify", err,
-                                 "true contradicts certificate-authority; remove one of them");
+        return kubeconfig_fault(place, "insecure-skip-tls-verify", err,
+                                "true contradicts certificate-authority; remove one of them");
     if (insecure && !allowed)
-        return kube_config_fault(place, "insecure-skip-tls-verify", err,
-                                 "is true, which is refused: set certificate-authority-data, or "
-                                 "say --insecure-skip-tls-verify");
+        return kubeconfig_fault(place, "insecure-skip-tls-verify", err,
+                                "is true, which is refused: set certificate-authority-data, or "
+                                "say --insecure-skip-tls-verify");
     return 0;
 }
 
-static int read_cluster(struct arena *arena, const struct kube_config_place *place,
-                        const struct kube_config_options *options, struct kube_config *config,
+static int read_cluster(struct arena *arena, const struct kubeconfig_place *place,
+                        const struct kubeconfig_options *options, struct kubeconfig *config,
                         struct error *err)
 {
-    if (kube_config_text(place, "server", &config->server, err) < 0 ||
+    if (kubeconfig_text(place, "server", &config->server, err) < 0 ||
         check_server(place, config->server, err) < 0 ||
-        kube_config_text(place, "tls-server-name", &config->tls_server_name, err) < 0 ||
-        kube_config_text(place, "proxy-url", &config->proxy_url, err) < 0 ||
-        kube_config_pem(arena, place, "certificate-authority", &config->ca_pem, err) < 0 ||
-        kube_config_flag(place, "insecure-skip-tls-verify", &config->insecure, err) < 0 ||
+        kubeconfig_text(place, "tls-server-name", &config->tls_server_name, err) < 0 ||
+        kubeconfig_text(place, "proxy-url", &config->proxy_url, err) < 0 ||
+        kubeconfig_pem(arena, place, "certificate-authority", &config->ca_pem, err) < 0 ||
+        kubeconfig_flag(place, "insecure-skip-tls-verify", &config->insecure, err) < 0 ||
         check_insecure(place, config->ca_pem, config->insecure, options->allow_insecure, err) < 0)
         return err->class;
     return 0;
 }
 
-static int read_named(struct arena *arena, const struct kube_config_file *files, size_t count,
-                      const struct kube_config_place *context, const char *key, const char *list,
-                      struct kube_config_place *ret_place, bool *ret_there, struct error *err)
+static int read_named(struct arena *arena, const struct kubeconfig_file *files, size_t count,
+                      const struct kubeconfig_place *context, const char *key, const char *list,
+                      struct kubeconfig_place *ret_place, bool *ret_there, struct error *err)
 {
     const char *name;
-    if (kube_config_text(context, key, &name, err) < 0)
+    if (kubeconfig_text(context, key, &name, err) < 0)
         return err->class;
     *ret_there = name != NULL;
     if (name != NULL && !find(files, count, list, key, name, ret_place))
-        return kube_config_fault(context, key, err, "no such entry '%s' in %s of %s", name, list,
-                                 names_of(arena, files, count));
+        return kubeconfig_fault(context, key, err, "no such entry '%s' in %s of %s", name, list,
+                                names_of(arena, files, count));
     return 0;
 }
 
-int kube_config_from_files(struct arena *arena, const struct kube_config_file *files, size_t count,
-                           const struct kube_config_options *options,
-                           struct kube_config *ret_config, struct error *err)
+int kubeconfig_from_files(struct arena *arena, const struct kubeconfig_file *files, size_t count,
+                          const struct kubeconfig_options *options, struct kubeconfig *ret_config,
+                          struct error *err)
 {
-    struct kube_config_place context, cluster, user;
+    struct kubeconfig_place context, cluster, user;
     bool has_cluster, has_user;
-    struct kube_config config = {0};
+    struct kubeconfig config = {0};
     if (find_context(arena, files, count, options->context, &context, err) < 0 ||
         read_named(arena, files, count, &context, "cluster", "clusters", &cluster, &has_cluster,
                    err) < 0 ||
         read_named(arena, files, count, &context, "user", "users", &user, &has_user, err) < 0)
         return err->class;
     if (!has_cluster)
-        return kube_config_fault(&context, "cluster", err, "is missing");
-    if (kube_config_text(&context, "namespace", &config.namespace, err) < 0 ||
+        return kubeconfig_fault(&context, "cluster", err, "is missing");
+    if (kubeconfig_text(&context, "namespace", &config.namespace, err) < 0 ||
         read_cluster(arena, &cluster, options, &config, err) < 0 ||
-        (has_user && kube_config_user(arena, &user, &cluster, &config, err) < 0))
+        (has_user && kubeconfig_user(arena, &user, &cluster, &config, err) < 0))
         return err->class;
     if (config.namespace == NULL)
         config.namespace = "default";

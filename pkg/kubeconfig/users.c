@@ -2,7 +2,7 @@
 #include <string.h>
 
 #include "base/hash.h"
-#include "kube/config_sources.h"
+#include "kubeconfig/sources.h"
 
 #define EXEC_GROUP "client.authentication.k8s.io/"
 
@@ -13,65 +13,65 @@ static void add_line(struct arena *arena, const char ***lines, size_t *count, co
     (*lines)[(*count)++] = line;
 }
 
-static int read_args(struct arena *arena, const struct kube_config_place *place,
-                     struct kube_exec *exec, struct error *err)
+static int read_args(struct arena *arena, const struct kubeconfig_place *place,
+                     struct kubeconfig_exec *exec, struct error *err)
 {
     const cJSON *args = json_get(place->node, "exec.args");
     if (args != NULL && !cJSON_IsNull(args) && !cJSON_IsArray(args))
-        return kube_config_fault(place, "exec.args", err, "must be a list");
+        return kubeconfig_fault(place, "exec.args", err, "must be a list");
     size_t count = 0;
     exec->args = arena_alloc(arena, sizeof *exec->args);
     for (const cJSON *arg = args ? args->child : NULL; arg != NULL; arg = arg->next) {
         if (!cJSON_IsString(arg))
-            return kube_config_fault(place, "exec.args", err,
-                                     "every argument must be a string; put them in quotes");
+            return kubeconfig_fault(place, "exec.args", err,
+                                    "every argument must be a string; put them in quotes");
         add_line(arena, &exec->args, &count, arg->valuestring);
     }
     return 0;
 }
 
-static int read_env(struct arena *arena, const struct kube_config_place *place,
-                    struct kube_exec *exec, struct error *err)
+static int read_env(struct arena *arena, const struct kubeconfig_place *place,
+                    struct kubeconfig_exec *exec, struct error *err)
 {
     const cJSON *env = json_get(place->node, "exec.env");
     if (env != NULL && !cJSON_IsNull(env) && !cJSON_IsArray(env))
-        return kube_config_fault(place, "exec.env", err, "must be a list");
+        return kubeconfig_fault(place, "exec.env", err, "must be a list");
     size_t count = 0;
     exec->env = arena_alloc(arena, sizeof *exec->env);
     for (const cJSON *item = env ? env->child : NULL; item != NULL; item = item->next) {
         const char *name = json_str(item, "name", NULL), *value = json_str(item, "value", NULL);
         if (name == NULL || value == NULL || strchr(name, '='))
-            return kube_config_fault(place, "exec.env", err, "every entry needs name and value");
+            return kubeconfig_fault(place, "exec.env", err, "every entry needs name and value");
         add_line(arena, &exec->env, &count,
-                 kube_secret(arena, arena_printf(arena, "%s=%s", name, value)));
+                 kubeconfig_secret(arena, arena_printf(arena, "%s=%s", name, value)));
     }
     return 0;
 }
 
-static int read_interactive(const struct kube_config_place *place, struct kube_exec *exec,
+static int read_interactive(const struct kubeconfig_place *place, struct kubeconfig_exec *exec,
                             struct error *err)
 {
     const char *mode;
-    if (kube_config_text(place, "exec.interactiveMode", &mode, err) < 0)
+    if (kubeconfig_text(place, "exec.interactiveMode", &mode, err) < 0)
         return err->class;
     if (mode == NULL && strcmp(exec->api_version, EXEC_GROUP "v1") == 0)
-        return kube_config_fault(place, "exec.interactiveMode", err,
-                                 "is required by " EXEC_GROUP "v1: Never, IfAvailable or Always");
+        return kubeconfig_fault(place, "exec.interactiveMode", err,
+                                "is required by " EXEC_GROUP "v1: Never, IfAvailable or Always");
     if (mode == NULL || strcmp(mode, "IfAvailable") == 0)
-        exec->interactive = KUBE_INTERACTIVE_IF_AVAILABLE;
+        exec->interactive = KUBECONFIG_INTERACTIVE_IF_AVAILABLE;
     else if (strcmp(mode, "Never") == 0)
-        exec->interactive = KUBE_INTERACTIVE_NEVER;
+        exec->interactive = KUBECONFIG_INTERACTIVE_NEVER;
     else if (strcmp(mode, "Always") == 0)
-        exec->interactive = KUBE_INTERACTIVE_ALWAYS;
+        exec->interactive = KUBECONFIG_INTERACTIVE_ALWAYS;
     else
-        return kube_config_fault(place, "exec.interactiveMode", err,
-                                 "'%s' is none of Never, IfAvailable, Always", mode);
+        return kubeconfig_fault(place, "exec.interactiveMode", err,
+                                "'%s' is none of Never, IfAvailable, Always", mode);
     return 0;
 }
 
 /* What KUBERNETES_EXEC_INFO tells a plugin that asked for it; `config` comes from the extension. */
-static const char *cluster_info(struct arena *arena, const struct kube_config_place *cluster,
-                                const struct kube_config *config)
+static const char *cluster_info(struct arena *arena, const struct kubeconfig_place *cluster,
+                                const struct kubeconfig *config)
 {
     cJSON *info = json_object(arena);
     json_set_str(info, "server", config->server);
@@ -89,38 +89,38 @@ static const char *cluster_info(struct arena *arena, const struct kube_config_pl
     return json_compact(arena, info);
 }
 
-static int read_command(struct arena *arena, const struct kube_config_place *place,
-                        struct kube_exec *exec, struct error *err)
+static int read_command(struct arena *arena, const struct kubeconfig_place *place,
+                        struct kubeconfig_exec *exec, struct error *err)
 {
     const char *version;
-    if (kube_config_text(place, "exec.apiVersion", &version, err) < 0 ||
-        kube_config_text(place, "exec.command", &exec->command, err) < 0 ||
-        kube_config_text(place, "exec.installHint", &exec->install_hint, err) < 0 ||
-        kube_config_flag(place, "exec.provideClusterInfo", &exec->provide_cluster_info, err) < 0)
+    if (kubeconfig_text(place, "exec.apiVersion", &version, err) < 0 ||
+        kubeconfig_text(place, "exec.command", &exec->command, err) < 0 ||
+        kubeconfig_text(place, "exec.installHint", &exec->install_hint, err) < 0 ||
+        kubeconfig_flag(place, "exec.provideClusterInfo", &exec->provide_cluster_info, err) < 0)
         return err->class;
     if (version == NULL ||
         (strcmp(version, EXEC_GROUP "v1") != 0 && strcmp(version, EXEC_GROUP "v1beta1") != 0))
-        return kube_config_fault(place, "exec.apiVersion", err,
-                                 "'%s' is neither " EXEC_GROUP "v1 nor v1beta1",
-                                 version ? version : "");
+        return kubeconfig_fault(place, "exec.apiVersion", err,
+                                "'%s' is neither " EXEC_GROUP "v1 nor v1beta1",
+                                version ? version : "");
     exec->api_version = version;
     if (exec->command == NULL)
-        return kube_config_fault(place, "exec.command", err, "is missing");
+        return kubeconfig_fault(place, "exec.command", err, "is missing");
     if (strchr(exec->command, '/') != NULL)
-        return kube_config_path(arena, place, "exec.command", &exec->command, err);
+        return kubeconfig_path(arena, place, "exec.command", &exec->command, err);
     return 0;
 }
 
-static int read_exec(struct arena *arena, const struct kube_config_place *place,
-                     const struct kube_config_place *cluster, struct kube_config *config,
+static int read_exec(struct arena *arena, const struct kubeconfig_place *place,
+                     const struct kubeconfig_place *cluster, struct kubeconfig *config,
                      struct error *err)
 {
     const cJSON *node = json_get(place->node, "exec");
     if (node == NULL || cJSON_IsNull(node))
         return 0;
     if (!cJSON_IsObject(node))
-        return kube_config_fault(place, "exec", err, "must be a mapping");
-    struct kube_exec *exec = arena_alloc(arena, sizeof *exec);
+        return kubeconfig_fault(place, "exec", err, "must be a mapping");
+    struct kubeconfig_exec *exec = arena_alloc(arena, sizeof *exec);
     if (read_command(arena, place, exec, err) < 0 || read_args(arena, place, exec, err) < 0 ||
         read_env(arena, place, exec, err) < 0 || read_interactive(place, exec, err) < 0)
         return err->class;
@@ -137,75 +137,75 @@ static void impersonate(struct arena *arena, const char ***lines, size_t *count,
         add_line(arena, lines, count, arena_printf(arena, "%s: %s", name, value));
 }
 
-static int impersonate_list(struct arena *arena, const struct kube_config_place *place,
+static int impersonate_list(struct arena *arena, const struct kubeconfig_place *place,
                             const char *field, const char *name, const cJSON *values,
                             const char ***lines, size_t *count, struct error *err)
 {
     if (values != NULL && !cJSON_IsNull(values) && !cJSON_IsArray(values))
-        return kube_config_fault(place, field, err, "must be a list of strings");
+        return kubeconfig_fault(place, field, err, "must be a list of strings");
     for (const cJSON *value = values ? values->child : NULL; value; value = value->next) {
         if (!cJSON_IsString(value) || strpbrk(value->valuestring, "\r\n"))
-            return kube_config_fault(place, field, err, "must be a list of strings");
+            return kubeconfig_fault(place, field, err, "must be a list of strings");
         impersonate(arena, lines, count, name, value->valuestring);
     }
     return 0;
 }
 
 /* Ignoring `as` would act with more rights than the user meant to lend. */
-static int read_impersonation(struct arena *arena, const struct kube_config_place *place,
-                              struct kube_config *config, struct error *err)
+static int read_impersonation(struct arena *arena, const struct kubeconfig_place *place,
+                              struct kubeconfig *config, struct error *err)
 {
     const char *user, *uid;
     size_t count = 0;
-    if (kube_config_text(place, "as", &user, err) < 0 ||
-        kube_config_text(place, "as-uid", &uid, err) < 0 ||
+    if (kubeconfig_text(place, "as", &user, err) < 0 ||
+        kubeconfig_text(place, "as-uid", &uid, err) < 0 ||
         impersonate_list(arena, place, "as-groups", "Impersonate-Group",
                          json_get(place->node, "as-groups"), &config->impersonate, &count, err) < 0)
         return err->class;
     const cJSON *extra = json_get(place->node, "as-user-extra");
     for (const cJSON *item = extra ? extra->child : NULL; item != NULL; item = item->next) {
         if (item->string == NULL || strpbrk(item->string, "\r\n: "))
-            return kube_config_fault(place, "as-user-extra", err, "must map names to lists");
+            return kubeconfig_fault(place, "as-user-extra", err, "must map names to lists");
         if (impersonate_list(arena, place, "as-user-extra",
                              arena_printf(arena, "Impersonate-Extra-%s", item->string), item,
                              &config->impersonate, &count, err) < 0)
             return err->class;
     }
     if (user == NULL && (uid != NULL || count > 0))
-        return kube_config_fault(place, "as", err, "is missing, but other as-* fields are set");
+        return kubeconfig_fault(place, "as", err, "is missing, but other as-* fields are set");
     impersonate(arena, &config->impersonate, &count, "Impersonate-User", user);
     impersonate(arena, &config->impersonate, &count, "Impersonate-Uid", uid);
     return 0;
 }
 
-static int check_user(const struct kube_config_place *place, const struct kube_config *config,
+static int check_user(const struct kubeconfig_place *place, const struct kubeconfig *config,
                       struct error *err)
 {
     const cJSON *provider = json_get(place->node, "auth-provider");
     if (provider != NULL && !cJSON_IsNull(provider))
-        return kube_config_fault(place, "auth-provider", err,
-                                 "is not supported by Kubernetes any more; use exec");
+        return kubeconfig_fault(place, "auth-provider", err,
+                                "is not supported by Kubernetes any more; use exec");
     if ((config->client_cert_pem == NULL) != (config->client_key_pem == NULL))
-        return kube_config_fault(place,
-                                 config->client_cert_pem ? "client-key" : "client-certificate", err,
-                                 "is missing, but its counterpart is set");
+        return kubeconfig_fault(place,
+                                config->client_cert_pem ? "client-key" : "client-certificate", err,
+                                "is missing, but its counterpart is set");
     if (config->username != NULL && (config->token != NULL || config->token_file != NULL))
-        return kube_config_fault(place, "username", err, "contradicts token; remove one of them");
+        return kubeconfig_fault(place, "username", err, "contradicts token; remove one of them");
     if (config->password != NULL && config->username == NULL)
-        return kube_config_fault(place, "username", err, "is missing, but password is set");
+        return kubeconfig_fault(place, "username", err, "is missing, but password is set");
     return 0;
 }
 
-int kube_config_user(struct arena *arena, const struct kube_config_place *user,
-                     const struct kube_config_place *cluster, struct kube_config *config,
-                     struct error *err)
+int kubeconfig_user(struct arena *arena, const struct kubeconfig_place *user,
+                    const struct kubeconfig_place *cluster, struct kubeconfig *config,
+                    struct error *err)
 {
-    if (kube_config_pem(arena, user, "client-certificate", &config->client_cert_pem, err) < 0 ||
-        kube_config_pem(arena, user, "client-key", &config->client_key_pem, err) < 0 ||
-        kube_config_text(user, "token", &config->token, err) < 0 ||
-        kube_config_path(arena, user, "tokenFile", &config->token_file, err) < 0 ||
-        kube_config_text(user, "username", &config->username, err) < 0 ||
-        kube_config_text(user, "password", &config->password, err) < 0 ||
+    if (kubeconfig_pem(arena, user, "client-certificate", &config->client_cert_pem, err) < 0 ||
+        kubeconfig_pem(arena, user, "client-key", &config->client_key_pem, err) < 0 ||
+        kubeconfig_text(user, "token", &config->token, err) < 0 ||
+        kubeconfig_path(arena, user, "tokenFile", &config->token_file, err) < 0 ||
+        kubeconfig_text(user, "username", &config->username, err) < 0 ||
+        kubeconfig_text(user, "password", &config->password, err) < 0 ||
         read_impersonation(arena, user, config, err) < 0 || check_user(user, config, err) < 0)
         return err->class;
     return read_exec(arena, user, cluster, config, err);

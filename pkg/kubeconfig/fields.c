@@ -5,10 +5,10 @@
 
 #include "base/file.h"
 #include "base/hash.h"
-#include "kube/config_sources.h"
+#include "kubeconfig/sources.h"
 
-int kube_config_fault(const struct kube_config_place *place, const char *field, struct error *err,
-                      const char *format, ...)
+int kubeconfig_fault(const struct kubeconfig_place *place, const char *field, struct error *err,
+                     const char *format, ...)
 {
     char text[512];
     va_list args;
@@ -20,8 +20,8 @@ int kube_config_fault(const struct kube_config_place *place, const char *field, 
                           place->index, place->inner, field[0] ? "." : "", field, text);
 }
 
-int kube_config_text(const struct kube_config_place *place, const char *field,
-                     const char **ret_text, struct error *err)
+int kubeconfig_text(const struct kubeconfig_place *place, const char *field, const char **ret_text,
+                    struct error *err)
 {
     const cJSON *node = json_get(place->node, field);
     if (node == NULL || cJSON_IsNull(node) || (cJSON_IsString(node) && !node->valuestring[0])) {
@@ -29,28 +29,28 @@ int kube_config_text(const struct kube_config_place *place, const char *field,
         return 0;
     }
     if (!cJSON_IsString(node))
-        return kube_config_fault(place, field, err, "must be a string; put it in quotes");
+        return kubeconfig_fault(place, field, err, "must be a string; put it in quotes");
     if (strpbrk(node->valuestring, "\r\n") != NULL && strstr(field, "-data") == NULL)
-        return kube_config_fault(place, field, err, "must be a single line");
+        return kubeconfig_fault(place, field, err, "must be a single line");
     *ret_text = node->valuestring;
     return 0;
 }
 
-int kube_config_flag(const struct kube_config_place *place, const char *field, bool *ret_flag,
-                     struct error *err)
+int kubeconfig_flag(const struct kubeconfig_place *place, const char *field, bool *ret_flag,
+                    struct error *err)
 {
     const cJSON *node = json_get(place->node, field);
     if (node != NULL && !cJSON_IsNull(node) && !cJSON_IsBool(node))
-        return kube_config_fault(place, field, err, "must be true or false");
+        return kubeconfig_fault(place, field, err, "must be true or false");
     *ret_flag = cJSON_IsTrue(node);
     return 0;
 }
 
-int kube_config_path(struct arena *arena, const struct kube_config_place *place, const char *field,
-                     const char **ret_path, struct error *err)
+int kubeconfig_path(struct arena *arena, const struct kubeconfig_place *place, const char *field,
+                    const char **ret_path, struct error *err)
 {
     const char *path;
-    if (kube_config_text(place, field, &path, err) < 0)
+    if (kubeconfig_text(place, field, &path, err) < 0)
         return err->class;
     if (path != NULL && path[0] != '/')
         path = arena_printf(arena, "%s/%s", place->file->folder, path);
@@ -68,39 +68,39 @@ static char *without_space(struct arena *arena, const char *text)
     return packed;
 }
 
-static int looks_like_pem(const struct kube_config_place *place, const char *field,
-                          const char *text, size_t length, struct error *err)
+static int looks_like_pem(const struct kubeconfig_place *place, const char *field, const char *text,
+                          size_t length, struct error *err)
 {
     if (strlen(text) != length || strstr(text, "-----BEGIN ") == NULL)
-        return kube_config_fault(place, field, err,
-                                 "holds no PEM block (-----BEGIN ...); export it as PEM");
+        return kubeconfig_fault(place, field, err,
+                                "holds no PEM block (-----BEGIN ...); export it as PEM");
     return 0;
 }
 
-static int pem_from_data(struct arena *arena, const struct kube_config_place *place,
+static int pem_from_data(struct arena *arena, const struct kubeconfig_place *place,
                          const char *field, const char *data, const char **ret_pem,
                          struct error *err)
 {
     size_t length;
-    char *packed = kube_secret(arena, without_space(arena, data));
+    char *packed = kubeconfig_secret(arena, without_space(arena, data));
     char *pem = hash_unbase64(arena, packed, &length);
     if (pem == NULL)
-        return kube_config_fault(place, field, err, "not base64");
-    kube_secret(arena, pem);
+        return kubeconfig_fault(place, field, err, "not base64");
+    kubeconfig_secret(arena, pem);
     if (looks_like_pem(place, field, pem, length, err) < 0)
         return err->class;
     *ret_pem = pem;
     return 0;
 }
 
-int kube_config_pem(struct arena *arena, const struct kube_config_place *place, const char *field,
-                    const char **ret_pem, struct error *err)
+int kubeconfig_pem(struct arena *arena, const struct kubeconfig_place *place, const char *field,
+                   const char **ret_pem, struct error *err)
 {
     char data_field[64];
     snprintf(data_field, sizeof data_field, "%s-data", field);
     const char *data, *path;
-    if (kube_config_text(place, data_field, &data, err) < 0 ||
-        kube_config_path(arena, place, field, &path, err) < 0)
+    if (kubeconfig_text(place, data_field, &data, err) < 0 ||
+        kubeconfig_path(arena, place, field, &path, err) < 0)
         return err->class;
     if (data != NULL)
         return pem_from_data(arena, place, data_field, data, ret_pem, err);
@@ -110,9 +110,9 @@ int kube_config_pem(struct arena *arena, const struct kube_config_place *place, 
     char *pem;
     size_t length;
     struct error cause;
-    if (file_read(arena, path, KUBE_SECRET_MAX_BYTES, &pem, &length, &cause) < 0)
-        return kube_config_fault(place, field, err, "%s", cause.text);
-    kube_secret(arena, pem);
+    if (file_read(arena, path, KUBECONFIG_SECRET_MAX_BYTES, &pem, &length, &cause) < 0)
+        return kubeconfig_fault(place, field, err, "%s", cause.text);
+    kubeconfig_secret(arena, pem);
     if (looks_like_pem(place, field, pem, length, err) < 0)
         return err->class;
     *ret_pem = pem;

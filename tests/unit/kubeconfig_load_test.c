@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 #include "base/hash.h"
-#include "kube/config_sources.h"
+#include "kubeconfig/sources.h"
 
 #define CA   "-----BEGIN CERTIFICATE-----\nY2E=\n-----END CERTIFICATE-----\n"
 #define CERT "-----BEGIN CERTIFICATE-----\nY2VydA==\n-----END CERTIFICATE-----\n"
@@ -15,7 +15,7 @@
 struct folder {
     struct arena *arena;
     char path[64];
-    struct kube_config config;
+    struct kubeconfig config;
     struct error err;
 };
 
@@ -26,7 +26,7 @@ static int open_folder(void **state)
 {
     struct folder *folder = calloc(1, sizeof *folder);
     folder->arena = arena_new();
-    strcpy(folder->path, "/tmp/kube_config_test.XXXXXX");
+    strcpy(folder->path, "/tmp/kubeconfig_test.XXXXXX");
     assert_non_null(mkdtemp(folder->path));
     for (size_t i = 0; i < 4; i++)
         unsetenv(variables[i]);
@@ -62,8 +62,8 @@ static char *base64(struct folder *folder, const char *text)
 
 static int load(struct folder *folder, const char *path, const char *context)
 {
-    struct kube_config_options options = {.kubeconfig = path, .context = context};
-    return kube_config_load(folder->arena, &options, &folder->config, &folder->err);
+    struct kubeconfig_options options = {.kubeconfig = path, .context = context};
+    return kubeconfig_load(folder->arena, &options, &folder->config, &folder->err);
 }
 
 /* A kubeconfig with one context whose cluster and user are given in flow style. */
@@ -174,14 +174,14 @@ static void an_exec_plugin_is_read(void **state)
     const char *cluster = SERVER ", extensions: [{name: client.authentication.k8s.io/exec, "
                                  "extension: {audience: x}}]";
     assert_int_equal(load(f, write_config(f, cluster, user), NULL), 0);
-    const struct kube_exec *exec = f->config.exec;
+    const struct kubeconfig_exec *exec = f->config.exec;
     assert_string_equal(exec->command, arena_printf(f->arena, "%s/bin/plugin", f->path));
     assert_string_equal(exec->args[0], "get");
     assert_string_equal(exec->args[1], "1");
     assert_null(exec->args[2]);
     assert_string_equal(exec->env[0], "A=b");
     assert_null(exec->env[1]);
-    assert_int_equal(exec->interactive, KUBE_INTERACTIVE_NEVER);
+    assert_int_equal(exec->interactive, KUBECONFIG_INTERACTIVE_NEVER);
     assert_string_equal(exec->install_hint, "apt install it");
     assert_non_null(strstr(exec->cluster_info, "\"server\":\"https://10.0.0.1:6443\""));
     assert_non_null(strstr(exec->cluster_info, "\"audience\":\"x\""));
@@ -193,7 +193,7 @@ static void a_plain_command_is_left_to_the_search_path(void **state)
     const char *user = "exec: {apiVersion: client.authentication.k8s.io/v1beta1, command: plugin}";
     assert_int_equal(load(f, write_config(f, SERVER, user), NULL), 0);
     assert_string_equal(f->config.exec->command, "plugin");
-    assert_int_equal(f->config.exec->interactive, KUBE_INTERACTIVE_IF_AVAILABLE);
+    assert_int_equal(f->config.exec->interactive, KUBECONFIG_INTERACTIVE_IF_AVAILABLE);
     assert_null(f->config.exec->args[0]);
 }
 
@@ -262,19 +262,19 @@ static void an_insecure_cluster_is_refused_unless_allowed(void **state)
     struct folder *f = *state;
     expect_fault(f, SERVER ", insecure-skip-tls-verify: true", "",
                  "clusters[1].cluster.insecure-skip-tls-verify: is true, which is refused");
-    struct kube_config_options options = {
+    struct kubeconfig_options options = {
         .kubeconfig = write_config(f, SERVER ", insecure-skip-tls-verify: true", ""),
         .allow_insecure = true};
-    assert_int_equal(kube_config_load(f->arena, &options, &f->config, &f->err), 0);
+    assert_int_equal(kubeconfig_load(f->arena, &options, &f->config, &f->err), 0);
     assert_true(f->config.insecure);
 }
 
 static void an_allowed_cluster_is_verified_unless_it_asks(void **state)
 {
     struct folder *f = *state;
-    struct kube_config_options options = {.kubeconfig = write_config(f, SERVER, ""),
-                                          .allow_insecure = true};
-    assert_int_equal(kube_config_load(f->arena, &options, &f->config, &f->err), 0);
+    struct kubeconfig_options options = {.kubeconfig = write_config(f, SERVER, ""),
+                                         .allow_insecure = true};
+    assert_int_equal(kubeconfig_load(f->arena, &options, &f->config, &f->err), 0);
     assert_false(f->config.insecure);
 }
 
@@ -381,24 +381,24 @@ static void a_pod_uses_its_service_account(void **state)
     write_text(f, "token", "abc\n");
     write_text(f, "namespace", "prod\n");
     assert_int_equal(
-        kube_config_in_cluster(f->arena, "10.96.0.1", "443", f->path, &f->config, &f->err), 0);
+        kubeconfig_in_cluster(f->arena, "10.96.0.1", "443", f->path, &f->config, &f->err), 0);
     assert_string_equal(f->config.server, "https://10.96.0.1:443");
     assert_string_equal(f->config.ca_pem, CA);
     assert_string_equal(f->config.token_file, arena_printf(f->arena, "%s/token", f->path));
     assert_string_equal(f->config.namespace, "prod");
     assert_int_equal(
-        kube_config_in_cluster(f->arena, "fd00::1", "443", f->path, &f->config, &f->err), 0);
+        kubeconfig_in_cluster(f->arena, "fd00::1", "443", f->path, &f->config, &f->err), 0);
     assert_string_equal(f->config.server, "https://[fd00::1]:443");
 }
 
 static void a_pod_without_its_service_account_says_so(void **state)
 {
     struct folder *f = *state;
-    assert_true(kube_config_in_cluster(f->arena, "h", "1", f->path, &f->config, &f->err) < 0);
+    assert_true(kubeconfig_in_cluster(f->arena, "h", "1", f->path, &f->config, &f->err) < 0);
     assert_non_null(strstr(f->err.text, "automountServiceAccountToken"));
     write_text(f, "ca.crt", CA);
     write_text(f, "namespace", "prod");
-    assert_true(kube_config_in_cluster(f->arena, "h", "1", f->path, &f->config, &f->err) < 0);
+    assert_true(kubeconfig_in_cluster(f->arena, "h", "1", f->path, &f->config, &f->err) < 0);
     assert_non_null(strstr(f->err.text, "/token' cannot be read"));
 }
 
@@ -409,9 +409,9 @@ static void a_copy_stands_alone(void **state)
         "token: t, as: jane, exec: {apiVersion: client.authentication.k8s.io/v1beta1,"
         " command: p, args: [x]}";
     struct arena *other = arena_new();
-    struct kube_config copy;
+    struct kubeconfig copy;
     assert_int_equal(load(f, write_config(f, SERVER, user), NULL), 0);
-    kube_config_copy(other, &f->config, &copy);
+    kubeconfig_copy(other, &f->config, &copy);
     arena_free(f->arena);
     f->arena = arena_new();
     assert_string_equal(copy.server, "https://10.0.0.1:6443");
