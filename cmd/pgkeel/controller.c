@@ -26,30 +26,35 @@ enum {
 };
 
 static const struct verb_option options[] = {
-    [OPT_KUBECONFIG] = {"kubeconfig", 0, "FILE",
-                        "kubeconfig to use (default: KUBECONFIG, the pod's own account, "
-                        "~/.kube/config)"},
-    [OPT_CONTEXT] = {"context", 0, "NAME", "context of the kubeconfig (default: its current one)"},
+    [OPT_KUBECONFIG] =
+        {"kubeconfig", 0, "FILE",
+         "kubeconfig (default: KUBECONFIG, else the pod's service account, else ~/.kube/config)"},
+    [OPT_CONTEXT] = {"context", 0, "NAME",
+                     "context of the kubeconfig (default: its current context)"},
     [OPT_INSECURE] = {"insecure-skip-tls-verify", 0, NULL,
-                      "accept a kubeconfig that does not verify the API server"},
+                      "accept a kubeconfig that does not verify the API server's certificate"},
     [OPT_NAMESPACE] = {"namespace", 'n', "NAMES",
-                       "watch these namespaces only, separated by commas (default: all)"},
+                       "namespaces to watch, separated by commas (default: all)"},
     [OPT_LEADER_ELECT] = {"leader-elect", 0, "BOOL",
-                          "true: work only while holding Lease pgkeel-controller (default: true)"},
+                          "whether to work only while holding Lease pgkeel-controller: true or "
+                          "false (default: true)"},
     [OPT_AGENT_IMAGE] = {"agent-image", 0, "IMAGE",
-                         "image that holds pgkeel, for PostgreSQL's pods (default: PGKEEL_IMAGE, "
-                         "then the image of this operator's own Pod)"},
+                         "image that holds pgkeel, for the PostgreSQL pods (default: PGKEEL_IMAGE, "
+                         "else the image of the operator's own Pod)"},
     [OPT_AGENT_DELIVERY] = {"agent-delivery", 0, "HOW",
-                            "how it comes into them: image-volume, init-container, or auto by the "
-                            "server's version (default: auto)"},
+                            "how pgkeel gets into the PostgreSQL pods: image-volume, "
+                            "init-container, or auto, by the API server's version (default: auto)"},
     [OPT_POSTGRES_IMAGE] = {"postgres-image-pattern", 0, "IMAGE",
-                            "image of clusters that name none; %d is the major version"},
-    [OPT_METRICS_ADDRESS] = {"metrics-address", 0, "ADDRESS",
-                             "where /healthz, /readyz and /metrics are served (default: :8080; "
-                             "empty: nowhere)"},
-    [OPT_RESYNC] = {"resync", 0, "SECONDS",
-                    "look at every cluster and its Secrets at least that often (default: 600)"},
-    [OPT_LOG_LEVEL] = {"log-level", 0, "LEVEL", "debug, info, warning or error (default: info)"},
+                            "PostgreSQL image of clusters that name none; %d is the major version "
+                            "(default: postgres:%d)"},
+    [OPT_METRICS_ADDRESS] =
+        {"metrics-address", 0, "ADDRESS",
+         "address of /healthz, /readyz and /metrics (default: :8080; empty: none)"},
+    [OPT_RESYNC] =
+        {"resync", 0, "SECONDS",
+         "check every cluster and its Secrets at least once in this time (default: 600)"},
+    [OPT_LOG_LEVEL] = {"log-level", 0, "LEVEL",
+                       "log level: debug, info, warning or error (default: info)"},
     [OPT_COUNT] = {NULL, 0, NULL, NULL},
 };
 
@@ -136,11 +141,6 @@ static int run_controller(const struct verb *verb, int argc, char **argv)
     int first, code;
     if (!verb_parse(verb, argc, argv, values, &first, &code))
         return code;
-    if (first < argc) {
-        fprintf(stderr, "pgkeel %s: no argument is expected, but '%s' is there\n", verb->name,
-                argv[first]);
-        return EXIT_USAGE;
-    }
     if (!take_choices(verb, values, &control))
         return EXIT_USAGE;
     verb_log_as("controller", values[OPT_LOG_LEVEL]);
@@ -163,8 +163,8 @@ static int run_controller(const struct verb *verb, int argc, char **argv)
     control.http_address = given_or(values[OPT_METRICS_ADDRESS], ":8080");
     if (control.agent_image == NULL && control.own_pod == NULL) {
         log_error("cannot start", "error",
-                  "which image holds pgkeel is unknown: set --agent-image or PGKEEL_IMAGE, or run "
-                  "in a Pod with POD_NAME set",
+                  "the image that holds pgkeel is unknown: set --agent-image or PGKEEL_IMAGE, or "
+                  "run in a Pod with POD_NAME set",
                   NULL);
         return EXIT_USAGE;
     }
@@ -180,7 +180,7 @@ static int run_controller(const struct verb *verb, int argc, char **argv)
 const struct verb verb_controller = {
     .name = "controller",
     .arguments = "",
-    .summary = "Run the operator: make every PostgresCluster what its spec asks for.",
+    .summary = "Run the operator: bring every PostgresCluster to what its spec asks for.",
     .options = options,
     .run = run_controller,
 };

@@ -37,7 +37,7 @@ static int open_folder(const char *folder, struct error *err)
     int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd >= 0)
         return fd;
-    const char *remedy = errno == ENOENT    ? "mount a volume there, or make it"
+    const char *remedy = errno == ENOENT    ? "mount a volume there, or create the folder"
                          : errno == ENOTDIR ? "give the folder, not the file"
                                             : "check its owner and mode";
     return err_errno(err, errno, "open folder '%s' (%s)", folder, remedy);
@@ -53,8 +53,8 @@ static int refuse_write(const char *folder, const char *step, int errno_value, s
     case EACCES:
     case EPERM:
         return err_errno(err, errno_value,
-                         "%s '%s/%s' (uid %ld, gid %ld may not write there: give the pod an "
-                         "fsGroup, or the folder another mode)",
+                         "%s '%s/%s' (uid %ld, gid %ld may not write there: set fsGroup for the "
+                         "pod, or change the mode of the folder)",
                          step, folder, target_name, (long)geteuid(), (long)getegid());
     case ENOSPC:
     case EDQUOT:
@@ -62,8 +62,8 @@ static int refuse_write(const char *folder, const char *step, int errno_value, s
                          "%s '%s/%s' (enlarge the volume or its sizeLimit; 16Mi is enough)", step,
                          folder, target_name);
     case EISDIR:
-        return err_errno(err, EISDIR, "%s '%s/%s' (a folder has that name: remove it)", step,
-                         folder, target_name);
+        return err_errno(err, EISDIR, "%s '%s/%s' (there is a folder of that name: remove it)",
+                         step, folder, target_name);
     default:
         return err_errno(err, errno_value, "%s '%s/%s'", step, folder, target_name);
     }
@@ -182,7 +182,7 @@ static int run_install(const struct verb *verb, int argc, char **argv)
     if (!verb_parse(verb, argc, argv, NULL, &first, &code))
         return code;
     if (argc - first != 1) {
-        fprintf(stderr, "pgkeel install: give exactly one folder; 'pgkeel install --help'\n");
+        fprintf(stderr, "pgkeel install: name exactly one folder; see 'pgkeel install --help'\n");
         return EXIT_USAGE;
     }
     struct error err = {0};

@@ -30,35 +30,37 @@ enum option {
 };
 
 static const struct verb_option options[OPTIONS + 1] = {
-    [OPTION_NAME] = {"name", 'n', "NAME", "the instance, e.g. a-1 (required)"},
-    [OPTION_DATA_DIR] = {"data-dir", 0, "DIR", "data volume (default " POD_DATA_DIR ")"},
-    [OPTION_WAL_DIR] = {"wal-dir", 0, "DIR", "WAL volume (default " POD_WAL_DIR ")"},
+    [OPTION_NAME] = {"name", 'n', "NAME", "name of the instance, such as a-1 (required)"},
+    [OPTION_DATA_DIR] = {"data-dir", 0, "DIR", "data volume (default: " POD_DATA_DIR ")"},
+    [OPTION_WAL_DIR] = {"wal-dir", 0, "DIR", "WAL volume (default: " POD_WAL_DIR ")"},
     [OPTION_RUN_DIR] = {"run-dir", 0, "DIR",
-                        "sockets and temporary files (default " POD_RUN_DIR ")"},
+                        "folder for sockets and temporary files (default: " POD_RUN_DIR ")"},
     [OPTION_CONFIG_DIR] = {"config-dir", 0, "DIR",
-                           "mounted ConfigMap (default " POD_CONFIG_DIR ")"},
+                           "mounted ConfigMap (default: " POD_CONFIG_DIR ")"},
     [OPTION_TLS_DIR] = {"tls-dir", 0, "DIR",
-                        "mounted server certificate (default " POD_TLS_DIR ")"},
+                        "mounted server certificate (default: " POD_TLS_DIR ")"},
     [OPTION_VERIFIERS_DIR] = {"verifiers-dir", 0, "DIR",
-                              "mounted role verifiers (default " POD_VERIFIERS_DIR ")"},
+                              "mounted role verifiers (default: " POD_VERIFIERS_DIR ")"},
     [OPTION_REPLICATION_DIR] = {"replication-dir", 0, "DIR",
-                                "mounted replication login (default " POD_REPLICATION_DIR ")"},
+                                "mounted replication login (default: " POD_REPLICATION_DIR ")"},
     [OPTION_KUBECONFIG] = {"kubeconfig", 0, "FILE",
-                           "outside of a pod (default: the pod's service account)"},
+                           "kubeconfig, outside of a pod (default: the pod's service account)"},
     [OPTION_PROBE_ADDRESS] = {"probe-address", 0, "HOST:PORT",
-                              "where the kubelet asks (default :8008)"},
-    [OPTION_LISTEN] = {"listen", 0, "ADDRESSES", "listen_addresses of postgres (default *)"},
-    [OPTION_PORT] = {"port", 0, "PORT", "of postgres (default 5432)"},
-    [OPTION_PRIMARY_HOST] = {"primary-host", 0, "HOST",
-                             "where replicas find the primary (default CLUSTER-rw.NAMESPACE.svc)"},
-    [OPTION_PRIMARY_PORT] = {"primary-port", 0, "PORT", "likewise (default 5432)"},
-    [OPTION_STOP_TIMEOUT] =
-        {"stop-timeout", 0, "SECONDS",
-         "before a fast stop becomes an immediate one (default: the pod's grace period minus 15)"},
+                              "address of the probes and /metrics (default: :8008)"},
+    [OPTION_LISTEN] = {"listen", 0, "ADDRESSES", "listen_addresses of postgres (default: *)"},
+    [OPTION_PORT] = {"port", 0, "PORT", "port of postgres (default: 5432)"},
+    [OPTION_PRIMARY_HOST] =
+        {"primary-host", 0, "HOST",
+         "host name by which replicas find the primary (default: CLUSTER-rw.NAMESPACE.svc)"},
+    [OPTION_PRIMARY_PORT] = {"primary-port", 0, "PORT", "port of the primary (default: 5432)"},
+    [OPTION_STOP_TIMEOUT] = {"stop-timeout", 0, "SECONDS",
+                             "how long a fast stop may take before an immediate one (default: the "
+                             "pod's grace period minus 15)"},
     [OPTION_API_WAIT] = {"api-wait", 0, "SECONDS",
-                         "for an API server that does not answer, before the role recorded on the "
-                         "volume counts (default 10)"},
-    [OPTION_LOG_LEVEL] = {"log-level", 0, "LEVEL", "debug, info, warning or error"},
+                         "how long to wait for the API server before the role recorded on the "
+                         "volume counts (default: 10)"},
+    [OPTION_LOG_LEVEL] = {"log-level", 0, "LEVEL",
+                          "log level: debug, info, warning or error (default: info)"},
 };
 
 static const char *text(const char *value, const char *fallback)
@@ -74,8 +76,10 @@ static bool number(const char *value, const char *option, int fallback, int most
         return true;
     long parsed = strtol(value, &end, 10);
     if (end == value || *end != '\0' || parsed < 0 || parsed > most) {
-        fprintf(stderr, "pgkeel instance: --%s wants a number from 0 to %d, not '%s'\n", option,
-                most, value);
+        fprintf(stderr,
+                "pgkeel instance: --%s must be a number from 0 to %d, not '%s'; see 'pgkeel "
+                "instance --help'\n",
+                option, most, value);
         return false;
     }
     *ret_number = (int)parsed;
@@ -122,9 +126,8 @@ static int run(const struct verb *verb, int argc, char **argv)
     };
     if (!numbers(values, &o))
         return EXIT_USAGE;
-    if (o.name == NULL || first < argc) {
-        fprintf(stderr,
-                "pgkeel instance: --name NAME is required, and nothing behind the options\n");
+    if (o.name == NULL) {
+        fprintf(stderr, "pgkeel instance: --name NAME is required; see 'pgkeel instance --help'\n");
         return EXIT_USAGE;
     }
     struct error err = {0};
@@ -139,7 +142,7 @@ static int run(const struct verb *verb, int argc, char **argv)
 const struct verb verb_instance = {
     .name = "instance",
     .arguments = "",
-    .summary = "run one PostgreSQL instance: PID 1 of its pod",
+    .summary = "Run one PostgreSQL instance, as PID 1 of its pod.",
     .options = options,
     .run = run,
 };

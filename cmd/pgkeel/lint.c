@@ -28,19 +28,26 @@ enum {
 };
 
 static const struct verb_option options[] = {
-    [OPT_FORMAT] = {"format", 0, "FORMAT", "text (default), json, sarif, gitlab or github"},
+    [OPT_FORMAT] = {"format", 0, "FORMAT",
+                    "format of the report: text, json, sarif, gitlab or github (default: text)"},
     [OPT_RULES] = {"rules", 0, "RULES",
-                   "only these, e.g. MIG001,MIG004; 'all' adds the style rules"},
-    [OPT_PG_VERSION] = {"pg-version", 0, "MAJOR", "the server's PostgreSQL (default: 17)"},
+                   "rules to check, such as MIG001,MIG004; 'all' includes the style rules "
+                   "(default: all but those)"},
+    [OPT_PG_VERSION] = {"pg-version", 0, "MAJOR",
+                        "major version of the server's PostgreSQL (default: 17)"},
     [OPT_TRANSACTION] = {"in-transaction", 0, "HOW",
-                         "does the tool wrap a file in one transaction: auto, always, never"},
+                         "whether the migration tool runs a file in one transaction: auto, always "
+                         "or never (default: auto)"},
     [OPT_SINCE] = {"since", 0, "FILE",
-                   "pass over files up to and with this one: they are deployed"},
-    [OPT_STATS] = {"schema-stats", 0, "FILE", "sizes and types of live tables, by --collect-stats"},
-    [OPT_DOWN] = {"include-down", 0, NULL, "lint migrations that go back, too"},
-    [OPT_STDIN_NAME] = {"stdin-name", 0, "NAME", "what to call stdin ('-') in the report"},
-    [OPT_LIST] = {"list", 0, NULL, "list the rules (with --format json: all about them)"},
-    [OPT_EXPLAIN] = {"explain", 0, "RULE", "what a rule finds, what it blocks, what to do instead"},
+                   "last file that is already deployed: it and the files before it are skipped"},
+    [OPT_STATS] = {"schema-stats", 0, "FILE",
+                   "sizes and types of the live tables, as written by --collect-stats"},
+    [OPT_DOWN] = {"include-down", 0, NULL, "lint down migrations, too"},
+    [OPT_STDIN_NAME] = {"stdin-name", 0, "NAME",
+                        "name of stdin ('-') in the report (default: stdin)"},
+    [OPT_LIST] = {"list", 0, NULL, "list the rules; with --format json, with all their texts"},
+    [OPT_EXPLAIN] = {"explain", 0, "RULE",
+                     "explain a rule: what it finds, what that blocks, and what to do instead"},
     [OPT_COLLECT] = {"collect-stats", 0, "DSN", "print the statistics of a live database as JSON"},
     [OPT_COUNT] = {NULL, 0, NULL, NULL},
 };
@@ -93,7 +100,7 @@ static int explain(const char *id)
     AUTO_BUFFER out = {0};
     const struct lint_rule *rule = lint_rule_find(id, strlen(id));
     if (rule == NULL)
-        return usage("there is no rule", id);
+        return usage("unknown rule", id);
     lint_explain(&out, rule);
     fputs(buffer_text(&out), stdout);
     return EXIT_DONE;
@@ -155,11 +162,13 @@ static int lint_all(struct arena *arena, const char *const *values, char **names
     };
     struct lint *lint = NULL;
     if (printer.format == NULL)
-        return usage("there is no format", format);
+        return usage("unknown format", format);
     if (values[OPT_PG_VERSION] && lint_options.pg_version == 0)
-        return usage("no version of PostgreSQL:", values[OPT_PG_VERSION]);
+        return usage("--pg-version must be a major version of PostgreSQL, not",
+                     values[OPT_PG_VERSION]);
     if (!read_transaction(values[OPT_TRANSACTION], &lint_options.transaction))
-        return usage("--in-transaction is auto, always or never, not", values[OPT_TRANSACTION]);
+        return usage("--in-transaction must be auto, always or never, not",
+                     values[OPT_TRANSACTION]);
     if (read_stats(arena, values[OPT_STATS], &lint_options, &err) < 0 ||
         lint_new(&lint_options, &lint, &err) < 0) {
         fprintf(stderr, "pgkeel lint: %s\n", err.text);
@@ -194,7 +203,8 @@ static int run(const struct verb *verb, int argc, char **argv)
     if (values[OPT_COLLECT])
         return lint_collect(arena, values[OPT_COLLECT]);
     if (first == argc) {
-        fprintf(stderr, "pgkeel lint: say which files or folders to lint, or '-' for stdin\n");
+        fprintf(stderr, "pgkeel lint: name the files or folders to lint, or '-' for stdin; see "
+                        "'pgkeel lint --help'\n");
         return EXIT_USAGE;
     }
     return lint_all(arena, values, argv + first, argc - first);

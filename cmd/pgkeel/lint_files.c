@@ -173,7 +173,8 @@ static void lint_stream(struct lint_walk *walk, const char *name, int fd, size_t
             break;
         buffer_append(&all, chunk, (size_t)n);
         if (expected == 0 && all.length > stdin_max_bytes) {
-            lint_unreadable(walk->lint, name, "more than 1 GiB; give large files by name");
+            lint_unreadable(walk->lint, name,
+                            "more than 1 GiB on stdin; name large files as arguments");
             return;
         }
     }
@@ -263,10 +264,9 @@ static void walk_path(struct lint_walk *walk, const char *path, const struct fol
     }
     struct folder folder = {above, info.st_dev, info.st_ino, above ? above->depth + 1 : 0};
     if (is_above(above, &info))
-        lint_unreadable(walk->lint, path,
-                        "a link to a folder above it: followed, it would not end");
+        lint_unreadable(walk->lint, path, "not followed: the link leads back to a folder above it");
     else if (folder.depth > FOLDERS_MAX)
-        lint_unreadable(walk->lint, path, "folders nest too deep");
+        lint_unreadable(walk->lint, path, "folders are nested too deeply");
     else
         walk_folder(walk, path, &folder);
 }

@@ -34,9 +34,10 @@ static int run_help(const struct verb *verb, int argc, char **argv);
 
 enum { HELP_MARKDOWN, HELP_MAN, HELP_METRICS, HELP_OPTIONS };
 static const struct verb_option help_options[] = {
-    [HELP_MARKDOWN] = {"markdown", 0, NULL, "all verbs and options as Markdown (docs/cli.md)"},
-    [HELP_MAN] = {"man", 0, NULL, "all verbs and options as a man page"},
-    [HELP_METRICS] = {"metrics", 0, NULL, "all metrics as Markdown (docs/metrics.md)"},
+    [HELP_MARKDOWN] = {"markdown", 0, NULL,
+                       "print all verbs and options as Markdown (docs/cli.md)"},
+    [HELP_MAN] = {"man", 0, NULL, "print all verbs and options as a man page"},
+    [HELP_METRICS] = {"metrics", 0, NULL, "print all metrics as Markdown (docs/metrics.md)"},
     {NULL, 0, NULL, NULL},
 };
 
@@ -57,25 +58,21 @@ enum { VERB_COUNT = sizeof verbs / sizeof verbs[0] };
 static void print_overview(FILE *out)
 {
     fprintf(out,
-            "pgkeel %s: PostgreSQL on Kubernetes, one program for all of it\n\n"
-            "Usage: pgkeel VERB [OPTIONS] [ARGUMENTS]\n\n",
+            "pgkeel %s: PostgreSQL on Kubernetes in one program\n\nUsage: pgkeel VERB [OPTIONS] "
+            "[ARGUMENTS]\n\n",
             PGKEEL_VERSION);
     for (int i = 0; i < VERB_COUNT; i++)
         fprintf(out, "  %-12s %s\n", verbs[i]->name, verbs[i]->summary);
-    fprintf(out, "\n'pgkeel VERB --help' tells a verb's options.\n");
+    fprintf(out, "\n'pgkeel VERB --help' lists the options of a verb.\n");
 }
 
 static void print_metrics(void)
 {
     AUTO_BUFFER page = {0};
-    buffer_puts(
-        &page,
-        "# Metrics\n\n"
-        "`pgkeel help --metrics` prints this page from the tables that both pages of metrics "
-        "are printed from.\n"
-        "These are served as `/metrics` in Prometheus' text format. What has no value now "
-        "has no line.\n\n"
-        "## Operator, port 8080\n\n");
+    buffer_puts(&page,
+                "# Metrics\n\n`pgkeel help --metrics` prints this page from the same tables as the "
+                "metrics themselves.\nThey are served as `/metrics` in Prometheus' text format. A "
+                "metric without a value at the moment is left out.\n\n## Operator, port 8080\n\n");
     metrics_document(control_metrics, false, &page);
     metrics_document(process_metrics, true, &page);
     buffer_puts(&page, "\n## Agent of each instance, port 8008\n\n");
@@ -114,6 +111,6 @@ int main(int argc, char **argv)
     for (int i = 0; i < VERB_COUNT; i++)
         if (strcmp(name, verbs[i]->name) == 0)
             return verbs[i]->run(verbs[i], argc - 1, argv + 1);
-    fprintf(stderr, "pgkeel: no verb '%s'; 'pgkeel help' lists them\n", argv[1]);
+    fprintf(stderr, "pgkeel: unknown verb '%s'; 'pgkeel help' lists the verbs\n", argv[1]);
     return EXIT_USAGE;
 }

@@ -21,14 +21,18 @@
 enum { OPT_FILE, OPT_NAMESPACE, OPT_IMAGE, OPT_POSTGRES_IMAGE, OPT_NO_IMAGE_VOLUMES, OPT_COUNT };
 
 static const struct verb_option options[] = {
-    [OPT_FILE] = {"file", 'f', "FILE", "manifests to read, '-' is stdin; may be given repeatedly"},
+    [OPT_FILE] = {"file", 'f', "FILE", "manifest to read, '-' for stdin; may be repeated"},
     [OPT_NAMESPACE] = {"namespace", 'n', "NAME",
                        "namespace of clusters that name none (default: default)"},
-    [OPT_IMAGE] = {"agent-image", 0, "IMAGE", "the operator's image, from which the agent comes"},
+    [OPT_IMAGE] =
+        {"agent-image", 0, "IMAGE",
+         "image that holds pgkeel, for the PostgreSQL pods (default: localhost/pgkeel:VERSION)"},
     [OPT_POSTGRES_IMAGE] = {"postgres-image-pattern", 0, "IMAGE",
-                            "image of clusters that name none; %d is the major version"},
-    [OPT_NO_IMAGE_VOLUMES] = {"no-image-volumes", 0, NULL,
-                              "for servers that do not offer image volumes"},
+                            "PostgreSQL image of clusters that name none; %d is the major version "
+                            "(default: postgres:%d)"},
+    [OPT_NO_IMAGE_VOLUMES] =
+        {"no-image-volumes", 0, NULL,
+         "render for an API server without image volumes: an init container copies pgkeel"},
     [OPT_COUNT] = {NULL, 0, NULL, NULL},
 };
 
@@ -136,8 +140,8 @@ static void take_cluster(struct render *render, const struct yaml_document *docu
     print_faults(render, document, file, prefix, &spec, &faults);
     const struct cluster *other = find_cluster(render, &spec);
     if (class == 0 && other) {
-        char *message =
-            arena_printf(render->arena, "was already given at %s:%d", other->file, other->line);
+        char *message = arena_printf(render->arena, "duplicate: the same cluster is at %s:%d",
+                                     other->file, other->line);
         struct api_fault fault = {"metadata.name", message};
         print_faults(render, document, file, prefix, &spec, &(struct api_faults){&fault, 1});
         class = ERR_INVALID;
@@ -169,8 +173,7 @@ static void take_object(struct render *render, const struct yaml_document *docum
         fprintf(stderr, "%s:%d: not a Kubernetes object: it has no kind\n", file, line);
         render->unreadable = true;
     } else {
-        fprintf(stderr, "%s:%d: %s %s is passed over: not a " API_KIND "\n", file, line, kind,
-                name);
+        fprintf(stderr, "%s:%d: %s %s is skipped: not a " API_KIND "\n", file, line, kind, name);
     }
 }
 
@@ -359,11 +362,12 @@ static int run(const struct verb *verb, int argc, char **argv)
     if (!verb_parse(verb, argc, argv, render.values, &first, &code))
         return code;
     if (take_files(&render, argc, argv, first) == 0) {
-        fprintf(stderr, "pgkeel render: say which manifests to read: -f FILE\n");
+        fprintf(stderr,
+                "pgkeel render: name the manifests to read: -f FILE; see 'pgkeel render --help'\n");
         return EXIT_USAGE;
     }
     if (!render.unreadable && render.seen == 0) {
-        fprintf(stderr, "pgkeel render: there is no " API_KIND " in what was read\n");
+        fprintf(stderr, "pgkeel render: no " API_KIND " in the manifests\n");
         return EXIT_UNREADABLE;
     }
     if (render.unreadable)
@@ -374,7 +378,7 @@ static int run(const struct verb *verb, int argc, char **argv)
 const struct verb verb_render = {
     .name = "render",
     .arguments = "[FILE...]",
-    .summary = "Print, offline and sorted, the objects that clusters become.",
+    .summary = "Print the objects of PostgresClusters, offline and sorted.",
     .options = options,
     .run = run,
 };

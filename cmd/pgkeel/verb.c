@@ -82,12 +82,14 @@ bool verb_parse(const struct verb *verb, int argc, char **argv, const char **val
         if (option == NULL)
             return usage_error(verb, "unknown option", argv[i], ret_exit);
         if (option->value == NULL && value != NULL)
-            return usage_error(verb, "no value goes with option", argv[i], ret_exit);
+            return usage_error(verb, "unexpected value for option", argv[i], ret_exit);
         if (option->value != NULL && value == NULL && ++i == argc)
-            return usage_error(verb, "missing value after option", argv[i - 1], ret_exit);
+            return usage_error(verb, "missing value for option", argv[i - 1], ret_exit);
         values[option - verb->options] =
             option->value == NULL ? "" : (value != NULL ? value : argv[i]);
     }
+    if (i < argc && verb->arguments[0] == '\0')
+        return usage_error(verb, "unexpected argument", argv[i], ret_exit);
     *ret_first = i;
     return true;
 }

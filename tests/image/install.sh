@@ -138,7 +138,7 @@ lets_many_run_at_once() {
 names_a_missing_folder() {
     local root
     root=$(root_of empty)
-    expect "open folder '/nowhere' (mount a volume there, or make it): No such file or directory" \
+    expect "open folder '/nowhere' (mount a volume there, or create the folder): No such file or directory" \
         as 70000:70000 "$root" /stage/pgkeel install /nowhere
     expect "give the folder, not the file" as 70000:70000 "$root" /stage/pgkeel install /stage/pgkeel
 }
@@ -173,7 +173,7 @@ names_a_folder_in_the_way() {
     root=$(root_of empty)
     fresh_target "$root" 70000:70000
     mkdir "$root/target/pgkeel"
-    expect "a folder has that name: remove it" as 70000:70000 "$root" /stage/pgkeel install /target
+    expect "there is a folder of that name: remove it" as 70000:70000 "$root" /stage/pgkeel install /target
     [ "$(ls -A "$root/target")" = pgkeel ]
 }
 
