@@ -190,12 +190,12 @@ static void check_name(struct shape_faults *faults, const cJSON *node)
                     shape_found(faults->arena, node));
     else if (strlen(name) > CLUSTER_NAME_MAX)
         shape_fault(faults, "metadata.name",
-                    "must not be longer than %d characters, is %zu: names of pods derive from it",
+                    "must not be longer than %d characters (it has %zu): pod names derive from it",
                     CLUSTER_NAME_MAX, strlen(name));
     else if (!syntax_dns_label(name))
         shape_fault(faults, "metadata.name",
-                    "must be lower-case letters, digits and '-', beginning with a letter and not "
-                    "ending with '-', as names of Services are, not \"%.80s\"",
+                    "must be a valid Service name (lower-case letters, digits and '-', starting "
+                    "with a letter, not ending with '-'), not \"%.80s\"",
                     name);
 }
 
@@ -270,7 +270,7 @@ static void check_slot_wal(struct shape_faults *faults, const cJSON *node,
     if (keep && syntax_wal_size(keep) && volume > 0 &&
         api_postgres_bytes(spec->max_slot_wal_keep_size, 1) >= volume)
         shape_fault(faults, "spec.replication.maxSlotWalKeepSize",
-                    "%s would let a replica that stays away fill the volume: spec.%s is %s", keep,
+                    "%s would let a disconnected replica fill the volume: spec.%s is %s", keep,
                     spec->wal_storage.size ? "walStorage.size" : "storage.size",
                     spec->wal_storage.size ? spec->wal_storage.size : spec->storage.size);
 }
@@ -285,8 +285,7 @@ static void check_secrets(struct shape_faults *faults, const struct cluster_spec
         for (size_t j = 0; j < i; j++)
             if (strcmp(names[i].value, names[j].value) == 0)
                 shape_fault(faults, names[i].key,
-                            "is the same Secret as %s: each needs its own, "
-                            "%s",
+                            "names the same Secret as %s ('%s'): each role needs its own",
                             names[j].key, names[i].value);
         for (size_t j = 0; j < 3; j++)
             if (strcmp(names[i].value, name_child(faults->arena, spec->name, own[j])) == 0)
@@ -299,13 +298,13 @@ static void check_bootstrap(struct shape_faults *faults, const struct cluster_sp
 {
     if (strcmp(spec->database, "template0") == 0 || strcmp(spec->database, "template1") == 0)
         shape_fault(faults, "spec.bootstrap.initdb.database",
-                    "%s is a template of PostgreSQL's own", spec->database);
+                    "%s is one of PostgreSQL's template databases", spec->database);
     if (strcmp(spec->owner, ROLE_SUPERUSER) == 0)
         shape_fault(faults, "spec.bootstrap.initdb.owner",
                     "the superuser cannot be the application's role");
     if (strncmp(spec->owner, "pg_", 3) == 0 || strncmp(spec->owner, "pgkeel_", 7) == 0 ||
         strcmp(spec->owner, "public") == 0 || strcmp(spec->owner, "none") == 0)
-        shape_fault(faults, "spec.bootstrap.initdb.owner", "\"%s\" is a reserved name of a role",
+        shape_fault(faults, "spec.bootstrap.initdb.owner", "\"%s\" is a reserved role name",
                     spec->owner);
 }
 
@@ -351,7 +350,7 @@ static void check_tolerations(struct shape_faults *faults, const cJSON *tolerati
         char *path = arena_printf(faults->arena, "spec.scheduling.tolerations[%d]", index++);
         const char *key = json_str(item, "key", ""), *operator= json_str(item, "operator", "Equal");
         if (*key == '\0' && strcmp(operator, "Exists") != 0)
-            shape_fault(faults, path, "without key needs operator Exists");
+            shape_fault(faults, path, "must have operator Exists when it has no key");
         if (*key && !syntax_label_key(key))
             shape_fault(faults, arena_printf(faults->arena, "%s.key", path),
                         "\"%.80s\" is not a valid taint key", key);
@@ -361,7 +360,7 @@ static void check_tolerations(struct shape_faults *faults, const cJSON *tolerati
         if (json_get(item, "tolerationSeconds") &&
             strcmp(json_str(item, "effect", ""), "NoExecute") != 0)
             shape_fault(faults, arena_printf(faults->arena, "%s.tolerationSeconds", path),
-                        "works with effect NoExecute only");
+                        "works only with effect NoExecute");
     }
 }
 

@@ -8,7 +8,7 @@ static const char *const operators[] = {"Exists", "Equal", NULL};
 static const char *const effects[] = {"NoSchedule", "PreferNoSchedule", "NoExecute", NULL};
 static const char *const affinities[] = {"preferred", "required", NULL};
 
-#define DNS_SUBDOMAIN "lower-case letters, digits, '-' and '.', as Kubernetes names objects"
+#define DNS_SUBDOMAIN "a Kubernetes object name (lower-case letters, digits, '-' and '.')"
 #define LABEL_VALUE   "up to 63 letters, digits, '-', '_' and '.'"
 #define VOLUME_SIZE   "a size such as 20Gi"
 #define WAL_SIZE      "a size such as 512MB or 4GB"
@@ -21,7 +21,7 @@ static const struct shape_field fields[] = {
      .min = 1,
      .max = INSTANCES_MAX,
      .required = true,
-     .expected = "1 is a single server, each one more is a streaming replica"},
+     .expected = "1 is a single server; every further instance is a streaming replica"},
     {.path = "postgres", .type = SHAPE_OBJECT, .required = true},
     {.path = "postgres.version",
      .type = SHAPE_INTEGER,
@@ -103,8 +103,8 @@ static const struct shape_field fields[] = {
      .type = SHAPE_INTEGER,
      .min = 5,
      .max = 120,
-     .expected = "shorter ones expire at any hiccup of the API server, longer ones only make a "
-                 "failover slow"},
+     .expected = "a shorter lease expires at any hiccup of the API server, a longer one only "
+                 "delays failover"},
     {.path = "tls", .type = SHAPE_OBJECT},
     {.path = "tls.caOverlap",
      .type = SHAPE_STRING,

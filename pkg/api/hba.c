@@ -159,8 +159,7 @@ static void check_method(struct line *line, size_t at, int version)
     const char *method = line->fields[at], *type = line->fields[0];
     if (strcmp(method, "trust") == 0)
         shape_fault(line->faults, line->path,
-                    "method trust would let anybody in without a "
-                    "password: use scram-sha-256");
+                    "method trust would let anyone in without a password: use scram-sha-256");
     else if (strcmp(method, "ident") == 0 || strcmp(method, "peer") == 0)
         shape_fault(line->faults, line->path,
                     "method %s needs an operating-system user, which "
@@ -168,11 +167,11 @@ static void check_method(struct line *line, size_t at, int version)
                     method);
     else if (!IS_ONE_OF(method, methods))
         shape_fault(line->faults, line->path,
-                    "\"%.80s\" is not an authentication method (usual ones: "
-                    "scram-sha-256, cert, ldap, reject)",
+                    "\"%.80s\" is not an authentication method (common ones: scram-sha-256, cert, "
+                    "ldap, reject)",
                     method);
     else if (strcmp(method, "cert") == 0 && strcmp(type, "hostssl") != 0)
-        shape_fault(line->faults, line->path, "method cert works with type hostssl only");
+        shape_fault(line->faults, line->path, "method cert works only with type hostssl");
     else if (strcmp(method, "oauth") == 0 && version < 18)
         shape_fault(line->faults, line->path, "method oauth needs PostgreSQL 18");
     else
@@ -184,10 +183,10 @@ static bool check_type(struct line *line)
     const char *type = line->fields[0];
     if (strcmp(type, "local") == 0)
         shape_fault(line->faults, line->path,
-                    "type local is not offered: the Unix socket belongs "
-                    "to the agent");
+                    "type local is not supported: the Unix socket belongs to the agent");
     else if (strncmp(type, "include", 7) == 0)
-        shape_fault(line->faults, line->path, "other files are not read: list every line here");
+        shape_fault(line->faults, line->path,
+                    "include lines are not supported: write every line here");
     else if (!IS_ONE_OF(type, types))
         shape_fault(line->faults, line->path,
                     "begins with \"%.80s\", not with a type (hostssl, "
@@ -208,8 +207,8 @@ static void check_line(struct shape_faults *faults, const char *path, const char
         }
     if (strpbrk(text, "#\\@")) {
         shape_fault(faults, path,
-                    "must not hold '#', '\\' or '@': comments, continued lines and "
-                    "files of names are not offered");
+                    "must not contain '#', '\\' or '@': comments, continuation lines and files of "
+                    "names are not supported");
         return;
     }
     if (!split(&line, text))
@@ -222,7 +221,7 @@ static void check_line(struct shape_faults *faults, const char *path, const char
         return;
     if (line.count < 5) {
         shape_fault(faults, path,
-                    "has %zu fields, but a line reads: type database user address "
+                    "has %zu fields, but a line needs at least five: type database user address "
                     "method [options]",
                     line.count);
         return;

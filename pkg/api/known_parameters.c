@@ -280,7 +280,7 @@ static void check_versions(struct shape_faults *faults, const char *path, const 
             shape_fault(faults, path, "needs PostgreSQL %d or later; spec.postgres.version is %d",
                         versions[i].first, version);
         else if (version > versions[i].last)
-            shape_fault(faults, path, "is gone since PostgreSQL %d; spec.postgres.version is %d",
+            shape_fault(faults, path, "was removed in PostgreSQL %d; spec.postgres.version is %d",
                         versions[i].last + 1, version);
     }
 }
@@ -303,7 +303,9 @@ void parameters_check_known(struct shape_faults *faults, const char *path, const
     if (strchr(name, '.'))
         return; /* an extension's */
     if (is_among(presets, name)) {
-        shape_fault(faults, path, "cannot be set: it says how the server or its data was made");
+        shape_fault(
+            faults, path,
+            "cannot be set: it only shows how the server was built or its data initialised");
         return;
     }
     const struct kind *kind = kind_of(name);

@@ -11,13 +11,13 @@
 #define ADDRESS  "Services, probes and replicas rely on the address and port that pgkeel sets"
 #define SOCKET   "the Unix socket belongs to the agent"
 #define TLS      "certificates come from the cluster's own authority and are renewed by pgkeel"
-#define ROLES    "the agent decides which instance is primary and whom a replica follows"
-#define RECOVERY "recovery and restore are run by the agent"
-#define ARCHIVE  "WAL archiving is not offered by this version"
+#define ROLES    "the agent decides which instance is primary and which server a replica follows"
+#define RECOVERY "the agent runs recovery and restore"
+#define ARCHIVE  "this version does not support WAL archiving"
 #define LOGS     "the agent writes PostgreSQL's log lines to the container's log"
-#define NODE     "it differs from instance to instance, so that one value for all would be wrong"
-#define SYNC     "synchronous replication is not offered by this version"
-#define INCLUDE  "other files are not read: list every parameter here"
+#define NODE     "each instance needs its own value"
+#define SYNC     "this version does not support synchronous replication"
+#define INCLUDE  "include files are not supported: write every parameter here"
 #define DURABLE  "switching it off loses or corrupts data when a server crashes"
 
 struct refused {
@@ -33,8 +33,8 @@ static const struct refused refused[] = {
     {"config_file", FILES},
     {"data_directory", FILES},
     {"data_sync_retry", DURABLE},
-    {"default_transaction_read_only",
-     "the primary would refuse writes, pgkeel's own too: use ALTER ROLE or ALTER DATABASE ... SET"},
+    {"default_transaction_read_only", "the primary would refuse all writes, even those of pgkeel: "
+                                      "use ALTER ROLE or ALTER DATABASE ... SET"},
     {"event_source", LOGS},
     {"external_pid_file", FILES},
     {"hba_file", FILES},
@@ -50,7 +50,7 @@ static const struct refused refused[] = {
     {"log_timezone", "times in the log are UTC"},
     {"log_truncate_on_rotation", LOGS},
     {"logging_collector", LOGS},
-    {"max_slot_wal_keep_size", "say it in spec.replication.maxSlotWalKeepSize"},
+    {"max_slot_wal_keep_size", "use spec.replication.maxSlotWalKeepSize instead"},
     {"password_encryption", "it is always scram-sha-256"},
     {"port", ADDRESS},
     {"primary_conninfo", ROLES},
@@ -59,7 +59,7 @@ static const struct refused refused[] = {
     {"recovery_end_command", RECOVERY},
     {"recovery_min_apply_delay", "a delayed replica would never be ready"},
     {"recovery_target*", RECOVERY},
-    {"restart_after_crash", "the agent decides what follows a crash"},
+    {"restart_after_crash", "the agent decides what happens after a crash"},
     {"restore_command", RECOVERY},
     {"ssl", TLS},
     {"ssl_ca_file", TLS},
@@ -67,12 +67,12 @@ static const struct refused refused[] = {
     {"ssl_crl*", TLS},
     {"ssl_key_file", TLS},
     {"ssl_passphrase*", TLS},
-    {"sync_replication_slots", "slots that survive a failover are not offered by this version"},
+    {"sync_replication_slots", "this version does not support failover slots"},
     {"synchronous_standby_names", SYNC},
     {"synchronized_standby_slots", SYNC},
     {"syslog_*", LOGS},
     {"unix_socket_*", SOCKET},
-    {"wal_log_hints", "it is always on, so that an old primary can return"},
+    {"wal_log_hints", "it is always on, so that a former primary can rejoin"},
 };
 
 static bool matches(const char *pattern, const char *name)
@@ -111,8 +111,8 @@ static void check_name(struct shape_faults *faults, const char *path, const char
 {
     if (strlen(name) > 63 || !is_name(name)) {
         shape_fault(faults, path,
-                    "is not a parameter name: lower-case letters, digits and '_', "
-                    "for extensions with one '.'");
+                    "is not a parameter name (lower-case letters, digits and '_'; for extensions "
+                    "also one '.')");
         return;
     }
     const char *reason = refusal(name);
@@ -153,22 +153,22 @@ static void check_at_least(struct shape_faults *faults, const char *path, const 
     char *end;
     long number = strtol(value, &end, 10);
     if (*value == '\0' || *end != '\0' || number < least)
-        shape_fault(faults, path, "must be a number from %d on, not \"%.80s\": %s", least, value,
-                    why);
+        shape_fault(faults, path, "must be a number of at least %d, not \"%.80s\": %s", least,
+                    value, why);
 }
 
 static void check_senders(struct shape_faults *faults, const char *path, const char *value,
                           const cJSON *spec)
 {
     check_at_least(faults, path, value, api_least_senders((int)json_int(spec, "instances", 1)),
-                   "one for each instance and 4 for clones and backups");
+                   "each instance needs one, clones and backups need 4");
 }
 
 static void check_connections(struct shape_faults *faults, const char *path, const char *value,
                               const cJSON *spec)
 {
     (void)spec;
-    check_at_least(faults, path, value, 10, "PostgreSQL reserves 3 and pgkeel uses some");
+    check_at_least(faults, path, value, 10, "PostgreSQL reserves 3, and pgkeel uses some");
 }
 
 static long number_in(const cJSON *spec, const char *name, long otherwise)
@@ -220,13 +220,12 @@ static void check_buffers(struct shape_faults *faults, const char *path, const c
     int64_t bytes = api_postgres_bytes(value, 8192);
     const char *limit = json_str(spec, "resources.limits.memory", NULL);
     if (bytes < 128 * 1024)
-        shape_fault(faults, path, "must be a size from 128kB on, such as 512MB, not \"%.80s\"",
+        shape_fault(faults, path, "must be a size of at least 128kB, such as 512MB, not \"%.80s\"",
                     value);
     else if (limit && api_quantity_bytes(limit) > 0 && bytes >= api_quantity_bytes(limit))
         shape_fault(faults, path,
-                    "%s leaves nothing of spec.resources.limits.memory, %s: take a "
-                    "quarter of it",
-                    value, limit);
+                    "%s uses up spec.resources.limits.memory (%s): set a quarter of that", value,
+                    limit);
 }
 
 static void check_max_wal(struct shape_faults *faults, const char *path, const char *value,

@@ -245,7 +245,7 @@ int report_lead_decode(struct arena *arena, const char *json, struct lead_report
 {
     cJSON *tree;
     if (parse_object(arena, json, &tree, err) < 0)
-        return err_wrap(err, "read who led last");
+        return err_wrap(err, "read which instance led last");
     decode(arena, tree, lead_fields, ret_lead);
     return 0;
 }
@@ -297,7 +297,7 @@ int report_grant_decode(struct arena *arena, const char *json, struct bootstrap_
     /* A grant decides who may initialise a volume: nothing in it is guessed. */
     if (*instance == '\0' || (strcmp(mode, "initdb") != 0 && strcmp(mode, "existing") != 0))
         return err_set(err, ERR_INVALID,
-                       "the bootstrap grant names no instance or an unknown mode: %s", json);
+                       "the bootstrap grant has no instance or an unknown mode: %s", json);
     ret_grant->instance = arena_strdup(arena, instance);
     ret_grant->initdb = strcmp(mode, "initdb") == 0;
     return 0;

@@ -121,7 +121,7 @@ static void unknown_field(struct shape_faults *faults, const char *parent, const
     char *list = "";
     for (size_t i = 0; i < count; i++)
         list = arena_printf(faults->arena, "%s%s%s", list, i ? ", " : "", names[i]);
-    shape_fault(faults, path, "unknown field (here may stand: %s)", list);
+    shape_fault(faults, path, "unknown field (known fields: %s)", list);
 }
 
 static bool has_type(const cJSON *node, enum shape_type type)
@@ -166,8 +166,8 @@ static void check_string(struct shape_faults *faults, const struct shape_field *
         }
         shape_fault(faults, path, "must be one of %s, not \"%.80s\"", list, text);
     } else if (length > (size_t)field->max) {
-        shape_fault(faults, path, "must not be longer than %d characters, is %zu", (int)field->max,
-                    length);
+        shape_fault(faults, path, "must not be longer than %d characters (it has %zu)",
+                    (int)field->max, length);
     } else if (field->valid && !field->valid(text)) {
         shape_fault(faults, path, "must be %s, not \"%.80s\"", field->expected, text);
     } else if (length < (size_t)field->min) {
@@ -180,7 +180,7 @@ static void check_count(struct shape_faults *faults, const struct shape_field *f
 {
     int count = cJSON_GetArraySize(node);
     if (count > field->max)
-        shape_fault(faults, path, "must not have more than %d entries, has %d", (int)field->max,
+        shape_fault(faults, path, "must not have more than %d entries (it has %d)", (int)field->max,
                     count);
 }
 

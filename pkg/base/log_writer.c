@@ -103,11 +103,10 @@ static void drop(void)
     ring.full = true;
     ring.dropped++;
     ring.untold++;
-    snprintf(
-        ring.marker, sizeof ring.marker,
-        "{\"ts\":\"%s\",\"level\":\"warning\",\"msg\":\"log lines were dropped because nothing "
-        "read the log in time\",\"dropped\":\"%llu\"}\n",
-        clock_rfc3339_micro(arena, clock_wall_ms()), (unsigned long long)ring.untold);
+    snprintf(ring.marker, sizeof ring.marker,
+             "{\"ts\":\"%s\",\"level\":\"warning\",\"msg\":\"log lines were dropped because the "
+             "log was not read in time\",\"dropped\":\"%llu\"}\n",
+             clock_rfc3339_micro(arena, clock_wall_ms()), (unsigned long long)ring.untold);
 }
 
 /* ---- the thread ---- */

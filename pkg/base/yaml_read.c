@@ -78,11 +78,9 @@ static int count_node(struct reader *reader, size_t nodes, size_t bytes)
     reader->nodes += nodes;
     reader->bytes += bytes;
     if (reader->nodes > YAML_MAX_NODES)
-        return fail(reader, "more values than this program reads in one file (1000000, aliases "
-                            "expanded)");
+        return fail(reader, "more than 1000000 values in one file (aliases expanded)");
     if (reader->bytes > JSON_MAX_BYTES)
-        return fail(reader, "more text than this program reads in one file (64 MiB, aliases "
-                            "expanded)");
+        return fail(reader, "more than 64 MiB of text in one file (aliases expanded)");
     return 0;
 }
 
@@ -225,8 +223,8 @@ static int on_scalar(struct reader *reader, const yaml_event_t *event)
         return reader->err->class;
     cJSON *node = scalar_node(event);
     if (node == NULL)
-        return fail_at(reader, reader->mark,
-                       "no value that JSON can hold: ", (const char *)event->data.scalar.value);
+        return fail_at(reader, reader->mark, "a value that JSON cannot represent: ",
+                       (const char *)event->data.scalar.value);
     size_t anchor = add_anchor(reader, event->data.scalar.anchor, node);
     finish_anchor(reader, anchor, 1, length, 0);
     return attach(reader, node);
@@ -240,7 +238,7 @@ static int on_open(struct reader *reader, cJSON *node, const unsigned char *anch
     if (frame && cJSON_IsObject(frame->node) && frame->key == NULL && !frame->merging)
         refused = fail(reader, "a key must be a plain value, not a mapping or a list");
     else if (reader->depth == YAML_MAX_DEPTH)
-        refused = fail(reader, "nested deeper than 100 levels");
+        refused = fail(reader, "nested more than 100 levels deep");
     else
         refused = count_node(reader, 1, 0);
     if (refused < 0) {
@@ -311,7 +309,7 @@ static int on_close(struct reader *reader)
 {
     struct frame *frame = top(reader);
     if (frame == NULL)
-        return fail(reader, "the end of a collection that was never begun");
+        return fail(reader, "the end of a collection that has no start");
     if (refuse_duplicates(reader, frame) < 0)
         return reader->err->class;
     const cJSON *merged;
@@ -340,11 +338,11 @@ static int on_alias(struct reader *reader, const char *name)
         if (strcmp(reader->anchors[i - 1].name, name) == 0)
             anchor = &reader->anchors[i - 1];
     if (anchor == NULL)
-        return fail_at(reader, reader->mark, "no anchor before here has the name ", name);
+        return fail_at(reader, reader->mark, "an alias to an undefined anchor: ", name);
     if (!anchor->finished)
         return fail_at(reader, reader->mark, "an alias inside its own anchor: ", name);
     if (reader->depth + anchor->height > YAML_MAX_DEPTH)
-        return fail(reader, "nested deeper than 100 levels");
+        return fail(reader, "nested more than 100 levels deep");
     if (count_node(reader, anchor->nodes, anchor->bytes) < 0)
         return reader->err->class;
     if (frame && frame->height < anchor->height)

@@ -20,7 +20,7 @@ static void tell_alive(char *text, size_t size)
 {
     uint64_t dropped = log_writer_dropped();
     if (dropped > 0)
-        snprintf(text, size, "ok; %llu log lines were dropped: nothing read them in time",
+        snprintf(text, size, "ok; %llu log lines were dropped: the log was not read in time",
                  (unsigned long long)dropped);
 }
 

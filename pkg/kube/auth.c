@@ -82,7 +82,7 @@ static int check_token(const char *path, const char *token, struct error *err)
     for (const char *p = token; *p != '\0'; p++)
         if (!isgraph((unsigned char)*p))
             return err_set_reason(err, ERR_FORBIDDEN, "TokenFileInvalid",
-                                  "token file '%s' holds something else than one token", path);
+                                  "token file '%s' does not hold exactly one token", path);
     return 0;
 }
 

@@ -280,7 +280,7 @@ static struct entry *least_needed(const struct kube_events *events)
     if (is_settled(entry))
         return entry;
     entry = TAILQ_LAST(&events->entries, entries);
-    log_warning("too many Events wait for the API server: one is given up", "event", entry->name,
+    log_warning("too many Events wait for the API server: one is dropped", "event", entry->name,
                 "namespace", entry->namespace, NULL);
     return entry;
 }

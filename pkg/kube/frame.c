@@ -30,7 +30,7 @@ static int over_limit(struct kube_lines *lines, struct error *err)
 {
     lines->skipping = true;
     lines->taken = lines->scanned;
-    return err_set(err, ERR_INVALID, "an object of more than %zu bytes was left out",
+    return err_set(err, ERR_INVALID, "an object of more than %zu bytes was skipped",
                    limit_of(lines->limit));
 }
 

@@ -211,19 +211,17 @@ static int transport_error(const struct kube_transfer *t, const struct http_end 
         return err_set(err, ERR_INTERNAL, "the answer of %s to %s is over the limit of %d bytes",
                        server, t->request.path, KUBE_ANSWER_MAX_BYTES);
     case HTTP_UNTRUSTED_NAME:
-        return distrusted(t, detail, "set tls-server-name to a name that the certificate bears",
-                          err);
+        return distrusted(t, detail, "set tls-server-name to a name in the certificate", err);
     case HTTP_UNTRUSTED_TIME:
         return distrusted(t, detail,
                           "renew the API server's certificate, or set this machine's clock", err);
     case HTTP_UNTRUSTED:
-        return distrusted(
-            t, detail, "is certificate-authority-data the CA of this server, or of one before it?",
-            err);
+        return distrusted(t, detail,
+                          "check that certificate-authority-data is the CA of this server", err);
     case HTTP_OWN_CERTIFICATE:
-        return err_set_reason(err, ERR_INVALID, "ClientCertificateInvalid",
-                              "%s: %s; do client-certificate and client-key belong together?",
-                              server, detail);
+        return err_set_reason(
+            err, ERR_INVALID, "ClientCertificateInvalid",
+            "%s: %s; check that client-certificate and client-key belong together", server, detail);
     case HTTP_DEADLINE:
         return too_late(t, err);
     case HTTP_CONNECT_TIMEOUT:

@@ -326,7 +326,7 @@ static void on_page_end(struct kube_watch *w)
     const char *next = json_str(list, "metadata.continue", "");
     struct error err;
     if (list == NULL || !w->items.complete) {
-        err_set(&err, ERR_INTERNAL, "the server's list is cut off or no JSON");
+        err_set(&err, ERR_INTERNAL, "the server's list is truncated or not JSON");
         fail(w, &err);
     } else if (next[0] != '\0') {
         free(w->next_page);
@@ -356,7 +356,7 @@ static void on_stream_end(struct kube_watch *w)
         err_set(&err, ERR_TRANSPORT, "the stream ended before the list was complete");
         fail(w, &err);
     } else if (quick) {
-        err_set(&err, ERR_TRANSPORT, "the server ended the stream at once");
+        err_set(&err, ERR_TRANSPORT, "the server ended the stream immediately");
         fail(w, &err);
     } else {
         w->attempts = 0;
@@ -425,11 +425,12 @@ static void on_stall(evutil_socket_t fd, short what, void *arg)
     kube_transfer_abandon(w->transfer, w->heard_ms + 1);
     w->transfer = NULL;
     if (quiet) {
-        log_debug("a quiet watch is asked for again", "watch", w->options.kind->plural, NULL);
+        log_debug("restarting a watch that received nothing", "watch", w->options.kind->plural,
+                  NULL);
         go_on_after(w, kube_backoff_ms(&w->kube->timing, 0));
         return;
     }
-    err_set(&err, ERR_TIMEOUT, "nothing came for %lld ms", (long long)silent_ms);
+    err_set(&err, ERR_TIMEOUT, "received nothing for %lld ms", (long long)silent_ms);
     enter(w);
     fail(w, &err);
     (void)leave(w);

@@ -85,7 +85,7 @@ static int check_token(const char *token, struct error *err)
 {
     for (const char *p = token ? token : ""; *p != '\0'; p++)
         if (!isgraph((unsigned char)*p))
-            return err_set(err, ERR_FORBIDDEN, "status.token holds something else than one token");
+            return err_set(err, ERR_FORBIDDEN, "status.token is not a single token");
     return 0;
 }
 
@@ -126,7 +126,7 @@ int kubeconfig_exec_parse(struct arena *arena, const struct kubeconfig_exec *exe
     if (json_parse(arena, text, length, &tree, err) < 0 ||
         parse_status(tree, exec, ret_credential, err) < 0) {
         err->class = ERR_FORBIDDEN;
-        return err_wrap(err, "what credential plugin '%s' printed", exec->command);
+        return err_wrap(err, "output of credential plugin '%s'", exec->command);
     }
     return 0;
 }
@@ -136,16 +136,16 @@ static int exit_error(const struct kubeconfig_exec_run *run, int wait_status, st
     const struct kubeconfig_exec *exec = run->exec;
     if (run->timed_out)
         return err_set_reason(err, ERR_FORBIDDEN, "CredentialPluginFailed",
-                              "credential plugin '%s' did not end in time", exec->command);
+                              "credential plugin '%s' did not finish in time", exec->command);
     if (WIFSIGNALED(wait_status))
         return err_set_reason(err, ERR_FORBIDDEN, "CredentialPluginFailed",
-                              "credential plugin '%s' was ended by signal %d", exec->command,
+                              "credential plugin '%s' was killed by signal %d", exec->command,
                               WTERMSIG(wait_status));
     if (WEXITSTATUS(wait_status) != 0)
-        return err_set_reason(err, ERR_FORBIDDEN, "CredentialPluginFailed",
-                              "credential plugin '%s' failed with exit status %d; what it wrote on "
-                              "stderr says why. %s",
-                              exec->command, WEXITSTATUS(wait_status), hint(exec));
+        return err_set_reason(
+            err, ERR_FORBIDDEN, "CredentialPluginFailed",
+            "credential plugin '%s' failed with exit status %d; see what it wrote to stderr. %s",
+            exec->command, WEXITSTATUS(wait_status), hint(exec));
     return 0;
 }
 
@@ -307,8 +307,8 @@ int kubeconfig_exec_start(struct event_base *loop, const struct kubeconfig_exec 
     int pipe_fds[2];
     if (exec->interactive == KUBECONFIG_INTERACTIVE_ALWAYS && !interactive)
         return err_set_reason(err, ERR_FORBIDDEN, "CredentialPluginFailed",
-                              "credential plugin '%s' wants to ask (interactiveMode: Always), but "
-                              "standard input is not a terminal",
+                              "credential plugin '%s' needs a terminal (interactiveMode: Always), "
+                              "but standard input is not one",
                               exec->command);
     if (pipe2(pipe_fds, O_CLOEXEC) < 0)
         return err_errno(err, errno, "pipe");

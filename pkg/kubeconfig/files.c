@@ -161,11 +161,11 @@ static int check_insecure(const struct kubeconfig_place *place, const char *ca, 
 {
     if (insecure && ca != NULL)
         return kubeconfig_fault(place, "insecure-skip-tls-verify", err,
-                                "true contradicts certificate-authority; remove one of them");
+                                "true conflicts with certificate-authority; remove one of them");
     if (insecure && !allowed)
         return kubeconfig_fault(place, "insecure-skip-tls-verify", err,
-                                "is true, which is refused: set certificate-authority-data, or "
-                                "say --insecure-skip-tls-verify");
+                                "is true, which is refused: set certificate-authority-data, or use "
+                                "--insecure-skip-tls-verify");
     return 0;
 }
 
@@ -193,7 +193,7 @@ static int read_named(struct arena *arena, const struct kubeconfig_file *files, 
         return err->class;
     *ret_there = name != NULL;
     if (name != NULL && !find(files, count, list, key, name, ret_place))
-        return kubeconfig_fault(context, key, err, "no such entry '%s' in %s of %s", name, list,
+        return kubeconfig_fault(context, key, err, "there is no entry '%s' in %s of %s", name, list,
                                 names_of(arena, files, count));
     return 0;
 }

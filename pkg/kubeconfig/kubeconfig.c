@@ -148,7 +148,7 @@ static int load_list(struct arena *arena, const char *list,
     }
     if (count == 0)
         return err_set_reason(err, ERR_NOT_FOUND, "KubeconfigMissing",
-                              "KUBECONFIG='%s' names no file that exists", list);
+                              "no file of KUBECONFIG='%s' exists", list);
     return kubeconfig_from_files(arena, files, count, options, ret_config, err);
 }
 
@@ -167,8 +167,8 @@ int kubeconfig_load(struct arena *arena, const struct kubeconfig_options *option
     const char *path = home ? arena_printf(arena, "%s/.kube/config", home) : NULL;
     if (path == NULL || access(path, F_OK) < 0)
         return err_set_reason(err, ERR_NOT_FOUND, "KubeconfigMissing",
-                              "no cluster to talk to: not in a pod, KUBECONFIG is not set and '%s' "
-                              "does not exist; say --kubeconfig FILE",
+                              "no Kubernetes cluster is configured: this is not a pod, KUBECONFIG "
+                              "is not set and '%s' does not exist; use --kubeconfig FILE",
                               path ? path : "~/.kube/config");
     return load_one(arena, path, options, ret_config, err);
 }

@@ -65,7 +65,7 @@ static int read_interactive(const struct kubeconfig_place *place, struct kubecon
         exec->interactive = KUBECONFIG_INTERACTIVE_ALWAYS;
     else
         return kubeconfig_fault(place, "exec.interactiveMode", err,
-                                "'%s' is none of Never, IfAvailable, Always", mode);
+                                "must be Never, IfAvailable or Always, not '%s'", mode);
     return 0;
 }
 
@@ -184,13 +184,13 @@ static int check_user(const struct kubeconfig_place *place, const struct kubecon
     const cJSON *provider = json_get(place->node, "auth-provider");
     if (provider != NULL && !cJSON_IsNull(provider))
         return kubeconfig_fault(place, "auth-provider", err,
-                                "is not supported by Kubernetes any more; use exec");
+                                "is no longer supported by Kubernetes; use exec");
     if ((config->client_cert_pem == NULL) != (config->client_key_pem == NULL))
         return kubeconfig_fault(place,
                                 config->client_cert_pem ? "client-key" : "client-certificate", err,
                                 "is missing, but its counterpart is set");
     if (config->username != NULL && (config->token != NULL || config->token_file != NULL))
-        return kubeconfig_fault(place, "username", err, "contradicts token; remove one of them");
+        return kubeconfig_fault(place, "username", err, "conflicts with token; remove one of them");
     if (config->password != NULL && config->username == NULL)
         return kubeconfig_fault(place, "username", err, "is missing, but password is set");
     return 0;

@@ -53,8 +53,8 @@ static void add_all(struct lint_pass *pass, const char *list, size_t length, siz
         if (rule == NULL) {
             fault(pass, offset,
                   arena_printf(lint_arena(pass),
-                               "the directive names a rule '%.*s' that is not "
-                               "there; 'pgkeel lint --list' tells which are",
+                               "the directive names an unknown rule '%.*s'; 'pgkeel lint --list' "
+                               "lists the rules",
                                (int)(n < 40 ? n : 40), list + at));
         } else {
             add(pass, rule, offset);
@@ -88,7 +88,7 @@ void directives_comment(struct lint_pass *pass, const struct split_item *item)
     while (reason && blank < reason_length && (reason[blank] == ' ' || reason[blank] == '\t'))
         blank++;
     if (reason == NULL || blank == reason_length) {
-        fault(pass, item->start, "the directive has no reason=\"...\", and is not followed");
+        fault(pass, item->start, "the directive has no reason=\"...\" and is not applied");
         return;
     }
     add_all(pass, list, list_length, item->start);
@@ -101,11 +101,13 @@ void directives_end(struct lint_pass *pass, bool statement_seen)
     for (size_t i = 0; i < count; i++) {
         if (pass->ignores[i].used || !pass_enabled(pass, pass->ignores[i].rule) || pass->flow.down)
             continue;
-        fault(pass, pass->ignores[i].offset,
-              arena_printf(lint_arena(pass),
-                           statement_seen ? "the directive ignores %s, which the next statement "
-                                            "does not break: take it away"
-                                          : "no statement follows the directive that ignores %s",
-                           pass->ignores[i].rule->id));
+        fault(
+            pass, pass->ignores[i].offset,
+            arena_printf(
+                lint_arena(pass),
+                statement_seen
+                    ? "the directive ignores %s, which the next statement does not break: remove it"
+                    : "no statement follows the directive that ignores %s",
+                pass->ignores[i].rule->id));
     }
 }

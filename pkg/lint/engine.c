@@ -19,8 +19,8 @@ static int enable(struct lint *lint, const char *list, struct error *err)
         const struct lint_rule *rule = lint_rule_find(list, length);
         if (length > 0 && rule == NULL)
             return err_set(err, ERR_INVALID,
-                           "there is no rule '%.*s'; 'pgkeel lint --list' tells which there are",
-                           (int)length, list);
+                           "unknown rule '%.*s'; 'pgkeel lint --list' lists the rules", (int)length,
+                           list);
         for (size_t i = 0; i < lint->rule_count; i++)
             lint->enabled[i] |= lint->rules[i] == rule;
         list += length;
@@ -101,7 +101,7 @@ static void tell_encoding(struct lint_pass *pass, size_t offset)
     if (offset < 2 && pass->input->length >= 2 && (bytes[0] == 0xFF || bytes[0] == 0xFE))
         snprintf(message, sizeof message, "the file looks like UTF-16; convert it to UTF-8");
     else if (*bytes == 0)
-        snprintf(message, sizeof message, "a NUL byte; SQL text cannot hold one");
+        snprintf(message, sizeof message, "a NUL byte, which SQL text cannot contain");
     else
         snprintf(message, sizeof message, "invalid byte sequence for encoding \"UTF8\": 0x%02x",
                  *bytes);
@@ -247,7 +247,7 @@ static void take_meta(struct lint_pass *pass)
     char message[120];
     bool include = word >= 2 && (memcmp(text, "\\i", 2) == 0);
     snprintf(message, sizeof message,
-             include ? "psql's %.*s was skipped: give the file that it includes to lint as well"
+             include ? "psql's %.*s was skipped: lint the file that it includes as well"
                      : "psql's %.*s was skipped",
              (int)word, text);
     pass_report(pass, skipped_rule, pass->item.start, message);
@@ -273,7 +273,7 @@ static void take_item(struct lint_pass *pass)
         take_meta(pass);
         break;
     case SPLIT_DATA:
-        pass_report(pass, skipped_rule, pass->item.start, "data for COPY were skipped");
+        pass_report(pass, skipped_rule, pass->item.start, "data for COPY was skipped");
         break;
     case SPLIT_END:
         directives_end(pass, false);

@@ -40,8 +40,8 @@ void lint_explain(struct buffer *out, const struct lint_rule *rule)
     buffer_printf(out, "\nInstead: %s\n", rule->recipe);
     put_indented(out, rule->safe);
     buffer_printf(out,
-                  "\nTo keep it all the same, right above the statement:\n"
-                  "    -- migration-lint: ignore=%s reason=\"...\"\n",
+                  "\nTo keep it anyway, write right above the statement:\n    -- migration-lint: "
+                  "ignore=%s reason=\"...\"\n",
                   rule->id);
 }
 

@@ -22,7 +22,7 @@ int lint_stats_parse(struct arena *arena, const char *text, size_t length,
     const cJSON *tables = json_get(tree, "tables");
     if (!cJSON_IsObject(tables))
         return err_set(err, ERR_UNREADABLE,
-                       "there is no object 'tables'; write the file by 'pgkeel lint "
+                       "the object 'tables' is missing; write the file with 'pgkeel lint "
                        "--collect-stats DSN'");
     struct lint_stats *stats = arena_alloc(arena, sizeof *stats);
     stats->tables = tables;

@@ -163,10 +163,10 @@ static void describe_task(const struct child *child, int status, struct error *e
         if (child->answer_size > 0)
             memcpy(child->answer, child->collected.data + sizeof *err, child->answer_size);
     } else if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
-        err_set(err, ERR_INTERNAL, "%s ended with wait status %d without a word", child->name,
-                status);
+        err_set(err, ERR_INTERNAL, "%s ended with wait status %d and without an answer",
+                child->name, status);
     else
-        err_set(err, ERR_INTERNAL, "%s ended with half an answer", child->name);
+        err_set(err, ERR_INTERNAL, "%s ended before its answer was complete", child->name);
 }
 
 static void finish(struct child *child, int status)

@@ -27,7 +27,7 @@ static void read_memory(struct metrics_page *page, const void *arg)
 const struct metric process_metrics[] = {
     {"pgkeel_log_lines_dropped_total",
      METRIC_COUNTER,
-     "Log lines that nothing read in time.",
+     "Log lines dropped because the log was not read in time.",
      {0},
      read_dropped},
     {"process_resident_memory_bytes", METRIC_GAUGE, "Resident memory.", {0}, read_memory},

@@ -29,7 +29,7 @@ def bytes_():
     runner.equal(unreadable(b"SELECT 1;\nSELECT '\xff';\n"),
                  (2, [(2, 9, 'invalid byte sequence for encoding "UTF8": 0xff')]), "0xff")
     runner.equal(unreadable(b"SELECT 1;\nSELECT\0 1;\n"),
-                 (2, [(2, 7, "a NUL byte; SQL text cannot hold one")]), "NUL")
+                 (2, [(2, 7, "a NUL byte, which SQL text cannot contain")]), "NUL")
     runner.equal(unreadable("SELECT 1;".encode("utf-16"))[1][0][2],
                  "the file looks like UTF-16; convert it to UTF-8", "UTF-16")
     runner.equal(unreadable(b"SELECT '\xc3"),

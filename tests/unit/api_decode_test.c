@@ -174,14 +174,14 @@ static void all_faults_are_told_at_once(void **state)
              "  storage: {size: 20GB, retain: 1}\n"
              "  replicas: 2\n"
              "  resources: {limits: {cpu: x}}\n",
-        "spec.instances: must be from 1 to 9, not 10 (1 is a single server, each one more is a "
-        "streaming replica)\n"
+        "spec.instances: must be from 1 to 9, not 10 (1 is a single server; every further instance "
+        "is a streaming replica)\n"
         "spec.postgres.version: must be from 14 to 18, not 13 (the major version of PostgreSQL)\n"
         "spec.postgres.parmeters: unknown field (did you mean 'parameters'?)\n"
         "spec.postgres.hba: must be a list, not the string \"all\"\n"
         "spec.storage.size: must be a size such as 20Gi, not \"20GB\"\n"
         "spec.storage.retain: must be true or false, not the number 1\n"
-        "spec.replicas: unknown field (here may stand: instances, postgres, storage, walStorage, "
+        "spec.replicas: unknown field (known fields: instances, postgres, storage, walStorage, "
         "replication, failover, tls, bootstrap, secrets, resources, scheduling, "
         "terminationGracePeriodSeconds, maintenance)\n"
         "spec.resources.limits.cpu: must be a quantity such as 500m, 2 or 4Gi, not \"x\"\n");
@@ -191,11 +191,10 @@ static void missing_fields_are_named(void **state)
 {
     (void)state;
     assert_faults(HEAD, "spec: is required\n");
-    assert_faults(HEAD "spec: {}\n",
-                  "spec.instances: is required: 1 is a single server, each one more is a streaming "
-                  "replica\n"
-                  "spec.postgres: is required\n"
-                  "spec.storage: is required\n");
+    assert_faults(HEAD "spec: {}\n", "spec.instances: is required: 1 is a single server; every "
+                                     "further instance is a streaming replica\n"
+                                     "spec.postgres: is required\n"
+                                     "spec.storage: is required\n");
     assert_faults(HEAD "spec: {instances: 1, postgres: {}, storage: {}}\n",
                   "spec.postgres.version: is required: the major version of PostgreSQL\n"
                   "spec.storage.size: is required: a size such as 20Gi\n");
@@ -231,11 +230,12 @@ static void names_follow_the_rules_of_services(void **state)
             "apiVersion: pgkeel.dev/v1alpha1\nkind: PostgresCluster\nmetadata: {name: %s}\n"
             "spec: {instances: 1, postgres: {version: 17}, storage: {size: 1Gi}}\n",
             bad[i]);
-        assert_faults(yaml, arena_printf(arena,
-                                         "metadata.name: must be lower-case letters, digits and "
-                                         "'-', beginning with a letter and not ending with '-', as "
-                                         "names of Services are, not \"%s\"\n",
-                                         bad[i]));
+        assert_faults(
+            yaml,
+            arena_printf(arena,
+                         "metadata.name: must be a valid Service name (lower-case letters, digits "
+                         "and '-', starting with a letter, not ending with '-'), not \"%s\"\n",
+                         bad[i]));
     }
     assert_faults("apiVersion: pgkeel.dev/v1\nkind: Cluster\nmetadata: {name: "
                   "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa}\nspce: {}\n"
@@ -243,7 +243,7 @@ static void names_follow_the_rules_of_services(void **state)
                   "spce: unknown field (did you mean 'spec'?)\n"
                   "apiVersion: must be pgkeel.dev/v1alpha1, not \"pgkeel.dev/v1\"\n"
                   "kind: must be PostgresCluster, not \"Cluster\"\n"
-                  "metadata.name: must not be longer than 48 characters, is 49: names of pods "
+                  "metadata.name: must not be longer than 48 characters (it has 49): pod names "
                   "derive from it\n");
 }
 
@@ -265,8 +265,8 @@ static void volumes_cannot_be_filled_by_design(void **state)
                        "  replication: {maxSlotWalKeepSize: 1Gi}\n",
                   "spec.postgres.parameters.max_wal_size: 2GB would fill the volume: "
                   "spec.walStorage.size is 1Gi\n"
-                  "spec.replication.maxSlotWalKeepSize: 1Gi would let a replica that stays away "
-                  "fill the volume: spec.walStorage.size is 1Gi\n");
+                  "spec.replication.maxSlotWalKeepSize: 1Gi would let a disconnected replica fill "
+                  "the volume: spec.walStorage.size is 1Gi\n");
     assert_faults(BASE "  postgres: {version: 17}\n  walStorage: {size: 10Mi}\n",
                   "spec.walStorage.size: must be 100Mi or more, not 10Mi: an empty PostgreSQL "
                   "needs most of that\n");
@@ -275,41 +275,42 @@ static void volumes_cannot_be_filled_by_design(void **state)
 static void names_of_secrets_roles_and_databases_do_not_collide(void **state)
 {
     (void)state;
-    assert_faults(BASE "  postgres: {version: 17}\n"
-                       "  secrets: {superuser: a-app, replication: a-ca}\n"
-                       "  bootstrap: {initdb: {database: template1, owner: postgres}}\n",
-                  "spec.bootstrap.initdb.database: template1 is a template of PostgreSQL's own\n"
-                  "spec.bootstrap.initdb.owner: the superuser cannot be the application's role\n"
-                  "spec.secrets.app: is the same Secret as spec.secrets.superuser: each needs its "
-                  "own, a-app\n"
-                  "spec.secrets.replication: a-ca is the name of a Secret that pgkeel writes\n");
+    assert_faults(
+        BASE "  postgres: {version: 17}\n"
+             "  secrets: {superuser: a-app, replication: a-ca}\n"
+             "  bootstrap: {initdb: {database: template1, owner: postgres}}\n",
+        "spec.bootstrap.initdb.database: template1 is one of PostgreSQL's template databases\n"
+        "spec.bootstrap.initdb.owner: the superuser cannot be the application's role\n"
+        "spec.secrets.app: names the same Secret as spec.secrets.superuser ('a-app'): each role "
+        "needs its own\n"
+        "spec.secrets.replication: a-ca is the name of a Secret that pgkeel writes\n");
     assert_faults(BASE "  postgres: {version: 17}\n"
                        "  bootstrap: {initdb: {owner: pg_me, database: \"a b\"}}\n",
                   "spec.bootstrap.initdb.database: must be up to 63 letters, digits, '_' and '-', "
                   "beginning with a letter or '_', not \"a b\"\n"
-                  "spec.bootstrap.initdb.owner: \"pg_me\" is a reserved name of a role\n");
+                  "spec.bootstrap.initdb.owner: \"pg_me\" is a reserved role name\n");
 }
 
 static void resources_and_scheduling_are_checked(void **state)
 {
     (void)state;
-    assert_faults(BASE "  postgres: {version: 17}\n"
-                       "  resources: {requests: {memory: 2Gi, memroy: 1}, limits: {memory: 1Gi}}\n"
-                       "  scheduling:\n"
-                       "    nodeSelector: {\"-x\": ssd}\n"
-                       "    antiAffinity: none\n"
-                       "    tolerations:\n"
-                       "    - {value: x}\n"
-                       "    - {key: a, operator: Exists, value: x, tolerationSeconds: 5}\n",
-                  "spec.scheduling.antiAffinity: must be one of preferred, required, not \"none\"\n"
-                  "spec.resources.requests.memory: 2Gi is more than the limit of 1Gi\n"
-                  "spec.resources.requests.memroy: is not a container resource: cpu, memory, "
-                  "ephemeral-storage, hugepages-<size> or vendor/name\n"
-                  "spec.scheduling.nodeSelector.-x: is not a valid label key\n"
-                  "spec.scheduling.tolerations[0]: without key needs operator Exists\n"
-                  "spec.scheduling.tolerations[1].value: must be empty with operator Exists\n"
-                  "spec.scheduling.tolerations[1].tolerationSeconds: works with effect NoExecute "
-                  "only\n");
+    assert_faults(
+        BASE "  postgres: {version: 17}\n"
+             "  resources: {requests: {memory: 2Gi, memroy: 1}, limits: {memory: 1Gi}}\n"
+             "  scheduling:\n"
+             "    nodeSelector: {\"-x\": ssd}\n"
+             "    antiAffinity: none\n"
+             "    tolerations:\n"
+             "    - {value: x}\n"
+             "    - {key: a, operator: Exists, value: x, tolerationSeconds: 5}\n",
+        "spec.scheduling.antiAffinity: must be one of preferred, required, not \"none\"\n"
+        "spec.resources.requests.memory: 2Gi is more than the limit of 1Gi\n"
+        "spec.resources.requests.memroy: is not a container resource: cpu, memory, "
+        "ephemeral-storage, hugepages-<size> or vendor/name\n"
+        "spec.scheduling.nodeSelector.-x: is not a valid label key\n"
+        "spec.scheduling.tolerations[0]: must have operator Exists when it has no key\n"
+        "spec.scheduling.tolerations[1].value: must be empty with operator Exists\n"
+        "spec.scheduling.tolerations[1].tolerationSeconds: works only with effect NoExecute\n");
 }
 
 static void the_error_says_the_first_fault_and_how_many(void **state)
@@ -323,8 +324,9 @@ static void the_error_says_the_first_fault_and_how_many(void **state)
                             &err),
                      ERR_INVALID);
     assert_string_equal(err.reason, "InvalidSpec");
-    assert_string_equal(err.text, "spec.instances: must be from 1 to 9, not 0 (1 is a single "
-                                  "server, each one more is a streaming replica) (and 1 more)");
+    assert_string_equal(err.text,
+                        "spec.instances: must be from 1 to 9, not 0 (1 is a single server; every "
+                        "further instance is a streaming replica) (and 1 more)");
 }
 
 int main(void)

@@ -41,8 +41,8 @@ static void lines_that_would_keep_the_server_from_starting_are_refused(void **st
     AUTO_ARENA arena = arena_new();
     static const char *const bad[][2] = {
         {" ", "is blank"},
-        {"hostssl all all", "has 3 fields, but a line reads: type database user address method "
-                            "[options]"},
+        {"hostssl all all", "has 3 fields, but a line needs at least five: type database user "
+                            "address method [options]"},
         {"hosts all all all md5", "begins with \"hosts\", not with a type (hostssl, host, "
                                   "hostnossl, hostgssenc, hostnogssenc)"},
         {"host all all 10.0.0.1 md5", "address 10.0.0.1 needs a prefix length, such as "
@@ -51,16 +51,16 @@ static void lines_that_would_keep_the_server_from_starting_are_refused(void **st
          "\"10.0.0.0/33\" is not an address: all, samehost, samenet, a "
          "host name or a network such as 10.0.0.0/8"},
         {"host all all 10.1.2.3 255.0.0.0", "ends before the authentication method"},
-        {"host all all all scram", "\"scram\" is not an authentication method (usual ones: "
+        {"host all all all scram", "\"scram\" is not an authentication method (common ones: "
                                    "scram-sha-256, cert, ldap, reject)"},
         {"host all all all md5 x", "\"x\" is not an option of the form name=value"},
         {"host all all all ldap", "method ldap needs ldapserver= or ldapurl="},
-        {"host all all all cert", "method cert works with type hostssl only"},
+        {"host all all all cert", "method cert works only with type hostssl"},
         {"host all all all oauth issuer=x scope=y", "method oauth needs PostgreSQL 18"},
         {"host all \"all all md5", "has a quote that is not closed"},
-        {"include other.conf", "other files are not read: list every line here"},
-        {"host all @users all md5", "must not hold '#', '\\' or '@': comments, continued lines and "
-                                    "files of names are not offered"},
+        {"include other.conf", "include lines are not supported: write every line here"},
+        {"host all @users all md5", "must not contain '#', '\\' or '@': comments, continuation "
+                                    "lines and files of names are not supported"},
         {"host all all all md5\nlocal all all trust", "must be one line without control "
                                                       "characters"},
     };
@@ -73,9 +73,9 @@ static void lines_that_let_anybody_in_are_refused(void **state)
     (void)state;
     AUTO_ARENA arena = arena_new();
     assert_string_equal(check(arena, "host all all all trust"),
-                        "method trust would let anybody in without a password: use scram-sha-256");
+                        "method trust would let anyone in without a password: use scram-sha-256");
     assert_string_equal(check(arena, "local all all scram-sha-256"),
-                        "type local is not offered: the Unix socket belongs to the agent");
+                        "type local is not supported: the Unix socket belongs to the agent");
     assert_string_equal(check(arena, "hostssl all all all ident"),
                         "method ident needs an operating-system user, which pods do not have: use "
                         "scram-sha-256");

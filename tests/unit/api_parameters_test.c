@@ -51,11 +51,12 @@ static void the_agents_connections_stay_reserved(void **state)
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
         assert_string_equal(
             check(arena, reserved, bad[i]),
-            arena_printf(arena,
-                         "spec.postgres.parameters.superuser_reserved_connections: must be a "
-                         "number from 3 on, not \"%s\": the agent needs three connections even "
-                         "when clients use all others",
-                         bad[i]));
+            arena_printf(
+                arena,
+                "spec.postgres.parameters.superuser_reserved_connections: must be a number of at "
+                "least 3, not \"%s\": the agent needs three connections even "
+                "when clients use all others",
+                bad[i]));
     assert_string_equal(check(arena, reserved, "3"), "");
     assert_string_equal(check(arena, "reserved_connections", "0"), "");
     assert_string_equal(check(arena, "reserved_connections", "96"), "");
@@ -175,10 +176,10 @@ static void names_that_the_server_could_not_read_are_refused(void **state)
     static const char *const bad[] = {"Work_Mem", "work-mem", "1x",  "a.b.c",
                                       "a.",       "a b",      "x=1", ""};
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
-        assert_non_null(strstr(check(arena, bad[i], "1"), ": is not a parameter name: "));
+        assert_non_null(strstr(check(arena, bad[i], "1"), ": is not a parameter name ("));
     assert_string_equal(check(arena, "a.b.c", "1"),
-                        "spec.postgres.parameters[\"a.b.c\"]: is not a parameter name: "
-                        "lower-case letters, digits and '_', for extensions with one '.'");
+                        "spec.postgres.parameters[\"a.b.c\"]: is not a parameter name (lower-case "
+                        "letters, digits and '_'; for extensions also one '.')");
 }
 
 static void slips_of_the_pen_are_found_before_the_server_finds_them(void **state)
@@ -190,9 +191,10 @@ static void slips_of_the_pen_are_found_before_the_server_finds_them(void **state
         {"max_conections", "8", "is not a PostgreSQL parameter (did you mean 'max_connections'?)"},
         {"transaction_timeout", "8s", "needs PostgreSQL 17 or later; spec.postgres.version is 16"},
         {"vacuum_defer_cleanup_age", "8",
-         "is gone since PostgreSQL 16; spec.postgres.version is "
+         "was removed in PostgreSQL 16; spec.postgres.version is "
          "16"},
-        {"data_checksums", "on", "cannot be set: it says how the server or its data was made"},
+        {"data_checksums", "on",
+         "cannot be set: it only shows how the server was built or its data initialised"},
         {"jit", "maybe", "must be on or off, not \"maybe\""},
         {"jit", "o", "must be on or off, not \"o\""},
         {"work_mem", "8Mi", "must be a size such as 64MB (units: B, kB, MB, GB, TB), not \"8Mi\""},
@@ -224,17 +226,16 @@ static void values_that_would_break_the_cluster_are_refused(void **state)
          "must be replica or logical, not \"minimal\": replicas need the "
          "WAL"},
         {"max_wal_senders", "5",
-         "must be a number from 6 on, not \"5\": one for each instance and "
-         "4 for clones and backups"},
+         "must be a number of at least 6, not \"5\": each instance needs one, clones and backups "
+         "need 4"},
         {"max_replication_slots", "x", "must be a number without a unit, not \"x\""},
         {"random_page_cost", "nan", "must be a number without a unit, not \"nan\""},
         {"max_connections", "3",
-         "must be a number from 10 on, not \"3\": PostgreSQL reserves 3 "
-         "and pgkeel uses some"},
+         "must be a number of at least 10, not \"3\": PostgreSQL reserves 3, and pgkeel uses "
+         "some"},
         {"shared_buffers", "1GB",
-         "1GB leaves nothing of spec.resources.limits.memory, 1Gi: take a "
-         "quarter of it"},
-        {"shared_buffers", "64kB", "must be a size from 128kB on, such as 512MB, not \"64kB\""},
+         "1GB uses up spec.resources.limits.memory (1Gi): set a quarter of that"},
+        {"shared_buffers", "64kB", "must be a size of at least 128kB, such as 512MB, not \"64kB\""},
         {"shared_buffers", "1Gi",
          "must be a size such as 64MB (units: B, kB, MB, GB, TB), not \"1Gi\""},
         {"max_wal_size", "1024", "1024 would fill the volume: spec.storage.size is 1Gi"},

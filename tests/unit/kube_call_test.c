@@ -547,7 +547,7 @@ static void a_bad_token_file_is_named(void **state)
     assert_non_null(strstr(s->err.text, "is empty"));
     write_token(path, "a\x01z");
     ask(s, &get_pod);
-    assert_non_null(strstr(s->err.text, "something else than one token"));
+    assert_non_null(strstr(s->err.text, "exactly one token"));
     unlink(path);
     ask(s, &get_pod);
     assert_int_equal(s->err.class, ERR_NOT_FOUND);

@@ -198,7 +198,7 @@ static void a_plugin_that_is_killed_says_so(void **state)
     struct scene *s = *state;
     write_plugin(s, "kill -9 $$");
     run_plugin(s);
-    assert_non_null(strstr(s->err.text, "ended by signal 9"));
+    assert_non_null(strstr(s->err.text, "killed by signal 9"));
 }
 
 static void a_plugin_that_hangs_is_ended(void **state)
@@ -207,7 +207,7 @@ static void a_plugin_that_hangs_is_ended(void **state)
     write_plugin(s, "exec sleep 1000");
     assert_int_equal(start(s, 50), 0);
     run_until(s->world.loop, &s->done, 1);
-    assert_non_null(strstr(s->err.text, "did not end in time"));
+    assert_non_null(strstr(s->err.text, "did not finish in time"));
 }
 
 static void a_plugin_that_talks_without_end_is_ended(void **state)
@@ -225,7 +225,7 @@ static void a_plugin_that_must_ask_needs_a_terminal(void **state)
     s->exec.interactive = KUBECONFIG_INTERACTIVE_ALWAYS;
     dup2(null, 0);
     assert_int_equal(start(s, 1000), ERR_FORBIDDEN);
-    assert_non_null(strstr(s->err.text, "not a terminal"));
+    assert_non_null(strstr(s->err.text, "needs a terminal"));
     dup2(saved, 0);
     close(saved);
     close(null);
@@ -255,7 +255,7 @@ static void what_a_plugin_prints_is_checked(void **state)
         {CREDENTIAL(""), "neither a token nor a certificate"},
         {CREDENTIAL("\"token\":\"\""), "neither a token nor a certificate"},
         {CREDENTIAL("\"clientKeyData\":\"x\""), "only one of"},
-        {CREDENTIAL("\"token\":\"a\\nb\""), "something else than one token"},
+        {CREDENTIAL("\"token\":\"a\\nb\""), "is not a single token"},
         {CREDENTIAL("\"token\":\"a\",\"expirationTimestamp\":\"soon\""), "not an RFC 3339 time"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {

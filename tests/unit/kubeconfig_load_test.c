@@ -224,10 +224,11 @@ static void faults_name_file_and_field(void **state)
                  "users[1].user.client-certificate: is missing");
     expect_fault(f, SERVER, "token: 12345", "users[1].user.token: must be a string");
     expect_fault(f, SERVER, "token: \"a\\nb\"", "users[1].user.token: must be a single line");
-    expect_fault(f, SERVER, "token: a, username: b", "users[1].user.username: contradicts token");
+    expect_fault(f, SERVER, "token: a, username: b",
+                 "users[1].user.username: conflicts with token");
     expect_fault(f, SERVER, "password: b", "users[1].user.username: is missing");
     expect_fault(f, SERVER, "auth-provider: {name: gcp}",
-                 "users[1].user.auth-provider: is not supported by Kubernetes any more; use exec");
+                 "users[1].user.auth-provider: is no longer supported by Kubernetes; use exec");
     expect_fault(f, SERVER, "as-groups: [a]", "users[1].user.as: is missing");
     expect_fault(f, "", "", "clusters[1].cluster.server: is missing");
     expect_fault(f, "server: '10.0.0.1:6443'", "", "'10.0.0.1:6443' is not https://host:port");
@@ -297,7 +298,7 @@ static void a_file_that_is_no_kubeconfig_is_refused(void **state)
         {"current-context: x\ncontexts: [{name: x, context: {}}]\n",
          "contexts[0].context.cluster: is missing"},
         {"current-context: x\ncontexts: [{name: x, context: {cluster: k}}]\n",
-         "contexts[0].context.cluster: no such entry 'k' in clusters"},
+         "contexts[0].context.cluster: there is no entry 'k' in clusters"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         assert_true(load(f, write_text(f, "bad", cases[i].text), NULL) < 0);
@@ -350,7 +351,7 @@ static void a_list_without_any_file_is_refused(void **state)
     struct folder *f = *state;
     setenv("KUBECONFIG", "/nonexistent/a:/nonexistent/b", 1);
     assert_int_equal(load(f, NULL, NULL), ERR_NOT_FOUND);
-    assert_non_null(strstr(f->err.text, "names no file that exists"));
+    assert_non_null(strstr(f->err.text, "no file of KUBECONFIG="));
 }
 
 static void a_named_file_must_exist(void **state)
@@ -365,7 +366,7 @@ static void the_home_folder_comes_last(void **state)
     struct folder *f = *state;
     setenv("HOME", f->path, 1);
     assert_int_equal(load(f, NULL, NULL), ERR_NOT_FOUND);
-    assert_non_null(strstr(f->err.text, "no cluster to talk to"));
+    assert_non_null(strstr(f->err.text, "no Kubernetes cluster is configured"));
     mkdir(arena_printf(f->arena, "%s/.kube", f->path), 0700);
     write_text(f, ".kube/config",
                "current-context: a\ncontexts: [{name: a, context: {cluster: k}}]\n"

@@ -6,12 +6,12 @@
 const struct lint_rule rule_mig000 = {
     .id = "MIG000",
     .name = "directive",
-    .title = "A lint directive has no reason, names no known rule, or ignores nothing",
+    .title = "A lint directive has no reason, names an unknown rule, or ignores nothing",
     .level = LINT_ERROR,
     .blocks = "nothing",
     .duration = "never",
-    .recipe = "Give the rule and a reason, right above the statement; take away directives "
-              "that nothing needs.",
+    .recipe = "Write the rule and a reason right above the statement; remove directives that are "
+              "not needed.",
     .flagged = "-- migration-lint: ignore=MIG005\n"
                "ALTER TABLE orders DROP COLUMN note;",
     .safe = "-- migration-lint: ignore=MIG005 reason=\"unread since release 41\"\n"

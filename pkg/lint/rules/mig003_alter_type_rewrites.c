@@ -110,7 +110,7 @@ static void check(struct lint_pass *pass, const AlterTableStmt *alter, const Alt
     }
     lint_report(pass, column->typeName->location,
                 "changing the type of '%s' rewrites or rechecks '%s' while nothing can use it, "
-                "unless it only widens a varchar or numeric; --schema-stats lets lint know%s",
+                "unless it only widens a varchar or numeric; --schema-stats tells lint%s",
                 command->name, lint_table(pass, alter->relation),
                 lint_cost(pass, alter->relation, WORK_REWRITE, "reads and writes"));
 }

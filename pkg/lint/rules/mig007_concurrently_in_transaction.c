@@ -33,8 +33,8 @@ static void check(struct lint_pass *pass, const Node *statement)
     const char *what = concurrent(statement);
     if (what && lint_in_transaction(pass))
         lint_report(pass, 0,
-                    "%s fails in a transaction, and this file runs in one: give it a file "
-                    "of its own that runs without",
+                    "%s fails in a transaction, and this file runs in one: move it to a file of "
+                    "its own that runs without one",
                     what);
 }
 

@@ -39,8 +39,8 @@ const struct lint_rule rule_mig010 = {
     .level = LINT_ERROR,
     .blocks = "what the ADD blocks: reads and writes for a CHECK, writes for a foreign key",
     .duration = "for a scan of the table",
-    .recipe = "Validate in another file, so that the lock of ADD CONSTRAINT is gone before "
-              "the scan begins.",
+    .recipe = "Validate in another file, so that the lock of ADD CONSTRAINT is released before the "
+              "scan starts.",
     .flagged = "ALTER TABLE orders ADD CONSTRAINT positive CHECK (amount > 0) NOT VALID;\n"
                "ALTER TABLE orders VALIDATE CONSTRAINT positive;",
     .safe = "ALTER TABLE orders ADD CONSTRAINT positive CHECK (amount > 0) NOT VALID;",

@@ -11,7 +11,7 @@ static void check(struct lint_pass *pass, const AlterTableStmt *alter, const Alt
         unique = lint_constraint(column->constraints, CONSTR_PRIMARY);
     if (unique)
         lint_report(pass, unique->location,
-                    "column '%s' brings an index that is built while nothing can use '%s'%s",
+                    "column '%s' needs an index, which is built while nothing can use '%s'%s",
                     column->colname, lint_table(pass, alter->relation),
                     lint_cost(pass, alter->relation, WORK_INDEX, "reads and writes"));
 }

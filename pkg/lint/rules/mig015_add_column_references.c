@@ -9,7 +9,7 @@ static void check(struct lint_pass *pass, const AlterTableStmt *alter, const Alt
     const Constraint *foreign = lint_constraint(column->constraints, CONSTR_FOREIGN);
     if (foreign)
         lint_report(pass, foreign->location,
-                    "column '%s' brings a foreign key: '%s' and '%s' are locked together",
+                    "column '%s' adds a foreign key: '%s' and '%s' are locked together",
                     column->colname, lint_table(pass, alter->relation),
                     lint_table(pass, foreign->pktable));
 }

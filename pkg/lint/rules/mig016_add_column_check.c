@@ -9,7 +9,7 @@ static void check(struct lint_pass *pass, const AlterTableStmt *alter, const Alt
     const Constraint *found = lint_constraint(column->constraints, CONSTR_CHECK);
     if (found)
         lint_report(pass, found->location,
-                    "column '%s' brings a CHECK that scans '%s' while nothing can use it%s",
+                    "column '%s' adds a CHECK that scans '%s' while nothing can use it%s",
                     column->colname, lint_table(pass, alter->relation),
                     lint_cost(pass, alter->relation, WORK_SCAN, "reads and writes"));
 }

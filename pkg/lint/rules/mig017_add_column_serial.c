@@ -7,10 +7,11 @@ static void check(struct lint_pass *pass, const AlterTableStmt *alter, const Alt
         return;
     const ColumnDef *column = (const ColumnDef *)command->def;
     if (lint_is_serial(column->typeName) || lint_constraint(column->constraints, CONSTR_IDENTITY))
-        lint_report(pass, column->location,
-                    "numbering column '%s' rewrites '%s' while nothing can use it%s",
-                    column->colname, lint_table(pass, alter->relation),
-                    lint_cost(pass, alter->relation, WORK_REWRITE, "reads and writes"));
+        lint_report(
+            pass, column->location,
+            "adding serial or identity column '%s' rewrites '%s' while nothing can use it%s",
+            column->colname, lint_table(pass, alter->relation),
+            lint_cost(pass, alter->relation, WORK_REWRITE, "reads and writes"));
 }
 
 const struct lint_rule rule_mig017 = {
@@ -20,8 +21,8 @@ const struct lint_rule rule_mig017 = {
     .level = LINT_ERROR,
     .blocks = "reads and writes",
     .duration = "for a rewrite of the table",
-    .recipe = "Add a nullable bigint, make a sequence and set nextval() as default in a "
-              "second statement, fill old rows in batches.",
+    .recipe = "Add a nullable bigint, create a sequence and set nextval() as default in a second "
+              "statement, fill old rows in batches.",
     .flagged = "ALTER TABLE orders ADD COLUMN line bigserial;",
     .safe = "ALTER TABLE orders ADD COLUMN line bigint;",
     .lengthy = true,

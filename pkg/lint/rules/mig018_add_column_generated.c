@@ -9,7 +9,7 @@ static void check(struct lint_pass *pass, const AlterTableStmt *alter, const Alt
     const Constraint *generated = lint_constraint(column->constraints, CONSTR_GENERATED);
     if (generated)
         lint_report(pass, generated->location,
-                    "computing column '%s' rewrites '%s' while nothing can use it%s",
+                    "adding generated column '%s' rewrites '%s' while nothing can use it%s",
                     column->colname, lint_table(pass, alter->relation),
                     lint_cost(pass, alter->relation, WORK_REWRITE, "reads and writes"));
 }
@@ -21,8 +21,8 @@ const struct lint_rule rule_mig018 = {
     .level = LINT_ERROR,
     .blocks = "reads and writes",
     .duration = "for a rewrite of the table",
-    .recipe = "Add a plain column, keep it by a trigger, fill old rows in batches; or "
-              "index the expression instead.",
+    .recipe = "Add a plain column, maintain it with a trigger, fill old rows in batches; or index "
+              "the expression instead.",
     .flagged = "ALTER TABLE orders ADD COLUMN gross int GENERATED ALWAYS AS (amount * 2) "
                "STORED;",
     .safe = "ALTER TABLE orders ADD COLUMN gross int;",

@@ -25,7 +25,7 @@ const struct lint_rule rule_mig023 = {
     .blocks = "reads and writes",
     .duration = "for an instant; all rows are gone, and CASCADE empties the tables that "
                 "refer to it",
-    .recipe = "DELETE in batches where rows must go from a table in use.",
+    .recipe = "To remove rows from a table in use, DELETE in batches.",
     .flagged = "TRUNCATE notes;",
     .safe = "DELETE FROM notes WHERE id <= 1000;",
     .statement = check,

@@ -26,8 +26,8 @@ const struct lint_rule rule_mig024 = {
     .level = LINT_ERROR,
     .blocks = "reads and writes",
     .duration = "for a rewrite of the table and its indexes",
-    .recipe = "Plain VACUUM; where space must go back to the system, a tool that rewrites "
-              "beside the table (pg_repack).",
+    .recipe = "Plain VACUUM; to return space to the system, a tool that rewrites the table online "
+              "(pg_repack).",
     .flagged = "VACUUM FULL orders;",
     .safe = "VACUUM orders;",
     .lengthy = true,

@@ -22,8 +22,8 @@ const struct lint_rule rule_mig025 = {
     .level = LINT_ERROR,
     .blocks = "reads and writes",
     .duration = "for a rewrite of the table and its indexes",
-    .recipe = "A tool that rewrites beside the table (pg_repack), or an index that covers "
-              "the query.",
+    .recipe =
+        "A tool that rewrites the table online (pg_repack), or an index that covers the query.",
     .flagged = "CLUSTER orders USING orders_pkey;",
     .safe = "ALTER TABLE orders CLUSTER ON orders_pkey;",
     .lengthy = true,

@@ -18,7 +18,7 @@ const struct lint_rule rule_mig026 = {
     .title = "REFRESH MATERIALIZED VIEW without CONCURRENTLY",
     .level = LINT_ERROR,
     .blocks = "reads of the view",
-    .duration = "for the query behind it",
+    .duration = "for as long as its query runs",
     .recipe = "REFRESH MATERIALIZED VIEW CONCURRENTLY; the view needs a unique index "
               "without WHERE.",
     .flagged = "REFRESH MATERIALIZED VIEW totals;",

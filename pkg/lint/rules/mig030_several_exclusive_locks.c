@@ -22,7 +22,7 @@ const struct lint_rule rule_mig030 = {
     .level = LINT_WARNING,
     .blocks = "reads and writes of all of them",
     .duration = "until the transaction ends; two such transactions can deadlock",
-    .recipe = "One table per file, so that each lock is gone before the next is waited for.",
+    .recipe = "One table per file, so that each lock is released before the next one is requested.",
     .flagged = "ALTER TABLE orders ADD COLUMN a int;\n"
                "ALTER TABLE customers ADD COLUMN a int;",
     .safe = "ALTER TABLE orders ADD COLUMN a int;",

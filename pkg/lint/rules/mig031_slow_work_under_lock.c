@@ -7,9 +7,10 @@ static void check(struct lint_pass *pass, const Node *statement)
     int line;
     const char *held = lint_exclusive(pass, &line);
     if (held && effect.slow)
-        lint_report(pass, 0,
-                    "this takes long while '%s' is locked against reads and writes, since line %d",
-                    held, line);
+        lint_report(
+            pass, 0,
+            "this can take long, and '%s' has been locked against reads and writes since line %d",
+            held, line);
 }
 
 const struct lint_rule rule_mig031 = {

@@ -13,7 +13,8 @@ static void check(struct lint_pass *pass, const Node *statement)
         where = ((const DeleteStmt *)statement)->whereClause;
     }
     if (table && where == NULL && !lint_is_new(pass, table))
-        lint_report(pass, table->location, "%s of every row of '%s' holds their locks to the end%s",
+        lint_report(pass, table->location,
+                    "%s of every row of '%s' locks the rows until the transaction ends%s",
                     IsA(statement, UpdateStmt) ? "UPDATE" : "DELETE", lint_table(pass, table),
                     lint_cost(pass, table, WORK_REWRITE, "writes of the same rows"));
 }

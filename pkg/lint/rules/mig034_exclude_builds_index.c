@@ -20,8 +20,8 @@ const struct lint_rule rule_mig034 = {
     .level = LINT_ERROR,
     .blocks = "reads and writes",
     .duration = "for the index build; there is no other way to build it",
-    .recipe = "Make it part of a new table and copy the rows over, or have it in a "
-              "maintenance window with lock_timeout.",
+    .recipe = "Make it part of a new table and copy the rows over, or add it in a maintenance "
+              "window with lock_timeout.",
     .flagged = "ALTER TABLE orders ADD CONSTRAINT once EXCLUDE (number WITH =);",
     .safe = "CREATE TABLE bookings (room int, EXCLUDE (room WITH =));",
     .lengthy = true,

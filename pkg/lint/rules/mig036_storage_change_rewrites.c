@@ -34,7 +34,8 @@ const struct lint_rule rule_mig036 = {
     .level = LINT_ERROR,
     .blocks = "reads and writes",
     .duration = "for a copy of the whole table",
-    .recipe = "Make a new table there, copy rows in batches, swap; or a maintenance window.",
+    .recipe = "Create a new table there, copy the rows in batches and swap the tables; or use a "
+              "maintenance window.",
     .flagged = "ALTER TABLE orders SET UNLOGGED;",
     .safe = "CREATE UNLOGGED TABLE scratch (id int);",
     .lengthy = true,

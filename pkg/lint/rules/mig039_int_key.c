@@ -19,7 +19,7 @@ static void look(struct lint_pass *pass, const ColumnDef *column)
 {
     if (is_bad(column))
         lint_report(pass, column->typeName->location,
-                    "key '%s' ends at 2147483647 or before; widening it later rewrites the table",
+                    "key '%s' ends at 2147483647 or earlier; widening it later rewrites the table",
                     column->colname);
 }
 

@@ -11,9 +11,10 @@ static bool is_bad(const ColumnDef *column)
 static void look(struct lint_pass *pass, const ColumnDef *column)
 {
     if (is_bad(column))
-        lint_report(pass, column->typeName->location,
-                    "column '%s' holds no moment: timestamptz means the same in every time zone",
-                    column->colname);
+        lint_report(
+            pass, column->typeName->location,
+            "column '%s' has no time zone: timestamptz is the same moment in every time zone",
+            column->colname);
 }
 
 static void check(struct lint_pass *pass, const Node *statement)

@@ -11,10 +11,9 @@ static bool is_bad(const ColumnDef *column)
 static void look(struct lint_pass *pass, const ColumnDef *column)
 {
     if (is_bad(column))
-        lint_report(
-            pass, column->typeName->location,
-            "column '%s' is char(n), padded with blanks: text takes less and surprises less",
-            column->colname);
+        lint_report(pass, column->typeName->location,
+                    "column '%s' is char(n), which is padded with blanks: use text",
+                    column->colname);
 }
 
 static void check(struct lint_pass *pass, const Node *statement)
