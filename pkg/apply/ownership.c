@@ -31,7 +31,7 @@ static int controlled(const struct apply_owner *owner, const char *kind, const c
     if (strcmp(theirs, API_KIND) == 0 && strcmp(who, owner->name) == 0)
         return err_set_reason(err, ERR_CONFLICT, REASON_NAME_COLLISION,
                               "%s '%s/%s' belongs to an earlier PostgresCluster '%s' that was "
-                              "deleted; the garbage collector removes it, then it is made again",
+                              "deleted; the garbage collector removes it, and then it is recreated",
                               kind, owner->namespace, name, who);
     return err_set_reason(err, ERR_CONFLICT, REASON_NAME_COLLISION,
                           "%s '%s/%s' belongs to %s '%s': delete or rename one of the two", kind,
@@ -45,7 +45,7 @@ int apply_may_take(const struct apply_owner *owner, const char *kind, const cJSO
     const cJSON *reference = controller(object);
     if (json_get(object, "metadata.deletionTimestamp") != NULL)
         return err_set_reason(err, ERR_CONFLICT, REASON_OBJECT_DELETING,
-                              "%s '%s/%s' is being deleted; it is made again once it is gone", kind,
+                              "%s '%s/%s' is being deleted; it is recreated once it is gone", kind,
                               owner->namespace, name);
     if (reference != NULL)
         return controlled(owner, kind, name, reference, err);
@@ -59,7 +59,7 @@ int apply_may_take(const struct apply_owner *owner, const char *kind, const cJSO
                               "clusters another name",
                               kind, owner->namespace, name, cluster);
     return err_set_reason(err, ERR_CONFLICT, REASON_NAME_COLLISION,
-                          "%s '%s/%s' exists and was not made by pgkeel: delete or rename it, or "
-                          "give the cluster another name",
+                          "%s '%s/%s' exists and was not created by pgkeel: delete or rename it, "
+                          "or give the cluster another name",
                           kind, owner->namespace, name);
 }

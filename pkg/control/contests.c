@@ -137,11 +137,10 @@ static void tell_one(struct pass *pass, const struct contest *contest)
 {
     struct error err = {0};
     err_set_reason(&err, ERR_INVALID, REASON_OBJECT_CONTESTED,
-                   contest->at_once
-                       ? "%s each time it is set back; it is set back at once each time, because "
-                         "that takes pods away"
-                       : "%s each time it is set back, so it is set back only after a pause, which "
-                         "grows to five minutes",
+                   contest->at_once ? "%s again each time it is set back; it is set back at once "
+                                      "each time, because the change removes pods"
+                                    : "%s again each time it is set back, so it is set back only "
+                                      "after a pause, which grows to five minutes",
                    contest->by);
     pass_tell(pass, contest->kind, contest->name, &err);
 }

@@ -116,7 +116,7 @@ static void on_synced(void *arg)
 static void on_trouble(void *arg, const struct error *err)
 {
     (void)arg;
-    log_failure(err, "a watch does not work; it is tried again", NULL);
+    log_failure(err, "a watch failed; it is retried", NULL);
 }
 
 static void on_written(void *arg, enum apply_verb verb, const char *kind, const cJSON *object)
@@ -171,7 +171,7 @@ static void step_down(void *arg, const char *why)
     control->leads = false;
     break_off_passes(control);
     if (!control->stopping)
-        log_warning("not leading any more", "why", why, NULL);
+        log_warning("no longer leading", "why", why, NULL);
 }
 
 /* -- the end ------------------------------------------------------------------------------------
@@ -295,7 +295,7 @@ int control_run(const struct control_options *options, struct error *err)
     memory_give_back();
     struct control control = {.options = options, .loop = event_base_new()};
     if (control.loop == NULL)
-        return err_set(err, ERR_INTERNAL, "cannot make an event loop");
+        return err_set(err, ERR_INTERNAL, "cannot create an event loop");
     TAILQ_INIT(&control.passes);
     int result = kube_new(control.loop, options->config, "pgkeel-controller", &control.kube, err);
     if (result == 0) {

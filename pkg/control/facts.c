@@ -64,12 +64,11 @@ static void on_own_pod(void *arg, const cJSON *body, const struct error *err)
         log_failure(err, "cannot read this operator's own Pod", NULL);
         ask_again(control);
     } else {
-        err_set(
-            &control->failure, ERR_INVALID,
-            "which image holds pgkeel is unknown: Pod '%s/%s' has no container '%s' that can be "
-            "read%s%s; set --agent-image or PGKEEL_IMAGE",
-            control->options->lease_namespace, control->options->own_pod, OWN_CONTAINER,
-            err->class < 0 ? ": " : "", err->text);
+        err_set(&control->failure, ERR_INVALID,
+                "the image that holds pgkeel is unknown: in Pod '%s/%s', container '%s' cannot be "
+                "read%s%s; set --agent-image or PGKEEL_IMAGE",
+                control->options->lease_namespace, control->options->own_pod, OWN_CONTAINER,
+                err->class < 0 ? ": " : "", err->text);
         event_base_loopbreak(control->loop);
     }
 }

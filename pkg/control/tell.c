@@ -102,7 +102,7 @@ void tell(struct control *control, const struct apply_owner *about,
     told->reason = put(&at, event->reason);
     told->note = put(&at, event->message);
     if (control->told_count >= WAITING_MAX) {
-        log_warning("too many Events wait for the API server: the oldest is given up", NULL);
+        log_warning("too many Events wait for the API server: the oldest is dropped", NULL);
         drop_first(control);
     }
     TAILQ_INSERT_TAIL(&control->told, told, link);

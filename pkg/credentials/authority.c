@@ -49,7 +49,7 @@ bool authority_record(const struct check *check, enum replacement asked, struct 
 void authority_tell_refusal(struct check *check, const char *why)
 {
     secret_notice(check, REASON_REPLACE_CA_REFUSED,
-                  "annotation '" ANN_REPLACE_CA "' changes nothing: %s", why);
+                  "annotation '" ANN_REPLACE_CA "' has no effect: %s", why);
 }
 
 /* -- pairs --------------------------------------------------------------------------------------
@@ -71,9 +71,9 @@ static void unblock_by_files(struct check *check, const char *name, const char *
 {
     const char *namespace = check->spec->namespace;
     secret_unblock(check,
-                   "with the right files in the present folder: kubectl -n %s patch secret %s -p "
+                   "with the right files in the current folder: kubectl -n %s patch secret %s -p "
                    "'{\"data\":{\"%s\":\"'$(base64 -w0 %s)'\",\"%s\":\"'$(base64 -w0 %s)'\"}}'; or "
-                   "have pgkeel make its own: kubectl -n %s delete secret %s",
+                   "let pgkeel create its own: kubectl -n %s delete secret %s",
                    namespace, name, cert_key, cert_key, key_key, key_key, namespace, name);
 }
 
@@ -121,7 +121,7 @@ static void users_authority(struct check *check, const cJSON *secret, const char
         return;
     if (!x509_may_sign(pair->cert_pem)) {
         if (secret_fault(check, REASON_CERTIFICATE_INVALID,
-                         "Secret '%s/%s', key 'ca.crt': the certificate is not one of a CA "
+                         "Secret '%s/%s', key 'ca.crt': the certificate is not a CA certificate "
                          "(basicConstraints CA:TRUE)",
                          namespace, name))
             unblock_by_files(check, name, "ca.crt", "ca.key");
@@ -130,7 +130,7 @@ static void users_authority(struct check *check, const cJSON *secret, const char
     authority->usable = pair->not_after_ms > check->now_ms;
     if (authority->usable && pair->not_after_ms - check->now_ms <= CA_NOTICE_MS)
         secret_notice(check, REASON_CA_EXPIRING,
-                      "the CA in Secret '%s/%s' runs out at %s (%s), and so does every certificate "
+                      "the CA in Secret '%s/%s' expires at %s (%s), and so does every certificate "
                       "that it signs; write a new 'ca.crt' and 'ca.key' into the Secret: the "
                       "servers then show the old certificate for another spec.tls.caOverlap",
                       namespace, name, clock_rfc3339(check->arena, pair->not_after_ms),
@@ -144,18 +144,19 @@ static void tell_damage(struct check *check, const cJSON *secret, const char *na
 {
     const char *namespace = check->spec->namespace, *cluster = check->spec->name;
     bool missing = why->class == ERR_NOT_FOUND;
-    bool told =
-        missing ? secret_fault(check, REASON_SECRET_KEY_MISSING,
-                               "Secret '%s/%s' has no key '%s'; pgkeel does not replace the CA "
-                               "unasked, because clients trust its certificate",
-                               namespace, name, why->text)
-                : secret_fault(check, REASON_CERTIFICATE_INVALID,
-                               "Secret '%s/%s', keys 'ca.crt' and 'ca.key': %s; pgkeel does not "
-                               "replace the CA unasked, because clients trust its certificate",
-                               namespace, name, why->text);
+    bool told = missing
+                    ? secret_fault(check, REASON_SECRET_KEY_MISSING,
+                                   "Secret '%s/%s' has no key '%s'; pgkeel does not replace the CA "
+                                   "without being asked, because clients trust its certificate",
+                                   namespace, name, why->text)
+                    : secret_fault(
+                          check, REASON_CERTIFICATE_INVALID,
+                          "Secret '%s/%s', keys 'ca.crt' and 'ca.key': %s; pgkeel does not replace "
+                          "the CA without being asked, because clients trust its certificate",
+                          namespace, name, why->text);
     if (told)
         secret_unblock(check,
-                       "restore both keys from a copy; or have a new CA made, which takes over in "
+                       "restore both keys from a backup; or request a new CA, which takes over in "
                        "%s: kubectl -n %s annotate pgc %s --overwrite " ANN_REPLACE_CA
                        "='planned %s'",
                        check->spec->ca_overlap, namespace, cluster,
@@ -204,7 +205,7 @@ static int our_authority(struct check *check, const cJSON *secret, const cJSON *
                                          .annotations = &record,
                                          .annotation_count = recorded,
                                          .reason = renew ? "the CA is renewed with the same key"
-                                                         : "a new CA was asked for"};
+                                                         : "a new CA was requested"};
     secret_ensure(check, secret, &intent);
     authority->usable = true;
     return 0;

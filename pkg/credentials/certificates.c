@@ -74,11 +74,10 @@ static void judge_users_server(struct check *check, const char *name, const stru
                            "%s -p '{\"data\":{\"ca.crt\":\"'$(base64 -w0 ca.crt)'\"}}'",
                            namespace, name);
     } else if (!x509_serves(pair->cert_pem, wanted)) {
-        if (secret_fault(
-                check, REASON_CERTIFICATE_INVALID,
-                "Secret '%s/%s': the certificate in 'tls.crt' does not name '%s', by which "
-                "replicas look for their primary",
-                namespace, name, wanted))
+        if (secret_fault(check, REASON_CERTIFICATE_INVALID,
+                         "Secret '%s/%s': the certificate in 'tls.crt' does not name '%s', by "
+                         "which replicas find their primary",
+                         namespace, name, wanted))
             secret_unblock(check,
                            "have a certificate issued with the DNS name %s (subjectAltName); with "
                            "it in files tls.crt and tls.key: kubectl -n %s patch secret %s -p "
@@ -95,7 +94,7 @@ static void tell_expiry(struct check *check, const char *name, const struct x509
     int64_t soon_ms = quarter_ms < 30 * DAY_MS ? quarter_ms : 30 * DAY_MS;
     if (pair->not_after_ms > check->now_ms && pair->not_after_ms - check->now_ms <= soon_ms)
         secret_notice(check, REASON_CERTIFICATE_EXPIRING,
-                      "the certificate in Secret '%s/%s' runs out at %s (%s), and pgkeel does not "
+                      "the certificate in Secret '%s/%s' expires at %s (%s), and pgkeel does not "
                       "renew it; write a new 'tls.crt' and 'tls.key' into the Secret",
                       check->spec->namespace, name, clock_rfc3339(check->arena, pair->not_after_ms),
                       secret_countdown(check, pair->not_after_ms));
@@ -250,7 +249,7 @@ static void tell_replacement(const struct server *server, int64_t until_ms)
     secret_notice(check, REASON_CA_REPLACING,
                   "the CA is being replaced: until %s (%s) the servers show the certificate of the "
                   "old one, and 'ca.crt' of Secrets '%s' and '%s' holds both; clients that verify "
-                  "the servers need that 'ca.crt' before then; to end the wait: kubectl -n %s "
+                  "the servers need that 'ca.crt' before then; to skip the wait: kubectl -n %s "
                   "annotate pgc %s --overwrite " ANN_REPLACE_CA "='now %.16s'",
                   clock_rfc3339(check->arena, until_ms), secret_countdown(check, until_ms),
                   server->name, check->spec->app_secret, namespace, cluster,
@@ -277,7 +276,7 @@ static int hand_over(struct server *server, struct error *err)
 {
     int64_t until_ms = takeover_ms(server);
     if (until_ms > server->check->now_ms) {
-        server->reason = "clients must learn of the new CA before its certificate is shown";
+        server->reason = "clients must trust the new CA before the servers show its certificate";
         secret_due(server->check, until_ms);
         tell_replacement(server, until_ms);
         return 0;

@@ -121,7 +121,7 @@ static const char *usable_password(struct check *check, const cJSON *secret,
     }
     struct error why = {0};
     if (strlen(value.text) != value.length)
-        err_set(&why, ERR_INVALID, "the password holds a zero byte: use printable ASCII only");
+        err_set(&why, ERR_INVALID, "the password contains a zero byte: use printable ASCII only");
     else if (credentials_password_usable(value.text, &why) == 0)
         return value.text;
     if (secret_fault(check, REASON_PASSWORD_INVALID, "Secret '%s/%s', key 'password': %s",
@@ -162,11 +162,11 @@ static const char *login_check(struct check *check, const cJSON *secret, const s
         if (secret_fault(check, REASON_SECRET_MISSING,
                          "Secret '%s/%s', named by spec.secrets.%s, does not exist",
                          spec->namespace, login->secret_name, login->field))
-            secret_unblock(check,
-                           "kubectl -n %s create secret generic %s --from-literal=password="
-                           "$(openssl rand -hex 16); or remove spec.secrets.%s to have Secret '%s' "
-                           "made",
-                           spec->namespace, login->secret_name, login->field, login->default_name);
+            secret_unblock(
+                check,
+                "kubectl -n %s create secret generic %s --from-literal=password=$(openssl rand "
+                "-hex 16); or remove spec.secrets.%s to let pgkeel create Secret '%s'",
+                spec->namespace, login->secret_name, login->field, login->default_name);
         return NULL;
     }
     const char *password =

@@ -39,11 +39,11 @@ int credentials_password_usable(const char *password, struct error *err)
     for (const char *p = password; *p; p++)
         if (*p == '\n' || *p == '\r')
             return err_set_reason(err, ERR_INVALID, "PasswordInvalid",
-                                  "the password holds a line break: write it without one, "
-                                  "e.g. with printf %%s instead of echo");
+                                  "the password contains a line break: write it without one, e.g. "
+                                  "with printf %%s instead of echo");
         else if (*p < 0x20 || *p > 0x7e)
             return err_set_reason(err, ERR_INVALID, "PasswordInvalid",
-                                  "the password holds characters other than printable ASCII, "
+                                  "the password contains characters other than printable ASCII, "
                                   "which clients normalise differently: use ASCII only");
     return 0;
 }

@@ -278,7 +278,7 @@ void secret_ensure(struct check *check, const cJSON *present, const struct secre
         if (annotation_is(present, &intent->annotations[i]))
             continue;
         put_annotation(metadata, &intent->annotations[i]);
-        reason = reason ? reason : "how far the replacement of its CA is";
+        reason = reason ? reason : "the progress of its CA's replacement is recorded";
     }
     if (!owners_fit(check, present, intent->keep)) {
         put_owners(metadata, check, present, intent->keep);

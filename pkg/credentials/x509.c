@@ -168,7 +168,7 @@ int x509_make_ca(struct arena *arena, const struct x509_subject *subject, const 
         !add_extension(cert, cert, NID_key_usage, "critical,keyCertSign,cRLSign") ||
         !add_extension(cert, cert, NID_subject_key_identifier, "hash") ||
         X509_sign(cert, key, EVP_sha256()) == 0)
-        return openssl_failed(err, "make the cluster's CA");
+        return openssl_failed(err, "create the cluster's CA");
     struct x509_pair pair = {.cert_pem = pem_of_cert(arena, cert),
                              .key_pem = pem_of_key(arena, key)};
     if (!pair.cert_pem || !pair.key_pem)

@@ -124,7 +124,7 @@ const char *bootstrap_manual_way(const struct work *work)
     if (survey.best == NULL)
         return "restore the cluster from a backup";
     return arena_printf(work->arena,
-                        "bring the last primary's volume back; or, to go on with the data of %s "
+                        "bring the last primary's volume back; or, to continue with the data of %s "
                         "(what its primary had not sent to it is lost): kubectl -n %s annotate pvc "
                         "%s-data --overwrite " ANN_LAST_ROLE "=primary",
                         survey.best->name, text_or_empty(work->snapshot->spec.namespace),
@@ -155,9 +155,8 @@ static const char *keep_one_way(const struct work *work, const struct survey *su
             arena_printf(work->arena, "%s%s%s-data", others, *others ? " or " : "", instance->name);
     }
     return arena_printf(
-        work->arena,
-        "decide which of %s to go on with, and mark each of the others as a replica's; %s", others,
-        text);
+        work->arena, "decide which of %s to keep, and mark each of the others as a replica's; %s",
+        others, text);
 }
 
 static void blocked_wait(struct work *work, const struct survey *survey)
@@ -166,17 +165,17 @@ static void blocked_wait(struct work *work, const struct survey *survey)
                                        "it is clear whose data is newest");
     wait_fault(wait, true);
     if (survey->winners == 1) {
-        wait_say(work, wait, "volume %s-data is that of the last primary, but spec.instances is %d",
+        wait_say(work, wait, "volume %s-data belongs to the last primary, but spec.instances is %d",
                  survey->winner->name, work->snapshot->spec.instances);
         wait_unblock_by_instances(work, wait, survey->winner->seen->ordinal);
     } else if (survey->winners > 1) {
-        wait_say(work, wait, "%zu volumes say that they were the primary's at epoch %lld",
+        wait_say(work, wait, "%zu volumes are marked as the primary's at epoch %lld",
                  survey->winners, (long long)survey->best->epoch);
         wait->unblock = keep_one_way(work, survey);
     } else {
         wait_say(work, wait,
                  "only volumes of replicas are left (the newest is %s-data, epoch %lld); the "
-                 "primary's is gone and may have held more",
+                 "primary's is gone and may have held newer data",
                  survey->best->name, (long long)survey->best->epoch);
         wait->unblock = bootstrap_manual_way(work);
     }
@@ -195,7 +194,7 @@ static void not_held_wait(struct work *work, const struct survey *survey)
         struct model_wait *wait = wait_add(work, concerns_of(work), REASON_VOLUME_UNKNOWN,
                                            "it is known whether volume %s-data holds data", name);
         wait_say(work, wait, "the volume is older than this cluster object; %s",
-                 survey->unknown->wanted ? "its agent looks into it once its pod runs"
+                 survey->unknown->wanted ? "its agent inspects it once its pod runs"
                                          : "no instance uses it");
         if (!survey->unknown->wanted)
             wait_unblock(work, wait,
@@ -219,15 +218,15 @@ static void holder_wait(struct work *work)
                  "a primary holds the lease");
     wait_fault(wait, held);
     if (!held) {
-        wait_say(work, wait,
-                 "the last primary gave Lease '%s' back; it takes it again when it runs", name);
+        wait_say(work, wait, "the last primary released Lease '%s' and takes it again when it runs",
+                 name);
         return;
     }
     wait_say(work, wait, "Lease '%s' is held by '%s', which is not an instance of this cluster",
              name, lease->holder);
     wait_unblock(work, wait,
                  "bring that instance's volume back; or, if it is gone for good: kubectl -n %s "
-                 "delete lease %s; the remaining volumes then decide who leads",
+                 "delete lease %s; the remaining volumes then decide which instance leads",
                  ns, name);
 }
 

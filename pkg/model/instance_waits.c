@@ -30,9 +30,9 @@ static const struct {
     const char *phase, *reason, *text;
 } phases[] = {
     {"Starting", REASON_STARTING, "postgres is starting"},
-    {"Initializing", REASON_INITIALIZING, "a new database cluster is being made"},
+    {"Initializing", REASON_INITIALIZING, "a new database cluster is being initialised"},
     {"Cloning", REASON_CLONING, "the primary's data is being copied"},
-    {"Recovering", REASON_RECOVERING, "postgres is recovering; it is left to finish"},
+    {"Recovering", REASON_RECOVERING, "postgres is recovering, and pgkeel lets it finish"},
     {"Restarting", REASON_RESTARTING, "postgres is restarting"},
     {"Stopping", REASON_STOPPING, "postgres is stopping"},
 };
@@ -50,13 +50,13 @@ static const struct {
     {REASON_VOLUME_FOREIGN, ""},
     {REASON_WAL_VOLUME_LOST, ""},
     {REASON_VOLUME_OUTDATED,
-     "bring back the volume that the instance led with last; or, to go on with this one and lose "
-     "what was written there: kubectl -n {ns} delete lease "
-     "{cluster}-primary"},
+     "bring back the volume that the instance last led with; or, to continue with this one and "
+     "lose what was written to the other: kubectl -n {ns} delete lease {cluster}-primary"},
     {REASON_SYSTEM_IDENTIFIER_MISMATCH, ""},
     {REASON_WAL_MISSING, ""},
     {REASON_NO_POSTGRES, "correct spec.postgres.image"},
-    {REASON_VERSION_MISMATCH, "set spec.postgres.image to one of the major version of the data"},
+    {REASON_VERSION_MISMATCH,
+     "set spec.postgres.image to an image with the major version of the data"},
     {REASON_CONFIG_INVALID, "correct spec.postgres.parameters or spec.postgres.hba"},
     {REASON_PREPARED_TRANSACTIONS, "end the transactions in pg_prepared_xacts with COMMIT PREPARED "
                                    "or ROLLBACK PREPARED, or raise "
@@ -169,7 +169,7 @@ static void phase_wait(struct work *work, const struct model_instance *instance,
                        const char *what)
 {
     const struct instance_report *report = &instance->seen->report;
-    const char *reason = REASON_INSTANCE_WAITING, *text = "its agent waits";
+    const char *reason = REASON_INSTANCE_WAITING, *text = "its agent is waiting";
     bool failed = text_same(report->phase, "Failed") || text_same(report->phase, "Running");
     if (failed)
         reason = REASON_INSTANCE_FAILED, text = "its agent has failed";
@@ -218,8 +218,8 @@ static void slot_lost_wait(struct work *work, const struct model_instance *insta
 {
     struct model_wait *wait = wait_add(work, CONCERN_REPLICAS, REASON_SLOT_LOST, "%s", what);
     wait_say(work, wait,
-             "it was away for more than spec.replication.maxSlotWalKeepSize (%s); the primary has "
-             "let go of the WAL that it needs%s",
+             "it fell behind by more than spec.replication.maxSlotWalKeepSize (%s), and the "
+             "primary has removed WAL that it needs%s",
              text_or_empty(work->snapshot->spec.max_slot_wal_keep_size),
              was_primary(instance) ? "" : ": it is cloned again");
     wait_fault(wait, was_primary(instance));
@@ -287,12 +287,12 @@ static void setup_waits(struct work *work, const struct model_instance *instance
                            : report->bootstrapped                            ? CONCERN_CREDENTIALS
                                                                              : CONCERN_BOOTSTRAP;
         phase_wait(work, instance, concern,
-                   arena_printf(work->arena, "%s runs without complaint", instance->name));
+                   arena_printf(work->arena, "%s runs without a failure", instance->name));
     }
     if (!work->frozen && !text_same(report->config_hash, work->model->config_hash)) {
         struct model_wait *wait = wait_add(work, 0, REASON_CONFIGURATION_PENDING,
-                                           "%s has the present configuration", instance->name);
-        wait_say(work, wait, "its agent has not loaded ConfigMap '%s-config' as it is now",
+                                           "%s has the current configuration", instance->name);
+        wait_say(work, wait, "its agent has not loaded the current ConfigMap '%s-config'",
                  text_or_empty(work->snapshot->spec.name));
     }
 }
@@ -322,8 +322,8 @@ static void primary_waits(struct work *work, const struct model_instance *primar
     }
     if (!primary->seen->report.bootstrapped) {
         struct model_wait *wait =
-            wait_add(work, CONCERN_BOOTSTRAP, REASON_BOOTSTRAPPING, "roles and database are made");
-        wait_say(work, wait, "%s makes role '%s' and database '%s'", primary->name,
+            wait_add(work, CONCERN_BOOTSTRAP, REASON_BOOTSTRAPPING, "roles and database exist");
+        wait_say(work, wait, "%s creates role '%s' and database '%s'", primary->name,
                  text_or_empty(work->snapshot->spec.owner),
                  text_or_empty(work->snapshot->spec.database));
     }

@@ -22,7 +22,7 @@ static const struct cause {
     {"ImageInspectError", REASON_IMAGE_PULL_FAILED, true, PULL_ADVICE, ""},
     {"RegistryUnavailable", REASON_IMAGE_PULL_FAILED, false, "", "describe pod"},
     {"CreateContainerConfigError", REASON_CONTAINER_CONFIG_INVALID, true,
-     "make what the message names", "describe pod"},
+     "create what the message names", "describe pod"},
     {"CrashLoopBackOff", REASON_CRASH_LOOPING, false, "", "logs --all-containers --previous"},
     {"", REASON_CONTAINER_FAILED, false, "", "describe pod"},
 };
@@ -68,7 +68,7 @@ static void unscheduled_wait(const struct looked_at *at)
     struct model_wait *wait = pod_wait_add(at, REASON_UNSCHEDULABLE);
     const char *disruption = at->instance->disruption;
     const char *remedy = disruption_remedy(disruption);
-    wait_say(at->work, wait, "pod '%s' fits on no node: %s%s%s", at->pod,
+    wait_say(at->work, wait, "no node can take pod '%s': %s%s%s", at->pod,
              at->instance->seen->pod.unschedulable_message,
              text_given(disruption) ? "; its earlier pod was " : "", disruption);
     wait_unblock(at->work, wait,
@@ -114,10 +114,10 @@ static void missing_pod_wait(const struct looked_at *at)
     struct model_wait *wait =
         pod_wait_add(at, refused ? REASON_POD_CREATE_FAILED : REASON_POD_MISSING);
     if (!refused) {
-        wait_say(at->work, wait, "StatefulSet '%s' makes pod '%s'", seen->name, at->pod);
+        wait_say(at->work, wait, "StatefulSet '%s' is creating pod '%s'", seen->name, at->pod);
         return;
     }
-    wait_say(at->work, wait, "StatefulSet '%s' cannot make pod '%s': %s", seen->name, at->pod,
+    wait_say(at->work, wait, "StatefulSet '%s' cannot create pod '%s': %s", seen->name, at->pod,
              seen->set_message);
     if (strstr(seen->set_message, "must specify") != NULL) /* a quota, on what is not said */
         wait_unblock_by_spec(
@@ -161,8 +161,8 @@ static void missing_set_wait(const struct looked_at *at)
         pod_wait_add(at, deleting ? REASON_OBJECT_DELETING : REASON_INSTANCE_MISSING);
     wait->object = arena_printf(at->work->arena, "statefulset/%s", at->instance->name);
     wait_say(at->work, wait,
-             deleting ? "StatefulSet '%s' is being deleted; it is made again once it is gone"
-                      : "StatefulSet '%s' is made",
+             deleting ? "StatefulSet '%s' is being deleted; it is recreated once it is gone"
+                      : "StatefulSet '%s' is being created",
              at->instance->name);
 }
 
@@ -185,7 +185,7 @@ bool pod_wait(struct work *work, const struct model_instance *instance, unsigned
     else if (text_given(seen->pod.unschedulable_message))
         unscheduled_wait(&at);
     else if (text_same(seen->pod.phase, "Failed") || text_same(seen->pod.phase, "Succeeded"))
-        starting_wait(&at, REASON_POD_FAILED, "has ended and is made again");
+        starting_wait(&at, REASON_POD_FAILED, "has ended and is being recreated");
     else if (text_given(seen->pod.waiting_reason) && instance_pod_broken(instance) &&
              !instance_phase_is(instance, "Failed"))
         container_wait(&at);

@@ -52,7 +52,7 @@ static const struct remedy {
     {REASON_ENDPOINT_PENDING, MINUTE, FAULT,
      "kubectl -n {ns} get endpointslice {cluster}-rw -o yaml; kubectl -n {ns} logs {pod}"},
     {REASON_ENDPOINT_FOREIGN, MINUTE, SAME,
-     "stop what writes it; see its name in managedFields: kubectl -n {ns} get "
+     "stop what writes it; managedFields has its name: kubectl -n {ns} get "
      "service,endpointslices,endpoints -o yaml --show-managed-fields"},
     {REASON_BOOTSTRAPPING, 5 * MINUTE, SAME, LOOK_AT_POD},
     {REASON_INSTANCE_MISSING, 2 * MINUTE, SAME, "kubectl -n {ns} describe pgc {cluster}"},

@@ -177,9 +177,9 @@ static void take_down(struct work *work, struct model_instance *instance)
     if (rollout_pod_is_old(instance)) {
         instance->delete_pod = instance->delete_rolls = true;
         instance->delete_reason =
-            instance->primary
-                ? "the pod template changed; every replica streams, so that the primary goes last"
-                : "the pod template changed; replicas go first, one at a time";
+            instance->primary ? "the pod template changed; every replica has it and streams, so "
+                                "the primary follows"
+                              : "the pod template changed; replicas go first, one at a time";
     } else {
         instance->restart_token = wanted_token(work, instance->seen);
     }
@@ -267,12 +267,12 @@ static void held_wait(struct work *work, const struct model_instance *instance,
     if (failed != NULL)
         wait_say(work, wait,
                  "%s does not start with the new template, so no other instance gets it; %s keeps "
-                 "its present template",
+                 "its current template",
                  failed->name, instance->name);
     else if (untried != NULL)
         wait_say(work, wait,
-                 "no node takes %s, so the new template is not tried there yet; %s keeps its "
-                 "present template",
+                 "no node can take %s, so the new template is not tried there yet; %s keeps its "
+                 "current template",
                  untried->name, instance->name);
     else
         wait_say(work, wait, "%s",
@@ -286,7 +286,7 @@ static void held_wait(struct work *work, const struct model_instance *instance,
 static void outdated_wait(struct work *work, const struct model_instance *instance)
 {
     struct model_wait *wait = wait_add(work, 0, REASON_ROLLOUT_PENDING,
-                                       "%s runs the present pod template", instance->name);
+                                       "%s runs the current pod template", instance->name);
     if (instance->delete_pod || instance->seen->pod.deleting)
         wait_say(work, wait, "its pod is being replaced");
     else if (instance->template_held)
@@ -305,7 +305,7 @@ static void restart_wait(struct work *work, const struct model_instance *instanc
                                        "%s is restarted for its parameters", instance->name);
     wait_say(work, wait, "%s: %s", text_or_empty(instance->seen->report.pending_parameters),
              text_same(instance->restart_token, wanted_token(work, instance->seen))
-                 ? "the restart is ordered"
+                 ? "the restart has been requested"
              : instance->primary ? "the primary goes last, once every replica streams"
                                  : "replicas go one at a time, each once all others serve");
 }
@@ -315,8 +315,8 @@ static void ineffective_wait(struct work *work, const struct model_instance *ins
 {
     const char *pod = name_pod(work->arena, instance->name);
     struct model_wait *wait = wait_add(work, 0, REASON_RESTART_INEFFECTIVE,
-                                       "%s runs with the present parameters", instance->name);
-    wait_say(work, wait, "%s still wait for a restart after one was made",
+                                       "%s runs with the current parameters", instance->name);
+    wait_say(work, wait, "%s still need a restart, although there was one",
              text_or_empty(instance->seen->report.pending_parameters));
     wait_unblock(work, wait, "kubectl -n %s delete pod %s",
                  text_or_empty(work->snapshot->spec.namespace), pod);

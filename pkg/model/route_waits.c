@@ -18,9 +18,9 @@ static const char *words_of(struct work *work, const char *suffix, const char *s
         const struct seen_stray *stray = &snapshot->strays[i];
         if (text_same(stray->service, suffix))
             found = arena_printf(
-                work->arena, "%s%s%s '%s' is not pgkeel's%s", found, *found ? "; " : "",
+                work->arena, "%s%s%s '%s' was not created by pgkeel%s", found, *found ? "; " : "",
                 stray->kind, stray->name,
-                stray->deleting ? " and is being deleted, but finalizers of its own hold it" : "");
+                stray->deleting ? " and is being deleted, but its finalizers hold it up" : "");
     }
     return found;
 }

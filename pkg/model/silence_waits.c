@@ -60,7 +60,7 @@ static void unblock_node(struct work *work, struct model_wait *wait,
 {
     const char *node = instance->seen->pod.node;
     wait_unblock(work, wait,
-                 "bring node '%s' back: %s then goes on; or, if the node is gone for good, make "
+                 "bring node '%s' back: %s then continues; or, if the node is gone for good, make "
                  "sure that it is switched off, then: kubectl taint node %s "
                  "node.kubernetes.io/out-of-service=nodeshutdown:NoExecute",
                  node, instance->name, node);
@@ -98,11 +98,11 @@ static void no_api_wait(struct work *work, const struct model_instance *primary,
 {
     const char *ns = text_or_empty(work->snapshot->spec.namespace);
     const char *pod = name_pod(work->arena, primary->name);
-    wait_say(work, wait,
-             "%s has not renewed its lease since %s, though Kubernetes hears of its node '%s': its "
-             "agent cannot reach the API server, or is refused; whether it accepts writes is not "
-             "known",
-             primary->name, since, primary->seen->pod.node);
+    wait_say(
+        work, wait,
+        "%s has not renewed its lease since %s, although its node '%s' answers Kubernetes: its "
+        "agent cannot reach the API server, or is refused; whether it accepts writes is not known",
+        primary->name, since, primary->seen->pod.node);
     wait_unblock(work, wait,
                  "see why: kubectl -n %s logs %s; check the network from the node to the API "
                  "server; if the API server refuses the agent's token, a new pod gets a new one "
@@ -184,10 +184,10 @@ static void not_offered_wait(struct work *work, const struct model_instance *ins
     struct model_wait *wait = wait_add(work, 0, REASON_NODE_UNREACHABLE,
                                        "the node of %s answers Kubernetes", instance->name);
     wait_say(work, wait,
-             "node '%s' does not answer Kubernetes, though %s %s: until it does, %s '%s-r' %s not "
-             "lead to it",
+             "node '%s' does not answer Kubernetes, although %s %s: until it does, %s '%s-r' %s "
+             "not lead to it",
              pod->node, instance->name,
-             !instances_pulse_is_steady(work) ? "worked when it was last heard of"
+             !instances_pulse_is_steady(work) ? "worked when it last reported"
              : instance->primary              ? "renews its lease"
                                               : "streams",
              instance->primary ? "Service"

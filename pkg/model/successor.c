@@ -37,10 +37,9 @@ void wait_unblock_by_successor(struct work *work, struct model_wait *wait,
     }
     wait_unblock(
         work, wait,
-        "%sgo on with the data of %s (what %s committed and %s had not received is then lost): "
-        "kubectl -n %s delete pvc %s%s%s --wait=false && kubectl -n %s delete pod %s && kubectl "
-        "-n %s delete lease %s && kubectl -n %s annotate pvc %s --overwrite " ANN_LAST_ROLE
-        "=primary",
+        "%scontinue with the data of %s (what %s committed and %s had not received is then lost): "
+        "kubectl -n %s delete pvc %s%s%s --wait=false && kubectl -n %s delete pod %s && kubectl -n "
+        "%s delete lease %s && kubectl -n %s annotate pvc %s --overwrite " ANN_LAST_ROLE "=primary",
         before, next->name, primary->name, next->name, ns,
         name_data_pvc(work->arena, primary->name), *wal ? " " : "", wal, ns,
         name_pod(work->arena, primary->name), ns,

@@ -79,12 +79,12 @@ static void pending_wait(const struct volume *volume)
         wait_unblock(
             volume->work, wait,
             "create StorageClass '%s', or delete the cluster and PVC '%s' and apply the cluster "
-            "again with another %s.storageClass; see those that exist: kubectl get storageclass",
+            "again with another %s.storageClass; list the existing ones: kubectl get storageclass",
             class, volume->name, volume->field);
     else if (no_default)
         wait_unblock(volume->work, wait,
-                     "mark a StorageClass as default, or set %s.storageClass in a new cluster; see "
-                     "those that exist: kubectl get storageclass",
+                     "mark a StorageClass as default, or set %s.storageClass in a new cluster; "
+                     "list the existing ones: kubectl get storageclass",
                      volume->field);
     else if (text_given(said))
         wait_unblock(volume->work, wait, "kubectl -n %s describe pvc %s", namespace_of(volume),
@@ -99,7 +99,7 @@ bool model_may_take_back(const struct seen_pvc *seen, int64_t bytes)
 
 static void take_back_wait(const struct volume *volume)
 {
-    struct model_wait *wait = volume_wait(volume, REASON_VOLUME_RESIZING, "has the size asked for");
+    struct model_wait *wait = volume_wait(volume, REASON_VOLUME_RESIZING, "has the requested size");
     wait->concerns = CONCERN_STORAGE;
     wait_say(volume->work, wait,
              "the request for %s is taken back to %s, because the volume has %s",
@@ -123,7 +123,7 @@ static void not_grown_wait(const struct volume *volume, struct model_wait *wait)
 
 static void shrink_wait(const struct volume *volume)
 {
-    struct model_wait *wait = volume_wait(volume, REASON_SHRINK_REFUSED, "has the size asked for");
+    struct model_wait *wait = volume_wait(volume, REASON_SHRINK_REFUSED, "has the requested size");
     wait->concerns = CONCERN_STORAGE;
     wait_fault(wait, true);
     if (text_same(volume->pvc->phase, "Bound") && volume->pvc->capacity_bytes > 0 &&
@@ -145,7 +145,7 @@ static void shrink_wait(const struct volume *volume)
 static void growing_wait(const struct volume *volume)
 {
     const struct seen_pvc *pvc = volume->pvc;
-    struct model_wait *wait = volume_wait(volume, REASON_VOLUME_RESIZING, "has the size asked for");
+    struct model_wait *wait = volume_wait(volume, REASON_VOLUME_RESIZING, "has the requested size");
     wait->concerns = CONCERN_STORAGE; /* the server goes on meanwhile */
     wait_say(volume->work, wait, "it grows from %s to %s%s%s",
              api_quantity_text(volume->work->arena, pvc->capacity_bytes),
@@ -161,7 +161,7 @@ static void growing_wait(const struct volume *volume)
 static void class_wait(const struct volume *volume)
 {
     struct model_wait *wait =
-        volume_wait(volume, REASON_STORAGE_CLASS_IMMUTABLE, "is of the class asked for");
+        volume_wait(volume, REASON_STORAGE_CLASS_IMMUTABLE, "has the requested class");
     wait->concerns = CONCERN_STORAGE;
     wait_say(volume->work, wait,
              "it is of StorageClass '%s' and %s.storageClass says '%s'; the "
@@ -198,12 +198,12 @@ static void look_at_volume(const struct volume *volume)
     struct model_wait *wait;
     if (!pvc->there) {
         wait = volume_wait(volume, REASON_VOLUME_MISSING, "is there");
-        wait_say(volume->work, wait, "PersistentVolumeClaim '%s' is made", volume->name);
+        wait_say(volume->work, wait, "PersistentVolumeClaim '%s' is being created", volume->name);
     } else if (pvc->deleting) {
         wait = volume_wait(volume, REASON_VOLUME_DELETING, "is kept");
         wait_say(volume->work, wait,
-                 "PersistentVolumeClaim '%s' is being deleted; it goes as soon as no pod uses it, "
-                 "and is then made again, empty",
+                 "PersistentVolumeClaim '%s' is being deleted; it is removed once no pod uses it, "
+                 "and is then recreated, empty",
                  volume->name);
         say_how_to_replace(volume, wait);
         wait_fault(wait, volume->instance->primary);

@@ -139,8 +139,7 @@ static void invalid_wait(struct work *work)
         text = arena_printf(work->arena, "%s; and %zu more", text, faults->count - SHOWN);
     wait_say(work, wait, "%s", text);
     wait_unblock(work, wait,
-                 "correct %s: kubectl -n %s edit pgc %s; until then nothing of the cluster is "
-                 "changed",
+                 "correct %s: kubectl -n %s edit pgc %s; until then nothing in the cluster changes",
                  faults->count > 1                 ? "these fields"
                  : is_plain(faults->items[0].path) ? faults->items[0].path
                                                    : "this field",
@@ -156,7 +155,7 @@ static void credentials_waits(struct work *work)
         struct model_wait *wait = wait_add(
             work, CONCERN_CREDENTIALS,
             text_given(credentials->reason) ? credentials->reason : REASON_CREDENTIALS_INCOMPLETE,
-            "every Secret of the cluster is whole");
+            "every Secret of the cluster is complete");
         wait_say(work, wait, "%s", text_or_empty(credentials->message));
         wait->unblock = text_or_empty(credentials->unblock);
         if (text_given(credentials->reason)) /* without one they are only being made */
@@ -168,16 +167,16 @@ static void credentials_waits(struct work *work)
         struct model_wait *wait = wait_add(work, CONCERN_CREDENTIALS, REASON_CERTIFICATE_EXPIRED,
                                            "the server certificate is valid");
         const char *name = text_or_empty(work->snapshot->spec.name);
-        wait_say(work, wait, "the certificate in Secret '%s-server' ran out at %s", name,
+        wait_say(work, wait, "the certificate in Secret '%s-server' expired at %s", name,
                  clock_rfc3339(work->arena, credentials->certificate_expires_ms));
-        wait_unblock(work, wait, "kubectl -n %s delete secret %s-server; it is made again",
+        wait_unblock(work, wait, "kubectl -n %s delete secret %s-server; it is recreated",
                      text_or_empty(work->snapshot->spec.namespace), name);
         wait_fault(wait, false);
     }
     if (primary != NULL && primary->healthy &&
         !text_same(primary->seen->report.verifiers_hash, credentials->verifiers_hash)) {
         struct model_wait *wait = wait_add(work, CONCERN_CREDENTIALS, REASON_CREDENTIALS_PENDING,
-                                           "%s has the present passwords", primary->name);
+                                           "%s has the current passwords", primary->name);
         wait_say(work, wait, "its agent has not applied Secret '%s-verifiers' yet",
                  text_or_empty(work->snapshot->spec.name));
     }
@@ -217,7 +216,7 @@ void cluster_waits(struct work *work)
     }
     if (work->snapshot->namespace_terminating) {
         struct model_wait *wait =
-            wait_add(work, 0, REASON_NAMESPACE_TERMINATING, "the namespace is kept");
+            wait_add(work, 0, REASON_NAMESPACE_TERMINATING, "the namespace is gone");
         wait_say(work, wait, "namespace '%s' is being deleted with everything in it",
                  text_or_empty(spec->namespace));
         wait_fault(wait, false);

@@ -120,7 +120,7 @@ static void write_object(struct arena *arena, const struct model *model, struct 
             .uid = seen->uid,
             .object = marked(arena, stamped, json_hash(arena, stamped)),
             .effect = "",
-            .reason = "what is on the volume is noted on it",
+            .reason = "the contents of the volume are recorded on it",
             .wave = PLAN_WAVE_MEND,
         };
     struct plan_action *action = &plan->actions[plan->count++];
@@ -132,7 +132,7 @@ static void write_object(struct arena *arena, const struct model *model, struct 
         .uid = seen ? seen->uid : "",
         .object = marked(arena, object, hash),
         .effect = "",
-        .reason = "it was not there",
+        .reason = "it was missing",
         .drift = !intent_changed,
         .wave = wave_of(kind),
     };

@@ -19,7 +19,7 @@ static void explain_pvc(const struct change *change)
         plan_find_pvc(change->arena, change->model, action->name, &instance);
     const char *asked = json_str(action->object, "spec.resources.requests.storage", "");
     if (pvc == NULL || api_quantity_bytes(asked) == pvc->requested_bytes) {
-        action->reason = "what is on the volume is noted on it, or its labels changed";
+        action->reason = "the contents of the volume are recorded on it, or its labels changed";
         return;
     }
     const char *field = pvc == &instance->seen->data ? "spec.storage" : "spec.walStorage";
@@ -54,7 +54,7 @@ static void explain_config(const struct change *change)
 {
     bool reload = false;
     change->action->reason =
-        "the list of members in cluster.json, or what it says of them, changed";
+        "the list of members in cluster.json, or what it says about them, changed";
     for (size_t i = 0; i < change->model->instance_count; i++) {
         const struct model_instance *instance = &change->model->instances[i];
         const struct seen_instance *seen = instance->seen;
@@ -104,10 +104,10 @@ void plan_explain(struct arena *arena, const struct model *model, const struct s
         action->reason = "somebody changed it";
         return;
     }
-    action->reason = arena_printf(arena, "the wanted state changed (generation %lld)",
+    action->reason = arena_printf(arena, "the desired state changed (generation %lld)",
                                   (long long)model->snapshot->spec.generation);
     if (kind != CHILD_NONE && explain[kind] != NULL)
         explain[kind](&change);
     if (!text_given(seen->applied) && !text_given(action->effect))
-        action->reason = "it is there already and is adopted";
+        action->reason = "it exists already and is adopted";
 }

@@ -106,7 +106,7 @@ static void replicas_streaming(struct making *making)
 {
     size_t wanted = count_wanted(making->model);
     struct condition condition = {"ReplicasStreaming", "True", REASON_NO_REPLICAS,
-                                  "there is one instance: no replica is asked for"};
+                                  "there is one instance: no replica is requested"};
     if (wanted > 1) {
         condition.reason = REASON_STREAMING;
         condition.message = arena_printf(
@@ -121,8 +121,8 @@ static void credentials_in_sync(struct making *making)
 {
     const struct model_instance *primary = making->model->primary;
     struct condition condition = {"CredentialsInSync", "Unknown", REASON_PRIMARY_NOT_READY,
-                                  "the Secrets are whole; what the server knows is seen once the "
-                                  "primary serves"};
+                                  "the Secrets are complete; whether the server knows them is "
+                                  "checked once the primary serves"};
     if (primary != NULL && primary->healthy)
         condition = (struct condition){"CredentialsInSync", "True", REASON_IN_SYNC,
                                        "the server knows the passwords that the Secrets hold"};
@@ -138,10 +138,10 @@ static void bootstrap_complete(struct making *making)
         text_same(json_str(status_condition(making->old, "BootstrapComplete"), "status", ""),
                   "True");
     struct condition condition = {"BootstrapComplete", "False", REASON_BOOTSTRAPPING,
-                                  "the primary makes roles and database once it serves"};
+                                  "the primary creates roles and database once it serves"};
     if (complete)
         condition = (struct condition){"BootstrapComplete", "True", REASON_COMPLETE,
-                                       "every role and database asked for is there"};
+                                       "every requested role and database exists"};
     write_by_waits(making, CONCERN_BOOTSTRAP, &condition);
 }
 
@@ -165,8 +165,9 @@ static const char *unknown_volume(const struct making *making)
 static void storage_healthy(struct making *making)
 {
     const struct model *model = making->model;
-    struct condition condition = {"StorageHealthy", "True", REASON_PROVISIONED,
-                                  "every volume is bound, has the size asked for, and has room"};
+    struct condition condition = {
+        "StorageHealthy", "True", REASON_PROVISIONED,
+        "every volume is bound, has the requested size, and has free space"};
     const char *unknown = unknown_volume(making);
     if (model->warning_count > 0) {
         condition.yes = "False";
@@ -201,11 +202,10 @@ static void drain_allowed(struct making *making)
     bool outage_allowed =
         model->snapshot->spec.instances <= 1 && model->snapshot->spec.allow_eviction;
     if (model->primary_recovers && !outage_allowed && model->recovery_overdue) {
-        condition.message = arena_printf(
-            making->arena,
-            "%s has not served for more than an hour, so it may be evicted; its recovery then "
-            "starts again from the beginning",
-            model->primary->name);
+        condition.message = arena_printf(making->arena,
+                                         "%s has not served for more than an hour, so it may be "
+                                         "evicted; its recovery then starts over",
+                                         model->primary->name);
     } else if (model->primary_recovers && !outage_allowed) {
         condition.yes = "False";
         condition.reason = REASON_INSTANCE_UNAVAILABLE;
@@ -221,8 +221,8 @@ static void drain_allowed(struct making *making)
         condition.yes = "False";
         condition.reason = REASON_SINGLE_INSTANCE;
         condition.message =
-            "with one instance an eviction is an outage, so that a node drain waits for it; to let "
-            "it through set spec.maintenance.allowEviction to true, or spec.instances to 2";
+            "with one instance an eviction is an outage, so a node drain waits for it; to allow "
+            "the eviction, set spec.maintenance.allowEviction to true, or spec.instances to 2";
     } else if (away != NULL) {
         condition.yes = "False";
         condition.reason = REASON_INSTANCE_UNAVAILABLE;
@@ -238,7 +238,7 @@ static void certificates_settled(struct making *making)
     const struct seen_credentials *seen = &making->model->snapshot->credentials;
     struct condition condition = {
         "CertificatesSettled", "True", REASON_CERTIFICATES_VALID,
-        "no CA is being replaced, and no certificate that pgkeel does not renew runs out soon"};
+        "no CA is being replaced, and no certificate that pgkeel does not renew expires soon"};
     if (text_given(seen->notice_reason))
         condition = (struct condition){condition.type, "False", seen->notice_reason, seen->notice};
     else if (seen->certificate_expires_ms == 0)
@@ -246,9 +246,9 @@ static void certificates_settled(struct making *making)
                                        "there is no usable server certificate; see condition "
                                        "CredentialsInSync"};
     else if (seen->certificate_expires_ms <= making->model->now_ms)
-        condition = (struct condition){condition.type, "False", REASON_CERTIFICATE_EXPIRED,
-                                       "the server certificate has run out; see condition "
-                                       "CredentialsInSync"};
+        condition = (struct condition){
+            condition.type, "False", REASON_CERTIFICATE_EXPIRED,
+            "the server certificate has expired; see condition CredentialsInSync"};
     write_condition(making, &condition);
 }
 

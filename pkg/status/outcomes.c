@@ -51,7 +51,7 @@ static void held_waits(struct making *making)
         struct model_wait *wait =
             add(making, 0, REASON_OBJECT_DELETING,
                 arena_printf(making->arena, "%s '%s' is there", object->kind, object->name));
-        wait->message = "it is being deleted, and is made again once it is gone";
+        wait->message = "it is being deleted, and is recreated once it is gone";
         wait->object = arena_printf(making->arena, "%s/%s", object->kind, object->name);
     }
 }
@@ -74,9 +74,8 @@ static const struct refusal {
      "{cluster}"},
     {ERR_FORBIDDEN, CHILD_NONE, "being terminated", REASON_NAMESPACE_TERMINATING, true, false, ""},
     {0, CHILD_VOLUME, "can not be less than", REASON_SHRINK_REFUSED, true, true,
-     "set the size back to what the PersistentVolumeClaim asks for; this Kubernetes takes no "
-     "growth "
-     "back"},
+     "set the size back to what the PersistentVolumeClaim asks for; this version of Kubernetes "
+     "cannot take a growth back"},
     {0, CHILD_VOLUME, "resize", REASON_EXPANSION_REFUSED, true, true,
      "set allowVolumeExpansion: true on the volume's StorageClass, if its provisioner can grow "
      "volumes; else restore into a cluster with larger volumes"},
@@ -142,7 +141,7 @@ static void failure_wait(struct making *making, const struct status_outcome *out
     bool own = has_own_reason(&outcome->err);
     const char *what = action ? arena_printf(making->arena, "%s '%s' is %s", kind, action->name,
                                              action->verb == PLAN_DELETE ? "removed" : "as wanted")
-                              : "the cluster's Secrets are as wanted";
+                              : "the cluster's Secrets are up to date";
     struct model_wait *wait =
         add(making, concern_of(kind),
             own ? arena_strdup(making->arena, outcome->err.reason) : refusal->reason, what);
@@ -153,8 +152,8 @@ static void failure_wait(struct making *making, const struct status_outcome *out
     if (action && text_same(wait->reason, REASON_OBJECT_CONTESTED))
         wait->unblock = arena_printf(
             making->arena,
-            "stop what changes it, or have it leave this object alone; see its name in "
-            "managedFields: kubectl -n %s get %s %s -o yaml --show-managed-fields",
+            "stop what changes it, or make it leave this object alone; managedFields has its name: "
+            "kubectl -n %s get %s %s -o yaml --show-managed-fields",
             text_or_empty(making->model->snapshot->spec.namespace), kind, action->name);
     if (text_same(wait->reason, REASON_NAME_COLLISION))
         wait->unblock = collision_advice(making, kind, action ? action->name : NULL);

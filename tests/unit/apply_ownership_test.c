@@ -53,7 +53,7 @@ static void others_are_named(void **state)
     assert_int_equal(take(LABELLED("b"), &err), ERR_CONFLICT);
     assert_non_null(strstr(err.text, "PostgresCluster 'b'"));
     assert_int_equal(take("", &err), ERR_CONFLICT);
-    assert_non_null(strstr(err.text, "was not made by pgkeel"));
+    assert_non_null(strstr(err.text, "was not created by pgkeel"));
     assert_string_equal(err.reason, "NameCollision");
 }
 

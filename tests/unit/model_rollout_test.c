@@ -202,7 +202,8 @@ static void a_restart_for_other_parameters_of_the_same_configuration_is_ordered_
     assert_int_equal(world_restarted(model), 2);
     const char *token = model->instances[1].restart_token;
     assert_true(strncmp(token, "config-1.", 9) == 0);
-    assert_contains(world_wait(model, REASON_RESTART_PENDING)->message, "the restart is ordered");
+    assert_contains(world_wait(model, REASON_RESTART_PENDING)->message,
+                    "the restart has been requested");
     /* Ordered: nobody else is touched, and it is not ordered twice. */
     world.instances[1].restart_token = token;
     world.instances[0].report.pending_restart = true;
@@ -328,7 +329,7 @@ static void a_pod_that_no_node_takes_does_not_say_that_its_template_failed(void 
     /* What works is left as it is: the template may be what no node has room for. */
     assert_int_equal(given(&world, world_model(&world)), 0);
     const struct model_wait *wait = world_wait(world_model(&world), REASON_ROLLOUT_PENDING);
-    assert_contains(wait->message, "no node takes a-3");
+    assert_contains(wait->message, "no node can take a-3");
     assert_null(strstr(wait->message, "does not start"));
     /* A primary that cannot start as it is gets what may be its remedy. */
     world.instances[0].pod.ready = world.instances[0].reported = false;

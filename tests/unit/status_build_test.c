@@ -185,7 +185,7 @@ static void a_message_says_what_is_waited_for_and_what_unblocks(void **state)
     world.instances[1].pod.ready = world.instances[1].reported = false;
     const char *message =
         json_str(condition(build(&world, NULL, NULL, 0).status, "Ready"), "message", "");
-    assert_contains(message, "waits until replica a-2 streams: pod 'a-2-0' fits on no node: 0/2");
+    assert_contains(message, "waits until replica a-2 streams: no node can take pod 'a-2-0': 0/2");
     assert_contains(message, "; to unblock: add a node");
 }
 
