@@ -368,28 +368,72 @@ def before_it_is_read(path):
         os.close(fd)
 
 
+# What keeps every configuration from being started with, or from passing the check.
+ANOTHER_CAUSE = ("shared_preload_libraries = 'nonexistent'\n", "= = =\n")
+
+
+def auto_conf(agent, text):
+    with open(os.path.join(agent.data, "pgdata", "postgresql.auto.conf"), "w") as out:
+        out.write(text)
+
+
+def kept(agent):
+    path = os.path.join(agent.data, "accepted.json")
+    wait_for(lambda: os.path.exists(path), 30, "an accepted configuration")
+    return path
+
+
 @test("a configuration is not blamed for good for a trouble that began before it")
 def trouble_before_it():
+    for cause in ANOTHER_CAUSE:
+        with Rig() as rig:
+            agent = rig.primary()
+            agent.reports(bootstrapped=True)
+            accepted = kept(agent)
+            auto_conf(agent, cause)
+            os.kill(agent.postmaster(), 9)
+            agent.reports(reason="CrashLooping", seconds=60)
+            rig.settings["more"] = "work_mem = '5MB'\n"
+            wanted = rig.put_config()
+            # The agent turns to the accepted one when it has refused the new one. Just then the
+            # cause goes, so that the accepted one comes up at its first attempt.
+            with before_it_is_read(accepted):
+                auto_conf(agent, "")
+            agent.reports(phase="Running", reason=None, configHash=wanted, seconds=90)
+            equal(agent.sql("show work_mem"), "5MB", "work_mem")
+            equal(len(agent.logged("the configuration is refused")), 1, "refusals")
+
+
+@test("what a server runs with and refuses is tried again after a pause, and not called bad")
+def refused_while_it_runs():
     with Rig() as rig:
         agent = rig.primary()
         agent.reports(bootstrapped=True)
-        accepted = os.path.join(agent.data, "accepted.json")
-        wait_for(lambda: os.path.exists(accepted), 30, "an accepted configuration")
-        auto = os.path.join(agent.data, "pgdata", "postgresql.auto.conf")
-        with open(auto, "w") as out:
-            out.write("shared_preload_libraries = 'nonexistent'\n")
+        kept(agent)
+        auto_conf(agent, "= = =\n")
+        rig.make_certificates(names="DNS:somebody.else.example")
+        report = agent.reports(reason="ConfigurationPending", phase="Running")
+        check("postgresql.auto.conf" in report["message"], "message: %s", report)
+        equal(agent.probe()[0], 200, "readiness")
+        auto_conf(agent, "")
+        agent.reports(reason=None, phase="Running", seconds=60)
+        wait_for(lambda: "verify-ca" in agent.sql("show primary_conninfo"), 40, "the new form")
+        check(not agent.logged("the configuration is refused"), "it was called bad")
+
+
+@test("an agent that has nothing to start a server with comes to rest")
+def nothing_to_start_with():
+    with Rig() as rig:
+        agent = rig.primary()
+        agent.reports(bootstrapped=True)
+        kept(agent)
+        auto_conf(agent, "= = =\n")
         os.kill(agent.postmaster(), 9)
         agent.reports(reason="CrashLooping", seconds=60)
-        rig.settings["more"] = "work_mem = '5MB'\n"
-        wanted = rig.put_config()
-        # The agent turns to the accepted one when it has refused the new one. Just then the cause
-        # goes, so that the accepted one comes up at its first attempt.
-        with before_it_is_read(accepted):
-            with open(auto, "w"):
-                pass
-        agent.reports(phase="Running", reason=None, configHash=wanted, seconds=90)
-        equal(agent.sql("show work_mem"), "5MB", "work_mem")
-        equal(len(agent.logged("the configuration is refused")), 1, "refusals")
+        rig.make_certificates(names="DNS:somebody.else.example")
+        agent.reports(reason="ConfigInvalid", phase="Failed", seconds=60)
+        ended = len(agent.logged("step ended"))
+        never(lambda: len(agent.logged("step ended")) > ended, 1, "a step that changes nothing")
 
 
 @test("a first configuration that is bad is waited out without a server")
