@@ -134,11 +134,14 @@ static int write_file(struct agent *agent, const char *name, const char *text, s
 
 static void check(struct agent *agent, const char *shared, const char *hba);
 
-static void refuse(struct agent *agent, const char *why, const char *remedy)
+static void refuse(struct agent *agent, const char *why)
 {
     struct configuration *config = &agent->config;
+    bool running = server_state(agent->server) == SERVER_UP;
     err_set_reason(&config->fault, ERR_INVALID, REASON_CONFIG_INVALID,
-                   "PostgreSQL refuses the configuration: %.800s; %s", why, remedy);
+                   "PostgreSQL refuses the configuration: %.800s; correct spec.postgres%s", why,
+                   running ? ""
+                           : ", or delete the pod to have it tried again once the cause is gone");
     log_failure(&config->fault, "the configuration is refused", "hash", config->trial.refused,
                 NULL);
     config->stale = false;
@@ -168,17 +171,6 @@ static void fall_back(struct agent *agent)
         settle(agent);
 }
 
-static void refuse_and_end(struct agent *agent, const char *why)
-{
-    enum trial_step step = tell(agent, TRIAL_REFUSED);
-    if (step != TRIAL_REST)
-        refuse(agent, why, "correct spec.postgres");
-    if (step == TRIAL_REFUSE_AND_FALL_BACK)
-        fall_back(agent);
-    else
-        settle(agent);
-}
-
 /* Nobody has said no: the configuration could not be tried, and is tried again. */
 static void postpone(struct agent *agent, const char *why)
 {
@@ -192,6 +184,23 @@ static void postpone(struct agent *agent, const char *why)
     if (running)
         agent->config.stale = false; /* until it is looked at again, after the pause */
     settle(agent);
+}
+
+static void refuse_and_end(struct agent *agent, const char *why)
+{
+    AUTO_ARENA arena = arena_new();
+    enum trial_step step = tell(agent, TRIAL_REFUSED);
+    if (step == TRIAL_POSTPONE) {
+        postpone(agent,
+                 arena_printf(arena, "PostgreSQL refuses what it runs with already: %s", why));
+        return;
+    }
+    if (step == TRIAL_REFUSE || step == TRIAL_REFUSE_AND_FALL_BACK)
+        refuse(agent, why);
+    if (step == TRIAL_REFUSE_AND_FALL_BACK)
+        fall_back(agent);
+    else
+        settle(agent);
 }
 
 /* ---- into the running server ---- */
@@ -435,11 +444,13 @@ bool configure_blame(struct agent *agent, const char *why)
     enum trial_step step = trial_next(&agent->config.trial, &event);
     if (step == TRIAL_TRY_AGAIN)
         agent->config.dirty = true;
+    if (step == TRIAL_FALL_BACK)
+        log_warning("postgres does not start with a configuration that waited for a restart, and "
+                    "goes back to the accepted one",
+                    "why", why, NULL);
     if (step != TRIAL_REFUSE)
-        return false;
-    refuse(agent, why,
-           "correct spec.postgres, or delete the pod to have it tried again once the cause is "
-           "gone");
+        return step == TRIAL_FALL_BACK;
+    refuse(agent, why);
     return true;
 }
 

@@ -14,18 +14,32 @@ static bool is_refused(const struct trial *trial, const char *hash)
     return text_given(hash) && text_same(hash, trial->refused);
 }
 
-/* What is asked for again is tried again: why it was refused may be gone. */
+/* Something else than `hash` may be to blame: the server failed without it, too. */
+static bool is_doubtful(const struct trial *trial, const char *hash)
+{
+    return text_given(trial->failed) && !text_same(trial->failed, hash);
+}
+
+static void refuse(struct trial *trial, const char *hash, bool doubted)
+{
+    set(trial->refused, hash);
+    trial->doubted = doubted;
+}
+
+static void forgive(struct trial *trial)
+{
+    refuse(trial, "", false);
+}
+
 static enum trial_step asked(struct trial *trial, const char *hash)
 {
-    if (!text_same(hash, trial->newest)) {
-        set(trial->newest, hash);
-        set(trial->refused, "");
-    }
-    if (is_refused(trial, trial->newest))
-        return text_given(trial->loaded) ? TRIAL_TRY_LOADED : TRIAL_REST;
-    if (text_same(trial->newest, trial->loaded))
-        trial->fallen_back = false;
-    return TRIAL_TRY_NEWEST;
+    /* What is asked for again is tried again: why it was refused may be gone. */
+    if (!text_same(hash, trial->newest))
+        forgive(trial);
+    set(trial->newest, hash);
+    if (!is_refused(trial, trial->newest))
+        return TRIAL_TRY_NEWEST;
+    return trial->known == KNOWN_GOOD ? TRIAL_TRY_LOADED : TRIAL_REST;
 }
 
 static enum trial_step begun(struct trial *trial, const char *kept, bool up)
@@ -33,7 +47,6 @@ static enum trial_step begun(struct trial *trial, const char *kept, bool up)
     if (!text_given(trial->accepted))
         set(trial->accepted, kept);
     if (!is_refused(trial, trial->newest)) {
-        trial->fallen_back = false;
         set(trial->trying, trial->newest);
         return TRIAL_TRY_NEWEST;
     }
@@ -43,14 +56,18 @@ static enum trial_step begun(struct trial *trial, const char *kept, bool up)
     return TRIAL_TRY_LOADED;
 }
 
+/* With what a server runs is not bad: a verdict on it is about something else, which may go. When
+ * the accepted ones are refused in the place of the newest, there is nothing else to try. */
 static enum trial_step refused(struct trial *trial, bool up)
 {
-    if (trial->fallen_back && text_same(trial->trying, trial->accepted)) {
-        if (!up)
-            trial->known = KNOWN_BAD;
+    bool stands_in = is_refused(trial, trial->newest);
+    if (up && (stands_in || text_same(trial->trying, trial->loaded)))
+        return TRIAL_POSTPONE;
+    if (stands_in) {
+        trial->known = KNOWN_BAD;
         return TRIAL_REST;
     }
-    set(trial->refused, trial->trying);
+    refuse(trial, trial->trying, is_doubtful(trial, trial->trying));
     return up ? TRIAL_REFUSE : TRIAL_REFUSE_AND_FALL_BACK;
 }
 
@@ -60,43 +77,32 @@ static enum trial_step fell_back(struct trial *trial, const char *kept)
         trial->known = KNOWN_BAD;
         return TRIAL_REST;
     }
-    trial->fallen_back = true;
     set(trial->accepted, kept);
     set(trial->trying, kept);
     return TRIAL_TRY_ACCEPTED;
 }
 
-static enum trial_step loaded(struct trial *trial)
-{
-    trial->known = KNOWN_GOOD;
-    set(trial->loaded, trial->trying);
-    trial->fallen_back = !text_same(trial->newest, trial->loaded);
-    return TRIAL_REST;
-}
-
-/* It gives way at once, so that one bad configuration does not keep the server down. Where the
- * server had failed with another one, something else may be wrong: see up(). */
+/* What no server came up with gives way at once to what one did. When that fails, too, or there is
+ * none, the newest were not to blame, or not alone: they get another try. */
 static enum trial_step crashed(struct trial *trial, bool passes)
 {
-    if (trial->fallen_back) {
-        /* Then the newest were not to blame, or not alone: they get another try. */
-        set(trial->refused, "");
-        return TRIAL_TRY_AGAIN;
+    bool was_refused = is_refused(trial, trial->newest);
+    if (text_same(trial->loaded, trial->accepted) || !text_given(trial->accepted)) {
+        if (was_refused)
+            forgive(trial);
+        return was_refused ? TRIAL_TRY_AGAIN : TRIAL_REST;
     }
-    if (text_same(trial->loaded, trial->accepted) || !text_given(trial->accepted))
-        return TRIAL_REST;
-    trial->doubted =
-        passes || (text_given(trial->failed) && !text_same(trial->failed, trial->loaded));
-    set(trial->refused, trial->loaded);
     trial->known = KNOWN_NOT_YET;
+    if (was_refused)
+        return TRIAL_FALL_BACK;
+    refuse(trial, trial->loaded, passes || is_doubtful(trial, trial->loaded));
     return TRIAL_REFUSE;
 }
 
 static enum trial_step up(struct trial *trial)
 {
     if (trial->doubted)
-        set(trial->refused, ""); /* something else was wrong, and is not any more */
-    trial->doubted = false;
+        forgive(trial); /* something else was wrong, and is not any more */
     set(trial->failed, "");
     return TRIAL_REST;
 }
@@ -113,7 +119,9 @@ enum trial_step trial_next(struct trial *trial, const struct trial_event *event)
     case TRIAL_FELL_BACK:
         return fell_back(trial, event->hash);
     case TRIAL_LOADED:
-        return loaded(trial);
+        trial->known = KNOWN_GOOD;
+        set(trial->loaded, trial->trying);
+        return TRIAL_REST;
     case TRIAL_UP:
         return up(trial);
     case TRIAL_PROVEN:

@@ -20,7 +20,6 @@ struct trial {
     char refused[17];  /* what was found bad */
     char failed[17];   /* with what the server failed last since it was up */
     bool doubted;      /* the refusal is: the server had failed with something else, too */
-    bool fallen_back;  /* `accepted` goes on in the place of the newest */
 };
 
 enum trial_kind {
@@ -49,6 +48,7 @@ enum trial_step {
     TRIAL_TRY_LOADED, /* likewise: the same sources, with a new part of the instance */
     TRIAL_TRY_ACCEPTED, /* likewise */
     TRIAL_REFUSE,       /* tell that it is refused; what is loaded goes on, or the next begins */
+    TRIAL_POSTPONE,     /* try it again after a pause */
     TRIAL_FALL_BACK,    /* look for what the volume keeps */
     TRIAL_REFUSE_AND_FALL_BACK,
     TRIAL_TRY_AGAIN, /* what was refused is to be tried once more: look at what is asked for */

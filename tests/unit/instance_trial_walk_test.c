@@ -22,6 +22,7 @@ struct world {
     /* What a test knows, and the trial need not. */
     bool proven[SOURCES]; /* a server has come up with it */
     bool denied;          /* what is asked for was refused for certain since then */
+    bool paused;          /* the next try comes after a pause */
     char failed[2];       /* with what the server failed last, since it was up */
     const char *broken;   /* what must hold, and does not */
 };
@@ -153,6 +154,7 @@ static void deny(struct world *world, bool readable)
     memcpy(tried, world->trial.trying, sizeof tried);
     enum trial_step step = tell(world, TRIAL_REFUSED, "");
     world->busy = false;
+    world->paused = step == TRIAL_POSTPONE;
     if (step == TRIAL_REFUSE || step == TRIAL_REFUSE_AND_FALL_BACK)
         note_denial(world, tried, false);
     if (step == TRIAL_REFUSE_AND_FALL_BACK)
@@ -394,10 +396,11 @@ static void nothing_is_tried_that_was_refused_and_only_what_ran_is_kept(void **s
 /* The agent alone, without a pause, where each check of what is in `bad` says no: it ends. */
 static bool comes_to_rest(struct world world, unsigned bad)
 {
+    world.paused = false;
     for (int turn = 0; turn < 16; turn++) {
         if (world.busy)
             make(&world, (bad >> number_of(world.trial.trying) & 1) != 0 ? DENY : PASS);
-        else if (can(&world, BEGIN))
+        else if (!world.paused && can(&world, BEGIN))
             make(&world, BEGIN);
         else
             return true;
