@@ -50,10 +50,28 @@ struct crashes {
     char time[32], words[640];
 };
 
+enum job_kind {
+    JOB_NONE,
+    JOB_FIND_BINARIES,
+    JOB_DISCARD,
+    JOB_RETIRE,
+    JOB_INITDB,
+    JOB_CLONE,
+    JOB_READ_CONTROL,
+    JOB_RECORD,
+    JOB_MAKE_STANDBY,
+    JOB_CONFIGURE, /* the files, for the next start */
+    JOB_RELOAD,    /* likewise, into the server that runs */
+    JOB_ACCEPT,
+    JOB_PROMOTE,
+    JOB_RESTART,
+    JOB_KINDS,
+};
+
 /* The one thing that takes time now. While it runs the machine waits. */
 struct job {
-    bool running;
-    const char *name, *phase;
+    enum job_kind kind;
+    const char *phase; /* of the instance, meanwhile */
     char message[256];
     struct child *child; /* NULL while it waits for something else than a child */
     int64_t started_ms;
@@ -168,6 +186,10 @@ static inline bool agent_in_pause(const struct trouble *trouble)
 {
     return clock_boot_ms() < trouble->until_ms;
 }
+static inline bool agent_is_busy(const struct agent *agent)
+{
+    return agent->job.kind != JOB_NONE;
+}
 /* How long a fast stop may take. */
 int agent_stop_timeout_ms(const struct agent *agent);
 /* What conf.h wants to know of this instance. */
@@ -179,7 +201,8 @@ bool agent_restart_due(struct agent *agent);
 const char *agent_member_token(const struct agent *agent); /* in cluster.json; "" */
 
 /* jobs.c, fill.c: each begins a job; its end kicks. */
-void job_begin(struct agent *agent, const char *name, const char *phase);
+void job_begin(struct agent *agent, enum job_kind kind);
+const char *job_name(enum job_kind kind); /* in the log */
 void job_program(struct agent *agent, const char *const *argv,
                  void (*output)(void *agent, const char *data, size_t length),
                  void (*next)(struct agent *agent, const struct child_result *result));

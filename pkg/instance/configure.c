@@ -217,16 +217,11 @@ static void finish(struct agent *agent)
     settle(agent);
 }
 
-static bool is_reloading(const struct agent *agent)
-{
-    return agent->job.running && strcmp(agent->job.name, "reload") == 0;
-}
-
 void configure_watch(struct agent *agent)
 {
     struct configuration *config = &agent->config;
     const struct monitor_view *view = monitor_view(agent->monitor);
-    if (!is_reloading(agent) || config->deadline_ms == 0)
+    if (agent->job.kind != JOB_RELOAD || config->deadline_ms == 0)
         return;
     bool loaded = view->answered && view->loaded_at > config->loaded_before;
     if (!loaded && clock_boot_ms() < config->deadline_ms)
@@ -265,7 +260,7 @@ static void after_hba_check(void *arg, const PGresult *result, const struct erro
     struct configuration *config = &agent->config;
     struct error written = {0};
     AUTO_ARENA arena = arena_new();
-    if (!is_reloading(agent))
+    if (agent->job.kind != JOB_RELOAD)
         return;
     if (err->class != 0) {
         postpone(agent, err->text);
@@ -394,7 +389,7 @@ void configure_begin(struct agent *agent)
     struct configuration *config = &agent->config;
     bool up = server_state(agent->server) == SERVER_UP;
     char accepted[17];
-    job_begin(agent, up ? "reload" : "configure", up ? "Running" : "Starting");
+    job_begin(agent, up ? JOB_RELOAD : JOB_CONFIGURE);
     config->deadline_ms = 0;
     read_accepted_hash(agent, accepted);
     ask(agent);
@@ -428,10 +423,10 @@ static void after_accepted(struct agent *agent, const struct child_result *resul
 
 void configure_proven(struct agent *agent)
 {
-    if (agent->job.running || agent_in_pause(&agent->volume_trouble) ||
+    if (agent_is_busy(agent) || agent_in_pause(&agent->volume_trouble) ||
         tell(agent, TRIAL_PROVEN) != TRIAL_WRITE)
         return;
-    job_begin(agent, "accept", "Running");
+    job_begin(agent, JOB_ACCEPT);
     job_task(agent, write_accepted, after_accepted);
 }
 

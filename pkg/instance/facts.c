@@ -165,8 +165,8 @@ struct facts agent_facts(struct agent *agent)
     struct facts f = {.stopping = agent->stopping,
                       .farewell_done = agent->farewell_done,
                       .pod_uid = agent->options.pod_uid,
-                      .job_running = agent->job.running,
-                      .job_phase = agent->job.running ? agent->job.phase : "",
+                      .job_running = agent_is_busy(agent),
+                      .job_phase = agent_is_busy(agent) ? agent->job.phase : "",
                       .job_message = agent->job.message};
     lock_facts(agent, &f);
     lease_facts(agent, &f);

@@ -10,7 +10,7 @@ enum { FIRST_PAUSE_MS = 500, LONGEST_PAUSE_MS = 10000 };
 static void goes_on(struct agent *agent, const char *part)
 {
     AUTO_ARENA arena = arena_new();
-    log_info("step goes on", "step", agent->job.name, "part", part, "ms",
+    log_info("step goes on", "step", job_name(agent->job.kind), "part", part, "ms",
              arena_printf(arena, "%lld", (long long)(clock_boot_ms() - agent->job.started_ms)),
              NULL);
 }
@@ -57,7 +57,7 @@ static void fail_bootstrap(struct agent *agent, struct trouble *trouble, const c
                          "it runs as; the operator mounts one, so look for a change of the pod's "
                          "volumes or runAsUser",
                          text);
-    log_output(agent->job.name, result->output);
+    log_output(job_name(agent->job.kind), result->output);
     agent_note_trouble(agent, trouble, reason, text, FIRST_PAUSE_MS, LONGEST_PAUSE_MS);
     agent->volume_state = VOLUME_UNKNOWN;
     job_end(agent);
@@ -104,7 +104,7 @@ static void run_initdb(struct agent *agent, const struct child_result *result)
 
 void job_initdb(struct agent *agent)
 {
-    job_begin(agent, "initdb", "Initializing");
+    job_begin(agent, JOB_INITDB);
     job_task(agent, begin_bootstrap, run_initdb);
 }
 
@@ -159,6 +159,6 @@ static void run_clone(struct agent *agent, const struct child_result *result)
 
 void job_clone(struct agent *agent)
 {
-    job_begin(agent, "clone", "Cloning");
+    job_begin(agent, JOB_CLONE);
     job_task(agent, begin_bootstrap, run_clone);
 }

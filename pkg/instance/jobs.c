@@ -15,19 +15,46 @@ enum {
     RETIRE_LONGEST_PAUSE_MS = 300000,
 };
 
-void job_begin(struct agent *agent, const char *name, const char *phase)
+static const struct {
+    const char *name;
+    const char *phase; /* NULL: that of a server which runs, or is to be started */
+} jobs[JOB_KINDS] = {
+    [JOB_NONE] = {"", ""},
+    [JOB_FIND_BINARIES] = {"find-binaries", "Starting"},
+    [JOB_DISCARD] = {"discard", "Starting"},
+    [JOB_RETIRE] = {"retire", "Cloning"},
+    [JOB_INITDB] = {"initdb", "Initializing"},
+    [JOB_CLONE] = {"clone", "Cloning"},
+    [JOB_READ_CONTROL] = {"read-control", NULL},
+    [JOB_RECORD] = {"record", NULL},
+    [JOB_MAKE_STANDBY] = {"make-standby", "Starting"},
+    [JOB_CONFIGURE] = {"configure", "Starting"},
+    [JOB_RELOAD] = {"reload", "Running"},
+    [JOB_ACCEPT] = {"accept", "Running"},
+    [JOB_PROMOTE] = {"promote", "Running"},
+    [JOB_RESTART] = {"restart", "Restarting"},
+};
+
+const char *job_name(enum job_kind kind)
 {
-    agent->job =
-        (struct job){.running = true, .name = name, .phase = phase, .started_ms = clock_boot_ms()};
+    return jobs[kind].name;
+}
+
+void job_begin(struct agent *agent, enum job_kind kind)
+{
+    const char *phase = jobs[kind].phase;
+    if (phase == NULL)
+        phase = server_state(agent->server) == SERVER_UP ? "Running" : "Starting";
+    agent->job = (struct job){.kind = kind, .phase = phase, .started_ms = clock_boot_ms()};
 }
 
 void job_end(struct agent *agent)
 {
     AUTO_ARENA arena = arena_new();
-    log_info("step ended", "step", agent->job.name, "ms",
+    log_info("step ended", "step", job_name(agent->job.kind), "ms",
              arena_printf(arena, "%lld", (long long)(clock_boot_ms() - agent->job.started_ms)),
              NULL);
-    agent->job.running = false;
+    agent->job.kind = JOB_NONE;
     restart_end(agent);
     agent_kick(agent);
 }
@@ -53,7 +80,7 @@ static void start(struct agent *agent, struct child_spec *spec,
 {
     struct child_result failed = {.output = ""};
     agent->job.next = next;
-    spec->name = agent->job.name;
+    spec->name = job_name(agent->job.kind);
     spec->ended = on_ended;
     spec->arg = agent;
     spec->keep_fd = agent->lock_fd;
@@ -100,7 +127,7 @@ void job_find_binaries(struct agent *agent)
 {
     struct error err = {0};
     agent->binaries_wanted = settings_view(agent->settings)->config.postgres_version;
-    job_begin(agent, "find-binaries", "Starting");
+    job_begin(agent, JOB_FIND_BINARIES);
     if (binaries_find(agent->children, "", agent->binaries_wanted, on_binaries, agent, &err) < 0)
         on_binaries(agent, NULL, &err);
 }
@@ -166,7 +193,7 @@ static void after_discard(struct agent *agent, const struct child_result *result
 
 void job_discard(struct agent *agent)
 {
-    job_begin(agent, "discard", "Starting");
+    job_begin(agent, JOB_DISCARD);
     job_task(agent, discard, after_discard);
 }
 
@@ -199,7 +226,7 @@ void job_retire(struct agent *agent)
                 NULL);
     agent_forget_trouble(&agent->stream_trouble);
     agent->retired_at_ms = clock_wall_ms();
-    job_begin(agent, "retire", "Cloning");
+    job_begin(agent, JOB_RETIRE);
     job_task(agent, retire, after_retire);
 }
 
@@ -237,8 +264,7 @@ void job_read_control(struct agent *agent)
     const char *argv[] = {arena_printf(arena, "%s/pg_controldata", agent->binaries.dir),
                           agent->volume.pgdata, NULL};
     agent->next_control_written_ns = volume_control_written_ns(&agent->volume);
-    job_begin(agent, "read-control",
-              server_state(agent->server) == SERVER_UP ? "Running" : "Starting");
+    job_begin(agent, JOB_READ_CONTROL);
     job_program(agent, argv, NULL, after_control);
 }
 
@@ -280,7 +306,7 @@ static void after_record(struct agent *agent, const struct child_result *result)
 void job_record(struct agent *agent, struct volume_record record)
 {
     agent->next_record = record;
-    job_begin(agent, "record", server_state(agent->server) == SERVER_UP ? "Running" : "Starting");
+    job_begin(agent, JOB_RECORD);
     job_task(agent, write_record, after_record);
 }
 
@@ -300,22 +326,17 @@ static void after_make_standby(struct agent *agent, const struct child_result *r
 
 void job_make_standby(struct agent *agent)
 {
-    job_begin(agent, "make-standby", "Starting");
+    job_begin(agent, JOB_MAKE_STANDBY);
     job_task(agent, make_standby, after_make_standby);
 }
 
 /* ---- a running server ---- */
 
-static bool is_running(const struct agent *agent, const char *name)
-{
-    return agent->job.running && strcmp(agent->job.name, name) == 0;
-}
-
 static void on_promote_look(evutil_socket_t fd, short what, void *arg)
 {
     (void)fd, (void)what;
     struct agent *agent = arg;
-    if (is_running(agent, "promote"))
+    if (agent->job.kind == JOB_PROMOTE)
         job_end(agent);
 }
 
@@ -323,7 +344,7 @@ static void after_promote(void *arg, const PGresult *result, const struct error 
 {
     (void)result;
     struct agent *agent = arg;
-    if (!is_running(agent, "promote"))
+    if (agent->job.kind != JOB_PROMOTE)
         return;
     if (err->class != 0)
         log_failure(err, "promotion", NULL);
@@ -335,6 +356,6 @@ static void after_promote(void *arg, const PGresult *result, const struct error 
 
 void job_promote(struct agent *agent)
 {
-    job_begin(agent, "promote", "Running");
+    job_begin(agent, JOB_PROMOTE);
     monitor_query(agent->monitor, "select pg_promote(false)", 10000, after_promote, agent);
 }

@@ -62,7 +62,7 @@ int peers_patience_ms(int64_t waited_ms, int longest_ms)
 int peers_period(const struct agent *agent)
 {
     const struct monitor_view *view = monitor_view(agent->monitor);
-    if (agent->job.running && strcmp(agent->job.name, "reload") == 0)
+    if (agent->job.kind == JOB_RELOAD)
         return RELOAD_PERIOD_MS;
     if (!view->answered || !view->pending_known)
         return QUICK_PERIOD_MS;

@@ -48,7 +48,7 @@ void react_server(void *arg)
         agent->wal_gone_proven = false;
         configure_up(agent);
         log_info("postgres is up", "role", volume_role_name(agent->running), NULL);
-    } else if (agent->job.running && agent->job.child == NULL) {
+    } else if (agent_is_busy(agent) && agent->job.child == NULL) {
         job_end(agent); /* it waited for a server that is not there any more */
     }
     if (state == SERVER_DOWN) {

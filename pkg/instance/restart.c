@@ -61,7 +61,7 @@ static void on_opened(void *arg, const struct error *err)
 
 void restart_begin(struct agent *agent)
 {
-    job_begin(agent, "restart", "Restarting");
+    job_begin(agent, JOB_RESTART);
     agent->restarting =
         monitor_open(agent->monitor, "pgkeel-restart", " -c statement_timeout=0", on_opened, agent);
     pg_query(agent->restarting, "checkpoint", CHECKPOINT_TIMEOUT_MS, on_checkpoint, agent);
