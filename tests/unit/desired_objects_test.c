@@ -216,6 +216,20 @@ static void an_upgrade_of_operator_or_server_leaves_the_template_hash_alone(void
     arena_free(scene->arena);
 }
 
+/* "install:5000" is a registry's host and port like any other. */
+static void an_image_may_be_called_like_a_way_into_the_pod(void **state)
+{
+    (void)state;
+    struct scene *scene = scene_of("");
+    scene->model->instances[0].agent_image = "install:5000/pgkeel:2";
+    scene->desired = desired_build(scene->arena, scene->model);
+    const cJSON *set = must(scene, "StatefulSet", "a-1");
+    assert_text(set, "metadata.annotations[\"pgkeel.dev/agent-image\"]",
+                "volume:install:5000/pgkeel:2");
+    assert_null(json_get(set, "spec.template.spec.initContainers"));
+    arena_free(scene->arena);
+}
+
 /* The model hands the annotation back while the template stays; then nothing in it may change. */
 static void a_kept_agent_keeps_the_whole_template(void **state)
 {
@@ -402,6 +416,7 @@ int main(void)
         cmocka_unit_test(building_twice_gives_the_same_bytes),
         cmocka_unit_test(pods_pass_the_restricted_standard),
         cmocka_unit_test(an_upgrade_of_operator_or_server_leaves_the_template_hash_alone),
+        cmocka_unit_test(an_image_may_be_called_like_a_way_into_the_pod),
         cmocka_unit_test(a_kept_agent_keeps_the_whole_template),
         cmocka_unit_test(a_kept_form_keeps_the_template_of_an_earlier_operator),
         cmocka_unit_test(volumes_never_shrink_or_move_and_say_what_is_on_them),
