@@ -39,7 +39,7 @@
 #define ANN_CA_REPLACED "pgkeel.dev/ca-replaced"
 /* Secret <cluster>-server: since when ca.crt holds a new CA beside the old one (RFC 3339). */
 #define ANN_CA_CHANGED "pgkeel.dev/ca-changed"
-/* StatefulSet: how and from which image the agent comes: "volume:IMAGE" or "install:IMAGE". */
+/* StatefulSet: how and from which image the agent comes; see api/agent_image.h. */
 #define ANN_AGENT_IMAGE "pgkeel.dev/agent-image"
 /* StatefulSet: in which form the operator's own part of the pod template stands there; none: in the
  * first. What a later operator wants otherwise is a new form: the hash in ANN_TEMPLATE is always

@@ -5,22 +5,12 @@
  */
 #include "desired/internal.h"
 
-/* How the agent comes into the pod is kept with its image in the annotation, so that a template
- * that stays stays whole: a fresh image has no such word yet, and the server decides. */
-static const char *agent_source(const struct build *build, const char *image)
-{
-    if (strncmp(image, "volume:", 7) == 0 || strncmp(image, "install:", 8) == 0)
-        return image;
-    return arena_printf(build->arena, "%s:%s",
-                        build->snapshot->image_volumes ? "volume" : "install", image);
-}
-
 void build_instance(struct build *build, const struct model_instance *instance)
 {
-    const char *name = instance->name, *agent = agent_source(build, instance->agent_image);
+    const char *name = instance->name;
     cJSON *set = build_object(build, CHILD_SET, name, OWNED);
     build_label(set, LABEL_INSTANCE, name);
-    build_annotate(set, ANN_AGENT_IMAGE, agent);
+    build_annotate(set, ANN_AGENT_IMAGE, agent_image_encode(build->arena, &instance->agent_image));
     if (instance->pod_form > POD_FORM_FIRST)
         build_annotate(set, ANN_POD_FORM, arena_printf(build->arena, "%d", instance->pod_form));
     build_annotate(set, ANN_TEMPLATE, desired_template_hash(build->arena, build->snapshot, name));
@@ -33,5 +23,5 @@ void build_instance(struct build *build, const struct model_instance *instance)
     cJSON *selector = json_add_object(spec, "selector");
     json_set_str(build_selector(build, selector, "matchLabels"), LABEL_INSTANCE, name);
     build_pod(build, json_add_object(spec, "template"), name,
-              &(struct pod_own){agent, instance->pod_form});
+              &(struct pod_own){&instance->agent_image, instance->pod_form});
 }

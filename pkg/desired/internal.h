@@ -36,9 +36,9 @@ char *config_postgresql(struct arena *arena, const struct cluster_spec *spec);
 char *config_hba(struct arena *arena, const struct cluster_spec *spec);
 void build_config(struct build *build);
 /* pod.c: the pod template of an instance. */
-struct pod_own {       /* what is the operator's choice, not the spec's */
-    const char *agent; /* "volume:IMAGE" or "install:IMAGE"; NULL: without its delivery, to hash */
-    int form;          /* see ANN_POD_FORM */
+struct pod_own {                     /* what is the operator's choice, not the spec's */
+    const struct agent_image *agent; /* NULL: without its delivery, to hash */
+    int form;                        /* see ANN_POD_FORM */
 };
 void build_pod(const struct build *build, cJSON *template, const char *instance,
                const struct pod_own *own);

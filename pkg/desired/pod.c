@@ -50,11 +50,11 @@ static void add_secret(cJSON *volumes, const char *name, const char *secret)
     json_set_int(source, "defaultMode", 0440);
 }
 
-static void add_agent_volume(cJSON *volumes, const char *agent)
+static void add_agent_volume(cJSON *volumes, const struct agent_image *agent)
 {
-    if (agent && strncmp(agent, "volume:", 7) == 0) {
+    if (agent && agent->mode == AGENT_VOLUME) {
         cJSON *image = add_volume(volumes, "bin", "image");
-        json_set_str(image, "reference", agent + 7);
+        json_set_str(image, "reference", agent->reference);
         json_set_str(image, "pullPolicy", "IfNotPresent");
     } else if (agent) {
         json_set_str(add_volume(volumes, "bin", "emptyDir"), "sizeLimit", "64Mi");
@@ -62,7 +62,7 @@ static void add_agent_volume(cJSON *volumes, const char *agent)
 }
 
 static void add_volumes(const struct build *build, cJSON *pod, const char *instance,
-                        const char *agent)
+                        const struct agent_image *agent)
 {
     cJSON *volumes = json_add_array(pod, "volumes");
     add_claim(volumes, "data", name_data_pvc(build->arena, instance));
@@ -160,13 +160,12 @@ static void confine(cJSON *container)
 }
 
 static void add_command(const struct build *build, cJSON *container, const char *instance,
-                        const char *agent)
+                        const struct agent_image *agent)
 {
-    if (agent) {
-        bool volume = strncmp(agent, "volume:", 7) == 0;
-        json_push_str(json_add_array(container, "command"),
-                      volume ? POD_BIN_DIR AGENT_IN_IMAGE : POD_BIN_DIR AGENT_COPIED);
-    }
+    if (agent)
+        json_push_str(json_add_array(container, "command"), agent->mode == AGENT_VOLUME
+                                                                ? POD_BIN_DIR AGENT_IN_IMAGE
+                                                                : POD_BIN_DIR AGENT_COPIED);
     cJSON *arguments = json_add_array(container, "args");
     json_push_str(arguments, "instance");
     json_push_str(arguments, "--name");
@@ -198,13 +197,13 @@ static void add_postgres(const struct build *build, cJSON *containers, const cha
 }
 
 /* Copies the agent into the volume, on servers without image volumes. */
-static void add_install(cJSON *pod, const char *agent)
+static void add_install(cJSON *pod, const struct agent_image *agent)
 {
-    if (agent == NULL || strncmp(agent, "install:", 8) != 0)
+    if (agent == NULL || agent->mode != AGENT_INSTALL)
         return;
     cJSON *container = json_push_object(json_add_array(pod, "initContainers"));
     json_set_str(container, "name", "install");
-    json_set_str(container, "image", agent + 8);
+    json_set_str(container, "image", agent->reference);
     json_set_str(container, "imagePullPolicy", "IfNotPresent");
     json_push_str(json_add_array(container, "command"), AGENT_IN_IMAGE);
     cJSON *arguments = json_add_array(container, "args");

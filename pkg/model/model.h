@@ -7,6 +7,7 @@
  */
 #pragma once
 
+#include "api/agent_image.h"
 #include "api/children.h"
 #include "api/reasons.h"
 #include "api/snapshot.h"
@@ -45,8 +46,8 @@ struct model_instance {
     const char *delete_reason; /* for people; "" when not due */
     const char *disruption; /* why its pod, or the one before it, had to go: "preempted: ..."; "" */
     const char *restart_token; /* to write into cluster.json; keeps the last one when none is due */
-    const char *agent_image;   /* the image its template names: kept unless the template changes */
-    int pod_form;              /* likewise; see ANN_POD_FORM */
+    struct agent_image agent_image; /* of its template: kept unless the template changes */
+    int pod_form;                   /* likewise; see ANN_POD_FORM */
     /* What lives on its data volume, from report and PVC together: `desired` stamps it on the PVC.
      */
     const char *system_identifier, *last_role; /* "" while unknown or empty */

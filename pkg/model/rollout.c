@@ -78,11 +78,12 @@ static const char *kept_token(const struct seen_instance *seen)
 
 /* What the operator itself put into a template stays while that does: else its upgrade would
  * restart everybody. */
-static void keep_agent(struct model_instance *instance)
+static void keep_agent(const struct work *work, struct model_instance *instance)
 {
     if (!text_given(instance->seen->agent_image))
         return;
-    instance->agent_image = instance->seen->agent_image;
+    instance->agent_image =
+        agent_image_decode(instance->seen->agent_image, work->snapshot->image_volumes);
     instance->pod_form = instance->seen->pod_form;
 }
 
@@ -96,7 +97,7 @@ static void find_outdated(struct work *work, struct model_instance *instance)
                          (!rollout_set_is_settled(work, instance) || rollout_pod_is_old(instance));
     instance->needs_restart = instance->wanted && restart_is_needed(work, seen);
     if (same_template)
-        keep_agent(instance);
+        keep_agent(work, instance);
 }
 
 bool rollout_agent_is_silent(const struct work *work, const struct model_instance *instance)
@@ -244,10 +245,11 @@ void rollout_decide(struct work *work)
         struct model_instance *instance = &model->instances[i];
         instance->delete_reason = "";
         instance->restart_token = kept_token(instance->seen);
-        instance->agent_image = text_or_empty(work->snapshot->agent_image);
+        instance->agent_image =
+            agent_image_new(work->snapshot->agent_image, work->snapshot->image_volumes);
         instance->pod_form = POD_FORM_NEWEST;
         if (work->frozen)
-            keep_agent(instance);
+            keep_agent(work, instance);
         else
             find_outdated(work, instance);
     }

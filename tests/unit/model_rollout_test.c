@@ -229,12 +229,12 @@ static void a_new_operator_keeps_image_and_form_until_the_template_changes(void 
     world.snapshot.agent_image = "agent:2";
     world.instances[1].pod_form = POD_FORM_FIRST;
     struct model *model = world_model(&world);
-    assert_string_equal(model->instances[1].agent_image, "agent:1");
+    assert_string_equal(model->instances[1].agent_image.reference, "agent:1");
     assert_int_equal(model->instances[1].pod_form, POD_FORM_FIRST);
     assert_int_equal(model->wait_count, 0);
     world.hashes[1] = "template-2";
     model = world_model(&world);
-    assert_string_equal(model->instances[1].agent_image, "agent:2");
+    assert_string_equal(model->instances[1].agent_image.reference, "agent:2");
     assert_int_equal(model->instances[1].pod_form, POD_FORM_NEWEST);
 }
 
