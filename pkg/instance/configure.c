@@ -254,6 +254,9 @@ static int install(struct agent *agent, const char *hba, struct error *err)
     return 0;
 }
 
+/* Only an answer of the server is a verdict. The files change in this order so that the server
+ * never reads new rules with which it was not asked: until the reload it goes on with what it has
+ * read. */
 static void after_hba_check(void *arg, const PGresult *result, const struct error *err)
 {
     struct agent *agent = arg;
@@ -323,6 +326,8 @@ static char *complaint(struct arena *arena, const char *output)
     return arena_strndup(arena, buffer_text(&out), out.length);
 }
 
+/* It is refused only if the program has ended by itself and said why: one that was killed, or could
+ * not be started, has judged nothing. */
 static void after_check(struct agent *agent, const struct child_result *result)
 {
     struct error err = {0};

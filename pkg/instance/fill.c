@@ -39,6 +39,8 @@ static void log_output(const char *program, const char *output)
         log_info(line, "program", program, NULL);
 }
 
+/* While the agent stops everything is cut off, which is no trouble to be told of. Otherwise what is
+ * on the volume is looked at again before the next try: how far this one came is not known. */
 static void fail_bootstrap(struct agent *agent, struct trouble *trouble, const char *reason,
                            const struct child_result *result)
 {

@@ -97,24 +97,6 @@ void peers_tend(struct agent *agent)
     lease_renew_now(agent->lease);
 }
 
-static const char *slot_status(const struct monitor_view *view, const char *name)
-{
-    const struct monitor_slot *slot = peers_slot(view, name);
-    return slot ? slot->wal_status : "";
-}
-
-static const char *slot_restart(const struct monitor_view *view, const char *name)
-{
-    const struct monitor_slot *slot = peers_slot(view, name);
-    return slot ? slot->restart_lsn : "";
-}
-
-static const char *first_address(const struct agent *agent, struct arena *arena)
-{
-    const char *all = agent->options.pod_ips ? agent->options.pod_ips : "";
-    return arena_strndup(arena, all, strcspn(all, ","));
-}
-
 /* Before postgres runs as primary nothing is known of slots and replicas, and that is told once:
  * what the holder before told is not true any more, and a recovery may last. */
 cJSON *peers_status(void *arg, struct arena *arena, bool first)
@@ -126,20 +108,23 @@ cJSON *peers_status(void *arg, struct arena *arena, bool first)
     const struct cluster_config *config = &settings_view(agent->settings)->config;
     if (!primary && !first)
         return NULL;
-    struct primary_report report = {
-        .timeline = view->timeline, .address = first_address(agent, arena), .lsn = view->lsn};
+    const char *ips = agent->options.pod_ips ? agent->options.pod_ips : "";
+    struct primary_report report = {.timeline = view->timeline,
+                                    .address = arena_strndup(arena, ips, strcspn(ips, ",")),
+                                    .lsn = view->lsn};
     report.replicas = arena_alloc(arena, (config->member_count + 1) * sizeof *report.replicas);
     for (size_t i = 0; i < config->member_count; i++) {
         const char *name = config->members[i].name;
         const struct monitor_replica *replica = find_replica(view, name);
+        const struct monitor_slot *slot = peers_slot(view, name_slot(arena, name));
         if (strcmp(name, agent->options.name) == 0)
             continue;
         report.replicas[report.replica_count++] =
             (struct replica_report){.name = name,
                                     .state = replica ? replica->state : "",
                                     .lag_bytes = replica ? replica->lag_bytes : -1,
-                                    .slot_wal_status = slot_status(view, name_slot(arena, name)),
-                                    .slot_restart_lsn = slot_restart(view, name_slot(arena, name))};
+                                    .slot_wal_status = slot ? slot->wal_status : "",
+                                    .slot_restart_lsn = slot ? slot->restart_lsn : ""};
     }
     return report_primary_encode(arena, &report);
 }

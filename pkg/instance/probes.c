@@ -24,6 +24,8 @@ static void tell_alive(char *text, size_t size)
                  (unsigned long long)dropped);
 }
 
+/* Liveness and start ask only whether this process turns: postgres is its business, and a kubelet
+ * that kills it for a server that recovers would make that begin again. */
 static int answer(void *arg, const char *path, struct buffer *body, const char **ret_type)
 {
     struct probes *probes = arg;

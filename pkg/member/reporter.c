@@ -69,6 +69,9 @@ static void on_confirm(evutil_socket_t fd, short what, void *arg)
     go(reporter);
 }
 
+/* A refusal (the pod is gone, or the right is) counts as settled, so that the end of the agent does
+ * not wait for what cannot be written. Without an answer it may have been written or not: it is
+ * written again. The log has one line for a row of failures. */
 static void on_written(void *arg, const cJSON *body, const struct error *err)
 {
     (void)body;
@@ -125,6 +128,7 @@ static int wait_ms(struct reporter *reporter, int64_t now_ms)
     return (int)(hold > wait ? hold : wait);
 }
 
+/* One call at a time, with the newest report: what came in between was never needed. */
 static void go(struct reporter *reporter)
 {
     int64_t now_ms = clock_boot_ms();

@@ -96,6 +96,7 @@ static uint64_t version_of(const cJSON *object)
     return strtoull(json_str(object, "metadata.resourceVersion", "0"), NULL, 10);
 }
 
+/* Only what decides is kept: the rest is memory that every agent would hold for nothing. */
 static void see(struct slice *slice, const cJSON *object)
 {
     arena_free(slice->arena);

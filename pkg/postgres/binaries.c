@@ -97,6 +97,7 @@ static void add_candidates(struct search *search)
         add_major(search, major);
 }
 
+/* No server at all and another major version have different remedies, so what was met is told. */
 static void finish(struct search *search, const struct binaries *binaries)
 {
     struct error err = {0};
@@ -148,6 +149,8 @@ static bool start_pg_config(struct search *search)
     return program[0] != '\0' && child_start(search->children, &spec, &child, &ignored) == 0;
 }
 
+/* The first that fits wins. Others are noted for the error, and a program that cannot be run is
+ * passed over: an image may hold several, and only one of them has to work. */
 static void on_version(void *arg, const struct child_result *result)
 {
     struct search *search = arg;

@@ -184,6 +184,8 @@ static char *timestamp(struct arena *arena, const char *time)
     return clock_rfc3339_micro(arena, clock_wall_ms());
 }
 
+/* What says nothing is left out: a background process has no user and no database ("[unknown]"),
+ * and 00000 is the code of success. Text that is no record of the server's has no severity. */
 static void emit(struct logs *logs)
 {
     AUTO_ARENA arena = arena_new();
@@ -472,16 +474,11 @@ static void take_lines(struct logs *logs, bool whole)
         buffer_free(&logs->line);
 }
 
-static void end_line(struct logs *logs)
-{
-    take_lines(logs, true);
-    logs->cut = false;
-}
-
 /* Between two writes nothing is left open. */
 static void end_write(struct logs *logs)
 {
-    end_line(logs);
+    take_lines(logs, true);
+    logs->cut = false;
     end_message(logs);
     logs->begins = true;
 }

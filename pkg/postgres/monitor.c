@@ -169,6 +169,8 @@ static void on_pending(void *arg, const PGresult *result, const struct error *er
     snprintf(view->pending_held, sizeof view->pending_held, "%s", pg_text(result, 0, "held"));
 }
 
+/* A receiver counts from the look that met its process first: one that was started again in between
+ * has not streamed all the while. */
 static void on_poll(void *arg, const PGresult *result, const struct error *err)
 {
     struct monitor *monitor = arg;

@@ -85,6 +85,9 @@ static void look_at_pidfile(evutil_socket_t fd, short what, void *arg)
     timer_arm(server->look, server->look_ms);
 }
 
+/* First SIGQUIT, which postgres obeys at once and recovers from at its next start; SIGKILL only
+ * when that did not end it. Backends whose postmaster is gone get the signal, too: a new postmaster
+ * must not start while they hold the shared memory. */
 static void on_deadline(evutil_socket_t fd, short what, void *arg)
 {
     (void)fd, (void)what;

@@ -55,6 +55,8 @@ static bool differs(int64_t a, int64_t b, int64_t step)
     return a - b >= step || b - a >= step;
 }
 
+/* A level is told at once; figures only when they moved by a step, and not too often: each is a
+ * write of the pod's report. */
 bool room_judge(struct room *room, const struct room_reading *reading, int64_t now_ms)
 {
     enum room_level level = level_of(room->level, reading);

@@ -103,6 +103,7 @@ static void on_late(evutil_socket_t fd, short what, void *arg)
     judge(survey);
 }
 
+/* In a child, since statvfs() on a volume that hangs does not return. */
 static void on_due(evutil_socket_t fd, short what, void *arg)
 {
     (void)fd, (void)what;

@@ -98,6 +98,8 @@ int tree_sync(const char *path, struct error *err)
     return sync_folder(AT_FDCWD, path, PASS_FSYNC, 0, false, err);
 }
 
+/* Relative to open folders and without following links, so that nothing outside of the tree can be
+ * removed; the depth is bounded, for each level is a frame and a descriptor. */
 static int remove_at(int parent, const char *name, int depth, struct error *err)
 {
     if (unlinkat(parent, name, 0) == 0 || errno == ENOENT)

@@ -97,6 +97,7 @@ static bool is_complete(const struct volume *volume)
            exists(PATH_IN(volume->pgdata, "global/pg_control"));
 }
 
+/* Data that is not whole, or whose WAL is elsewhere, is a person's: it may be all that there is. */
 static enum volume_state inspect_data(const struct volume *volume, struct error *err)
 {
     struct stat st;
@@ -118,6 +119,8 @@ static enum volume_state inspect_data(const struct volume *volume, struct error 
     return VOLUME_DATA;
 }
 
+/* The rename to pgdata comes last when a volume is filled, and our mark comes first: what lies
+ * there without either was put there by somebody else and is not touched. */
 int volume_inspect(const struct volume *volume, enum volume_state *ret_state, struct error *err)
 {
     struct stat st;
