@@ -7,6 +7,7 @@ import os
 from failures import wal_gone
 from lib.runner import check, equal, test, wait_for
 from rig import PASSWORDS, Rig
+from strangers import unconfirmed
 
 OTHERS = (17, 18)
 BUILTIN_LOCALE, ASYNCHRONOUS_READS = 17, 18  # the first majors with them
@@ -88,3 +89,5 @@ if not os.environ.get("PGKEEL_POSTGRES"):
             lambda major=number: smoke(major))
         test("PostgreSQL %d: a replica whose WAL is gone from the primary says so, and clones it"
              " anew" % number)(lambda major=number: wal_gone(major))
+        test("PostgreSQL %d: a copy is not given up before the primary's own report confirms that its"
+             " WAL is gone" % number)(lambda major=number: unconfirmed(major))

@@ -115,8 +115,8 @@ def last_words():
 
 
 @test("a copy is not given up before the primary's own report confirms that its WAL is gone")
-def unconfirmed():
-    with Rig(2) as rig:
+def unconfirmed(major=None):
+    with Rig(2, major) as rig:
         first, second = rig.pair()
         second.stop()
         lose_wal(first, hold=True)
