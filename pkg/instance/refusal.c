@@ -11,11 +11,11 @@ void refusal_note(struct refusal *refusal, enum refused what, int64_t now_ms)
     refusal->last_ms = now_ms;
 }
 
-void refusal_look(struct refusal *refusal, int64_t look_ms, int64_t receiver_since_ms)
+void refusal_look(struct refusal *refusal, int64_t look_ms, int64_t receiver_since_ms, bool heard)
 {
     if (refusal->what == REFUSED_NOTHING || look_ms <= refusal->last_ms)
         return;
-    if (receiver_since_ms == 0)
+    if (receiver_since_ms == 0 || !heard)
         refusal->missed_ms = look_ms;
     else if (look_ms - receiver_since_ms >= REFUSAL_STEADY_MS)
         *refusal = (struct refusal){0};

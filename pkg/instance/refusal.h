@@ -22,16 +22,17 @@ struct refusal {
     int count;        /* how often it was told */
     int64_t first_ms; /* CLOCK_BOOTTIME, as below */
     int64_t last_ms;
-    int64_t missed_ms; /* the last look since first_ms that met no receiver */
+    int64_t missed_ms; /* the last look since first_ms that met no receiver at work */
 };
 
 /* The WAL receiver's last words told it. */
 void refusal_note(struct refusal *refusal, enum refused what, int64_t now_ms);
 /* A look at the server at `look_ms` met the WAL receiver that streams since `receiver_since_ms` (0:
- * none). One that has been at work for REFUSAL_STEADY_MS was not refused: it calls itself streaming
- * before the primary has answered it, and ends when it is. */
-void refusal_look(struct refusal *refusal, int64_t look_ms, int64_t receiver_since_ms);
-/* Told, and no receiver was met since. */
+ * none); `heard`: the primary has sent it something. Without that it is as good as none: it calls
+ * itself streaming before the primary has answered it, and a refusal may be late. One that was sent
+ * something and has been at work for REFUSAL_STEADY_MS was not refused. */
+void refusal_look(struct refusal *refusal, int64_t look_ms, int64_t receiver_since_ms, bool heard);
+/* Told, and no receiver at work was met since. */
 bool refusal_stands(const struct refusal *refusal);
 /* WAL is gone: told again and again, for REFUSAL_GONE_MS, without a receiver in between. */
 bool refusal_is_of_wal(const struct refusal *refusal);

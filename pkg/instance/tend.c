@@ -192,25 +192,24 @@ static void tend_cause(struct agent *agent)
 }
 
 /* A WAL receiver calls itself streaming before the primary has answered it: one that has gone on
- * since then does stream, whatever the log said. */
-static void tend_stream(struct agent *agent)
-{
-    const struct monitor_view *view = monitor_view(agent->monitor);
-    int64_t since_ms = view->receiver_since_ms;
-    if (!view->answered)
-        return;
-    refusal_look(&agent->refusal, view->answered_ms, since_ms);
-    if (since_ms != 0 && view->answered_ms - since_ms >= REFUSAL_STEADY_MS &&
-        view->answered_ms > agent->stream_told_ms)
-        agent_forget_trouble(&agent->stream_trouble);
-}
-
-/* The log alone says nothing that is told: as long as a receiver is at work, it streams. */
+ * since then does stream, whatever the log said; after a refusal only one that was sent something.
+ */
 static bool streams(const struct agent *agent)
 {
     const struct monitor_view *view = monitor_view(agent->monitor);
     return view->receiver_since_ms != 0 &&
-           view->answered_ms - view->receiver_since_ms >= REFUSAL_STEADY_MS;
+           view->answered_ms - view->receiver_since_ms >= REFUSAL_STEADY_MS &&
+           (view->receiver_heard || agent->refusal.what == REFUSED_NOTHING);
+}
+
+static void tend_stream(struct agent *agent)
+{
+    const struct monitor_view *view = monitor_view(agent->monitor);
+    if (!view->answered)
+        return;
+    refusal_look(&agent->refusal, view->answered_ms, view->receiver_since_ms, view->receiver_heard);
+    if (streams(agent) && view->answered_ms > agent->stream_told_ms)
+        agent_forget_trouble(&agent->stream_trouble);
 }
 
 void tend_running(struct agent *agent)

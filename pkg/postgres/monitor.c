@@ -46,8 +46,8 @@ static const char poll_sql[] =
     " (case when pg_is_in_recovery() then (select timeline_id from pg_control_checkpoint())"
     "  else ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::int end)::text"
     " as c, extract(epoch from pg_conf_load_time())::text as d"
-    " union all select 'receiver', status, coalesce(received_tli, 0)::text, pid::text, ''"
-    " from pg_stat_wal_receiver"
+    " union all select 'receiver', status, coalesce(received_tli, 0)::text, pid::text,"
+    " (last_msg_send_time is distinct from last_msg_receipt_time)::text from pg_stat_wal_receiver"
     " union all select 'replica', application_name, state,"
     " coalesce(pg_wal_lsn_diff(case when pg_is_in_recovery() then pg_last_wal_replay_lsn()"
     "  else pg_current_wal_lsn() end, replay_lsn), -1)::text, '' from pg_stat_replication"
@@ -108,7 +108,7 @@ void monitor_read(const PGresult *result, struct monitor_view *view)
 {
     int received_timeline = 0, receiver_pid = 0;
     view->replica_count = view->slot_count = 0;
-    view->streaming = false;
+    view->streaming = view->receiver_heard = false;
     view->have_lsn[0] = '\0';
     for (int row = 0; row < PQntuples(result); row++) {
         const char *kind = pg_text(result, row, "kind");
@@ -120,6 +120,8 @@ void monitor_read(const PGresult *result, struct monitor_view *view)
         } else if (strcmp(kind, "receiver") == 0) {
             view->streaming = strcmp(pg_text(result, row, "a"), "streaming") == 0;
             received_timeline = (int)strtol(pg_text(result, row, "b"), NULL, 10);
+            /* It begins with both times alike; from the first message on one is the primary's. */
+            view->receiver_heard = strcmp(pg_text(result, row, "d"), "true") == 0;
             receiver_pid = view->streaming ? (int)strtol(pg_text(result, row, "c"), NULL, 10) : 0;
         } else if (strcmp(kind, "replica") == 0) {
             read_replica(result, row, view);

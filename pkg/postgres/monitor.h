@@ -34,6 +34,7 @@ struct monitor_view {
     bool streaming;            /* standby: the WAL receiver streams */
     bool streamed;             /* it did at two looks running since monitor_start() */
     int receiver_pid;          /* of the WAL receiver that streams, or 0 */
+    bool receiver_heard;       /* the primary has sent it something */
     int64_t receiver_since_ms; /* CLOCK_BOOTTIME of the look that met it first; 0: none streams */
     char have_lsn[24];         /* standby: up to where it has WAL, replayed or not; "" unknown */
     bool pending_known;        /* the three below are newer than the last reload */

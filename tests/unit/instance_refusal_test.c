@@ -19,14 +19,14 @@ static void looks_that_meet_no_receiver_make_it_stand(void **state)
     (void)state;
     struct refusal refusal = {0};
     refusal_note(&refusal, REFUSED_WAL, 1000);
-    refusal_look(&refusal, 900, 0); /* older than what was told */
+    refusal_look(&refusal, 900, 0, false); /* older than what was told */
     assert_false(refusal_stands(&refusal));
-    refusal_look(&refusal, 1100, 0);
+    refusal_look(&refusal, 1100, 0, false);
     assert_true(refusal_stands(&refusal));
-    refusal_look(&refusal, 5000, 0);
+    refusal_look(&refusal, 5000, 0, false);
     assert_false(refusal_is_of_wal(&refusal)); /* it was told once only */
     refusal_note(&refusal, REFUSED_WAL, 5100);
-    refusal_look(&refusal, 5150, 5120); /* one that has not been answered yet */
+    refusal_look(&refusal, 5150, 5120, false); /* one that has not been answered yet */
     assert_true(refusal_is_of_wal(&refusal));
 }
 
@@ -35,11 +35,13 @@ static void a_receiver_at_work_refutes_it(void **state)
     (void)state;
     struct refusal refusal = {0};
     refusal_note(&refusal, REFUSED_WAL, 1000);
-    refusal_look(&refusal, 1100, 0);
-    refusal_look(&refusal, 1000 + REFUSAL_STEADY_MS, 1000);
+    refusal_look(&refusal, 1100, 0, false);
+    refusal_look(&refusal, 1000 + 9 * REFUSAL_STEADY_MS, 1000, false);
+    assert_true(refusal_stands(&refusal)); /* the primary hangs: it has not answered yet */
+    refusal_look(&refusal, 1000 + 9 * REFUSAL_STEADY_MS, 1000, true);
     assert_int_equal(refusal.what, REFUSED_NOTHING);
     refusal_note(&refusal, REFUSED_SYSTEM, 9000);
-    refusal_look(&refusal, 9100, 500);
+    refusal_look(&refusal, 9100, 500, true);
     assert_false(refusal_stands(&refusal));
 }
 
@@ -50,7 +52,7 @@ static void another_system_is_never_gone_wal(void **state)
     refusal_note(&refusal, REFUSED_WAL, 1000);
     for (int64_t now = 1100; now < 20000; now += 500) {
         refusal_note(&refusal, REFUSED_SYSTEM, now);
-        refusal_look(&refusal, now + 100, 0);
+        refusal_look(&refusal, now + 100, 0, false);
     }
     assert_true(refusal_stands(&refusal));
     assert_false(refusal_is_of_wal(&refusal));
