@@ -1,18 +1,49 @@
 #include "base/hash.h"
 
+#include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <openssl/evp.h>
+#include <openssl/hmac.h>
+
+static void or_die(bool done)
+{
+    if (done)
+        return;
+    fprintf(stderr, "pgkeel: libcrypto cannot compute a hash; is the machine out of memory?\n");
+    abort();
+}
+
+void hash_sha256(const void *data, size_t length, unsigned char ret_digest[HASH_SHA256_BYTES])
+{
+    or_die(EVP_Digest(data, length, ret_digest, NULL, EVP_sha256(), NULL) == 1);
+}
+
+void hash_hmac_sha256(const void *key, size_t key_length, const void *data, size_t length,
+                      unsigned char ret_digest[HASH_SHA256_BYTES])
+{
+    or_die(HMAC(EVP_sha256(), key, (int)key_length, data, length, ret_digest, NULL) != NULL);
+}
+
+char *hash_hex(struct arena *arena, const void *data, size_t length)
+{
+    static const char digits[] = "0123456789abcdef";
+    const unsigned char *bytes = data;
+    char *text = arena_alloc(arena, 2 * length + 1);
+    for (size_t i = 0; i < length; i++) {
+        text[2 * i] = digits[bytes[i] >> 4];
+        text[2 * i + 1] = digits[bytes[i] & 15];
+    }
+    return text;
+}
 
 char *hash_hex16(struct arena *arena, const void *data, size_t length)
 {
-    unsigned char digest[EVP_MAX_MD_SIZE];
-    EVP_Digest(data, length, digest, NULL, EVP_sha256(), NULL);
-    char *text = arena_alloc(arena, 17);
-    for (int i = 0; i < 8; i++)
-        snprintf(text + 2 * i, 3, "%02x", digest[i]);
-    return text;
+    unsigned char digest[HASH_SHA256_BYTES];
+    hash_sha256(data, length, digest);
+    return hash_hex(arena, digest, 8);
 }
 
 char *hash_base64(struct arena *arena, const void *data, size_t length)
@@ -22,18 +53,25 @@ char *hash_base64(struct arena *arena, const void *data, size_t length)
     return text;
 }
 
+/* libcrypto takes '=' for a zero anywhere, and forgives space at both ends. */
+static bool is_base64(const char *text, size_t length, size_t padding)
+{
+    static const char alphabet[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    return length % 4 == 0 && padding <= 2 && strspn(text, alphabet) == length - padding;
+}
+
 char *hash_unbase64(struct arena *arena, const char *text, size_t *ret_length)
 {
-    size_t length = strlen(text);
-    if (length % 4 != 0)
+    size_t length = strlen(text), padding = 0;
+    while (padding < length && text[length - 1 - padding] == '=')
+        padding++;
+    if (!is_base64(text, length, padding))
         return NULL;
     unsigned char *data = arena_alloc(arena, length / 4 * 3 + 1);
     int decoded = EVP_DecodeBlock(data, (const unsigned char *)text, (int)length);
     if (decoded < 0)
         return NULL;
-    size_t padding = length > 0 && text[length - 1] == '=' ? 1 : 0;
-    if (padding == 1 && text[length - 2] == '=')
-        padding = 2;
     *ret_length = (size_t)decoded - padding;
     data[*ret_length] = '\0';
     return (char *)data;

@@ -5,11 +5,15 @@
 
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
-#include <openssl/hmac.h>
 
 #include "base/hash.h"
 
-enum { ITERATIONS = 4096, KEY_BYTES = 32, SALT_MAX_BYTES = 64, ITERATIONS_MAX = 1000000 };
+enum {
+    ITERATIONS = 4096,
+    KEY_BYTES = HASH_SHA256_BYTES,
+    SALT_MAX_BYTES = 64,
+    ITERATIONS_MAX = 1000000,
+};
 
 struct keys {
     unsigned char stored[KEY_BYTES], server[KEY_BYTES];
@@ -20,16 +24,15 @@ static bool derive(const char *password, const unsigned char *salt, size_t salt_
                    int iterations, struct keys *ret_keys)
 {
     unsigned char salted[KEY_BYTES], client[KEY_BYTES];
-    bool done = PKCS5_PBKDF2_HMAC(password, (int)strlen(password), salt, (int)salt_length,
-                                  iterations, EVP_sha256(), KEY_BYTES, salted) == 1 &&
-                HMAC(EVP_sha256(), salted, KEY_BYTES, (const unsigned char *)"Client Key", 10,
-                     client, NULL) != NULL &&
-                EVP_Digest(client, KEY_BYTES, ret_keys->stored, NULL, EVP_sha256(), NULL) == 1 &&
-                HMAC(EVP_sha256(), salted, KEY_BYTES, (const unsigned char *)"Server Key", 10,
-                     ret_keys->server, NULL) != NULL;
+    if (PKCS5_PBKDF2_HMAC(password, (int)strlen(password), salt, (int)salt_length, iterations,
+                          EVP_sha256(), KEY_BYTES, salted) != 1)
+        return false;
+    hash_hmac_sha256(salted, KEY_BYTES, "Client Key", 10, client);
+    hash_sha256(client, KEY_BYTES, ret_keys->stored);
+    hash_hmac_sha256(salted, KEY_BYTES, "Server Key", 10, ret_keys->server);
     OPENSSL_cleanse(salted, sizeof salted);
     OPENSSL_cleanse(client, sizeof client);
-    return done;
+    return true;
 }
 
 int credentials_password_usable(const char *password, struct error *err)
