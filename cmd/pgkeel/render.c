@@ -13,7 +13,7 @@
 #include "base/buffer.h"
 #include "base/file.h"
 #include "base/hash.h"
-#include "base/yaml.h"
+#include "yaml/yaml.h"
 #include "credentials/credentials.h"
 #include "desired/desired.h"
 #include "pgkeel/verb.h"

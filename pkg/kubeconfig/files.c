@@ -3,7 +3,7 @@
 #include <string.h>
 #include <strings.h>
 
-#include "base/yaml.h"
+#include "yaml/yaml.h"
 #include "kubeconfig/sources.h"
 
 static void wipe_tree(cJSON *node)

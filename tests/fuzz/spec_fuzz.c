@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "api/names.h"
-#include "base/yaml.h"
+#include "yaml/yaml.h"
 #include "desired/desired.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

@@ -3,7 +3,7 @@
 #include <stdio.h>
 
 #include "api/cluster.h"
-#include "base/yaml.h"
+#include "yaml/yaml.h"
 
 static struct cluster_spec spec;
 static struct api_faults faults;

@@ -6,7 +6,7 @@
 
 #include "api/shape.h"
 #include "base/file.h"
-#include "base/yaml.h"
+#include "yaml/yaml.h"
 
 static struct arena *arena;
 static const cJSON *crd, *spec_schema;

@@ -1,7 +1,7 @@
 #include "test.h"
 
 #include "api/names.h"
-#include "base/yaml.h"
+#include "yaml/yaml.h"
 #include "desired/desired.h"
 
 /* A cluster as an operator sees it that has just met it. */

@@ -6,7 +6,7 @@
 #include <stdio.h>
 
 #include "base/file.h"
-#include "base/yaml.h"
+#include "yaml/yaml.h"
 #include "status/status.h"
 
 /* Every word in backquotes in the first cell of the tables between two headings. */

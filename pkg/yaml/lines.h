@@ -1,7 +1,7 @@
 /* Where each node of a YAML stream was written. Internal to the reader; yaml_line_of() asks it. */
 #pragma once
 
-#include "base/yaml.h"
+#include "yaml/yaml.h"
 
 struct yaml_place {
     const cJSON *node;

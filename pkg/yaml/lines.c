@@ -1,4 +1,4 @@
-#include "base/yaml_lines.h"
+#include "yaml/lines.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,5 +1,5 @@
 /* libyaml's events -> cJSON trees, without recursion: a stack of open collections. */
-#include "base/yaml_lines.h"
+#include "yaml/lines.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -2,7 +2,7 @@
 
 #include <stdlib.h>
 
-#include "base/yaml.h"
+#include "yaml/yaml.h"
 
 static struct yaml_document *documents;
 static size_t document_count;

@@ -1,5 +1,5 @@
 /* What plain scalars mean: the rules of Kubernetes' YAML reader (YAML 1.1 words, Go's numbers). */
-#include "base/yaml.h"
+#include "yaml/yaml.h"
 
 #include <errno.h>
 #include <stdlib.h>

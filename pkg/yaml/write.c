@@ -1,5 +1,5 @@
 /* cJSON trees -> block-style YAML that any reader takes for the same values. */
-#include "base/yaml.h"
+#include "yaml/yaml.h"
 
 #include <ctype.h>
 #include <string.h>
