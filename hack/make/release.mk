@@ -17,7 +17,7 @@ endif
 
 # The linter sees PostgreSQL's parse nodes; nothing else does.
 PGQUERY_INCLUDE = -isystem $(DEPS_PREFIX)/include -isystem $(DEPS_PREFIX)/include/pg_query/postgres
-$(BUILD)/release/pkg/lint/%.o: RELEASE_CFLAGS += $(PGQUERY_INCLUDE)
+$(BUILD)/release/pkg/lint/%.o $(BUILD)/release/pkg/sql/%.o: RELEASE_CFLAGS += $(PGQUERY_INCLUDE)
 
 RELEASE_CFLAGS := $(CFLAGS_COMMON) -Os -g1 -ffunction-sections -fdata-sections -fno-plt \
     -fno-asynchronous-unwind-tables -fstack-protector-strong -D_FORTIFY_SOURCE=2

@@ -15,7 +15,7 @@ PURE_LIBS = -lcjson -lyaml -lcrypto $(DEPS_LIB_PGQUERY) -lm
 IO_LIBS := -lcurl -lpq -levent -levent_openssl -lssl -lcrypto -lnghttp2
 PG_INCLUDE := -I$(shell pg_config --includedir 2>/dev/null || echo /usr/include/postgresql)
 
-$(BUILD)/unit/pkg/lint/%.o: UNIT_CFLAGS += $(PGQUERY_INCLUDE)
+$(BUILD)/unit/pkg/lint/%.o $(BUILD)/unit/pkg/sql/%.o: UNIT_CFLAGS += $(PGQUERY_INCLUDE)
 $(BUILD)/unit/%.o: %.c
 	@mkdir -p $(@D)
 	$(Q)$(CCACHE) $(CC) $(UNIT_CFLAGS) $(PG_INCLUDE) -c $< -o $@

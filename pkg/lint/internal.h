@@ -3,7 +3,8 @@
 
 #include "base/buffer.h"
 #include "lint/pass.h"
-#include "lint/split.h"
+#include "sql/parse.h"
+#include "sql/split.h"
 
 enum { LINT_RULES_MAX = 64, LINT_IGNORES_MAX = 64 };
 
@@ -102,15 +103,6 @@ bool flow_is_boundary(const char *text, size_t length);
 
 /* track.c: what the statement creates, drops, renames. */
 void track(struct lint_pass *pass, const Node *statement);
-
-/* parse.c. The tree lives until parse_end(). Errors: *ret_offset is where the server points. */
-struct parsed {
-    const List *statements; /* RawStmt */
-    void *context;
-};
-int parse_begin(const char *text, struct parsed *ret_parsed, size_t *ret_offset,
-                struct error *err) ERR_CHECKED;
-void parse_end(struct parsed *parsed);
 
 /* stats.c */
 struct lint_stats;

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "lint/lint.h"
-#include "lint/nodes.h"
+#include "sql/nodes.h"
 
 /* In the order of strength. https://www.postgresql.org/docs/17/explicit-locking.html */
 enum lint_lock {

@@ -1,4 +1,4 @@
-#include "lint/split.h"
+#include "sql/split.h"
 
 #include <string.h>
 #include <strings.h>

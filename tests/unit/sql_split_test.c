@@ -2,7 +2,7 @@
 
 #include <stdio.h>
 
-#include "lint/split.h"
+#include "sql/split.h"
 
 /* The pieces of a text as "kind:text|", so that a test is one comparison. */
 static const char *pieces(const char *text)

@@ -1,5 +1,5 @@
 /* The only file that calls libpg_query. */
-#include "lint/internal.h"
+#include "sql/parse.h"
 
 #include <stdlib.h>
 
