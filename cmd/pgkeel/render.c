@@ -74,7 +74,7 @@ static int read_stdin(struct arena *arena, char **ret_text, size_t *ret_length, 
 
 struct placed_fault {
     int line;
-    const struct api_fault *fault;
+    const struct spec_fault *fault;
 };
 
 static int by_line(const void *a, const void *b)
@@ -87,7 +87,7 @@ static int by_line(const void *a, const void *b)
 
 static void print_faults(struct render *render, const struct yaml_document *document,
                          const char *file, const char *prefix, const struct cluster_spec *spec,
-                         const struct api_faults *faults)
+                         const struct spec_faults *faults)
 {
     struct placed_fault *placed = arena_alloc(render->arena, (faults->count + 1) * sizeof *placed);
     for (size_t i = 0; i < faults->count; i++) {
@@ -130,7 +130,7 @@ static void take_cluster(struct render *render, const struct yaml_document *docu
 {
     struct api_defaults defaults = {render->values[OPT_POSTGRES_IMAGE]};
     struct cluster_spec spec;
-    struct api_faults faults;
+    struct spec_faults faults;
     struct error err = {0};
     cJSON *metadata = json_get(object, "metadata");
     render->seen++;
@@ -142,8 +142,8 @@ static void take_cluster(struct render *render, const struct yaml_document *docu
     if (class == 0 && other) {
         char *message = arena_printf(render->arena, "duplicate: the same cluster is at %s:%d",
                                      other->file, other->line);
-        struct api_fault fault = {"metadata.name", message};
-        print_faults(render, document, file, prefix, &spec, &(struct api_faults){&fault, 1});
+        struct spec_fault fault = {"metadata.name", message};
+        print_faults(render, document, file, prefix, &spec, &(struct spec_faults){&fault, 1});
         class = ERR_INVALID;
     }
     if (class < 0) {

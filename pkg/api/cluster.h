@@ -1,6 +1,6 @@
 /*
  * PostgresCluster: the decoded spec, with defaults filled in. crds/ is the manual of the fields;
- * api_fields() lists them once more so that a test keeps schema and decoder in step, both ways.
+ * spec_fields() lists them once more so that a test keeps schema and decoder in step, both ways.
  * Everything lives in the arena given.
  */
 #pragma once
@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "base/json.h"
+#include "spec/spec.h"
 
 struct key_value {
     const char *key, *value;
@@ -66,16 +67,6 @@ struct cluster_spec {
     bool allow_eviction;
 };
 
-struct api_fault {
-    const char *path;    /* "spec.storage.size" */
-    const char *message; /* what is wrong and what would be right */
-};
-
-struct api_faults {
-    struct api_fault *items;
-    size_t count;
-};
-
 struct api_defaults {
     /* Image for a PostgreSQL major when spec.postgres.image is absent; "%d" is the major.
      * NULL: "postgres:%d". */
@@ -86,25 +77,5 @@ struct api_defaults {
  * unknown fields included. Returns ERR_INVALID when there is any (err says the first and how many);
  * ret_spec is filled as far as possible and usable only on 0. */
 int api_decode(struct arena *arena, const cJSON *object, const struct api_defaults *defaults,
-               struct cluster_spec *ret_spec, struct api_faults *ret_faults,
+               struct cluster_spec *ret_spec, struct spec_faults *ret_faults,
                struct error *err) ERR_CHECKED;
-
-/* "7d", "12h", "30m", "45s" -> milliseconds; -1 when it is none or more than 30 days. */
-int64_t api_duration_ms(const char *text);
-/* "20Gi" -> bytes; Kubernetes quantity syntax. -1 when it is none or not whole bytes. */
-int64_t api_quantity_bytes(const char *text);
-/* The other way round, without a loss, in the largest binary unit that fits: "16Mi", "1500". */
-char *api_quantity_text(struct arena *arena, int64_t bytes);
-/* For people: whole MiB, from 10 GiB on GiB with one decimal; a quantity all the same. */
-char *api_quantity_short(struct arena *arena, int64_t bytes);
-/* Any quantity that is not negative: "500m", "1.5", "2Gi". */
-bool api_quantity_valid(const char *text);
-/* -1, 0, 1; a text that is no quantity counts as zero. */
-int api_quantity_compare(const char *a, const char *b);
-/* PostgreSQL's own sizes: "64MB", "16384" in units of `unit` bytes. -1 when it is none. */
-int64_t api_postgres_bytes(const char *text, int64_t unit);
-/* The smallest max_wal_senders and max_replication_slots for that many instances. */
-int api_least_senders(int instances);
-
-/* Every path that the decoder reads below spec, "[]" for list items, "{}" for maps. */
-const char *const *api_fields(size_t *ret_count);

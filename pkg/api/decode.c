@@ -1,10 +1,12 @@
 /* PostgresCluster -> struct cluster_spec: defaults, and the rules that relate fields. */
-#include "api/shape.h"
+#include "api/cluster.h"
 
 #include <stdlib.h>
 #include <string.h>
 
+#include "api/names.h"
 #include "base/hash.h"
+#include "spec/shape.h"
 
 enum { MIB = 1024 * 1024, SMALLEST_VOLUME = 100 * MIB, WORD_MAX = 200 };
 
@@ -30,11 +32,6 @@ static const char *default_image(struct arena *arena, const char *pattern, int v
     return arena_printf(arena, "%.*s%d%s", (int)(place - pattern), pattern, version, place + 2);
 }
 
-int api_least_senders(int instances)
-{
-    return instances + 4;
-}
-
 static int64_t wal_volume_bytes(const struct cluster_spec *spec)
 {
     return spec->wal_storage.size ? spec->wal_storage.size_bytes : spec->storage.size_bytes;
@@ -56,7 +53,7 @@ static void decode_volume(struct arena *arena, const cJSON *spec, const char *fi
     const char *size = json_str(spec, arena_printf(arena, "%s.size", field), NULL);
     const char *class = json_str(spec, arena_printf(arena, "%s.storageClass", field), NULL);
     ret_volume->size = size ? arena_strdup(arena, size) : NULL;
-    ret_volume->size_bytes = size ? api_quantity_bytes(size) : 0;
+    ret_volume->size_bytes = size ? quantity_bytes(size) : 0;
     ret_volume->storage_class = class ? arena_strdup(arena, class) : NULL;
 }
 
@@ -127,10 +124,10 @@ static void decode_storage(struct arena *arena, const cJSON *node, struct cluste
     const char *keep = json_str(node, "replication.maxSlotWalKeepSize", NULL);
     spec->max_slot_wal_keep_size = keep ? wal_size(arena, keep) : default_slot_wal(arena, spec);
     spec->max_lag_bytes =
-        api_postgres_bytes(wal_size(arena, text_or(node, "replication.maxLag", "64MB")), 1);
+        syntax_postgres_bytes(wal_size(arena, text_or(node, "replication.maxLag", "64MB")), 1);
     spec->lease_seconds = (int)json_int(node, "failover.leaseSeconds", 8);
     spec->ca_overlap = arena_strdup(arena, text_or(node, "tls.caOverlap", "7d"));
-    spec->ca_overlap_ms = api_duration_ms(spec->ca_overlap);
+    spec->ca_overlap_ms = syntax_duration_ms(spec->ca_overlap);
 }
 
 static void decode_names(struct arena *arena, const cJSON *node, struct cluster_spec *spec)
@@ -268,7 +265,7 @@ static void check_slot_wal(struct shape_faults *faults, const cJSON *node,
     const char *keep = json_str(node, "replication.maxSlotWalKeepSize", NULL);
     int64_t volume = wal_volume_bytes(spec);
     if (keep && syntax_wal_size(keep) && volume > 0 &&
-        api_postgres_bytes(spec->max_slot_wal_keep_size, 1) >= volume)
+        syntax_postgres_bytes(spec->max_slot_wal_keep_size, 1) >= volume)
         shape_fault(faults, "spec.replication.maxSlotWalKeepSize",
                     "%s would let a disconnected replica fill the volume: spec.%s is %s", keep,
                     spec->wal_storage.size ? "walStorage.size" : "storage.size",
@@ -334,7 +331,7 @@ static void check_resources(struct shape_faults *faults, const cJSON *resources)
                             "is not a container resource: cpu, memory, "
                             "ephemeral-storage, hugepages-<size> or vendor/name");
             else if (limit && cJSON_IsString(item) &&
-                     api_quantity_compare(item->valuestring, limit) > 0)
+                     quantity_compare(item->valuestring, limit) > 0)
                 shape_fault(faults, path, "%s is more than the limit of %s", item->valuestring,
                             limit);
         }
@@ -375,11 +372,11 @@ static void check_node_selector(struct shape_faults *faults, const cJSON *select
     }
 }
 
-static int report_faults(const struct api_faults *faults, struct error *err)
+static int report_faults(const struct spec_faults *faults, struct error *err)
 {
     if (faults->count == 0)
         return 0;
-    const struct api_fault *first = &faults->items[0];
+    const struct spec_fault *first = &faults->items[0];
     if (faults->count == 1)
         return err_set_reason(err, ERR_INVALID, "InvalidSpec", "%s: %s", first->path,
                               first->message);
@@ -388,13 +385,13 @@ static int report_faults(const struct api_faults *faults, struct error *err)
 }
 
 int api_decode(struct arena *arena, const cJSON *object, const struct api_defaults *defaults,
-               struct cluster_spec *ret_spec, struct api_faults *ret_faults, struct error *err)
+               struct cluster_spec *ret_spec, struct spec_faults *ret_faults, struct error *err)
 {
     const char *pattern =
         defaults && defaults->image_pattern ? defaults->image_pattern : "postgres:%d";
     struct shape_faults faults = {.arena = arena, .faults = ret_faults};
     const cJSON *spec = cJSON_GetObjectItemCaseSensitive(object, "spec");
-    *ret_faults = (struct api_faults){0};
+    *ret_faults = (struct spec_faults){0};
     memset(ret_spec, 0, sizeof *ret_spec);
     check_metadata(&faults, object);
     decode_metadata(arena, object, ret_spec);

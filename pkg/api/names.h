@@ -6,6 +6,7 @@
 #pragma once
 
 #include "base/arena.h"
+#include "spec/spec.h"
 
 #define API_GROUP     "pgkeel.dev"
 #define API_VERSION   "pgkeel.dev/v1alpha1"
@@ -95,9 +96,6 @@ enum {
 /* Roles that pgkeel makes inside PostgreSQL */
 #define ROLE_SUPERUSER   "postgres"
 #define ROLE_REPLICATION "pgkeel_replication"
-
-/* Names longer than this would overflow the labels that Kubernetes derives from them. */
-enum { CLUSTER_NAME_MAX = 48, INSTANCES_MAX = 9 };
 
 /* "a" + 1 -> "a-1"; "a-1" -> "a-1-data" / "a-1-wal" / pod "a-1-0" */
 char *name_instance(struct arena *arena, const char *cluster, int ordinal);

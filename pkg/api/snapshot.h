@@ -122,7 +122,7 @@ struct seen_stray {
 
 struct snapshot {
     struct cluster_spec spec;
-    struct api_faults faults; /* not empty: the spec is invalid, nothing is changed */
+    struct spec_faults faults; /* not empty: the spec is invalid, nothing is changed */
     bool namespace_terminating;
     struct seen_object *objects; /* all kinds but Pods, this cluster's by label or by name */
     size_t object_count;

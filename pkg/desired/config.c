@@ -40,7 +40,7 @@ static int64_t memory_bytes(const struct cluster_spec *spec)
     const char *text = json_str(spec->resources, "limits.memory", NULL);
     if (text == NULL)
         text = json_str(spec->resources, "requests.memory", NULL);
-    return text && api_quantity_bytes(text) > 0 ? api_quantity_bytes(text) : 0;
+    return text && quantity_bytes(text) > 0 ? quantity_bytes(text) : 0;
 }
 
 static bool has_huge_pages(const struct cluster_spec *spec)

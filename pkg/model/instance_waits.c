@@ -240,7 +240,7 @@ static void replication_wait(struct work *work, const struct model_instance *ins
                primary_is_healthy(work)) {
         wait = wait_add(work, CONCERN_REPLICAS, REASON_REPLICA_LAGGING, "%s", what);
         wait_say(work, wait, "it streams, but is more than %s behind",
-                 api_quantity_text(work->arena, work->snapshot->spec.max_lag_bytes));
+                 quantity_text(work->arena, work->snapshot->spec.max_lag_bytes));
         wait_fault(wait, false);
     } else {
         wait = wait_add(work, CONCERN_REPLICAS, REASON_NOT_STREAMING, "%s", what);

@@ -35,8 +35,8 @@ static const char *figures(const struct volume *volume)
     struct arena *arena = volume->work->arena;
     return arena_printf(arena, "%d %% of %s are used, %s are available",
                         model_used_percent(volume->report),
-                        api_quantity_short(arena, volume->report->capacity_bytes),
-                        api_quantity_short(arena, volume->report->available_bytes));
+                        quantity_short(arena, volume->report->capacity_bytes),
+                        quantity_short(arena, volume->report->available_bytes));
 }
 
 /* Half as much again, in whole GiB. */

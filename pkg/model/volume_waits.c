@@ -103,16 +103,16 @@ static void take_back_wait(const struct volume *volume)
     wait->concerns = CONCERN_STORAGE;
     wait_say(volume->work, wait,
              "the request for %s is taken back to %s, because the volume has %s",
-             api_quantity_text(volume->work->arena, volume->pvc->requested_bytes),
+             quantity_text(volume->work->arena, volume->pvc->requested_bytes),
              text_or_empty(volume->spec->size),
-             api_quantity_text(volume->work->arena, volume->pvc->capacity_bytes));
+             quantity_text(volume->work->arena, volume->pvc->capacity_bytes));
 }
 
 /* It was asked to grow, did not, and is asked to be no larger than it is. */
 static void not_grown_wait(const struct volume *volume, struct model_wait *wait)
 {
-    const char *has = api_quantity_text(volume->work->arena, volume->pvc->capacity_bytes);
-    const char *asked = api_quantity_text(volume->work->arena, volume->pvc->requested_bytes);
+    const char *has = quantity_text(volume->work->arena, volume->pvc->capacity_bytes);
+    const char *asked = quantity_text(volume->work->arena, volume->pvc->requested_bytes);
     wait_say(volume->work, wait,
              "it has %s, was asked to grow to %s, and %s.size asks for %s; a growth can only be "
              "taken back to a size above what the volume has",
@@ -131,7 +131,7 @@ static void shrink_wait(const struct volume *volume)
         not_grown_wait(volume, wait);
         return;
     }
-    const char *size = api_quantity_text(volume->work->arena, volume->pvc->requested_bytes);
+    const char *size = quantity_text(volume->work->arena, volume->pvc->requested_bytes);
     wait_say(volume->work, wait, "it has %s and %s.size asks for %s; a volume never shrinks", size,
              volume->field, text_or_empty(volume->spec->size));
     const char *field = strchr(volume->field, '.') + 1;
@@ -148,7 +148,7 @@ static void growing_wait(const struct volume *volume)
     struct model_wait *wait = volume_wait(volume, REASON_VOLUME_RESIZING, "has the requested size");
     wait->concerns = CONCERN_STORAGE; /* the server goes on meanwhile */
     wait_say(volume->work, wait, "it grows from %s to %s%s%s",
-             api_quantity_text(volume->work->arena, pvc->capacity_bytes),
+             quantity_text(volume->work->arena, pvc->capacity_bytes),
              text_or_empty(volume->spec->size), text_given(pvc->resize_message) ? ": " : "",
              text_or_empty(pvc->resize_message));
     if (strstr(text_or_empty(pvc->resize_message), "ResizeError")) {

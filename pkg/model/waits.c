@@ -128,7 +128,7 @@ static bool is_plain(const char *path)
 static void invalid_wait(struct work *work)
 {
     enum { SHOWN = 20 };
-    const struct api_faults *faults = &work->snapshot->faults;
+    const struct spec_faults *faults = &work->snapshot->faults;
     struct model_wait *wait = wait_add(work, 0, REASON_INVALID_SPEC, "the spec is valid");
     wait_fault(wait, true);
     const char *text = "";

@@ -34,7 +34,7 @@ static char *essence(struct arena *scratch, const cJSON *object)
 
 static int64_t max_lag(const cJSON *object)
 {
-    int64_t bytes = api_postgres_bytes(json_str(object, "spec.replication.maxLag", "64MB"), 1);
+    int64_t bytes = syntax_postgres_bytes(json_str(object, "spec.replication.maxLag", "64MB"), 1);
     return bytes > 0 ? bytes : INT64_MAX;
 }
 

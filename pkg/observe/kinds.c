@@ -119,7 +119,7 @@ static void take_resize(const cJSON *object, struct fields *fields)
 
 static void take_bytes(struct fields *fields, const char *quantity)
 {
-    int64_t bytes = api_quantity_bytes(quantity);
+    int64_t bytes = quantity_bytes(quantity);
     take_int(fields, bytes > 0 ? bytes : 0);
 }
 

@@ -40,7 +40,7 @@ const cJSON *plan_stamp_pvc(struct arena *arena, const struct model *model, cons
         plan_find_pvc(arena, model, json_str(object, "metadata.name", ""), &instance);
     const char *asked = json_str(object, "spec.resources.requests.storage", "");
     if (seen == NULL || !seen->there || !text_given(asked) ||
-        api_quantity_bytes(asked) == seen->requested_bytes)
+        quantity_bytes(asked) == seen->requested_bytes)
         return NULL;
     const char *epoch = arena_printf(arena, "%lld", (long long)seen->epoch);
     if (is_noted(object, "metadata.annotations[\"" ANN_SYSTEM_ID "\"]", seen->system_identifier) &&
@@ -64,8 +64,8 @@ const cJSON *plan_guard_pvc(struct arena *arena, const struct model *model, cons
         return object;
     const char *asked = json_str(object, "spec.resources.requests.storage", "");
     const char *class = json_str(object, "spec.storageClassName", "");
-    bool shrinks = text_given(asked) && api_quantity_bytes(asked) < seen->requested_bytes &&
-                   !model_may_take_back(seen, api_quantity_bytes(asked));
+    bool shrinks = text_given(asked) && quantity_bytes(asked) < seen->requested_bytes &&
+                   !model_may_take_back(seen, quantity_bytes(asked));
     bool moves = text_given(class) && text_given(seen->storage_class) &&
                  !text_same(class, seen->storage_class);
     if (!shrinks && !moves)

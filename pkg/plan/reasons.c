@@ -18,13 +18,13 @@ static void explain_pvc(const struct change *change)
     const struct seen_pvc *pvc =
         plan_find_pvc(change->arena, change->model, action->name, &instance);
     const char *asked = json_str(action->object, "spec.resources.requests.storage", "");
-    if (pvc == NULL || api_quantity_bytes(asked) == pvc->requested_bytes) {
+    if (pvc == NULL || quantity_bytes(asked) == pvc->requested_bytes) {
         action->reason = "the contents of the volume are recorded on it, or its labels changed";
         return;
     }
     const char *field = pvc == &instance->seen->data ? "spec.storage" : "spec.walStorage";
-    const char *before = api_quantity_text(change->arena, pvc->requested_bytes);
-    if (api_quantity_bytes(asked) < pvc->requested_bytes) {
+    const char *before = quantity_text(change->arena, pvc->requested_bytes);
+    if (quantity_bytes(asked) < pvc->requested_bytes) {
         action->reason = arena_printf(
             change->arena, "%s.size went back from %s to %s, because the volume did not grow",
             field, before, asked);

@@ -111,8 +111,7 @@ static void replicas_streaming(struct making *making)
         condition.reason = REASON_STREAMING;
         condition.message = arena_printf(
             making->arena, "%zu of %zu replicas stream within %s of the primary", wanted - 1,
-            wanted - 1,
-            api_quantity_text(making->arena, making->model->snapshot->spec.max_lag_bytes));
+            wanted - 1, quantity_text(making->arena, making->model->snapshot->spec.max_lag_bytes));
     }
     write_by_waits(making, CONCERN_REPLICAS, &condition);
 }

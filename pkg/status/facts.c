@@ -34,7 +34,7 @@ static const char *lag_of(struct making *making, const struct model_instance *in
     for (size_t i = 0; lease->reported && i < lease->report.replica_count; i++) {
         const struct replica_report *replica = &lease->report.replicas[i];
         if (text_same(replica->name, instance->name) && replica->lag_bytes > bound)
-            return arena_printf(making->arena, "over %s", api_quantity_text(making->arena, bound));
+            return arena_printf(making->arena, "over %s", quantity_text(making->arena, bound));
     }
     return NULL;
 }
@@ -46,9 +46,9 @@ static void write_volume(struct making *making, cJSON *node, const char *member,
     if (report->capacity_bytes <= 0)
         return; /* not told, or unknown */
     cJSON *volume = json_add_object(node, member);
-    json_set_str(volume, "capacity", api_quantity_short(making->arena, report->capacity_bytes));
-    json_set_str(volume, "used", api_quantity_short(making->arena, report->used_bytes));
-    json_set_str(volume, "available", api_quantity_short(making->arena, report->available_bytes));
+    json_set_str(volume, "capacity", quantity_short(making->arena, report->capacity_bytes));
+    json_set_str(volume, "used", quantity_short(making->arena, report->used_bytes));
+    json_set_str(volume, "available", quantity_short(making->arena, report->available_bytes));
     json_set_int(volume, "usedPercent", model_used_percent(report));
 }
 
@@ -182,10 +182,10 @@ static void write_volumes(struct making *making)
     }
     if (data_known)
         json_set_str(json_add_object(making->result.status, "volumes"), "storage",
-                     api_quantity_text(making->arena, data));
+                     quantity_text(making->arena, data));
     if (wal_known)
         json_set_str(json_add_object(making->result.status, "volumes"), "walStorage",
-                     api_quantity_text(making->arena, wal));
+                     quantity_text(making->arena, wal));
 }
 
 void status_facts(struct making *making)

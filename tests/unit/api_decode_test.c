@@ -6,7 +6,7 @@
 #include "yaml/yaml.h"
 
 static struct cluster_spec spec;
-static struct api_faults faults;
+static struct spec_faults faults;
 
 static int decode(struct arena *arena, const char *yaml, struct error *err)
 {

@@ -456,8 +456,8 @@ static void an_invalid_spec_makes_nothing_due(void **state)
 {
     WORLD(2);
     world_new_template(&world);
-    struct api_fault fault = {"spec.storage.size", "is no quantity; give for example 20Gi"};
-    world.snapshot.faults = (struct api_faults){&fault, 1};
+    struct spec_fault fault = {"spec.storage.size", "is no quantity; give for example 20Gi"};
+    world.snapshot.faults = (struct spec_faults){&fault, 1};
     struct model *model = model_build(arena, &world.snapshot, NULL, NULL, world.now_ms);
     assert_int_equal(world_deleted(model), 0);
     assert_true(model->primary->healthy);

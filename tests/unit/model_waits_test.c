@@ -496,10 +496,10 @@ static void deletion_and_terminating_namespaces_have_their_phase(void **state)
 static void more_faults_than_fit_are_counted(void **state)
 {
     WORLD(1);
-    struct api_fault faults[25];
+    struct spec_fault faults[25];
     for (size_t i = 0; i < 25; i++)
-        faults[i] = (struct api_fault){arena_printf(arena, "spec.f%zu", i), "is unknown"};
-    world.snapshot.faults = (struct api_faults){faults, 25};
+        faults[i] = (struct spec_fault){arena_printf(arena, "spec.f%zu", i), "is unknown"};
+    world.snapshot.faults = (struct spec_faults){faults, 25};
     const char *message = wait_of(&world, REASON_INVALID_SPEC)->message;
     assert_contains(message, "spec.f19: is unknown");
     assert_contains(message, "and 5 more");
@@ -509,8 +509,8 @@ static void more_faults_than_fit_are_counted(void **state)
 static void no_key_of_the_spec_gets_into_a_command(void **state)
 {
     WORLD(1);
-    struct api_fault fault = {"spec.resources.limits[\"$(id)\"]", "is no resource"};
-    world.snapshot.faults = (struct api_faults){&fault, 1};
+    struct spec_fault fault = {"spec.resources.limits[\"$(id)\"]", "is no resource"};
+    world.snapshot.faults = (struct spec_faults){&fault, 1};
     const struct model_wait *wait = wait_of(&world, REASON_INVALID_SPEC);
     assert_contains(wait->message, "$(id)");
     assert_null(strstr(wait->unblock, "$("));

@@ -310,10 +310,10 @@ static void a_changed_configuration_says_whether_it_reloads_or_restarts(void **s
 static void nothing_at_all_is_done_for_an_invalid_spec_or_a_cluster_that_goes(void **state)
 {
     PLAN_WORLD(1);
-    struct api_fault fault = {"spec.instances", "must be 1 to 9"};
+    struct spec_fault fault = {"spec.instances", "must be 1 to 9"};
     objects_add(&objects, "Service", "a-rw");
     world_object(&world, "Service", "a-old");
-    world.snapshot.faults = (struct api_faults){&fault, 1};
+    world.snapshot.faults = (struct spec_faults){&fault, 1};
     assert_int_equal(objects_plan(&objects, &world)->count, 0);
     world.snapshot.faults.count = 0;
     world.snapshot.spec.deleting = true;

@@ -150,7 +150,7 @@ UNUSED static void sim_write_pvc(struct sim *sim, const cJSON *object)
     struct sim_instance *instance;
     struct seen_pvc *pvc = sim_pvc(sim, json_str(object, "metadata.name", ""), &instance);
     assert_non_null(pvc);
-    int64_t bytes = api_quantity_bytes(json_str(object, "spec.resources.requests.storage", ""));
+    int64_t bytes = quantity_bytes(json_str(object, "spec.resources.requests.storage", ""));
     assert_true(bytes >= pvc->requested_bytes); /* never shrinks */
     if (!pvc->there) {
         pvc->there = true;

@@ -47,7 +47,7 @@ static void defaults_are_shown_where_the_spec_says_nothing(void **state)
     assert_string_equal(json_str(status, "effective.scheduling.antiAffinity", ""), "preferred");
     assert_string_equal(json_str(status, "effective.bootstrap.initdb.owner", ""), "app");
     assert_string_equal(json_str(status, "effective.secrets.app", ""), "a-app");
-    struct api_fault fault = {"spec.instances", "no"};
+    struct spec_fault fault = {"spec.instances", "no"};
     world.snapshot.faults.items = &fault;
     world.snapshot.faults.count = 1;
     assert_null(json_get(build(&world, NULL, NULL, 0).status, "effective"));
@@ -151,8 +151,8 @@ static void no_text_is_longer_than_the_api_takes(void **state)
     char *key = arena_alloc(world.arena, LONG + 1);
     for (size_t i = 0; i + 1 < LONG; i += 2)
         memcpy(key + i, "\xc3\xa9", 2);
-    struct api_fault fault = {key, "is no resource"};
-    world.snapshot.faults = (struct api_faults){&fault, 1};
+    struct spec_fault fault = {key, "is no resource"};
+    world.snapshot.faults = (struct spec_faults){&fault, 1};
     const cJSON *status = build(&world, NULL, NULL, 0).status;
     const char *message = json_str(condition(status, "Ready"), "message", "");
     assert_true(strlen(message) < 32768);
@@ -165,8 +165,8 @@ static void no_text_is_longer_than_the_api_takes(void **state)
 static void an_invalid_spec_stalls_while_what_runs_is_told_truthfully(void **state)
 {
     STATUS_WORLD(2);
-    struct api_fault fault = {"spec.instances", "is 10; must be 1 to 9"};
-    world.snapshot.faults = (struct api_faults){&fault, 1};
+    struct spec_fault fault = {"spec.instances", "is 10; must be 1 to 9"};
+    world.snapshot.faults = (struct spec_faults){&fault, 1};
     world.snapshot.spec.instances = 10;
     const cJSON *status = build(&world, NULL, NULL, 0).status;
     assert_condition(status, "Ready", "False", REASON_INVALID_SPEC);

@@ -24,7 +24,7 @@ struct scene {
     struct plan_action action;
     struct seen_object held;
     const struct seen_object *held_list[1];
-    struct api_fault fault;
+    struct spec_fault fault;
     struct status_outcome outcome;
     size_t outcome_count;
     const char *reason; /* of the row */
@@ -116,7 +116,7 @@ static void set_deleting(struct scene *s)
 
 static void invalid_spec(struct scene *s)
 {
-    s->fault = (struct api_fault){"spec.instances", "must be from 1 to 9"};
+    s->fault = (struct spec_fault){"spec.instances", "must be from 1 to 9"};
     s->world.snapshot.faults.items = &s->fault;
     s->world.snapshot.faults.count = 1;
 }

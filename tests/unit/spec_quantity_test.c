@@ -1,6 +1,6 @@
 #include "test.h"
 
-#include "api/cluster.h"
+#include "spec/spec.h"
 
 static void quantities_become_bytes(void **state)
 {
@@ -29,7 +29,7 @@ static void quantities_become_bytes(void **state)
         {"9223372036854775807", INT64_MAX},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
-        assert_int_equal(api_quantity_bytes(cases[i].text), cases[i].bytes);
+        assert_int_equal(quantity_bytes(cases[i].text), cases[i].bytes);
 }
 
 static void what_is_no_whole_number_of_bytes_is_refused(void **state)
@@ -58,18 +58,18 @@ static void what_is_no_whole_number_of_bytes_is_refused(void **state)
         "1eGi",
     };
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
-        assert_int_equal(api_quantity_bytes(texts[i]), -1);
+        assert_int_equal(quantity_bytes(texts[i]), -1);
 }
 
 static void quantities_compare_by_value(void **state)
 {
     (void)state;
-    assert_int_equal(api_quantity_compare("1", "1000m"), 0);
-    assert_int_equal(api_quantity_compare("1Gi", "1G"), 1);
-    assert_int_equal(api_quantity_compare("500m", "0.6"), -1);
-    assert_int_equal(api_quantity_compare("none", "1n"), -1);
-    assert_true(api_quantity_valid("500m"));
-    assert_false(api_quantity_valid("half"));
+    assert_int_equal(quantity_compare("1", "1000m"), 0);
+    assert_int_equal(quantity_compare("1Gi", "1G"), 1);
+    assert_int_equal(quantity_compare("500m", "0.6"), -1);
+    assert_int_equal(quantity_compare("none", "1n"), -1);
+    assert_true(quantity_valid("500m"));
+    assert_false(quantity_valid("half"));
 }
 
 static void figures_for_people_are_short_and_still_quantities(void **state)
@@ -77,37 +77,37 @@ static void figures_for_people_are_short_and_still_quantities(void **state)
     (void)state;
     AUTO_ARENA arena = arena_new();
     const int64_t mib = 1 << 20, gib = 1 << 30;
-    assert_string_equal(api_quantity_short(arena, 0), "0Mi");
-    assert_string_equal(api_quantity_short(arena, 974 * mib + 5), "974Mi");
-    assert_string_equal(api_quantity_short(arena, 10 * gib), "10Gi");
-    assert_string_equal(api_quantity_short(arena, 98 * gib + gib / 2), "98.5Gi");
-    assert_true(api_quantity_valid("98.5Gi"));
+    assert_string_equal(quantity_short(arena, 0), "0Mi");
+    assert_string_equal(quantity_short(arena, 974 * mib + 5), "974Mi");
+    assert_string_equal(quantity_short(arena, 10 * gib), "10Gi");
+    assert_string_equal(quantity_short(arena, 98 * gib + gib / 2), "98.5Gi");
+    assert_true(quantity_valid("98.5Gi"));
 }
 
 static void bytes_become_the_shortest_exact_quantity(void **state)
 {
     (void)state;
     struct arena *arena = arena_new();
-    assert_string_equal(api_quantity_text(arena, 0), "0");
-    assert_string_equal(api_quantity_text(arena, 1500), "1500");
-    assert_string_equal(api_quantity_text(arena, 512 << 10), "512Ki");
-    assert_string_equal(api_quantity_text(arena, 16 << 20), "16Mi");
-    assert_string_equal(api_quantity_text(arena, INT64_C(1610612736)), "1536Mi");
-    assert_string_equal(api_quantity_text(arena, INT64_C(7) << 60), "7Ei");
+    assert_string_equal(quantity_text(arena, 0), "0");
+    assert_string_equal(quantity_text(arena, 1500), "1500");
+    assert_string_equal(quantity_text(arena, 512 << 10), "512Ki");
+    assert_string_equal(quantity_text(arena, 16 << 20), "16Mi");
+    assert_string_equal(quantity_text(arena, INT64_C(1610612736)), "1536Mi");
+    assert_string_equal(quantity_text(arena, INT64_C(7) << 60), "7Ei");
     arena_free(arena);
 }
 
 static void durations_are_whole_and_at_most_thirty_days(void **state)
 {
     (void)state;
-    assert_int_equal(api_duration_ms("0s"), 0);
-    assert_int_equal(api_duration_ms("45s"), 45000);
-    assert_int_equal(api_duration_ms("30m"), 1800000);
-    assert_int_equal(api_duration_ms("720h"), 30 * INT64_C(86400000));
-    assert_int_equal(api_duration_ms("30d"), 30 * INT64_C(86400000));
+    assert_int_equal(syntax_duration_ms("0s"), 0);
+    assert_int_equal(syntax_duration_ms("45s"), 45000);
+    assert_int_equal(syntax_duration_ms("30m"), 1800000);
+    assert_int_equal(syntax_duration_ms("720h"), 30 * INT64_C(86400000));
+    assert_int_equal(syntax_duration_ms("30d"), 30 * INT64_C(86400000));
     static const char *const none[] = {"", "d", "7", "7D", "7dd", "-7d", "31d", "9999999d", "1.5h"};
     for (size_t i = 0; i < sizeof none / sizeof none[0]; i++)
-        assert_int_equal(api_duration_ms(none[i]), -1);
+        assert_int_equal(syntax_duration_ms(none[i]), -1);
 }
 
 int main(void)

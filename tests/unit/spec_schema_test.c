@@ -4,7 +4,7 @@
 #include <regex.h>
 #include <stdio.h>
 
-#include "api/shape.h"
+#include "spec/shape.h"
 #include "base/file.h"
 #include "yaml/yaml.h"
 
@@ -68,7 +68,7 @@ static void every_field_of_the_decoder_is_in_the_schema(void **state)
 {
     (void)state;
     size_t count;
-    const char *const *paths = api_fields(&count);
+    const char *const *paths = spec_fields(&count);
     assert_in_range(count, 40, 1000);
     for (size_t i = 0; i < count; i++)
         if (schema_of(paths[i]) == NULL)
@@ -97,7 +97,7 @@ static void every_field_of_the_schema_is_read(void **state)
 {
     (void)state;
     size_t count;
-    (void)api_fields(&count);
+    (void)spec_fields(&count);
     assert_int_equal(visit(spec_schema, ""), count + 1);
 }
 
@@ -280,7 +280,7 @@ static bool schema_refuses(const char *name)
 
 static bool decoder_refuses(const char *name)
 {
-    struct api_faults faults = {0};
+    struct spec_faults faults = {0};
     struct shape_faults list = {.arena = arena, .faults = &faults};
     cJSON *spec = json_object(arena);
     json_set_str(json_add_object(json_add_object(spec, "postgres"), "parameters"), name, "on");

@@ -2,7 +2,7 @@
  * What spec.postgres.parameters may say. PostgreSQL does not start with a file it cannot read, and
  * some parameters belong to pgkeel: both are found here, before a server sees them.
  */
-#include "api/shape.h"
+#include "spec/shape.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -147,6 +147,11 @@ static void check_wal_level(struct shape_faults *faults, const char *path, const
                     "must be replica or logical, not \"%.80s\": replicas need the WAL", value);
 }
 
+int parameters_least_senders(int instances)
+{
+    return instances + 4;
+}
+
 static void check_at_least(struct shape_faults *faults, const char *path, const char *value,
                            int least, const char *why)
 {
@@ -160,7 +165,8 @@ static void check_at_least(struct shape_faults *faults, const char *path, const 
 static void check_senders(struct shape_faults *faults, const char *path, const char *value,
                           const cJSON *spec)
 {
-    check_at_least(faults, path, value, api_least_senders((int)json_int(spec, "instances", 1)),
+    check_at_least(faults, path, value,
+                   parameters_least_senders((int)json_int(spec, "instances", 1)),
                    "each instance needs one, clones and backups need 4");
 }
 
@@ -217,12 +223,12 @@ static void check_reserved(struct shape_faults *faults, const char *path, const 
 static void check_buffers(struct shape_faults *faults, const char *path, const char *value,
                           const cJSON *spec)
 {
-    int64_t bytes = api_postgres_bytes(value, 8192);
+    int64_t bytes = syntax_postgres_bytes(value, 8192);
     const char *limit = json_str(spec, "resources.limits.memory", NULL);
     if (bytes < 128 * 1024)
         shape_fault(faults, path, "must be a size of at least 128kB, such as 512MB, not \"%.80s\"",
                     value);
-    else if (limit && api_quantity_bytes(limit) > 0 && bytes >= api_quantity_bytes(limit))
+    else if (limit && quantity_bytes(limit) > 0 && bytes >= quantity_bytes(limit))
         shape_fault(faults, path,
                     "%s uses up spec.resources.limits.memory (%s): set a quarter of that", value,
                     limit);
@@ -233,10 +239,10 @@ static void check_max_wal(struct shape_faults *faults, const char *path, const c
 {
     const char *field = json_get(spec, "walStorage.size") ? "walStorage.size" : "storage.size";
     const char *size = json_str(spec, field, NULL);
-    int64_t bytes = api_postgres_bytes(value, 1024 * 1024);
+    int64_t bytes = syntax_postgres_bytes(value, 1024 * 1024);
     if (bytes < 0)
         shape_fault(faults, path, "must be a size such as 1GB, not \"%.80s\"", value);
-    else if (size && api_quantity_bytes(size) > 0 && bytes >= api_quantity_bytes(size))
+    else if (size && quantity_bytes(size) > 0 && bytes >= quantity_bytes(size))
         shape_fault(faults, path, "%s would fill the volume: spec.%s is %s", value, field, size);
 }
 

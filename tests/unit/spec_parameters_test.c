@@ -1,11 +1,11 @@
 #include "test.h"
 
-#include "api/shape.h"
+#include "spec/shape.h"
 
 /* Checks one parameter of a cluster with two instances; gives the faults as text. */
 static const char *check(struct arena *arena, const char *name, const char *value)
 {
-    struct api_faults faults = {0};
+    struct spec_faults faults = {0};
     struct shape_faults list = {.arena = arena, .faults = &faults};
     cJSON *spec = json_object(arena);
     json_set_int(spec, "instances", 2);
@@ -25,7 +25,7 @@ static const char *check(struct arena *arena, const char *name, const char *valu
 /* Of parameters that only together are right or wrong. */
 static const char *check_several(struct arena *arena, const char *const (*items)[2], size_t count)
 {
-    struct api_faults faults = {0};
+    struct spec_faults faults = {0};
     struct shape_faults list = {.arena = arena, .faults = &faults};
     cJSON *spec = json_object(arena);
     cJSON *postgres = json_add_object(spec, "postgres");

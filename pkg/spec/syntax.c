@@ -1,5 +1,5 @@
 /* Syntax of the names and sizes in a spec. Hand-written: no regex engine in a hot or pure path. */
-#include "api/shape.h"
+#include "spec/shape.h"
 
 #include <string.h>
 
@@ -86,7 +86,7 @@ bool syntax_locale(const char *text)
 
 bool syntax_volume_size(const char *text)
 {
-    return api_quantity_bytes(text) > 0;
+    return quantity_bytes(text) > 0;
 }
 
 static const struct {
@@ -94,7 +94,7 @@ static const struct {
     int shift;
 } postgres_units[] = {{"B", 0}, {"kB", 10}, {"MB", 20}, {"GB", 30}, {"TB", 40}};
 
-int64_t api_postgres_bytes(const char *text, int64_t unit)
+int64_t syntax_postgres_bytes(const char *text, int64_t unit)
 {
     int64_t value = 0;
     size_t digits = strspn(text, DIGITS);
@@ -125,7 +125,7 @@ static const struct {
     int64_t ms;
 } duration_units[] = {{'s', 1000}, {'m', 60000}, {'h', 3600000}, {'d', 86400000}};
 
-int64_t api_duration_ms(const char *text)
+int64_t syntax_duration_ms(const char *text)
 {
     const int64_t longest_ms = 30 * INT64_C(86400000);
     int64_t value = 0;
@@ -142,5 +142,5 @@ int64_t api_duration_ms(const char *text)
 
 bool syntax_overlap(const char *text)
 {
-    return api_duration_ms(text) >= 0;
+    return syntax_duration_ms(text) >= 0;
 }

@@ -1,10 +1,10 @@
 #include "test.h"
 
-#include "api/shape.h"
+#include "spec/shape.h"
 
 static const char *check(struct arena *arena, const char *line)
 {
-    struct api_faults faults = {0};
+    struct spec_faults faults = {0};
     struct shape_faults list = {.arena = arena, .faults = &faults};
     cJSON *postgres = json_object(arena);
     json_set_int(json_add_object(postgres, "postgres"), "version", 17);

@@ -1,5 +1,5 @@
 /* The table of spec's fields. Keep crds/ in step: a test compares them, both ways. */
-#include "api/shape.h"
+#include "spec/shape.h"
 
 #include <stddef.h>
 
@@ -163,14 +163,14 @@ static const struct shape_field fields[] = {
      .type = SHAPE_QUANTITY,
      .min = 1,
      .max = 32,
-     .valid = api_quantity_valid,
+     .valid = quantity_valid,
      .expected = "a quantity such as 500m, 2 or 4Gi"},
     {.path = "resources.limits", .type = SHAPE_MAP, .max = 16},
     {.path = "resources.limits{}",
      .type = SHAPE_QUANTITY,
      .min = 1,
      .max = 32,
-     .valid = api_quantity_valid,
+     .valid = quantity_valid,
      .expected = "a quantity such as 500m, 2 or 4Gi"},
     {.path = "scheduling", .type = SHAPE_OBJECT},
     {.path = "scheduling.nodeSelector", .type = SHAPE_MAP, .max = 32},
@@ -235,7 +235,7 @@ const struct shape_field *shape_fields(size_t *ret_count)
     return fields;
 }
 
-const char *const *api_fields(size_t *ret_count)
+const char *const *spec_fields(size_t *ret_count)
 {
     static const char *paths[FIELD_COUNT];
     for (size_t i = 0; i < FIELD_COUNT; i++)

@@ -1,13 +1,12 @@
 /*
  * The shape of spec: one row per field, with what it may hold. The walk over it finds unknown
  * fields, wrong types, missing ones and values out of range, all at once; rules that relate fields
- * to each other are in decode.c, parameters.c and hba.c. Internal to `api` and its tests, which
+ * to each other are in parameters.c, hba.c and api/decode.c. For these and for tests, which
  * compare the rows with crds/.
  */
 #pragma once
 
-#include "api/cluster.h"
-#include "api/names.h"
+#include "spec/spec.h"
 
 enum shape_type {
     SHAPE_OBJECT,
@@ -34,7 +33,7 @@ const struct shape_field *shape_fields(size_t *ret_count);
 /* Where faults go; `path` and `message` are formatted into the arena. */
 struct shape_faults {
     struct arena *arena;
-    struct api_faults *faults;
+    struct spec_faults *faults;
     size_t capacity;
 };
 

@@ -1,6 +1,6 @@
 /* https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/quantity/ in exact
  * arithmetic: billionths in 128 bits, finer than anything the API server keeps. */
-#include "api/cluster.h"
+#include "spec/spec.h"
 
 #include <ctype.h>
 #include <string.h>
@@ -77,7 +77,7 @@ static bool parse_nano(const char *text, nano *ret_value)
     return true;
 }
 
-int64_t api_quantity_bytes(const char *text)
+int64_t quantity_bytes(const char *text)
 {
     const nano billion = 1000000000;
     nano value;
@@ -86,13 +86,13 @@ int64_t api_quantity_bytes(const char *text)
     return (int64_t)(value / billion);
 }
 
-bool api_quantity_valid(const char *text)
+bool quantity_valid(const char *text)
 {
     nano value;
     return parse_nano(text, &value);
 }
 
-int api_quantity_compare(const char *a, const char *b)
+int quantity_compare(const char *a, const char *b)
 {
     nano x = 0, y = 0;
     (void)parse_nano(a, &x); /* none counts as zero, as documented */
@@ -100,7 +100,7 @@ int api_quantity_compare(const char *a, const char *b)
     return (x > y) - (x < y);
 }
 
-char *api_quantity_text(struct arena *arena, int64_t bytes)
+char *quantity_text(struct arena *arena, int64_t bytes)
 {
     static const char *const units[] = {"", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei"};
     size_t unit = 0;
@@ -111,7 +111,7 @@ char *api_quantity_text(struct arena *arena, int64_t bytes)
     return arena_printf(arena, "%lld%s", (long long)bytes, units[unit]);
 }
 
-char *api_quantity_short(struct arena *arena, int64_t bytes)
+char *quantity_short(struct arena *arena, int64_t bytes)
 {
     const int64_t mib = 1024 * 1024, gib = 1024 * mib;
     int64_t tenths = bytes / (gib / 10);

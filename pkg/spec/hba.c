@@ -3,7 +3,7 @@
  * cannot parse, so a line is read here as the server reads it
  * (https://www.postgresql.org/docs/current/auth-pg-hba-conf.html).
  */
-#include "api/shape.h"
+#include "spec/shape.h"
 
 #include <arpa/inet.h>
 #include <ctype.h>

@@ -1,5 +1,5 @@
 /* The walk over spec along the table of its fields. */
-#include "api/shape.h"
+#include "spec/shape.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -7,7 +7,7 @@
 
 void shape_fault(struct shape_faults *faults, const char *path, const char *format, ...)
 {
-    struct api_faults *list = faults->faults;
+    struct spec_faults *list = faults->faults;
     if (list->count == faults->capacity) {
         size_t wanted = faults->capacity ? faults->capacity * 2 : 8;
         list->items = arena_grow(faults->arena, list->items, list->count * sizeof *list->items,
@@ -16,7 +16,7 @@ void shape_fault(struct shape_faults *faults, const char *path, const char *form
     }
     va_list args;
     va_start(args, format);
-    list->items[list->count++] = (struct api_fault){
+    list->items[list->count++] = (struct spec_fault){
         .path = arena_strdup(faults->arena, path),
         .message = arena_vprintf(faults->arena, format, args),
     };

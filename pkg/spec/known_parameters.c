@@ -4,7 +4,7 @@
  * server refuses the whole file, at the next start at the latest. Names that are not known here
  * pass, for minor releases and other builds add some, unless they look like a slip of the pen.
  */
-#include "api/shape.h"
+#include "spec/shape.h"
 
 #include <stdlib.h>
 #include <string.h>
