@@ -8,7 +8,7 @@
 #include <openssl/ssl.h>
 
 #include "base/buffer.h"
-#include "control/metrics.h"
+#include "control/pages.h"
 #include "instance/metrics.h"
 #include "metrics/process.h"
 #include "pgkeel/verb.h"

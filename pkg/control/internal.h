@@ -6,7 +6,7 @@
 
 #include "apply/apply.h"
 #include "control/control.h"
-#include "control/queue.h"
+#include "loop/queue.h"
 #include "credentials/credentials.h"
 #include "observe/observe.h"
 #include "status/status.h"

@@ -1,4 +1,4 @@
-#include "control/queue.h"
+#include "loop/queue.h"
 
 #include <search.h>
 #include <stdlib.h>

@@ -3,7 +3,7 @@
 #include <stdio.h>
 
 #include "base/error.h"
-#include "control/queue.h"
+#include "loop/queue.h"
 
 static const struct queue_verdict fine = {.next_ms = INT64_MAX};
 
