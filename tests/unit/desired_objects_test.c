@@ -301,6 +301,46 @@ static void volumes_never_shrink_or_move_and_say_what_is_on_them(void **state)
     arena_free(scene->arena);
 }
 
+/* A request that the API server would refuse, and with it everything else in the same object. */
+static void assert_acceptable(const struct scene *scene, const char *name,
+                              const struct seen_pvc *seen)
+{
+    const cJSON *claim = must(scene, "PersistentVolumeClaim", name);
+    int64_t asked = quantity_bytes(json_str(claim, "spec.resources.requests.storage", ""));
+    const char *class = json_str(claim, "spec.storageClassName", "");
+    if (asked < seen->requested_bytes && !model_may_take_back(seen, asked))
+        fail_msg("%s shrinks from %lld to %lld", name, (long long)seen->requested_bytes,
+                 (long long)asked);
+    if (*class != '\0' && seen->storage_class != NULL && *seen->storage_class != '\0')
+        assert_string_equal(class, seen->storage_class);
+}
+
+static void what_is_asked_of_a_volume_the_api_server_takes(void **state)
+{
+    (void)state;
+    static const char *const specs[] = {"", "  walStorage: {size: 2Gi, storageClass: faster}\n",
+                                        "  walStorage: {size: 100Mi}\n"};
+    static const char *const classes[] = {NULL, "", "fast", "slow"};
+    static const char *const phases[] = {"Pending", "Bound", "Lost"};
+    static const int64_t mib[] = {0, 100, 1023, 1024, 1025, 2048, 4096};
+    for (size_t i = 0; i < 3 * 4 * 3 * 7 * 7; i++) {
+        struct scene *scene = scene_of(specs[i / (4 * 3 * 7 * 7)]);
+        struct seen_pvc seen = {
+            .there = true,
+            .storage_class = classes[i / (3 * 7 * 7) % 4],
+            .phase = phases[i / (7 * 7) % 3],
+            .requested_bytes = mib[i / 7 % 7] << 20,
+            .capacity_bytes = mib[i % 7] << 20,
+        };
+        scene->snapshot.instances[0].data = scene->snapshot.instances[0].wal = seen;
+        scene->desired = desired_build(scene->arena, scene->model);
+        assert_acceptable(scene, "a-1-data", &seen);
+        if (scene->snapshot.spec.wal_storage.size != NULL)
+            assert_acceptable(scene, "a-1-wal", &seen);
+        arena_free(scene->arena);
+    }
+}
+
 static void wal_gets_a_volume_of_its_own_when_asked(void **state)
 {
     (void)state;
@@ -420,6 +460,7 @@ int main(void)
         cmocka_unit_test(a_kept_agent_keeps_the_whole_template),
         cmocka_unit_test(a_kept_form_keeps_the_template_of_an_earlier_operator),
         cmocka_unit_test(volumes_never_shrink_or_move_and_say_what_is_on_them),
+        cmocka_unit_test(what_is_asked_of_a_volume_the_api_server_takes),
         cmocka_unit_test(wal_gets_a_volume_of_its_own_when_asked),
         cmocka_unit_test(a_drain_may_take_one_of_several_but_not_the_only_one_unasked),
         cmocka_unit_test(every_right_of_the_agents_names_its_object),
