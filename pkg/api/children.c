@@ -7,7 +7,7 @@
 /* Secrets are written and removed by `credentials`, the lease belongs to the agents, and what
  * controllers made for our objects (pods, revisions, slices) goes with these: none of them goes
  * when the cluster no longer wants it. */
-const struct child_info child_infos[CHILD_KINDS] = {
+const struct child_info api_child_infos[CHILD_KINDS] = {
     [CHILD_CONFIG_MAP] = {.api_version = "v1", .kind = "ConfigMap", .goes = true, .ours = true},
     [CHILD_SERVICE_ACCOUNT] = {.api_version = "v1", .kind = "ServiceAccount", .goes = true},
     [CHILD_ROLE] = {.api_version = RBAC, .kind = "Role", .goes = true, .ours = true},
@@ -49,16 +49,16 @@ const struct child_info child_infos[CHILD_KINDS] = {
     [CHILD_SECRET] = {.api_version = "v1", .kind = "Secret", .concerns = CONCERN_CREDENTIALS},
 };
 
-enum child_kind child_kind_of(const char *kind)
+enum child_kind api_child_kind_of(const char *kind)
 {
     for (int i = 0; kind != NULL && i < CHILD_KINDS; i++)
-        if (strcmp(child_infos[i].kind, kind) == 0)
+        if (strcmp(api_child_infos[i].kind, kind) == 0)
             return (enum child_kind)i;
     return CHILD_NONE;
 }
 
-const struct child_info *child_info_of(const char *kind)
+const struct child_info *api_child_info_of(const char *kind)
 {
-    enum child_kind found = child_kind_of(kind);
-    return found == CHILD_NONE ? NULL : &child_infos[found];
+    enum child_kind found = api_child_kind_of(kind);
+    return found == CHILD_NONE ? NULL : &api_child_infos[found];
 }

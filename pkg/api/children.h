@@ -49,9 +49,9 @@ struct child_info {
     const char *labels[2]; /* labels that others may not set; the rest of metadata is theirs */
 };
 
-extern const struct child_info child_infos[CHILD_KINDS];
+extern const struct child_info api_child_infos[CHILD_KINDS];
 
 /* CHILD_NONE when a cluster has none of the kind, and for NULL. */
-enum child_kind child_kind_of(const char *kind);
+enum child_kind api_child_kind_of(const char *kind);
 /* NULL for CHILD_NONE. */
-const struct child_info *child_info_of(const char *kind);
+const struct child_info *api_child_info_of(const char *kind);

@@ -21,7 +21,7 @@ bool api_manager_is_strange(const char *manager)
 /* NULL when the kind's content is not ours alone. */
 static const struct child_info *find_kind(const char *name)
 {
-    const struct child_info *info = child_info_of(name);
+    const struct child_info *info = api_child_info_of(name);
     return info != NULL && info->ours ? info : NULL;
 }
 

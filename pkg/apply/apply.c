@@ -175,7 +175,7 @@ static void end_job(struct job *job, const struct error *err)
         if (is_replaced(err))
             step->err.class = ERR_CONFLICT;
         run->cut_off = run->cut_off || is_cut_off(err->class);
-        run->set_failed = run->set_failed || child_kind_of(step->kind) == CHILD_SET;
+        run->set_failed = run->set_failed || api_child_kind_of(step->kind) == CHILD_SET;
         if (step->vital) {
             run->ended = true;
             run->ended_after = run->wave;
@@ -248,7 +248,7 @@ static void send_write(struct job *job)
         return;
     AUTO_ARENA scratch = arena_new();
     const struct kube_kind *kind = kube_kind_find(step->api_version, step->kind);
-    const struct child_info *child = child_info_of(step->kind);
+    const struct child_info *child = api_child_info_of(step->kind);
     bool create = step->verb == APPLY_POST || (step->verb == APPLY_CREATE && job->uid == NULL &&
                                                child != NULL && child->posted);
     struct kube_request request = {.method = KUBE_PATCH_APPLY,
@@ -336,7 +336,7 @@ static bool held_back(const struct apply_run *run, const struct apply_step *step
 {
     return run->cut_off || (run->ended && step->wave > run->ended_after) ||
            (run->set_failed && step->verb == APPLY_DELETE &&
-            child_kind_of(step->kind) == CHILD_POD);
+            api_child_kind_of(step->kind) == CHILD_POD);
 }
 
 /* Starts what waits, as far as the bound allows. */
@@ -461,7 +461,7 @@ void apply_cancel(struct apply_run *run)
 /* The server checks a RoleBinding against its Role, which must stand by then. */
 static int wave_of(const struct plan_action *action)
 {
-    const struct child_info *child = child_info_of(action->kind);
+    const struct child_info *child = api_child_info_of(action->kind);
     return action->wave + (child != NULL && child->after);
 }
 

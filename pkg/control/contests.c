@@ -32,7 +32,7 @@ struct contest {
 
 static bool may_pause(const struct plan_action *action)
 {
-    const struct child_info *child = child_info_of(action->kind);
+    const struct child_info *child = api_child_info_of(action->kind);
     return (action->drift || action->verb == PLAN_MEND) && child != NULL && child->left_open;
 }
 
@@ -85,7 +85,7 @@ static char *who(struct arena *arena, const struct snapshot *snapshot,
 
 static bool ends_pods(const struct snapshot *snapshot, const struct plan_action *action)
 {
-    if (child_kind_of(action->kind) != CHILD_SET)
+    if (api_child_kind_of(action->kind) != CHILD_SET)
         return false;
     for (size_t i = 0; i < snapshot->instance_count; i++)
         if (text_same(snapshot->instances[i].name, action->name))

@@ -113,9 +113,9 @@ void secrets_cancel(struct pass *pass);
 void secrets_get(struct pass *pass, bool metadata_only, void (*done)(struct pass *pass));
 
 /* lease.c: asks for the lease of a cluster whose holder seems not to renew it, and goes on */
-bool lease_due(const struct pass *pass);
-void lease_start(struct pass *pass);
-void lease_cancel(struct pass *pass);
+bool control_lease_due(const struct pass *pass);
+void control_lease_start(struct pass *pass);
+void control_lease_cancel(struct pass *pass);
 
 /* peek.c: asks whether the Secrets are what they were when they were read; reads them again if not,
  * and goes on */

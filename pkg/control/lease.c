@@ -8,7 +8,7 @@
 
 enum { ASK_MS = 5000 };
 
-bool lease_due(const struct pass *pass)
+bool control_lease_due(const struct pass *pass)
 {
     return !pass->lease_asked &&
            observe_lease_doubtful(pass->control->observe, pass->key->namespace, pass->key->name);
@@ -26,7 +26,7 @@ static void on_lease(void *arg, const cJSON *body, const struct error *err)
     reconcile_once(pass);
 }
 
-void lease_start(struct pass *pass)
+void control_lease_start(struct pass *pass)
 {
     const struct kube_request request = {
         .method = KUBE_GET,
@@ -38,7 +38,7 @@ void lease_start(struct pass *pass)
     pass->lease_call = kube_call_start(pass->control->kube, &request, on_lease, pass);
 }
 
-void lease_cancel(struct pass *pass)
+void control_lease_cancel(struct pass *pass)
 {
     kube_call_cancel(pass->lease_call);
 }

@@ -203,7 +203,7 @@ static bool pass_judge(struct pass *pass)
         pass_failed(pass, &pass->credentials_err);
     }
     if (pass->routes_err.class == ERR_FORBIDDEN) /* unlike all else, it does not pass by itself */
-        pass_tell(pass, child_infos[CHILD_SERVICE].kind,
+        pass_tell(pass, api_child_infos[CHILD_SERVICE].kind,
                   name_child(pass->arena, pass->key->name, "rw"), &pass->routes_err);
     pass_failed(pass, &pass->routes_err);
     contests_tell(pass);
@@ -335,7 +335,7 @@ static void pass_end(struct pass *pass)
 void pass_cancel(struct pass *pass)
 {
     secrets_cancel(pass);
-    lease_cancel(pass);
+    control_lease_cancel(pass);
     kube_call_cancel(pass->namespace_call);
     apply_cancel(pass->run);
     queue_return(pass->control->queue, pass->key, clock_boot_ms());
@@ -352,8 +352,8 @@ void reconcile_once(void *arg)
         pass->step = PASS_ROUTES;
         if (!pass_observe(pass))
             break;
-        if (lease_due(pass)) {
-            lease_start(pass);
+        if (control_lease_due(pass)) {
+            control_lease_start(pass);
             return;
         }
         if (secrets_due(pass)) {

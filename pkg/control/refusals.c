@@ -64,7 +64,7 @@ static void drop_unwanted(struct known *known)
 
 static bool may_pause(const struct plan_action *action)
 {
-    const struct child_info *child = child_info_of(action->kind);
+    const struct child_info *child = api_child_info_of(action->kind);
     return child == NULL || !child->retried;
 }
 

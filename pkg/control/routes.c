@@ -35,7 +35,7 @@ static const struct seen_object *service(const struct pass *pass)
     const struct snapshot *snapshot = &pass->snapshot;
     const char *name = name_child(pass->arena, snapshot->spec.name, "rw");
     const struct seen_object *object =
-        snapshot_object(snapshot, child_infos[CHILD_SERVICE].kind, name);
+        snapshot_object(snapshot, api_child_infos[CHILD_SERVICE].kind, name);
     return object != NULL && text_same(object->owner_uid, snapshot->spec.uid) ? object : NULL;
 }
 

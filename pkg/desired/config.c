@@ -143,7 +143,7 @@ static bool is_users(const struct cluster_spec *spec, const char *name)
     return false;
 }
 
-char *config_postgresql(struct arena *arena, const struct cluster_spec *spec)
+char *desired_config_postgresql(struct arena *arena, const struct cluster_spec *spec)
 {
     struct settings defaults = {.arena = arena}, fixed = {.arena = arena};
     AUTO_BUFFER out = {0};
@@ -167,7 +167,7 @@ char *config_postgresql(struct arena *arena, const struct cluster_spec *spec)
     return arena_strndup(arena, buffer_text(&out), out.length);
 }
 
-char *config_hba(struct arena *arena, const struct cluster_spec *spec)
+char *desired_config_hba(struct arena *arena, const struct cluster_spec *spec)
 {
     AUTO_BUFFER out = {0};
     buffer_puts(&out, "# Written by pgkeel, shared by all instances. Edits here are undone:\n"
@@ -187,8 +187,8 @@ char *config_hba(struct arena *arena, const struct cluster_spec *spec)
 
 char *desired_config_hash(struct arena *arena, const struct snapshot *snapshot)
 {
-    char *text = arena_printf(arena, "%s\n%s", config_postgresql(arena, &snapshot->spec),
-                              config_hba(arena, &snapshot->spec));
+    char *text = arena_printf(arena, "%s\n%s", desired_config_postgresql(arena, &snapshot->spec),
+                              desired_config_hba(arena, &snapshot->spec));
     return hash_hex16(arena, text, strlen(text));
 }
 
@@ -237,6 +237,6 @@ void build_config(struct build *build)
                               "root:x:0:0:root:/:/sbin/nologin\n"
                               "postgres:x:%d:%d:PostgreSQL:" POD_RUN_DIR ":/bin/sh\n",
                               POD_UID_NUMBER, POD_UID_NUMBER));
-    json_set_str(data, CONFIG_KEY_HBA, config_hba(build->arena, build->spec));
-    json_set_str(data, CONFIG_KEY_POSTGRESQL, config_postgresql(build->arena, build->spec));
+    json_set_str(data, CONFIG_KEY_HBA, desired_config_hba(build->arena, build->spec));
+    json_set_str(data, CONFIG_KEY_POSTGRESQL, desired_config_postgresql(build->arena, build->spec));
 }

@@ -4,8 +4,8 @@ cJSON *build_object(struct build *build, enum child_kind kind, const char *name,
 {
     const struct cluster_spec *spec = build->spec;
     cJSON *object = json_object(build->arena);
-    json_set_str(object, "apiVersion", child_infos[kind].api_version);
-    json_set_str(object, "kind", child_infos[kind].kind);
+    json_set_str(object, "apiVersion", api_child_infos[kind].api_version);
+    json_set_str(object, "kind", api_child_infos[kind].kind);
     cJSON *metadata = json_add_object(object, "metadata");
     json_set_str(metadata, "name", name);
     json_set_str(metadata, "namespace", spec->namespace);

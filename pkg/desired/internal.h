@@ -32,8 +32,8 @@ cJSON *build_selector(const struct build *build, cJSON *node, const char *key);
 const char *build_child(const struct build *build, const char *suffix);
 
 /* config.c */
-char *config_postgresql(struct arena *arena, const struct cluster_spec *spec);
-char *config_hba(struct arena *arena, const struct cluster_spec *spec);
+char *desired_config_postgresql(struct arena *arena, const struct cluster_spec *spec);
+char *desired_config_hba(struct arena *arena, const struct cluster_spec *spec);
 void build_config(struct build *build);
 /* pod.c: the pod template of an instance. */
 struct pod_own {                     /* what is the operator's choice, not the spec's */

@@ -59,10 +59,10 @@ const char *lint_table(struct lint_pass *pass, const RangeVar *table)
 static bool known_new(struct lint_pass *pass, const char *schema, const char *name)
 {
     char key[2 * NAMEDATALEN + 2];
-    if (!memory_has(pass->lint->memory, KIND_RELATION))
+    if (!lint_memory_has(pass->lint->memory, KIND_RELATION))
         return false;
     snprintf(key, sizeof key, "%s.%s", schema, name);
-    return memory_get(pass->lint->memory, KIND_RELATION, key) != NULL;
+    return lint_memory_get(pass->lint->memory, KIND_RELATION, key) != NULL;
 }
 
 static bool find_new(struct lint_pass *pass, const RangeVar *table)
@@ -139,22 +139,22 @@ int lint_command_location(struct lint_pass *pass, const AlterTableStmt *alter,
 void lint_remember(struct lint_pass *pass, enum lint_kind kind, const char *key, const char *value)
 {
     pass->asked = NULL;
-    memory_put(pass->lint->memory, kind, key, value, pass->flow.id, pass->item.line);
+    lint_memory_put(pass->lint->memory, kind, key, value, pass->flow.id, pass->item.line);
 }
 
 void lint_forget(struct lint_pass *pass, enum lint_kind kind, const char *key)
 {
     pass->asked = NULL;
-    memory_drop(pass->lint->memory, kind, key);
+    lint_memory_drop(pass->lint->memory, kind, key);
 }
 
 const struct lint_memory_entry *lint_recall(struct lint_pass *pass, enum lint_kind kind,
                                             const char *key)
 {
-    return memory_get(pass->lint->memory, kind, key);
+    return lint_memory_get(pass->lint->memory, kind, key);
 }
 
 bool lint_has_memory(const struct lint_pass *pass, enum lint_kind kind)
 {
-    return memory_has(pass->lint->memory, kind);
+    return lint_memory_has(pass->lint->memory, kind);
 }

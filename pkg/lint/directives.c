@@ -7,7 +7,7 @@ static const char head[] = "migration-lint:";
 
 static void fault(struct lint_pass *pass, size_t offset, const char *message)
 {
-    pass_report(pass, lint_rule_find("MIG000", 6), offset, message);
+    say_report(pass, lint_rule_find("MIG000", 6), offset, message);
 }
 
 /* The value behind name=, quoted or not; NULL where it is missing. */
@@ -99,7 +99,7 @@ void directives_end(struct lint_pass *pass, bool statement_seen)
     size_t count = pass->ignore_count;
     pass->ignore_count = 0; /* what is told here cannot be ignored */
     for (size_t i = 0; i < count; i++) {
-        if (pass->ignores[i].used || !pass_enabled(pass, pass->ignores[i].rule) || pass->flow.down)
+        if (pass->ignores[i].used || !say_enabled(pass, pass->ignores[i].rule) || pass->flow.down)
             continue;
         fault(
             pass, pass->ignores[i].offset,

@@ -46,7 +46,7 @@ int lint_new(const struct lint_options *options, struct lint **ret_lint, struct 
         free(lint);
         return class;
     }
-    lint->memory = memory_new();
+    lint->memory = lint_memory_new();
     *ret_lint = lint;
     return 0;
 }
@@ -55,7 +55,7 @@ void lint_free(struct lint *lint)
 {
     if (lint == NULL)
         return;
-    memory_free(lint->memory);
+    lint_memory_free(lint->memory);
     buffer_free(&lint->statement);
     free(lint);
 }
@@ -105,7 +105,7 @@ static void tell_encoding(struct lint_pass *pass, size_t offset)
     else
         snprintf(message, sizeof message, "invalid byte sequence for encoding \"UTF8\": 0x%02x",
                  *bytes);
-    pass_trouble(pass, offset, message);
+    say_trouble(pass, offset, message);
 }
 
 /* psql's variables as what they stand for most often: a name, or a string. */
@@ -130,9 +130,9 @@ static bool is_too_large(struct lint_pass *pass)
     snprintf(message, sizeof message, "statement of %zu bytes was not analysed: the limit is %d",
              length, LINT_STATEMENT_MAX_BYTES);
     if (strncasecmp(pass->input->text + pass->item.start, "insert", 6) == 0)
-        pass_report(pass, skipped_rule, pass->item.start, message);
+        say_report(pass, skipped_rule, pass->item.start, message);
     else
-        pass_trouble(pass, pass->item.start, message);
+        say_trouble(pass, pass->item.start, message);
     return true;
 }
 
@@ -207,7 +207,7 @@ static int parse(struct lint_pass *pass, struct parsed *ret_parsed)
         if (parse_begin(text, ret_parsed, &other, &again) == 0)
             return 0;
     }
-    pass_trouble(pass, pass->item.start + offset, err.text);
+    say_trouble(pass, pass->item.start + offset, err.text);
     return ERR_UNREADABLE;
 }
 
@@ -222,11 +222,11 @@ static void take_statement(struct lint_pass *pass)
     for (int i = 0; i < list_count(parsed.statements); i++)
         check(pass, LIST_AT(RawStmt, parsed.statements, i)->stmt);
     if (pass->item.sent_by_gexec)
-        pass_report(pass, lint_rule_find("MIG042", 6), pass->item.start,
+        say_report(pass, lint_rule_find("MIG042", 6), pass->item.start,
                     "\\gexec runs what this statement returns, which cannot be analysed");
     if (pass->item.has_comments &&
         memmem(pass->lint->statement.data, pass->lint->statement.length, "migration-lint:", 15))
-        pass_report(pass, directive_rule, pass->item.start,
+        say_report(pass, directive_rule, pass->item.start,
                     "a directive inside a statement has no effect; write it above the statement");
     parse_end(&parsed);
 }
@@ -238,7 +238,7 @@ static void take_meta(struct lint_pass *pass)
     unsigned char next = length > 1 ? (unsigned char)text[1] : 0;
     flow_comment(pass, text, length);
     if (!((next | 32u) - 'a' < 26u) && next != '!' && next != '?' && next != '\\') {
-        pass_trouble(pass, pass->item.start, "syntax error at or near \"\\\"");
+        say_trouble(pass, pass->item.start, "syntax error at or near \"\\\"");
         return;
     }
     size_t word = 1;
@@ -250,7 +250,7 @@ static void take_meta(struct lint_pass *pass)
              include ? "psql's %.*s was skipped: lint the file that it includes as well"
                      : "psql's %.*s was skipped",
              (int)word, text);
-    pass_report(pass, skipped_rule, pass->item.start, message);
+    say_report(pass, skipped_rule, pass->item.start, message);
 }
 
 static void take_item(struct lint_pass *pass)
@@ -267,13 +267,13 @@ static void take_item(struct lint_pass *pass)
         break;
     case SPLIT_OPEN:
         snprintf(message, sizeof message, "unterminated %s", pass->item.unfinished);
-        pass_trouble(pass, pass->item.unfinished_at, message);
+        say_trouble(pass, pass->item.unfinished_at, message);
         break;
     case SPLIT_META:
         take_meta(pass);
         break;
     case SPLIT_DATA:
-        pass_report(pass, skipped_rule, pass->item.start, "data for COPY was skipped");
+        say_report(pass, skipped_rule, pass->item.start, "data for COPY was skipped");
         break;
     case SPLIT_END:
         directives_end(pass, false);

@@ -201,7 +201,7 @@ void flow_before(struct lint_pass *pass, const Node *statement)
     } else if (kind == TRANS_STMT_COMMIT || kind == TRANS_STMT_ROLLBACK ||
                kind == TRANS_STMT_PREPARE) {
         if (kind == TRANS_STMT_ROLLBACK)
-            memory_rollback(pass->lint->memory, pass->flow.id);
+            lint_memory_rollback(pass->lint->memory, pass->flow.id);
         pass->flow.open = ((const TransactionStmt *)statement)->chain;
         next_transaction(pass);
     }

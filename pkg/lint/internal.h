@@ -9,17 +9,17 @@
 enum { LINT_RULES_MAX = 64, LINT_IGNORES_MAX = 64 };
 
 struct lint_memory; /* memory.c */
-struct lint_memory *memory_new(void);
-void memory_free(struct lint_memory *memory);
-void memory_put(struct lint_memory *memory, int kind, const char *key, const char *value,
+struct lint_memory *lint_memory_new(void);
+void lint_memory_free(struct lint_memory *memory);
+void lint_memory_put(struct lint_memory *memory, int kind, const char *key, const char *value,
                 int transaction, int line);
-void memory_drop(struct lint_memory *memory, int kind, const char *key);
-const struct lint_memory_entry *memory_get(const struct lint_memory *memory, int kind,
+void lint_memory_drop(struct lint_memory *memory, int kind, const char *key);
+const struct lint_memory_entry *lint_memory_get(const struct lint_memory *memory, int kind,
                                            const char *key);
 /* Was anything of the kind ever put? */
-bool memory_has(const struct lint_memory *memory, int kind);
+bool lint_memory_has(const struct lint_memory *memory, int kind);
 /* What was put since the transaction began never happened. */
-void memory_rollback(struct lint_memory *memory, int transaction);
+void lint_memory_rollback(struct lint_memory *memory, int transaction);
 
 struct ignore { /* one rule of a directive */
     const struct lint_rule *rule;
@@ -82,10 +82,10 @@ struct lint_pass {
 
 /* say.c */
 /* Reports at an offset of the file, with directives applied. */
-void pass_report(struct lint_pass *pass, const struct lint_rule *rule, size_t offset,
+void say_report(struct lint_pass *pass, const struct lint_rule *rule, size_t offset,
                  const char *message);
-void pass_trouble(struct lint_pass *pass, size_t offset, const char *message);
-bool pass_enabled(const struct lint_pass *pass, const struct lint_rule *rule);
+void say_trouble(struct lint_pass *pass, size_t offset, const char *message);
+bool say_enabled(const struct lint_pass *pass, const struct lint_rule *rule);
 /* Hands over what was reported of the item at hand, in the order of the text. */
 void say_findings(struct lint_pass *pass);
 /* Tells of ignores that ignored nothing, and forgets them all. */

@@ -19,7 +19,7 @@ struct lint_memory {
     bool kinds[128];
 };
 
-struct lint_memory *memory_new(void)
+struct lint_memory *lint_memory_new(void)
 {
     struct lint_memory *memory = xcalloc(1, sizeof *memory);
     memory->capacity = 64;
@@ -27,7 +27,7 @@ struct lint_memory *memory_new(void)
     return memory;
 }
 
-void memory_free(struct lint_memory *memory)
+void lint_memory_free(struct lint_memory *memory)
 {
     if (memory == NULL)
         return;
@@ -94,7 +94,7 @@ static void note(struct lint_memory *memory, size_t slot, int transaction)
     memory->journal[memory->journal_count++] = slot;
 }
 
-void memory_put(struct lint_memory *memory, int kind, const char *key, const char *value,
+void lint_memory_put(struct lint_memory *memory, int kind, const char *key, const char *value,
                 int transaction, int line)
 {
     if (memory->count * 2 >= memory->capacity)
@@ -115,21 +115,21 @@ void memory_put(struct lint_memory *memory, int kind, const char *key, const cha
     note(memory, i, transaction);
 }
 
-void memory_drop(struct lint_memory *memory, int kind, const char *key)
+void lint_memory_drop(struct lint_memory *memory, int kind, const char *key)
 {
     size_t i = find(memory, kind, key);
     if (memory->slots[i].key)
         memory->slots[i].entry.alive = false;
 }
 
-const struct lint_memory_entry *memory_get(const struct lint_memory *memory, int kind,
+const struct lint_memory_entry *lint_memory_get(const struct lint_memory *memory, int kind,
                                            const char *key)
 {
     const struct slot *slot = &memory->slots[find(memory, kind, key)];
     return slot->key && slot->entry.alive ? &slot->entry : NULL;
 }
 
-void memory_rollback(struct lint_memory *memory, int transaction)
+void lint_memory_rollback(struct lint_memory *memory, int transaction)
 {
     if (memory->journal_transaction != transaction)
         return;
@@ -138,7 +138,7 @@ void memory_rollback(struct lint_memory *memory, int transaction)
     memory->journal_count = 0;
 }
 
-bool memory_has(const struct lint_memory *memory, int kind)
+bool lint_memory_has(const struct lint_memory *memory, int kind)
 {
     return memory->kinds[kind];
 }

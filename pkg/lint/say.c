@@ -58,7 +58,7 @@ static void hand_over(struct lint *lint, const struct lint_finding *finding)
         lint->options.report(lint->options.arg, finding);
 }
 
-void pass_trouble(struct lint_pass *pass, size_t offset, const char *message)
+void say_trouble(struct lint_pass *pass, size_t offset, const char *message)
 {
     struct lint_finding finding = {.level = LINT_ERROR, .message = message};
     locate(pass, offset < pass->input->length ? offset : pass->input->length, &finding);
@@ -71,7 +71,7 @@ void lint_unreadable(struct lint *lint, const char *name, const char *message)
                         .level = LINT_ERROR, .file = name, .message = message, .source = ""});
 }
 
-bool pass_enabled(const struct lint_pass *pass, const struct lint_rule *rule)
+bool say_enabled(const struct lint_pass *pass, const struct lint_rule *rule)
 {
     for (size_t i = 0; i < pass->lint->rule_count; i++)
         if (pass->lint->rules[i] == rule)
@@ -79,10 +79,10 @@ bool pass_enabled(const struct lint_pass *pass, const struct lint_rule *rule)
     return false;
 }
 
-void pass_report(struct lint_pass *pass, const struct lint_rule *rule, size_t offset,
+void say_report(struct lint_pass *pass, const struct lint_rule *rule, size_t offset,
                  const char *message)
 {
-    if (!pass_enabled(pass, rule))
+    if (!say_enabled(pass, rule))
         return;
     bool ignored = false;
     for (size_t i = 0; i < pass->ignore_count; i++)
@@ -107,7 +107,7 @@ void lint_report(struct lint_pass *pass, int location, const char *format, ...)
     char *message = arena_vprintf(lint_arena(pass), format, args);
     va_end(args);
     pass->lengthy_found |= pass->rule->lengthy;
-    pass_report(pass, pass->rule, pass->item.start + (location > 0 ? (size_t)location : 0),
+    say_report(pass, pass->rule, pass->item.start + (location > 0 ? (size_t)location : 0),
                 message);
 }
 

@@ -12,7 +12,7 @@ const struct seen_lease *bootstrap_lease(struct arena *arena, const struct snaps
     static const struct seen_lease absent = {.holder = ""};
     const char *name = name_child(arena, text_or_empty(snapshot->spec.name), "primary");
     const struct seen_object *object =
-        snapshot_object(snapshot, child_infos[CHILD_LEASE].kind, name);
+        snapshot_object(snapshot, api_child_infos[CHILD_LEASE].kind, name);
     bool others =
         object != NULL &&
         ((text_given(object->owner_uid) && !text_same(object->owner_uid, snapshot->spec.uid)) ||

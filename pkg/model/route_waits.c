@@ -8,7 +8,7 @@ static const char *words_of(struct work *work, const char *suffix, const char *s
 {
     const struct snapshot *snapshot = work->snapshot;
     const struct seen_object *object =
-        snapshot_object(snapshot, child_infos[CHILD_SERVICE].kind, service);
+        snapshot_object(snapshot, api_child_infos[CHILD_SERVICE].kind, service);
     const char *found = "";
     /* What is added to the others is removed without a word beside the Event: their selector, which
      * is ours, decides where they lead. */

@@ -211,11 +211,11 @@ static void take_fields(const cJSON *object, int kind, const struct cluster *clu
     fields->text[FIELD_UID] = json_str(object, "metadata.uid", "");
     fields->text[FIELD_OWNER] = controller_uid(object);
     fields->text[FIELD_APPLIED] = cJSON_IsString(applied) ? applied->valuestring : "";
-    char *foreign = api_foreign_fields(fields->scratch, child_infos[kind].kind, object);
+    char *foreign = api_foreign_fields(fields->scratch, api_child_infos[kind].kind, object);
     fields->text[FIELD_FOREIGN] = strlen(foreign) <= MESSAGE_MAX
                                       ? foreign
                                       : arena_strndup(fields->scratch, foreign, MESSAGE_MAX);
-    fields->text[FIELD_STRANGER] = api_foreign_manager(child_infos[kind].kind, object);
+    fields->text[FIELD_STRANGER] = api_foreign_manager(api_child_infos[kind].kind, object);
     fields->count = FIELD_COMMON;
     if (seen_infos[kind].take)
         seen_infos[kind].take(object, cluster, fields);

@@ -263,6 +263,6 @@ const struct seen_info seen_infos[CHILD_WATCHED] = {
 
 enum child_kind seen_kind_find(const char *kind)
 {
-    enum child_kind found = child_kind_of(kind);
+    enum child_kind found = api_child_kind_of(kind);
     return found < CHILD_WATCHED ? found : CHILD_NONE;
 }

@@ -73,7 +73,7 @@ static void start_watch(struct feed *feed)
         options.kind = kube_kind_find(API_VERSION, API_KIND);
     } else {
         const struct seen_info *info = &seen_infos[feed->kind];
-        const struct child_info *child = &child_infos[feed->kind];
+        const struct child_info *child = &api_child_infos[feed->kind];
         options.kind = kube_kind_find(child->api_version, child->kind);
         options.label_selector =
             arena_printf(scratch, "%s%s", OURS, info->selector ? info->selector : "");

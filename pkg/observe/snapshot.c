@@ -52,8 +52,8 @@ static void put_objects(const struct build *b)
     snapshot->objects = arena_alloc(b->arena, (count + 1) * sizeof *snapshot->objects);
     for (size_t i = 0; i < count; i++)
         snapshot->objects[i] =
-            (struct seen_object){.api_version = child_infos[records[i]->kind].api_version,
-                                 .kind = child_infos[records[i]->kind].kind,
+            (struct seen_object){.api_version = api_child_infos[records[i]->kind].api_version,
+                                 .kind = api_child_infos[records[i]->kind].kind,
                                  .name = text(b, records[i], FIELD_NAME),
                                  .uid = text(b, records[i], FIELD_UID),
                                  .resource_version = arena_printf(

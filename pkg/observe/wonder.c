@@ -155,7 +155,7 @@ static void ask_events(struct question *question)
         .query = arena_printf(question->arena,
                               "fieldSelector=type%%3DWarning%%2Cregarding.kind%%3D%s"
                               "%%2Cregarding.name%%3D%s&limit=50",
-                              child_infos[question->kind].kind, question->name)};
+                              api_child_infos[question->kind].kind, question->name)};
     question->call =
         kube_call_start(question->observe->options.kube, &request, on_events, question);
 }

@@ -14,7 +14,7 @@ static bool is_desired(const struct desired *desired, const struct seen_object *
 
 static bool goes(const char *kind)
 {
-    const struct child_info *info = child_info_of(kind);
+    const struct child_info *info = api_child_info_of(kind);
     return info != NULL && info->goes;
 }
 
@@ -66,7 +66,7 @@ static void delete_object(struct arena *arena, const struct model *model,
         .reason = "the cluster no longer needs it",
         .wave = PLAN_WAVE_DELETE,
     };
-    enum child_kind kind = child_kind_of(object->kind);
+    enum child_kind kind = api_child_kind_of(object->kind);
     if (kind == CHILD_SET && !set_may_go(model, &action))
         return;
     if (kind == CHILD_VOLUME && !volume_may_go(arena, model, &action))
@@ -79,7 +79,7 @@ static void delete_object(struct arena *arena, const struct model *model,
 static bool waits_for_repair(const struct model *model, const struct model_instance *instance)
 {
     const struct seen_object *set =
-        snapshot_object(model->snapshot, child_infos[CHILD_SET].kind, instance->name);
+        snapshot_object(model->snapshot, api_child_infos[CHILD_SET].kind, instance->name);
     return instance->delete_rolls && set != NULL && (text_given(set->foreign) || set->drifted);
 }
 
@@ -92,8 +92,8 @@ static void delete_pods(const struct model *model, struct plan *plan)
             continue;
         plan->actions[plan->count++] = (struct plan_action){
             .verb = PLAN_DELETE,
-            .api_version = child_infos[CHILD_POD].api_version,
-            .kind = child_infos[CHILD_POD].kind,
+            .api_version = api_child_infos[CHILD_POD].api_version,
+            .kind = api_child_infos[CHILD_POD].kind,
             .name = instance->seen->pod.name,
             .uid = instance->seen->pod.uid,
             .effect = "recreate pod",

@@ -25,7 +25,7 @@ static const char *foreign_owner(struct arena *arena, const struct snapshot *sna
 
 static int wave_of(const char *kind)
 {
-    switch (child_kind_of(kind)) {
+    switch (api_child_kind_of(kind)) {
     case CHILD_VOLUME:
         return PLAN_WAVE_VOLUMES;
     case CHILD_SET:
@@ -90,14 +90,14 @@ static void restore_set(struct arena *arena, struct plan *plan, const cJSON *wan
 static bool is_held(const struct model *model, const char *kind, const char *name)
 {
     const struct model_instance *instance = plan_find_instance(model, name);
-    return child_kind_of(kind) == CHILD_SET && instance != NULL && instance->template_held;
+    return api_child_kind_of(kind) == CHILD_SET && instance != NULL && instance->template_held;
 }
 
 static void write_object(struct arena *arena, const struct model *model, struct plan *plan,
                          const cJSON *wanted, const struct seen_object *seen)
 {
     const char *kind = json_str(wanted, "kind", "");
-    bool is_volume = child_kind_of(kind) == CHILD_VOLUME;
+    bool is_volume = api_child_kind_of(kind) == CHILD_VOLUME;
     const cJSON *object = is_volume ? plan_guard_pvc(arena, model, wanted) : wanted;
     const char *hash = json_hash(arena, object);
     bool intent_changed = seen == NULL || !text_same(seen->applied, hash);

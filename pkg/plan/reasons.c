@@ -98,7 +98,7 @@ void plan_explain(struct arena *arena, const struct model *model, const struct s
         [CHILD_CONFIG_MAP] = explain_config,
         [CHILD_LEASE] = explain_lease,
     };
-    enum child_kind kind = child_kind_of(action->kind);
+    enum child_kind kind = api_child_kind_of(action->kind);
     const struct change change = {arena, model, seen, action};
     if (!intent_changed) {
         action->reason = "somebody changed it";

@@ -84,8 +84,8 @@ static const char *decision(const struct making *making, const struct plan_actio
     if (action->drift)
         return REASON_DRIFT_REPAIRED;
     if (action->verb == PLAN_DELETE)
-        return child_kind_of(action->kind) == CHILD_POD ? REASON_ROLLING_POD : REASON_SCALING_DOWN;
-    if (child_kind_of(action->kind) == CHILD_SET && action->verb == PLAN_CREATE)
+        return api_child_kind_of(action->kind) == CHILD_POD ? REASON_ROLLING_POD : REASON_SCALING_DOWN;
+    if (api_child_kind_of(action->kind) == CHILD_SET && action->verb == PLAN_CREATE)
         return REASON_INSTANCE_CREATED;
     if (text_same(action->effect, "resize"))
         return REASON_VOLUME_GROWING;
@@ -94,7 +94,7 @@ static const char *decision(const struct making *making, const struct plan_actio
     const struct snapshot *snapshot = making->model->snapshot;
     const struct bootstrap_grant *grant = &making->model->grant;
     bool grants =
-        child_kind_of(action->kind) == CHILD_LEASE && text_given(grant->instance) &&
+        api_child_kind_of(action->kind) == CHILD_LEASE && text_given(grant->instance) &&
         (!snapshot->lease.granted || !text_same(snapshot->lease.grant.instance, grant->instance) ||
          snapshot->lease.grant.initdb != grant->initdb);
     return grants && !making->model->ever_held ? REASON_BOOTSTRAP_GRANTED : NULL;

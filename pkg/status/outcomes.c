@@ -23,7 +23,7 @@ static const char *collision_advice(struct making *making, const char *kind, con
 
 static unsigned concern_of(const char *kind)
 {
-    const struct child_info *child = child_info_of(kind);
+    const struct child_info *child = api_child_info_of(kind);
     return child ? child->concerns : 0;
 }
 
@@ -45,7 +45,7 @@ static void held_waits(struct making *making)
 {
     for (size_t i = 0; i < making->plan->held_count; i++) {
         const struct seen_object *object = making->plan->held[i];
-        const struct child_info *child = child_info_of(object->kind);
+        const struct child_info *child = api_child_info_of(object->kind);
         if (child != NULL && child->waited_for)
             continue;
         struct model_wait *wait =
@@ -95,7 +95,7 @@ static const struct refusal *classify(const struct error *err, const char *kind)
 {
     const struct refusal *refusal = refusals;
     while ((refusal->class && refusal->class != err->class) ||
-           (refusal->kind != CHILD_NONE && refusal->kind != child_kind_of(kind)) ||
+           (refusal->kind != CHILD_NONE && refusal->kind != api_child_kind_of(kind)) ||
            (refusal->text && !strstr(err->text, refusal->text)))
         refusal++;
     return refusal;
@@ -136,7 +136,7 @@ static void name_class(struct making *making, const char *claim, struct model_wa
 static void failure_wait(struct making *making, const struct status_outcome *outcome)
 {
     const struct plan_action *action = outcome->action;
-    const char *kind = action ? action->kind : child_infos[CHILD_SECRET].kind;
+    const char *kind = action ? action->kind : api_child_infos[CHILD_SECRET].kind;
     const struct refusal *refusal = classify(&outcome->err, kind);
     bool own = has_own_reason(&outcome->err);
     const char *what = action ? arena_printf(making->arena, "%s '%s' is %s", kind, action->name,

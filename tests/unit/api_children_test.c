@@ -7,15 +7,15 @@ static void every_kind_has_one_whole_row(void **state)
 {
     (void)state;
     for (int i = 0; i < CHILD_KINDS; i++) {
-        const struct child_info *row = &child_infos[i];
+        const struct child_info *row = &api_child_infos[i];
         assert_non_null(row->kind);
         assert_non_null(row->api_version);
-        assert_int_equal(child_kind_of(row->kind), i);
-        assert_ptr_equal(child_info_of(row->kind), row);
+        assert_int_equal(api_child_kind_of(row->kind), i);
+        assert_ptr_equal(api_child_info_of(row->kind), row);
     }
-    assert_int_equal(child_kind_of("Gateway"), CHILD_NONE);
-    assert_int_equal(child_kind_of(NULL), CHILD_NONE);
-    assert_null(child_info_of("Gateway"));
+    assert_int_equal(api_child_kind_of("Gateway"), CHILD_NONE);
+    assert_int_equal(api_child_kind_of(NULL), CHILD_NONE);
+    assert_null(api_child_info_of("Gateway"));
 }
 
 /* What others own a part of would lose it, were it made as they left it. */
@@ -23,7 +23,7 @@ static void a_field_is_left_to_others_only_where_the_rest_is_ours(void **state)
 {
     (void)state;
     for (int i = 0; i < CHILD_KINDS; i++) {
-        const struct child_info *row = &child_infos[i];
+        const struct child_info *row = &api_child_infos[i];
         if (row->theirs[0] != NULL || row->labels[0] != NULL)
             assert_true(row->ours);
     }
@@ -33,10 +33,10 @@ static void a_field_is_left_to_others_only_where_the_rest_is_ours(void **state)
 static void what_holds_the_cluster_together_never_just_goes(void **state)
 {
     (void)state;
-    assert_false(child_infos[CHILD_SECRET].goes);
-    assert_false(child_infos[CHILD_LEASE].goes);
-    assert_false(child_infos[CHILD_POD].goes);
-    assert_true(child_infos[CHILD_LEASE].posted);
+    assert_false(api_child_infos[CHILD_SECRET].goes);
+    assert_false(api_child_infos[CHILD_LEASE].goes);
+    assert_false(api_child_infos[CHILD_POD].goes);
+    assert_true(api_child_infos[CHILD_LEASE].posted);
 }
 
 int main(void)

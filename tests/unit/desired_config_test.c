@@ -33,19 +33,19 @@ static void memory_follows_the_limit_else_the_request(void **state)
     (void)state;
     AUTO_ARENA arena = arena_new();
     struct cluster_spec spec = small_spec();
-    assert_line(config_postgresql(arena, &spec), "shared_buffers = '128MB'");
+    assert_line(desired_config_postgresql(arena, &spec), "shared_buffers = '128MB'");
     cJSON *resources = json_object(arena);
     json_set_str(json_add_object(resources, "requests"), "memory", "1Gi");
     spec.resources = resources;
-    assert_line(config_postgresql(arena, &spec), "shared_buffers = '256MB'");
+    assert_line(desired_config_postgresql(arena, &spec), "shared_buffers = '256MB'");
     json_set_str(json_add_object(resources, "limits"), "memory", "4Gi");
-    assert_line(config_postgresql(arena, &spec), "shared_buffers = '1024MB'");
-    assert_line(config_postgresql(arena, &spec), "effective_cache_size = '3072MB'");
+    assert_line(desired_config_postgresql(arena, &spec), "shared_buffers = '1024MB'");
+    assert_line(desired_config_postgresql(arena, &spec), "effective_cache_size = '3072MB'");
     json_set_str(json_add_object(resources, "limits"), "memory", "32Mi");
-    assert_line(config_postgresql(arena, &spec), "shared_buffers = '16MB'");
-    assert_line(config_postgresql(arena, &spec), "huge_pages = 'off'");
+    assert_line(desired_config_postgresql(arena, &spec), "shared_buffers = '16MB'");
+    assert_line(desired_config_postgresql(arena, &spec), "huge_pages = 'off'");
     json_set_str(json_add_object(resources, "limits"), "hugepages-2Mi", "1Gi");
-    assert_line(config_postgresql(arena, &spec), "huge_pages = 'try'");
+    assert_line(desired_config_postgresql(arena, &spec), "huge_pages = 'try'");
 }
 
 static void wal_stays_within_its_volume(void **state)
@@ -53,12 +53,12 @@ static void wal_stays_within_its_volume(void **state)
     (void)state;
     AUTO_ARENA arena = arena_new();
     struct cluster_spec spec = small_spec();
-    assert_line(config_postgresql(arena, &spec), "max_wal_size = '256MB'");
+    assert_line(desired_config_postgresql(arena, &spec), "max_wal_size = '256MB'");
     spec.storage.size_bytes = INT64_C(1) << 40;
-    assert_line(config_postgresql(arena, &spec), "max_wal_size = '1024MB'");
+    assert_line(desired_config_postgresql(arena, &spec), "max_wal_size = '1024MB'");
     spec.wal_storage = (struct volume_spec){.size = "100Mi", .size_bytes = 100 << 20};
-    assert_line(config_postgresql(arena, &spec), "max_wal_size = '32MB'");
-    assert_line(config_postgresql(arena, &spec), "min_wal_size = '32MB'");
+    assert_line(desired_config_postgresql(arena, &spec), "max_wal_size = '32MB'");
+    assert_line(desired_config_postgresql(arena, &spec), "min_wal_size = '32MB'");
 }
 
 static void what_the_user_says_replaces_the_default_and_never_what_is_fixed(void **state)
@@ -72,7 +72,7 @@ static void what_the_user_says_replaces_the_default_and_never_what_is_fixed(void
     };
     spec.parameters = parameters;
     spec.parameter_count = 2;
-    char *text = config_postgresql(arena, &spec);
+    char *text = desired_config_postgresql(arena, &spec);
     assert_line(text, "max_connections = '300'");
     assert_no_line(text, "max_connections = '100'");
     assert_line(text, "archive_note = 'it''s a \\\\ back''slash'");
@@ -84,9 +84,9 @@ static void parameters_of_newer_versions_are_left_out_of_older_ones(void **state
     (void)state;
     AUTO_ARENA arena = arena_new();
     struct cluster_spec spec = small_spec();
-    assert_line(config_postgresql(arena, &spec), "allow_alter_system = 'off'");
+    assert_line(desired_config_postgresql(arena, &spec), "allow_alter_system = 'off'");
     spec.postgres_version = 16;
-    assert_no_line(config_postgresql(arena, &spec), "allow_alter_system");
+    assert_no_line(desired_config_postgresql(arena, &spec), "allow_alter_system");
 }
 
 static void a_locale_of_the_image_is_used_for_formats_too(void **state)
@@ -94,9 +94,9 @@ static void a_locale_of_the_image_is_used_for_formats_too(void **state)
     (void)state;
     AUTO_ARENA arena = arena_new();
     struct cluster_spec spec = small_spec();
-    assert_line(config_postgresql(arena, &spec), "lc_time = 'C'");
+    assert_line(desired_config_postgresql(arena, &spec), "lc_time = 'C'");
     spec.locale = "de_DE.UTF-8";
-    assert_line(config_postgresql(arena, &spec), "lc_time = 'de_DE.UTF-8'");
+    assert_line(desired_config_postgresql(arena, &spec), "lc_time = 'de_DE.UTF-8'");
 }
 
 static void the_lines_of_pgkeel_stand_around_those_of_the_user(void **state)
@@ -107,7 +107,7 @@ static void the_lines_of_pgkeel_stand_around_those_of_the_user(void **state)
     const char *hba[] = {"host all all all reject"};
     spec.hba = hba;
     spec.hba_count = 1;
-    char *text = config_hba(arena, &spec);
+    char *text = desired_config_hba(arena, &spec);
     const char *socket = strstr(text, "local all all trust\n");
     const char *replicas =
         strstr(text, "hostssl replication pgkeel_replication all scram-sha-256\n");

@@ -16,9 +16,9 @@ static void the_client_knows_every_kind_and_the_operator_has_a_right_to_it(void 
         file_read(arena, "manifests/install/clusterrole.yaml", 65536, &rights, NULL, &err), 0);
     for (int i = 0; i < CHILD_KINDS; i++) {
         const struct kube_kind *kind =
-            kube_kind_find(child_infos[i].api_version, child_infos[i].kind);
+            kube_kind_find(api_child_infos[i].api_version, api_child_infos[i].kind);
         if (kind == NULL || strstr(rights, kind->plural) == NULL)
-            fail_msg("%s: %s", child_infos[i].kind,
+            fail_msg("%s: %s", api_child_infos[i].kind,
                      kind ? "manifests/install/clusterrole.yaml does not name it"
                           : "pkg/kube/kinds.c does not have it");
     }
