@@ -11,11 +11,7 @@ const struct seen_pvc *plan_find_pvc(struct arena *arena, const struct model *mo
                                      const char *name, const struct model_instance **ret_instance);
 const struct model_instance *plan_find_instance(const struct model *model, const char *name);
 
-/* guard.c: a volume's size and class as the API would accept them. Returns the object itself when
- * nothing is to be held back, else a corrected copy. */
-const cJSON *plan_guard_pvc(struct arena *arena, const struct model *model, const cJSON *object);
-
-/* The same object with the size that the claim has, when something else of it is to be written
+/* claims.c: the same object with the size that the claim has, when something else of it is to be written
  * before its size may be refused; NULL when nothing is. */
 const cJSON *plan_stamp_pvc(struct arena *arena, const struct model *model, const cJSON *object);
 

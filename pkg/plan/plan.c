@@ -94,11 +94,10 @@ static bool is_held(const struct model *model, const char *kind, const char *nam
 }
 
 static void write_object(struct arena *arena, const struct model *model, struct plan *plan,
-                         const cJSON *wanted, const struct seen_object *seen)
+                         const cJSON *object, const struct seen_object *seen)
 {
-    const char *kind = json_str(wanted, "kind", "");
+    const char *kind = json_str(object, "kind", "");
     bool is_volume = api_child_kind_of(kind) == CHILD_VOLUME;
-    const cJSON *object = is_volume ? plan_guard_pvc(arena, model, wanted) : wanted;
     const char *hash = json_hash(arena, object);
     bool intent_changed = seen == NULL || !text_same(seen->applied, hash);
     if (seen != NULL && text_given(seen->foreign))
@@ -107,7 +106,7 @@ static void write_object(struct arena *arena, const struct model *model, struct 
         return;
     if (seen != NULL && is_held(model, kind, seen->name)) {
         if (seen->drifted)
-            restore_set(arena, plan, wanted, seen);
+            restore_set(arena, plan, object, seen);
         return;
     }
     const cJSON *stamped = seen != NULL && is_volume ? plan_stamp_pvc(arena, model, object) : NULL;

@@ -169,21 +169,6 @@ static void a_refused_growth_does_not_keep_from_noting_what_is_on_the_volume(voi
     assert_int_equal(objects_plan(&objects, &world)->count, 1);
 }
 
-static void a_volume_never_shrinks_nor_changes_its_class(void **state)
-{
-    PLAN_WORLD(1);
-    world.instances[0].data.requested_bytes = 2LL << 30;
-    cJSON *pvc = objects_add_pvc(&objects, "a-1-data", "1Gi");
-    json_set_str(json_get(pvc, "spec"), "storageClassName", "slow");
-    objects_applied(&objects, &world, pvc);
-    struct plan *plan = objects_plan(&objects, &world);
-    const cJSON *object = plan->actions[0].object;
-    assert_string_equal(json_str(object, "spec.resources.requests.storage", ""), "2147483648");
-    assert_string_equal(json_str(object, "spec.storageClassName", ""), "fast");
-    world.objects[0].applied = json_str(object, "metadata.annotations[\"pgkeel.dev/applied\"]", "");
-    assert_int_equal(objects_plan(&objects, &world)->count, 0);
-}
-
 static void objects_of_others_are_collisions_and_never_touched(void **state)
 {
     PLAN_WORLD(1);
@@ -338,7 +323,6 @@ int main(void)
         cmocka_unit_test(volumes_grow_while_no_pod_is_healthy),
         cmocka_unit_test(a_growth_that_never_happened_is_taken_back_in_words_for_people),
         cmocka_unit_test(a_refused_growth_does_not_keep_from_noting_what_is_on_the_volume),
-        cmocka_unit_test(a_volume_never_shrinks_nor_changes_its_class),
         cmocka_unit_test(objects_of_others_are_collisions_and_never_touched),
         cmocka_unit_test(a_volume_kept_from_an_earlier_cluster_is_adopted),
         cmocka_unit_test(an_object_being_deleted_is_waited_for),

@@ -52,29 +52,3 @@ const cJSON *plan_stamp_pvc(struct arena *arena, const struct model *model, cons
                  arena_printf(arena, "%lld", (long long)seen->requested_bytes));
     return copy;
 }
-
-/* The API refuses both a smaller request and another class, and with them everything else in the
- * same object: the stamps that say whose data this is must not fail for that. */
-const cJSON *plan_guard_pvc(struct arena *arena, const struct model *model, const cJSON *object)
-{
-    const struct model_instance *instance;
-    const struct seen_pvc *seen =
-        plan_find_pvc(arena, model, json_str(object, "metadata.name", ""), &instance);
-    if (seen == NULL || !seen->there)
-        return object;
-    const char *asked = json_str(object, "spec.resources.requests.storage", "");
-    const char *class = json_str(object, "spec.storageClassName", "");
-    bool shrinks = text_given(asked) && quantity_bytes(asked) < seen->requested_bytes &&
-                   !model_may_take_back(seen, quantity_bytes(asked));
-    bool moves = text_given(class) && text_given(seen->storage_class) &&
-                 !text_same(class, seen->storage_class);
-    if (!shrinks && !moves)
-        return object;
-    cJSON *copy = json_copy(arena, object);
-    if (shrinks)
-        json_set_str(json_get(copy, "spec.resources.requests"), "storage",
-                     arena_printf(arena, "%lld", (long long)seen->requested_bytes));
-    if (moves)
-        json_set_str(json_get(copy, "spec"), "storageClassName", seen->storage_class);
-    return copy;
-}
