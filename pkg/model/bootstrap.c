@@ -7,7 +7,7 @@
 
 #include "api/names.h"
 
-const struct seen_lease *bootstrap_lease(struct arena *arena, const struct snapshot *snapshot)
+const struct seen_lease *model_bootstrap_lease(struct arena *arena, const struct snapshot *snapshot)
 {
     static const struct seen_lease absent = {.holder = ""};
     const char *name = name_child(arena, text_or_empty(snapshot->spec.name), "primary");
@@ -48,7 +48,7 @@ static struct survey survey_volumes(const struct work *work)
         const struct model_instance *instance = &work->model->instances[i];
         if (instance->wanted && survey.first_wanted == NULL)
             survey.first_wanted = instance;
-        enum volume_content content = instance_volume(instance);
+        enum volume_content content = model_instance_volume(instance);
         if (content == VOLUME_DATA)
             survey_data(&survey, instance);
         else if (content == VOLUME_UNKNOWN && survey.unknown == NULL)
@@ -93,7 +93,7 @@ static void decide_by_emptiness(struct work *work, const struct survey *survey)
         work->model->grant = (struct bootstrap_grant){survey->first_wanted->name, true};
 }
 
-void bootstrap_decide(struct work *work)
+void model_bootstrap_decide(struct work *work)
 {
     struct model *model = work->model;
     const struct seen_lease *lease = work->lease;
@@ -118,7 +118,7 @@ void bootstrap_decide(struct work *work)
         decide_by_emptiness(work, &survey);
 }
 
-const char *bootstrap_manual_way(const struct work *work)
+const char *model_bootstrap_manual_way(const struct work *work)
 {
     struct survey survey = survey_volumes(work);
     if (survey.best == NULL)
@@ -144,8 +144,8 @@ static const char *keep_one_way(const struct work *work, const struct survey *su
     char *others = arena_strdup(work->arena, ""), *text = arena_strdup(work->arena, "");
     for (size_t i = 0; i < work->model->instance_count; i++) {
         const struct model_instance *instance = &work->model->instances[i];
-        if (instance_volume(instance) != VOLUME_DATA || instance->epoch != survey->best->epoch ||
-            !text_same(instance->last_role, "primary"))
+        if (model_instance_volume(instance) != VOLUME_DATA ||
+            instance->epoch != survey->best->epoch || !text_same(instance->last_role, "primary"))
             continue;
         text = arena_printf(work->arena,
                             "%s%s%s-data: kubectl -n %s annotate pvc %s-data "
@@ -177,7 +177,7 @@ static void blocked_wait(struct work *work, const struct survey *survey)
                  "only volumes of replicas are left (the newest is %s-data, epoch %lld); the "
                  "primary's is gone and may have held newer data",
                  survey->best->name, (long long)survey->best->epoch);
-        wait->unblock = bootstrap_manual_way(work);
+        wait->unblock = model_bootstrap_manual_way(work);
     }
 }
 
@@ -230,7 +230,7 @@ static void holder_wait(struct work *work)
                  ns, name);
 }
 
-void bootstrap_waits(struct work *work)
+void waits_of_bootstrap(struct work *work)
 {
     struct survey survey = survey_volumes(work);
     if (work->model->primary != NULL)

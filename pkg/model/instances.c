@@ -9,18 +9,18 @@ enum { RECOVERY_MS = 3600 * 1000, CLOCKS_DIFFER_MS = 300 * 1000 };
 /* By then what is watched has told that a pod is gone. */
 enum { CLAIM_SETTLES_MS = 60 * 1000 };
 
-bool instance_phase_is(const struct model_instance *instance, const char *phase)
+bool model_instance_phase_is(const struct model_instance *instance, const char *phase)
 {
     return instance->seen->reported && text_same(instance->seen->report.phase, phase);
 }
 
-bool instance_pod_broken(const struct model_instance *instance)
+bool model_instance_pod_broken(const struct model_instance *instance)
 {
     const struct seen_pod *pod = &instance->seen->pod;
     if (!pod->there || pod->deleting)
         return false;
     if (text_same(pod->phase, "Failed") || text_same(pod->phase, "Succeeded") ||
-        text_given(pod->unschedulable_message) || instance_phase_is(instance, "Failed"))
+        text_given(pod->unschedulable_message) || model_instance_phase_is(instance, "Failed"))
         return true;
     return text_given(pod->waiting_reason) &&
            !text_same(pod->waiting_reason, "ContainerCreating") &&
@@ -81,7 +81,7 @@ void instances_volumes(struct work *work)
         merge_volume(work, &work->model->instances[i]);
 }
 
-enum volume_content instance_volume(const struct model_instance *instance)
+enum volume_content model_instance_volume(const struct model_instance *instance)
 {
     const struct seen_instance *seen = instance->seen;
     if (seen->data.there && seen->data.deleting)
@@ -92,7 +92,7 @@ enum volume_content instance_volume(const struct model_instance *instance)
         return VOLUME_DATA;
     if (!seen->data.there || !text_same(seen->data.phase, "Bound"))
         return VOLUME_EMPTY;
-    return instance_phase_is(instance, "Waiting") ? VOLUME_EMPTY : VOLUME_UNKNOWN;
+    return model_instance_phase_is(instance, "Waiting") ? VOLUME_EMPTY : VOLUME_UNKNOWN;
 }
 
 /* "a-1/<pod uid>" belongs to instance "a-1". */
@@ -103,7 +103,8 @@ static bool holds(const char *holder, const char *instance)
            (holder[length] == '/' || holder[length] == '\0');
 }
 
-bool instance_holds_with_present_pod(const struct work *work, const struct model_instance *instance)
+bool model_instance_holds_with_present_pod(const struct work *work,
+                                           const struct model_instance *instance)
 {
     const char *slash = strchr(text_or_empty(work->lease->holder), '/');
     return instance->primary && instance->seen->pod.there && slash != NULL &&
@@ -124,7 +125,7 @@ void instances_roles(struct work *work)
     }
 }
 
-const struct replica_report *instance_replication(const struct work *work, const char *name)
+const struct replica_report *model_instance_replication(const struct work *work, const char *name)
 {
     const struct seen_lease *lease = work->lease;
     for (size_t i = 0; lease->reported && i < lease->report.replica_count; i++)
@@ -145,7 +146,8 @@ static bool serves_as(const struct model_instance *instance, const char *role, b
 {
     const struct seen_pod *pod = &instance->seen->pod;
     return pod->there && !pod->deleting && (pod->ready || (pod->node_silent && signs_of_life)) &&
-           instance_phase_is(instance, "Running") && text_same(instance->seen->report.role, role);
+           model_instance_phase_is(instance, "Running") &&
+           text_same(instance->seen->report.role, role);
 }
 
 /* The primary's word counts only while it is there to give it: what a vanished pod last wrote on
@@ -153,9 +155,9 @@ static bool serves_as(const struct model_instance *instance, const char *role, b
 static bool streams(const struct work *work, const struct model_instance *instance)
 {
     const struct model_instance *primary = work->model->primary;
-    const struct replica_report *replica = instance_replication(work, instance->name);
+    const struct replica_report *replica = model_instance_replication(work, instance->name);
     return primary != NULL && primary != instance && replica != NULL &&
-           instance_holds_with_present_pod(work, primary) && !primary->seen->pod.deleting &&
+           model_instance_holds_with_present_pod(work, primary) && !primary->seen->pod.deleting &&
            work->lease->pulse != PULSE_OVERDUE && instance->seen->pod.there &&
            !instance->seen->pod.deleting && text_same(replica->state, "streaming") &&
            replica->lag_bytes <= work->snapshot->spec.max_lag_bytes;
@@ -170,7 +172,7 @@ static void primary_health(const struct work *work, struct model_instance *prima
 {
     const struct seen_pod *pod = &primary->seen->pod;
     enum lease_pulse pulse = work->lease->pulse;
-    if (!instance_holds_with_present_pod(work, primary))
+    if (!model_instance_holds_with_present_pod(work, primary))
         return;
     primary->healthy =
         pulse != PULSE_OVERDUE && serves_as(primary, "primary", pulse == PULSE_STEADY);
@@ -194,10 +196,10 @@ static bool recovers(const struct model_instance *primary)
 {
     static const char *const phases[] = {"Starting", "Recovering", "Restarting"};
     if (primary == NULL || primary->healthy || primary->seen->pod.deleting ||
-        primary->seen->pod.node_silent || instance_pod_broken(primary))
+        primary->seen->pod.node_silent || model_instance_pod_broken(primary))
         return false;
     for (size_t i = 0; i < sizeof phases / sizeof phases[0]; i++)
-        if (instance_phase_is(primary, phases[i]))
+        if (model_instance_phase_is(primary, phases[i]))
             return true;
     return false;
 }
@@ -239,7 +241,7 @@ void instances_health(struct work *work)
  * holds nothing, or a healthy primary has everything. */
 static bool may_be_removed(const struct work *work, const struct model_instance *instance)
 {
-    return work->snapshot->spec.retain || instance_volume(instance) != VOLUME_DATA ||
+    return work->snapshot->spec.retain || model_instance_volume(instance) != VOLUME_DATA ||
            (work->model->primary != NULL && work->model->primary->healthy &&
             instances_pulse_is_steady(work));
 }

@@ -10,7 +10,7 @@ struct work {
     struct arena *arena;
     struct model *model;
     const struct snapshot *snapshot;
-    const struct seen_lease *lease; /* see bootstrap_lease() */
+    const struct seen_lease *lease; /* see model_bootstrap_lease() */
     const char *const *hashes;      /* NULL when the spec is invalid */
     bool frozen; /* invalid spec, deleting, or a namespace that goes: nothing is due */
 };
@@ -36,29 +36,30 @@ void instances_wanted(struct work *work);
 void instances_disruption(struct work *work);
 /* The field that keeps such a pod where it is; "" when there is none. */
 const char *disruption_remedy(const char *disruption);
-bool instance_phase_is(const struct model_instance *instance, const char *phase);
+bool model_instance_phase_is(const struct model_instance *instance, const char *phase);
 /* The pod cannot run as it is: an image that cannot be pulled, no node, a container that fails. */
-bool instance_pod_broken(const struct model_instance *instance);
+bool model_instance_pod_broken(const struct model_instance *instance);
 /* The holder's pod uid of the lease is that of the instance's present pod. */
-bool instance_holds_with_present_pod(const struct work *work,
-                                     const struct model_instance *instance);
+bool model_instance_holds_with_present_pod(const struct work *work,
+                                           const struct model_instance *instance);
 /* What the primary says of this replica; NULL when it says nothing. */
-const struct replica_report *instance_replication(const struct work *work, const char *name);
+const struct replica_report *model_instance_replication(const struct work *work, const char *name);
 /* Since when PrimaryReady is not True, as the status has it; 0: it is, or is not there. */
 int64_t instances_primary_away_since_ms(const struct work *work);
 /* A renewal of the lease was seen to come within the time that it lasts: what its holder says is of
  * now. Nothing is taken down or destroyed on an older word. */
 bool instances_pulse_is_steady(const struct work *work);
-enum volume_content instance_volume(const struct model_instance *instance);
+enum volume_content model_instance_volume(const struct model_instance *instance);
 
 /* bootstrap.c */
 /* The lease as far as it is this cluster's: one left by an earlier cluster of the same name, not
  * yet collected, says nothing. */
-const struct seen_lease *bootstrap_lease(struct arena *arena, const struct snapshot *snapshot);
-void bootstrap_decide(struct work *work);
-void bootstrap_waits(struct work *work);
+const struct seen_lease *model_bootstrap_lease(struct arena *arena,
+                                               const struct snapshot *snapshot);
+void model_bootstrap_decide(struct work *work);
+void waits_of_bootstrap(struct work *work);
 /* What a person can do when only replica volumes hold data. */
-const char *bootstrap_manual_way(const struct work *work);
+const char *model_bootstrap_manual_way(const struct work *work);
 
 /* model.c */
 /* Once complete, always complete: also after the lease was deleted. */
@@ -66,7 +67,7 @@ bool model_was_bootstrapped(const struct model *model);
 
 /* rollout.c */
 void rollout_decide(struct work *work);
-void rollout_waits(struct work *work);
+void waits_of_rollout(struct work *work);
 
 bool rollout_carries_template(const struct work *work, const struct model_instance *instance);
 /* The StatefulSet carries the wanted template and its controller has seen it, so that the pod's
@@ -86,7 +87,7 @@ const struct model_instance *template_untried_on(const struct work *work,
                                                  const struct model_instance *instance);
 int64_t template_patience_ends_ms(const struct work *work);
 
-/* waits.c, volume_waits.c, room_waits.c, instance_waits.c, pod_waits.c, silence_waits.c */
+/* What is waited for: waits/, one file for each subject. */
 struct model_wait *wait_add(struct work *work, unsigned concerns, const char *reason,
                             const char *what_format, ...) __attribute__((format(printf, 4, 5)));
 void wait_say(struct work *work, struct model_wait *wait, const char *format, ...)
@@ -100,23 +101,23 @@ void wait_unblock_by_spec(struct work *work, struct model_wait *wait, const char
 void waits_are_about(struct work *work, size_t first, const struct model_instance *instance);
 /* Marks it as wrong, and as needing a person where `stalled`. */
 void wait_fault(struct model_wait *wait, bool stalled);
-void cluster_waits(struct work *work);
-void route_waits(struct work *work); /* route_waits.c */
-void volume_waits(struct work *work);
-void room_waits(struct work *work);
-void instance_waits(struct work *work);
+void waits_of_cluster(struct work *work);
+void waits_of_routes(struct work *work);
+void waits_of_volumes(struct work *work);
+void waits_of_room(struct work *work);
+void waits_of_instances(struct work *work);
 /* Adds the wait for a pod that does not run as it should; false when its agent may be asked. */
-bool pod_wait(struct work *work, const struct model_instance *instance, unsigned concern,
-              const char *what);
-/* Adds the wait for an instance of which nothing is heard; false when there is news of it. */
-bool silence_wait(struct work *work, const struct model_instance *instance, unsigned concern,
+bool wait_for_pod(struct work *work, const struct model_instance *instance, unsigned concern,
                   const char *what);
+/* Adds the wait for an instance of which nothing is heard; false when there is news of it. */
+bool wait_for_news(struct work *work, const struct model_instance *instance, unsigned concern,
+                   const char *what);
 /* The same for one that works all the same, or worked when it was last heard of. */
-void silence_notes(struct work *work, const struct model_instance *instance);
+void wait_note_silence(struct work *work, const struct model_instance *instance);
 /* Adds the wait for a pod that finds no node because its volumes are on one node only; false when
  * something else keeps it. */
-bool disk_wait(struct work *work, const struct model_instance *instance, unsigned concern,
-               const char *what);
+bool wait_for_disk(struct work *work, const struct model_instance *instance, unsigned concern,
+                   const char *what);
 /* How a replica gets new, empty volumes and a copy of the primary on them; `condition` goes before
  * the commands: "" or "if nothing on it is needed: ". */
 void wait_unblock_by_cloning(struct work *work, struct model_wait *wait,
@@ -125,4 +126,4 @@ void wait_unblock_by_cloning(struct work *work, struct model_wait *wait,
  * front: "bring it back; or ". */
 void wait_unblock_by_successor(struct work *work, struct model_wait *wait,
                                const struct model_instance *primary, const char *before);
-unsigned instance_concern(const struct work *work, const struct model_instance *instance);
+unsigned wait_concern(const struct work *work, const struct model_instance *instance);

@@ -99,15 +99,15 @@ static void build(struct work *work)
     instances_health(work);
     instances_wanted(work);
     instances_disruption(work);
-    bootstrap_decide(work);
+    model_bootstrap_decide(work);
     rollout_decide(work);
-    cluster_waits(work);
-    bootstrap_waits(work);
-    route_waits(work);
-    volume_waits(work);
-    room_waits(work);
-    instance_waits(work);
-    rollout_waits(work);
+    waits_of_cluster(work);
+    waits_of_bootstrap(work);
+    waits_of_routes(work);
+    waits_of_volumes(work);
+    waits_of_room(work);
+    waits_of_instances(work);
+    waits_of_rollout(work);
     model_remedies(work->arena, work->model);
     model_waits_sort(work->model);
 }
@@ -129,7 +129,7 @@ struct model *model_build(struct arena *arena, const struct snapshot *snapshot,
     struct work work = {arena,
                         model,
                         snapshot,
-                        bootstrap_lease(arena, snapshot),
+                        model_bootstrap_lease(arena, snapshot),
                         template_hashes,
                         snapshot->faults.count > 0 || snapshot->spec.deleting ||
                             snapshot->namespace_terminating || template_hashes == NULL};

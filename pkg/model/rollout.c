@@ -83,7 +83,7 @@ static void keep_agent(const struct work *work, struct model_instance *instance)
     if (!text_given(instance->seen->agent_image))
         return;
     instance->agent_image =
-        agent_image_decode(instance->seen->agent_image, work->snapshot->image_volumes);
+        api_agent_image_decode(instance->seen->agent_image, work->snapshot->image_volumes);
     instance->pod_form = instance->seen->pod_form;
 }
 
@@ -111,13 +111,14 @@ bool rollout_agent_is_silent(const struct work *work, const struct model_instanc
 static bool in_motion(const struct work *work, const struct model_instance *instance)
 {
     const struct seen_instance *seen = instance->seen;
-    if (instance_pod_broken(instance) && !instance->delete_pod)
+    if (model_instance_pod_broken(instance) && !instance->delete_pod)
         return false;
     if (!instance->delete_pod && rollout_agent_is_silent(work, instance))
         return false;
     return instance->delete_pod || !seen->pod.there || seen->pod.deleting || !seen->reported ||
            seen->pod.node_silent || restart_is_ordered(work, instance) ||
-           !(instance_phase_is(instance, "Running") || instance_phase_is(instance, "Waiting"));
+           !(model_instance_phase_is(instance, "Running") ||
+             model_instance_phase_is(instance, "Waiting"));
 }
 
 static bool others_are(const struct work *work, const struct model_instance *me,
@@ -167,7 +168,7 @@ static bool primary_may_go(const struct work *work, const struct model_instance 
 bool rollout_may_go(const struct work *work, const struct model_instance *instance)
 {
     if (!work->model->ever_held)
-        return instance_phase_is(instance, "Waiting");
+        return model_instance_phase_is(instance, "Waiting");
     if (restart_is_ordered(work, instance))
         return false;
     return instance->primary ? primary_may_go(work, instance) : replica_may_go(work, instance);
@@ -191,14 +192,14 @@ static bool is_due(const struct work *work, const struct model_instance *instanc
     return instance->wanted && !instance->delete_pod && rollout_set_is_settled(work, instance) &&
            !instance->seen->pod.node_silent &&
            (rollout_pod_is_old(instance) || instance->needs_restart) &&
-           !instance_pod_broken(instance);
+           !model_instance_pod_broken(instance);
 }
 
 /* Nothing runs in this pod, so that nothing is lost by replacing it: it cannot start, has not
  * started, or its agent has been silent for so long that it will not report any more. */
 static bool pod_is_idle(const struct work *work, const struct model_instance *instance)
 {
-    return instance_pod_broken(instance) || text_same(instance->seen->pod.phase, "Pending") ||
+    return model_instance_pod_broken(instance) || text_same(instance->seen->pod.phase, "Pending") ||
            (!instance->primary && !instance->seen->pod.ready &&
             rollout_agent_is_silent(work, instance));
 }
@@ -246,7 +247,7 @@ void rollout_decide(struct work *work)
         instance->delete_reason = "";
         instance->restart_token = kept_token(instance->seen);
         instance->agent_image =
-            agent_image_new(work->snapshot->agent_image, work->snapshot->image_volumes);
+            api_agent_image_new(work->snapshot->agent_image, work->snapshot->image_volumes);
         instance->pod_form = POD_FORM_NEWEST;
         if (work->frozen)
             keep_agent(work, instance);
@@ -325,7 +326,7 @@ static void ineffective_wait(struct work *work, const struct model_instance *ins
     wait_fault(wait, true);
 }
 
-void rollout_waits(struct work *work)
+void waits_of_rollout(struct work *work)
 {
     for (size_t i = 0; !work->frozen && i < work->model->instance_count; i++) {
         const struct model_instance *instance = &work->model->instances[i];
@@ -335,7 +336,7 @@ void rollout_waits(struct work *work)
             outdated_wait(work, instance);
         else if (instance->needs_restart)
             restart_wait(work, instance);
-        else if (instance->wanted && instance_phase_is(instance, "Running") &&
+        else if (instance->wanted && model_instance_phase_is(instance, "Running") &&
                  report->pending_restart &&
                  text_same(report->config_hash, work->model->config_hash))
             ineffective_wait(work, instance);

@@ -30,7 +30,7 @@ static enum trial trial_of(const struct work *work, const struct model_instance 
         return TRIAL_NONE;
     if (text_given(seen->pod.unschedulable_message))
         return TRIAL_UNTRIED;
-    if (instance_pod_broken(instance) || rollout_agent_is_silent(work, instance))
+    if (model_instance_pod_broken(instance) || rollout_agent_is_silent(work, instance))
         return TRIAL_FAILED;
     return seen->reported ? TRIAL_PASSED : TRIAL_OPEN;
 }
@@ -65,7 +65,7 @@ static bool is_stuck(const struct work *work, const struct model_instance *insta
     const struct seen_instance *seen = instance->seen;
     if (!seen->pod.there)
         return text_given(seen->set_message);
-    return instance_pod_broken(instance) ||
+    return model_instance_pod_broken(instance) ||
            (rollout_agent_is_silent(work, instance) &&
             (!instance->primary || text_same(seen->pod.phase, "Pending")));
 }

@@ -46,8 +46,8 @@ static void gone_wait(struct work *work, const struct model_instance *instance, 
             arena_printf(work->arena, "bring node '%s' back; or, if its disk is lost: ", node));
 }
 
-bool disk_wait(struct work *work, const struct model_instance *instance, unsigned concern,
-               const char *what)
+bool wait_for_disk(struct work *work, const struct model_instance *instance, unsigned concern,
+                   const char *what)
 {
     const struct seen_instance *seen = instance->seen;
     const struct seen_pvc *pvc = seen->wal.node_gone ? &seen->wal : &seen->data;

@@ -43,7 +43,7 @@ static void one_service(struct work *work, const char *suffix)
     wait_fault(wait, false);
 }
 
-void route_waits(struct work *work)
+void waits_of_routes(struct work *work)
 {
     for (size_t i = 0; i < SERVICES && !work->frozen; i++)
         one_service(work, name_services[i]);

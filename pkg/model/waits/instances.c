@@ -7,7 +7,7 @@
 
 enum { RECONNECT_PATIENCE_MS = 30000, CLONE_PATIENCE_MS = 600000 };
 
-unsigned instance_concern(const struct work *work, const struct model_instance *instance)
+unsigned wait_concern(const struct work *work, const struct model_instance *instance)
 {
     const struct model *model = work->model;
     bool to_be_primary = !model->ever_held && text_same(model->grant.instance, instance->name);
@@ -232,7 +232,7 @@ static void slot_lost_wait(struct work *work, const struct model_instance *insta
 static void replication_wait(struct work *work, const struct model_instance *instance,
                              const char *what)
 {
-    const struct replica_report *replica = instance_replication(work, instance->name);
+    const struct replica_report *replica = model_instance_replication(work, instance->name);
     struct model_wait *wait;
     if (replica != NULL && text_same(replica->slot_wal_status, "lost")) {
         slot_lost_wait(work, instance, what);
@@ -267,7 +267,7 @@ static void server_wait(struct work *work, const struct model_instance *instance
     } else if (!text_same(seen->report.phase, "Running") || text_given(seen->report.reason)) {
         phase_wait(work, instance, concern, what);
     } else if (!text_same(seen->report.role, role) ||
-               (instance->primary && !instance_holds_with_present_pod(work, instance))) {
+               (instance->primary && !model_instance_holds_with_present_pod(work, instance))) {
         role_wait(work, instance, concern, what);
     } else if (!seen->pod.ready) {
         struct model_wait *wait = wait_add(work, concern, REASON_NOT_ACCEPTING, "%s", what);
@@ -331,23 +331,23 @@ static void primary_waits(struct work *work, const struct model_instance *primar
 
 static void one_instance(struct work *work, const struct model_instance *instance)
 {
-    unsigned concern = instance_concern(work, instance);
+    unsigned concern = wait_concern(work, instance);
     const char *what = arena_printf(
         work->arena, concern == CONCERN_PRIMARY ? "primary %s serves" : "replica %s streams",
         instance->name);
     if (instance->healthy) {
-        silence_notes(work, instance);
+        wait_note_silence(work, instance);
         setup_waits(work, instance);
         if (instance->primary)
             primary_waits(work, instance);
-    } else if (!silence_wait(work, instance, concern, what) &&
-               !pod_wait(work, instance, concern, what)) {
+    } else if (!wait_for_news(work, instance, concern, what) &&
+               !wait_for_pod(work, instance, concern, what)) {
         server_wait(work, instance, concern, what);
     }
 }
 
 /* The primary first: what keeps it from serving is the cause, and its replicas' troubles follow. */
-void instance_waits(struct work *work)
+void waits_of_instances(struct work *work)
 {
     const struct model *model = work->model;
     for (int turn = 0; turn < 2; turn++)

@@ -19,8 +19,7 @@ static const char *namespace_of(const struct volume *volume)
 static struct model_wait *volume_wait(const struct volume *volume, const char *reason,
                                       const char *state)
 {
-    unsigned role =
-        volume->instance->healthy ? 0 : instance_concern(volume->work, volume->instance);
+    unsigned role = volume->instance->healthy ? 0 : wait_concern(volume->work, volume->instance);
     return wait_add(volume->work, CONCERN_STORAGE | role, reason, "volume %s %s", volume->name,
                     state);
 }
@@ -232,7 +231,7 @@ static void one_volume(const struct volume *volume)
         model->waits[i].object = arena_printf(volume->work->arena, "pvc/%s", volume->name);
 }
 
-void volume_waits(struct work *work)
+void waits_of_volumes(struct work *work)
 {
     const struct cluster_spec *spec = &work->snapshot->spec;
     for (size_t i = 0; i < work->model->instance_count; i++) {

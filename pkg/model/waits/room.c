@@ -80,7 +80,7 @@ static const char *remedy(const struct volume *volume)
 static void full_wait(const struct volume *volume)
 {
     const struct model_instance *instance = volume->instance;
-    unsigned role = instance->healthy ? 0 : instance_concern(volume->work, instance);
+    unsigned role = instance->healthy ? 0 : wait_concern(volume->work, instance);
     struct model_wait *wait = wait_add(volume->work, CONCERN_STORAGE | role, REASON_VOLUME_FULL,
                                        "volume %s has room", volume->name);
     const char *words = text_or_empty(volume->report->words);
@@ -121,7 +121,7 @@ int model_used_percent(const struct volume_report *report)
     return (int)percent + (percent > (int)percent);
 }
 
-void room_waits(struct work *work)
+void waits_of_room(struct work *work)
 {
     const struct cluster_spec *spec = &work->snapshot->spec;
     for (size_t i = 0; i < work->model->instance_count; i++) {

@@ -63,7 +63,7 @@ static void container_wait(const struct looked_at *at)
 static void unscheduled_wait(const struct looked_at *at)
 {
     const struct cluster_spec *spec = &at->work->snapshot->spec;
-    if (disk_wait(at->work, at->instance, at->concern, at->what))
+    if (wait_for_disk(at->work, at->instance, at->concern, at->what))
         return;
     struct model_wait *wait = pod_wait_add(at, REASON_UNSCHEDULABLE);
     const char *disruption = at->instance->disruption;
@@ -166,8 +166,8 @@ static void missing_set_wait(const struct looked_at *at)
              at->instance->name);
 }
 
-bool pod_wait(struct work *work, const struct model_instance *instance, unsigned concern,
-              const char *what)
+bool wait_for_pod(struct work *work, const struct model_instance *instance, unsigned concern,
+                  const char *what)
 {
     const struct seen_instance *seen = instance->seen;
     const struct looked_at at = {work,
@@ -186,8 +186,8 @@ bool pod_wait(struct work *work, const struct model_instance *instance, unsigned
         unscheduled_wait(&at);
     else if (text_same(seen->pod.phase, "Failed") || text_same(seen->pod.phase, "Succeeded"))
         starting_wait(&at, REASON_POD_FAILED, "has ended and is being recreated");
-    else if (text_given(seen->pod.waiting_reason) && instance_pod_broken(instance) &&
-             !instance_phase_is(instance, "Failed"))
+    else if (text_given(seen->pod.waiting_reason) && model_instance_pod_broken(instance) &&
+             !model_instance_phase_is(instance, "Failed"))
         container_wait(&at);
     else if (text_same(seen->pod.phase, "Pending"))
         starting_wait(&at, REASON_POD_STARTING, "is being started by its node");

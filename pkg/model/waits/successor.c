@@ -13,7 +13,7 @@ static const struct model_instance *successor(const struct work *work,
     const struct model_instance *best = NULL;
     for (size_t i = 0; i < work->model->instance_count; i++) {
         const struct model_instance *other = &work->model->instances[i];
-        if (other != primary && instance_volume(other) == VOLUME_DATA &&
+        if (other != primary && model_instance_volume(other) == VOLUME_DATA &&
             !other->seen->data.node_gone && (best == NULL || other->epoch > best->epoch))
             best = other;
     }

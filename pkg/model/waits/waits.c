@@ -205,7 +205,7 @@ static void surplus_wait(struct work *work, const struct model_instance *instanc
     }
 }
 
-void cluster_waits(struct work *work)
+void waits_of_cluster(struct work *work)
 {
     const struct cluster_spec *spec = &work->snapshot->spec;
     if (spec->deleting) {

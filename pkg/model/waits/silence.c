@@ -163,8 +163,8 @@ static void replica_wait(struct work *work, const struct model_instance *replica
     }
 }
 
-bool silence_wait(struct work *work, const struct model_instance *instance, unsigned concern,
-                  const char *what)
+bool wait_for_news(struct work *work, const struct model_instance *instance, unsigned concern,
+                   const char *what)
 {
     const struct seen_pod *pod = &instance->seen->pod;
     if (instance->primary && instance->unknown)
@@ -209,7 +209,7 @@ static void unseen_wait(struct work *work)
     wait->unknown = wait->provisional = true;
 }
 
-void silence_notes(struct work *work, const struct model_instance *instance)
+void wait_note_silence(struct work *work, const struct model_instance *instance)
 {
     if (instance->seen->pod.node_silent)
         not_offered_wait(work, instance);
