@@ -19,7 +19,7 @@ struct agent_image {
 };
 
 /* What a new template is given. */
-struct agent_image agent_image_new(const char *reference, bool image_volumes);
+struct agent_image api_agent_image_new(const char *reference, bool image_volumes);
 /* What stands in ANN_AGENT_IMAGE. A text without the word for a mode is taken for a reference. */
-struct agent_image agent_image_decode(const char *text, bool image_volumes);
-char *agent_image_encode(struct arena *arena, const struct agent_image *image);
+struct agent_image api_agent_image_decode(const char *text, bool image_volumes);
+char *api_agent_image_encode(struct arena *arena, const struct agent_image *image);

@@ -10,7 +10,8 @@ void build_instance(struct build *build, const struct model_instance *instance)
     const char *name = instance->name;
     cJSON *set = build_object(build, CHILD_SET, name, OWNED);
     build_label(set, LABEL_INSTANCE, name);
-    build_annotate(set, ANN_AGENT_IMAGE, agent_image_encode(build->arena, &instance->agent_image));
+    build_annotate(set, ANN_AGENT_IMAGE,
+                   api_agent_image_encode(build->arena, &instance->agent_image));
     if (instance->pod_form > POD_FORM_FIRST)
         build_annotate(set, ANN_POD_FORM, arena_printf(build->arena, "%d", instance->pod_form));
     build_annotate(set, ANN_TEMPLATE, desired_template_hash(build->arena, build->snapshot, name));

@@ -223,11 +223,11 @@ static void take_statement(struct lint_pass *pass)
         check(pass, LIST_AT(RawStmt, parsed.statements, i)->stmt);
     if (pass->item.sent_by_gexec)
         say_report(pass, lint_rule_find("MIG042", 6), pass->item.start,
-                    "\\gexec runs what this statement returns, which cannot be analysed");
+                   "\\gexec runs what this statement returns, which cannot be analysed");
     if (pass->item.has_comments &&
         memmem(pass->lint->statement.data, pass->lint->statement.length, "migration-lint:", 15))
         say_report(pass, directive_rule, pass->item.start,
-                    "a directive inside a statement has no effect; write it above the statement");
+                   "a directive inside a statement has no effect; write it above the statement");
     parse_end(&parsed);
 }
 

@@ -12,10 +12,10 @@ struct lint_memory; /* memory.c */
 struct lint_memory *lint_memory_new(void);
 void lint_memory_free(struct lint_memory *memory);
 void lint_memory_put(struct lint_memory *memory, int kind, const char *key, const char *value,
-                int transaction, int line);
+                     int transaction, int line);
 void lint_memory_drop(struct lint_memory *memory, int kind, const char *key);
 const struct lint_memory_entry *lint_memory_get(const struct lint_memory *memory, int kind,
-                                           const char *key);
+                                                const char *key);
 /* Was anything of the kind ever put? */
 bool lint_memory_has(const struct lint_memory *memory, int kind);
 /* What was put since the transaction began never happened. */
@@ -83,7 +83,7 @@ struct lint_pass {
 /* say.c */
 /* Reports at an offset of the file, with directives applied. */
 void say_report(struct lint_pass *pass, const struct lint_rule *rule, size_t offset,
-                 const char *message);
+                const char *message);
 void say_trouble(struct lint_pass *pass, size_t offset, const char *message);
 bool say_enabled(const struct lint_pass *pass, const struct lint_rule *rule);
 /* Hands over what was reported of the item at hand, in the order of the text. */

@@ -95,7 +95,7 @@ static void note(struct lint_memory *memory, size_t slot, int transaction)
 }
 
 void lint_memory_put(struct lint_memory *memory, int kind, const char *key, const char *value,
-                int transaction, int line)
+                     int transaction, int line)
 {
     if (memory->count * 2 >= memory->capacity)
         grow(memory);
@@ -123,7 +123,7 @@ void lint_memory_drop(struct lint_memory *memory, int kind, const char *key)
 }
 
 const struct lint_memory_entry *lint_memory_get(const struct lint_memory *memory, int kind,
-                                           const char *key)
+                                                const char *key)
 {
     const struct slot *slot = &memory->slots[find(memory, kind, key)];
     return slot->key && slot->entry.alive ? &slot->entry : NULL;

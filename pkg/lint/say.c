@@ -80,7 +80,7 @@ bool say_enabled(const struct lint_pass *pass, const struct lint_rule *rule)
 }
 
 void say_report(struct lint_pass *pass, const struct lint_rule *rule, size_t offset,
-                 const char *message)
+                const char *message)
 {
     if (!say_enabled(pass, rule))
         return;
@@ -107,8 +107,7 @@ void lint_report(struct lint_pass *pass, int location, const char *format, ...)
     char *message = arena_vprintf(lint_arena(pass), format, args);
     va_end(args);
     pass->lengthy_found |= pass->rule->lengthy;
-    say_report(pass, pass->rule, pass->item.start + (location > 0 ? (size_t)location : 0),
-                message);
+    say_report(pass, pass->rule, pass->item.start + (location > 0 ? (size_t)location : 0), message);
 }
 
 static int by_place(const void *a, const void *b)

@@ -11,8 +11,8 @@ const struct seen_pvc *plan_find_pvc(struct arena *arena, const struct model *mo
                                      const char *name, const struct model_instance **ret_instance);
 const struct model_instance *plan_find_instance(const struct model *model, const char *name);
 
-/* claims.c: the same object with the size that the claim has, when something else of it is to be written
- * before its size may be refused; NULL when nothing is. */
+/* claims.c: the same object with the size that the claim has, when something else of it is to be
+ * written before its size may be refused; NULL when nothing is. */
 const cJSON *plan_stamp_pvc(struct arena *arena, const struct model *model, const cJSON *object);
 
 /* reasons.c: fills effect and reason of an action on an object that is there, and moves a growing

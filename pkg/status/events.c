@@ -84,7 +84,8 @@ static const char *decision(const struct making *making, const struct plan_actio
     if (action->drift)
         return REASON_DRIFT_REPAIRED;
     if (action->verb == PLAN_DELETE)
-        return api_child_kind_of(action->kind) == CHILD_POD ? REASON_ROLLING_POD : REASON_SCALING_DOWN;
+        return api_child_kind_of(action->kind) == CHILD_POD ? REASON_ROLLING_POD
+                                                            : REASON_SCALING_DOWN;
     if (api_child_kind_of(action->kind) == CHILD_SET && action->verb == PLAN_CREATE)
         return REASON_INSTANCE_CREATED;
     if (text_same(action->effect, "resize"))

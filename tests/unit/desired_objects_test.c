@@ -63,7 +63,7 @@ static void build(struct scene *scene)
             .name = snapshot->instances[i].name,
             .wanted = true,
             .restart_token = "",
-            .agent_image = agent_image_new(snapshot->agent_image, snapshot->image_volumes),
+            .agent_image = api_agent_image_new(snapshot->agent_image, snapshot->image_volumes),
             .pod_form = POD_FORM_NEWEST,
             .system_identifier = "",
             .last_role = "",
@@ -221,7 +221,7 @@ static void an_image_may_be_called_like_a_way_into_the_pod(void **state)
 {
     (void)state;
     struct scene *scene = scene_of("");
-    scene->model->instances[0].agent_image = agent_image_new("install:5000/pgkeel:2", true);
+    scene->model->instances[0].agent_image = api_agent_image_new("install:5000/pgkeel:2", true);
     scene->desired = desired_build(scene->arena, scene->model);
     const cJSON *set = must(scene, "StatefulSet", "a-1");
     assert_text(set, "metadata.annotations[\"pgkeel.dev/agent-image\"]",
@@ -243,12 +243,12 @@ static void a_kept_agent_keeps_the_whole_template(void **state)
     scene->snapshot.image_volumes = false;
     scene->snapshot.agent_image = "localhost/pgkeel:2";
     struct desired fresh = desired_build(scene->arena, scene->model);
-    scene->model->instances[0].agent_image = agent_image_decode(annotation, false);
+    scene->model->instances[0].agent_image = api_agent_image_decode(annotation, false);
     scene->desired = desired_build(scene->arena, scene->model);
     assert_string_equal(
         json_compact(scene->arena, json_get(must(scene, "StatefulSet", "a-1"), "spec.template")),
         template);
-    scene->model->instances[0].agent_image = agent_image_new("localhost/pgkeel:2", false);
+    scene->model->instances[0].agent_image = api_agent_image_new("localhost/pgkeel:2", false);
     scene->desired = fresh = desired_build(scene->arena, scene->model);
     set = must(scene, "StatefulSet", "a-1");
     assert_text(set, "metadata.annotations[\"pgkeel.dev/agent-image\"]",
