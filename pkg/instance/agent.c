@@ -111,7 +111,7 @@ static bool primary_is_named(struct agent *agent, struct arena *arena, const cha
     bool named = certificate_names(text, host);
     if (!named && !agent->unnamed)
         log_warning("the server certificate does not contain the name of the primary, so replicas "
-                    "only check its CA; add the name to the certificate",
+                    "check only its CA; add the name to the certificate",
                     "name", host, NULL);
     agent->unnamed = !named;
     return named;
@@ -430,12 +430,11 @@ static int prepare_folders(struct agent *agent, struct error *err)
     /* libpq looks for files in the home folder; the uid may have none. */
     setenv("HOME", options->run_dir, 1);
     if (access(options->run_dir, W_OK | X_OK) != 0)
-        return err_set(err, ERR_FORBIDDEN, "folder '%s' is not there or not writable for uid %d",
+        return err_set(err, ERR_FORBIDDEN, "folder '%s' is missing or not writable for uid %d",
                        options->run_dir, (int)geteuid());
     if (geteuid() == 0)
         return err_set(err, ERR_FORBIDDEN,
-                       "PostgreSQL does not run as root: set runAsUser to "
-                       "another uid than 0");
+                       "PostgreSQL does not run as root: set runAsUser to a uid other than 0");
     return volume_init(&agent->volume, options->data_dir, options->wal_dir, err);
 }
 

@@ -140,8 +140,7 @@ static void refuse(struct agent *agent, const char *why)
     bool running = server_state(agent->server) == SERVER_UP;
     err_set_reason(&config->fault, ERR_INVALID, REASON_CONFIG_INVALID,
                    "PostgreSQL refuses the configuration: %.800s; correct spec.postgres%s", why,
-                   running ? ""
-                           : ", or delete the pod to have it tried again once the cause is gone");
+                   running ? "" : ", or delete the pod to try again once the cause is gone");
     log_failure(&config->fault, "the configuration is refused", "hash", config->trial.refused,
                 NULL);
     config->stale = false;
@@ -179,7 +178,8 @@ static void postpone(struct agent *agent, const char *why)
     AUTO_ARENA arena = arena_new();
     agent_note_trouble(
         agent, trouble, REASON_CONFIGURATION_PENDING,
-        arena_printf(arena, "the configuration cannot be tried: %.800s; it is tried again", why),
+        arena_printf(arena, "the configuration cannot be tried: %.800s; the agent tries again",
+                     why),
         RETRY_FIRST_MS, RETRY_LONGEST_MS);
     if (running)
         agent->config.stale = false; /* until it is looked at again, after the pause */
@@ -227,7 +227,7 @@ void configure_watch(struct agent *agent)
     if (!loaded && clock_boot_ms() < config->deadline_ms)
         return;
     if (!loaded)
-        log_warning("the server has not told of a reload in time", NULL);
+        log_warning("the server did not confirm the reload in time", NULL);
     if (!config->asked_pending) {
         config->asked_pending = true;
         monitor_forget_pending(agent->monitor);
@@ -274,7 +274,7 @@ static void after_hba_check(void *arg, const PGresult *result, const struct erro
             arena_printf(arena, "pg_hba.conf line %s: %s", pg_text(result, 0, "line_number"),
                          pg_text(result, 0, "error"));
         if (config->hba != NULL && write_file(agent, "pg_hba.conf", config->hba, &written) < 0)
-            log_failure(&written, "putting the earlier pg_hba.conf back", NULL);
+            log_failure(&written, "restoring the earlier pg_hba.conf", NULL);
         refuse_and_end(agent, why);
         return;
     }

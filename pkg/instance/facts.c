@@ -101,11 +101,11 @@ static void retire_facts(struct agent *agent, struct facts *f)
     f->retire_error = "";
     if (trouble->text[0] == '\0')
         return;
-    snprintf(agent->retire_text, sizeof agent->retire_text,
-             "the primary has removed WAL that this replica needs, and its copy could not be "
-             "removed to clone it again: %.500s%s%s. It is tried again; to clone it by "
-             "hand, " CLONE_BY_HAND,
-             trouble->text, no_room[0] ? "; " : "", no_room);
+    snprintf(
+        agent->retire_text, sizeof agent->retire_text,
+        "the primary has removed WAL that this replica needs, but its copy could not be removed to "
+        "clone it again: %.500s%s%s. The agent tries again; to clone it by hand, " CLONE_BY_HAND,
+        trouble->text, no_room[0] ? "; " : "", no_room);
     f->retire_error = agent->retire_text;
 }
 

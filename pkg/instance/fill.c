@@ -53,12 +53,11 @@ static void fail_bootstrap(struct agent *agent, struct trouble *trouble, const c
     }
     pg_sentence(sentence, sizeof sentence, result->err.text);
     if (strstr(text, "could not look up effective user ID") != NULL)
-        text =
-            arena_printf(arena,
-                         "%s: /etc/passwd of the container has no line for the uid that "
-                         "it runs as; the operator mounts one, so look for a change of the pod's "
-                         "volumes or runAsUser",
-                         text);
+        text = arena_printf(
+            arena,
+            "%s: /etc/passwd of the container has no line for its uid; the operator mounts that "
+            "file, so check whether the pod's volumes or runAsUser were changed",
+            text);
     log_output(job_name(agent->job.kind), result->output);
     agent_note_trouble(agent, trouble, reason, text, FIRST_PAUSE_MS, LONGEST_PAUSE_MS);
     agent->volume_state = VOLUME_UNKNOWN;
@@ -125,7 +124,7 @@ static void after_clone(struct agent *agent, const struct child_result *result)
         return;
     }
     goes_on(agent, "commit");
-    snprintf(agent->job.message, sizeof agent->job.message, "making the copy durable");
+    snprintf(agent->job.message, sizeof agent->job.message, "flushing the copy to disk");
     job_task(agent, commit_standby, after_clone_commit);
 }
 

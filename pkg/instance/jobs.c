@@ -250,7 +250,7 @@ static void after_control(struct agent *agent, const struct child_result *result
         log_control(agent, &before);
     } else if (server_state(agent->server) != SERVER_DOWN) {
         /* Before a start it is read again in any case. */
-        log_warning("the limits that the data needs cannot be read", "error", err.text, NULL);
+        log_warning("the limits that the data requires cannot be read", "error", err.text, NULL);
     } else if (!agent->stopping) {
         agent_note_trouble(agent, &agent->start_trouble, REASON_DATA_INVALID, err.text,
                            FIRST_PAUSE_MS, LONGEST_PAUSE_MS);
@@ -287,7 +287,7 @@ static void note_volume_trouble(struct agent *agent, const struct error *err)
 static void adopt_record(struct agent *agent, const struct error *conflict)
 {
     struct error err;
-    log_failure(conflict, "the record on the volume is another pod's", NULL);
+    log_failure(conflict, "the record on the volume belongs to another pod", NULL);
     if (volume_record_read(&agent->volume, &agent->record, &err) < 0)
         note_volume_trouble(agent, &err);
 }

@@ -110,8 +110,8 @@ static bool must_take(const struct facts *f)
 static struct decision ask_first(const char *phase)
 {
     return stay(phase, REASON_API_UNREACHABLE,
-                "this agent was paused for longer than its lease lasts: it asks the API server who "
-                "holds the lease before it does anything else");
+                "this agent was paused for longer than its lease lasts: before anything else it "
+                "asks the API server which instance holds the lease");
 }
 
 /* Without the API server only the pod that led last may lead on: it cannot have been followed by
@@ -197,9 +197,9 @@ static struct decision fill_as_primary(const struct facts *f)
     if (f->granted && f->grant_initdb && f->led_epoch == 0)
         return retry_or_wait(f->restart_waits, f, STEP_INITDB, "Initializing");
     return stay("Waiting", REASON_DATA_VOLUME_EMPTY,
-                "this instance is to start the data it had as primary, but its volume is empty: "
-                "bring the volume back, or go on with a replica's data (the cluster's status has "
-                "the commands), or restore a backup into a new cluster");
+                "this instance must start with the data that it had as primary, but its volume is "
+                "empty: bring the volume back, or continue with a replica's data (the cluster's "
+                "status has the commands), or restore a backup into a new cluster");
 }
 
 static struct decision fill_volume(const struct facts *f)
@@ -211,7 +211,8 @@ static struct decision fill_volume(const struct facts *f)
             "the volume is empty, and only the API server can tell whether to initialise it "
             "or to clone the primary");
     case LEASE_ABSENT:
-        return stay("Waiting", REASON_WAITING_FOR_LEASE, "the operator has not made the lease yet");
+        return stay("Waiting", REASON_WAITING_FOR_LEASE,
+                    "the operator has not created the lease yet");
     case LEASE_FREE:
         return f->granted
                    ? fill_as_primary(f)
@@ -223,8 +224,9 @@ static struct decision fill_volume(const struct facts *f)
         return stay("Waiting", REASON_WAITING_FOR_PRIMARY, "no instance holds the lease");
     case LEASE_OTHER:
         if (!f->slot_ready)
-            return stay("Waiting", REASON_WAITING_FOR_PRIMARY,
-                        "the primary does not serve yet: it has made no slot for this instance");
+            return stay(
+                "Waiting", REASON_WAITING_FOR_PRIMARY,
+                "the primary is not ready for this replica yet: it has not created its slot");
         return retry_or_wait(f->clone_waits, f, STEP_CLONE, "Cloning");
     }
     return stay("Failed", "Internal", "unknown state of the lease");
@@ -264,9 +266,9 @@ static bool recorded(const struct facts *f, enum volume_role role)
 static struct decision outdated(const char *phase)
 {
     return stay(phase, REASON_VOLUME_OUTDATED,
-                "this volume is an older copy: the instance has led with a later epoch since, on "
-                "another volume; bring that volume back, or delete the lease to go on with this "
-                "one and lose what was written there");
+                "this volume is an older copy: the instance has since led with a later epoch, on "
+                "another volume; bring that volume back, or delete the lease to continue with this "
+                "one and lose what was written to the other");
 }
 
 static struct decision no_role(const struct facts *f)
@@ -274,7 +276,7 @@ static struct decision no_role(const struct facts *f)
     if (f->lease == LEASE_UNKNOWN && f->api_wait_over && !may_lead_unasked(f))
         return stay("Waiting", REASON_API_UNREACHABLE,
                     "another pod of this instance led last: only the API server can tell whether "
-                    "this one may lead now");
+                    "this pod may lead now");
     if (f->lease == LEASE_UNKNOWN)
         return stay("Waiting", REASON_API_UNREACHABLE, "asking the API server for the lease");
     if (is_outdated(f) && (f->lease_given_back || f->lease_rested))
@@ -282,11 +284,13 @@ static struct decision no_role(const struct facts *f)
     if (f->lease == LEASE_MINE)
         return stay("Waiting", REASON_WAITING_FOR_LEASE,
                     "an earlier pod of this instance holds the lease: this pod takes it once it "
-                    "has run out, which cannot happen while that pod renews it");
+                    "expires, which cannot happen while that pod renews it");
     if (f->lease == LEASE_ABSENT)
-        return stay("Waiting", REASON_WAITING_FOR_LEASE, "the operator has not made the lease yet");
-    return stay("Waiting", REASON_WAITING_FOR_GRANT,
-                "the lease has no holder, and the operator has not said who may take it");
+        return stay("Waiting", REASON_WAITING_FOR_LEASE,
+                    "the operator has not created the lease yet");
+    return stay(
+        "Waiting", REASON_WAITING_FOR_GRANT,
+        "the lease has no holder, and the operator has not said which instance may take it");
 }
 
 /* The primary refuses WAL as "already removed" only after it has compared system identifier and
@@ -314,8 +318,8 @@ static struct decision give_up(enum step step)
                              .phase = "Cloning",
                              .reason = REASON_WAL_GONE,
                              .message =
-                                 "it was away for longer than the primary keeps WAL for it: its "
-                                 "copy is removed and the primary's data is copied again"};
+                                 "the primary no longer has all WAL that this replica needs: its "
+                                 "copy is removed, and the primary's data is copied again"};
 }
 
 /* Where both see the same files: it tells all that the next container of this pod must know. */
@@ -351,8 +355,8 @@ static struct decision cut_off(const struct facts *f, const char *phase)
         "the primary says that it has removed WAL that this replica needs; the replica is cloned "
         "again once the primary's report on the lease confirms it. If that lasts, " CLONE_BY_HAND;
     if (!is_mere_copy(f))
-        message = "the primary has removed WAL that this replica needs. The volume was a primary's "
-                  "once, so it is kept: if nothing on it is needed, " CLONE_BY_HAND;
+        message = "the primary has removed WAL that this replica needs. The volume once belonged "
+                  "to a primary, so it is kept: if nothing on it is needed, " CLONE_BY_HAND;
     else if (f->wal_gone_proven && f->retired_lately)
         message = "the primary has removed WAL that this replica needs. The replica was cloned for "
                   "the same reason less than an hour ago, so the agent waits until the hour is "
@@ -415,7 +419,7 @@ static struct decision stop_now(const struct facts *f)
     decision.message =
         is_superseded(f) ? "another pod of this instance has taken the lease: stopping at once"
         : f->lease == LEASE_OTHER
-            ? "another instance holds the lease: stopping at once, to come back as its replica"
+            ? "another instance holds the lease: stopping at once, to restart as its replica"
             : "another pod held the lease in the meantime: stopping at once";
     return decision;
 }
@@ -427,9 +431,9 @@ static struct decision tend(const struct facts *f)
         f->wal_missing)
         return stay("Failed", REASON_WAL_MISSING,
                     "this instance holds the lease, but its data is not consistent and it has "
-                    "replayed all WAL that is on its volume: nothing can send it the rest, so it "
-                    "cannot be promoted. Bring the missing WAL back, or go on with another "
-                    "instance's data (the cluster's status has the commands)");
+                    "replayed all WAL on its volume: nothing can send it the rest, so it cannot be "
+                    "promoted. Bring the missing WAL back, or continue with another instance's "
+                    "data (the cluster's status has the commands)");
     if (f->server == SERVER_STARTING)
         /* A standby that lacks WAL to become consistent never gets beyond this. */
         return f->running == ROLE_REPLICA && f->trouble[0] == '\0'

@@ -36,7 +36,7 @@ const struct metric instance_metrics[] = {
      read_primary},
     {"pgkeel_lease_epoch",
      METRIC_GAUGE,
-     "How often the primary's lease was taken, as this instance saw it last.",
+     "How often the primary's lease was taken, as last seen by this instance.",
      {0},
      read_epoch},
     {"pgkeel_postgres_crashes_total",

@@ -167,7 +167,7 @@ void react_fatal(void *arg, const struct logs_message *message)
     } else if (strstr(text, "system identifier differs") != NULL) {
         reason = REASON_SYSTEM_IDENTIFIER_MISMATCH;
         remedy =
-            ": the volume holds another cluster's data; " CLONE_BY_HAND " to clone the primary";
+            ": the volume holds the data of another cluster; to clone the primary, " CLONE_BY_HAND;
         refusal_note(&agent->refusal, REFUSED_SYSTEM, now_ms);
     } else if (strstr(text, "could not connect to the primary server: ") != NULL ||
                strncmp(text, "could not start WAL streaming", 29) == 0 || broke_off) {

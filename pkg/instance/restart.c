@@ -31,7 +31,7 @@ static void on_pending(void *arg, const PGresult *result, const struct error *er
 {
     struct agent *agent = arg;
     if (err->class != 0) {
-        log_failure(err, "asking again which parameters wait for the restart", NULL);
+        log_failure(err, "asking again which parameters need the restart", NULL);
         obey(agent);
         return;
     }

@@ -375,7 +375,7 @@ bool tend_ready(void *arg, char *text, size_t size)
         /* It would show an ever older past, or another one. */
         bool cut_off = refusal_stands(&agent->refusal);
         snprintf(text, size, "%s",
-                 wants_primary    ? "waits for its promotion"
+                 wants_primary    ? "waiting for its promotion"
                  : cut_off        ? "replica that can never catch up: the primary refuses it"
                  : view->streamed ? "replica: accepts reads"
                                   : "replica that has not streamed yet");

@@ -209,11 +209,11 @@ static void set_view(struct lease *lease, const struct lease_view *view)
     bool held_before = lease->view.state == LEASE_HELD;
     if (view->odd_epoch != 0 && view->odd_epoch != lease->view.odd_epoch) {
         AUTO_ARENA arena = arena_new();
-        log_warning("somebody wrote into the lease a number of transitions that is not possible: "
-                    "it is not believed, and the holder takes the lease with the epoch after its "
-                    "own",
-                    "lease", lease->name, "leaseTransitions",
-                    arena_printf(arena, "%lld", (long long)view->odd_epoch), NULL);
+        log_warning(
+            "the lease has an impossible number of transitions, so somebody edited it: the number "
+            "is ignored, and the holder takes the lease with the epoch after its own",
+            "lease", lease->name, "leaseTransitions",
+            arena_printf(arena, "%lld", (long long)view->odd_epoch), NULL);
     }
     note_life(lease, view);
     bool differs =
@@ -342,8 +342,8 @@ static void reread(struct lease *lease)
 static void note_failure(struct lease *lease, const struct error *err)
 {
     if (!lease->failing)
-        log_failure(err, "the lease cannot be written; the holder goes on in the meantime", "lease",
-                    lease->name, NULL);
+        log_failure(err, "the lease cannot be written; the holder continues in the meantime",
+                    "lease", lease->name, NULL);
     lease->failing = true;
 }
 

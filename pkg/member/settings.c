@@ -52,7 +52,7 @@ static int decode_config(struct arena *arena, const char *conf, const char *hba,
     if (report_config_decode(arena, cluster, ret_config, err) < 0)
         return err_wrap(err, "key '%s'", CONFIG_KEY_CLUSTER);
     if (ret_config->cluster[0] == '\0' || ret_config->postgres_version <= 0)
-        return err_set(err, ERR_INVALID, "key '%s' names no cluster or no PostgreSQL version",
+        return err_set(err, ERR_INVALID, "key '%s' lacks the cluster or the PostgreSQL version",
                        CONFIG_KEY_CLUSTER);
     return 0;
 }
@@ -67,7 +67,7 @@ static bool take_config(struct settings *settings, struct arena *arena, const ch
     if (decode_config(arena, conf, hba, cluster, &config, &err) < 0) {
         err_wrap(&err, "%s", source);
         snprintf(err.reason, sizeof err.reason, REASON_CONFIG_INVALID);
-        log_failure(&err, "the configuration cannot be used; the earlier one goes on", NULL);
+        log_failure(&err, "the configuration cannot be used; the earlier one stays in use", NULL);
         view->fault = err;
         arena_free(arena);
         return true;

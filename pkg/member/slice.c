@@ -106,8 +106,8 @@ static void see(struct slice *slice, const cJSON *object)
         return;
     snprintf(slice->ip, sizeof slice->ip, "%s", slice_address(slice->arena, object, slice->ips));
     if (slice->ip[0] == '\0' && slice->want == SLICE_SELF)
-        log_error("this pod has no address of the family that the read-write endpoint takes; make "
-                  "the nodes give pods one",
+        log_error("this pod has no IP address of the family that the read-write endpoint uses; "
+                  "configure the nodes so that pods get one",
                   "slice", slice->name, "wanted", json_str(object, "addressType", ""), "addresses",
                   slice->ips, NULL);
     slice->seen = json_object(slice->arena);
@@ -159,8 +159,7 @@ static bool is_outranked(struct slice *slice)
     int64_t theirs = slice_seen_epoch(slice);
     bool outranked = slice->want != SLICE_LEAVE && theirs > slice->epoch;
     if (outranked && !slice->outranked)
-        log_warning("the read-write endpoint bears a later epoch than this holder's: it is left "
-                    "alone",
+        log_warning("the read-write endpoint has a later epoch than this holder: it is left alone",
                     "slice", slice->name, NULL);
     slice->outranked = outranked;
     return outranked;

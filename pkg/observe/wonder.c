@@ -32,7 +32,8 @@ struct question {
     struct kube_call *call;
 };
 
-static const char no_class[] = "no storage class is set and the server has no default one";
+static const char no_class[] =
+    "no storage class is set and the Kubernetes cluster has no default one";
 
 const char *wonder_answer(const struct cluster *cluster, const struct record *record)
 {

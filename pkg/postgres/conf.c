@@ -213,8 +213,8 @@ int conf_passfile(struct arena *arena, const char *user, const char *password, c
     for (const char *p = password; *p; p++) {
         if (*p == '\n' || *p == '\r')
             return err_set_reason(err, ERR_INVALID, REASON_PASSWORD_INVALID,
-                                  "the password of role '%s' holds a line break, which no libpq "
-                                  "passfile can carry: set another one in its Secret",
+                                  "the password of role '%s' contains a line break, which a libpq "
+                                  "passfile cannot hold: set another one in its Secret",
                                   user);
         if (*p == ':' || *p == '\\')
             buffer_puts(&out, "\\");

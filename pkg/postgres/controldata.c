@@ -59,19 +59,19 @@ int controldata_parse(const char *output, struct controldata *ret_data, struct e
     /* It ends well all the same, and shows what it has read. */
     if (strstr(output, "CRC checksum does not match") != NULL)
         return err_set(err, ERR_INTERNAL,
-                       "pg_controldata finds the CRC of global/pg_control wrong: the file is "
+                       "pg_controldata reports a wrong CRC of global/pg_control: the file is "
                        "damaged, or it was being written at that moment");
     if (!value_of(output, "Database system identifier", data.system_identifier,
                   sizeof data.system_identifier) ||
         !value_of(output, "Database cluster state", data.state, sizeof data.state) ||
         !number_of(output, "Latest checkpoint's TimeLineID", &timeline))
-        return err_set(err, ERR_INTERNAL,
-                       "pg_controldata answered without a system identifier, "
-                       "state or timeline: %.200s",
-                       output);
+        return err_set(
+            err, ERR_INTERNAL,
+            "the output of pg_controldata has no system identifier, state or timeline: %.200s",
+            output);
     for (int limit = 0; limit < STANDBY_LIMITS; limit++)
         if (!number_of(output, limit_labels[limit], &data.limits[limit]))
-            return err_set(err, ERR_INTERNAL, "pg_controldata answered without '%s'",
+            return err_set(err, ERR_INTERNAL, "the output of pg_controldata has no '%s'",
                            limit_labels[limit]);
     (void)number_of(output, "Data page checksum version", &checksums); /* 0 where it is not said */
     data.timeline = (int)timeline;

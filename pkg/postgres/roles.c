@@ -213,7 +213,7 @@ static void on_slots_made(void *arg, const PGresult *result, const struct error 
     struct error none = {0};
     AUTO_ARENA arena = arena_new();
     if (err->class != 0 || roles->count == 0 || roles->database[0] == '\0') {
-        end(roles, err->class != 0 ? err : &none, "make the replicas' slots");
+        end(roles, err->class != 0 ? err : &none, "create the replicas' slots");
         return;
     }
     roles->handlers.slots(roles->handlers.arg);

@@ -47,13 +47,13 @@ static void tell_log(const struct survey *survey, int volume)
         arena_printf(arena, "%lld", (long long)(room->told.available_bytes >> 20));
     const char *level = room_level_name(room->level);
     if (room->level == ROOM_UNKNOWN)
-        log_warning("the use of a volume cannot be read", "volume", volume_names[volume], "error",
+        log_warning("the usage of a volume cannot be read", "volume", volume_names[volume], "error",
                     strerror(room->told.error), NULL);
     else if (room->level == ROOM_ENOUGH)
         log_info("room on a volume", "volume", volume_names[volume], "room", level, "available MiB",
                  available, NULL);
     else
-        log_warning("a volume has little room", "volume", volume_names[volume], "room", level,
+        log_warning("a volume has little space left", "volume", volume_names[volume], "room", level,
                     "available MiB", available, NULL);
 }
 

@@ -16,8 +16,8 @@
 
 enum { SMALL_FILE_BYTES = 4096, ACCEPTED_MAX_BYTES = 4 * 1024 * 1024, ID_LENGTH = 32 };
 
-static const char remedy_foreign[] = "nothing was touched; move it away, or delete the claim to "
-                                     "begin with an empty volume";
+static const char remedy_foreign[] =
+    "nothing was changed; move it away, or delete the claim to start with an empty volume";
 
 int volume_init(struct volume *volume, const char *data_dir, const char *wal_dir, struct error *err)
 {
@@ -67,7 +67,7 @@ int volume_lock(const struct volume *volume, int *ret_fd, struct error *err)
     if (saved == EAGAIN || saved == EACCES)
         return err_set_reason(err, ERR_CONFLICT, REASON_VOLUME_IN_USE,
                               "another process holds '%s': an earlier pod of this instance has not "
-                              "ended yet; this one goes on as soon as it has",
+                              "ended yet; this pod continues once it has",
                               path);
     return err_errno(err, saved, "lock '%s'", path);
 }
@@ -103,17 +103,16 @@ static enum volume_state inspect_data(const struct volume *volume, struct error 
     struct stat st;
     if (!is_complete(volume)) {
         err_set_reason(err, ERR_INVALID, REASON_VOLUME_FOREIGN,
-                       "'%s' is there but holds no complete PostgreSQL data directory: %s",
+                       "'%s' exists but is not a complete PostgreSQL data directory: %s",
                        volume->pgdata, remedy_foreign);
         return VOLUME_FOREIGN;
     }
     if (stat(PATH_IN(volume->pgdata, "pg_wal"), &st) < 0 || !S_ISDIR(st.st_mode)) {
-        err_set_reason(
-            err, ERR_INVALID, REASON_WAL_VOLUME_LOST,
-            "the data volume is whole, but its WAL folder '%s' is missing: for a replica "
-            "delete both of its volume claims and its pod: it is then cloned again; for "
-            "the primary restore a backup",
-            volume->pg_wal);
+        err_set_reason(err, ERR_INVALID, REASON_WAL_VOLUME_LOST,
+                       "the data volume is complete, but its WAL folder '%s' is missing: for a "
+                       "replica, delete both of its volume claims and its pod, and it is cloned "
+                       "again; for the primary, restore a backup",
+                       volume->pg_wal);
         return VOLUME_FOREIGN;
     }
     return VOLUME_DATA;
@@ -137,7 +136,7 @@ int volume_inspect(const struct volume *volume, enum volume_state *ret_state, st
     bool wal_there = exists(volume->pg_wal), new_there = exists(volume->pgdata_new);
     if ((wal_there && !wal_is_unfinished(volume)) || (new_there && id[0] == '\0')) {
         err_set_reason(err, ERR_INVALID, REASON_VOLUME_FOREIGN,
-                       "'%s' is there although the data volume holds no data directory: %s",
+                       "'%s' exists although the data volume has no data directory: %s",
                        new_there ? volume->pgdata_new : volume->pg_wal, remedy_foreign);
         *ret_state = VOLUME_FOREIGN;
     } else {
@@ -190,7 +189,7 @@ int volume_discard(const struct volume *volume, struct error *err)
     if (state == VOLUME_EMPTY)
         return 0;
     if (state != VOLUME_UNFINISHED)
-        return err_set(err, ERR_INTERNAL, "asked to discard volumes that are not unfinished");
+        return err_set(err, ERR_INTERNAL, "refusing to discard volumes that are not unfinished");
     if (tree_remove(volume->pgdata_new, err) < 0 || tree_remove(volume->pg_wal, err) < 0)
         return err_wrap(err, "remove an unfinished data directory");
     if (file_sync_dir(volume->wal_dir, err) < 0 || file_sync_dir(volume->data_dir, err) < 0)
@@ -347,7 +346,8 @@ int volume_retire(const struct volume *volume, int64_t wall_ms, struct error *er
         return err->class;
     if (state != VOLUME_DATA || record.role != ROLE_REPLICA || record.epoch != 0 ||
         !volume_is_standby(volume))
-        return err_set(err, ERR_INTERNAL, "asked to give up '%s', which was not always a standby's",
+        return err_set(err, ERR_INTERNAL,
+                       "refusing to give up '%s', which was not always a standby's",
                        volume->pgdata);
     /* The stamp comes last: what fails, for want of room above all, must not claim that it was
      * done. Marks that stay behind are removed before the next start. */
@@ -370,12 +370,12 @@ int volume_commit(const struct volume *volume, enum volume_role role, struct err
 {
     struct volume_record record = {.role = role};
     if (exists(volume->pgdata))
-        return err_set(err, ERR_CONFLICT, "'%s' was made by somebody else in the meantime",
+        return err_set(err, ERR_CONFLICT, "something else created '%s' in the meantime",
                        volume->pgdata);
     if (role == ROLE_REPLICA && touch(PATH_IN(volume->pgdata_new, "standby.signal"), err) < 0)
         return err->class;
     if (tree_sync(volume->pgdata_new, err) < 0 || file_sync_dir(volume->wal_dir, err) < 0)
-        return err_wrap(err, "make the new data directory durable");
+        return err_wrap(err, "flush the new data directory to disk");
     if (volume_record_write(volume, &record, err) < 0)
         return err->class;
     if (rename(volume->pgdata_new, volume->pgdata) < 0)
