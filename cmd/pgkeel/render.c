@@ -1,7 +1,6 @@
 /*
- * pgkeel render: the objects that clusters become, offline. What it prints is what the operator
- * would apply to a cluster that it has just met, by the same code; golden tests and GitOps users
- * stand on it.
+ * pgkeel render: the objects that clusters become, offline. It prints what the operator would apply
+ * to a new cluster, with the same code; golden tests and GitOps users rely on it.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -203,7 +202,7 @@ static void no_randomness(void *arg, unsigned char *buffer, size_t n)
     memset(buffer, 0, n);
 }
 
-/* What was seen of a cluster that was never there: nothing. */
+/* The snapshot of a cluster that does not exist yet. */
 static void see_nothing(const struct render *render, struct snapshot *snapshot)
 {
     const struct cluster_spec *spec = &snapshot->spec;
@@ -229,7 +228,7 @@ static int by_kind_and_name(const void *a, const void *b)
                  : strcmp(json_str(x, "metadata.name", ""), json_str(y, "metadata.name", ""));
 }
 
-/* A Secret of the user's own, as if it were there. */
+/* A user's own Secret, as if it existed. */
 static const cJSON *users_secret(struct render *render, const struct cluster_spec *spec,
                                  const char *name, const char *suffix, struct buffer *out)
 {
@@ -259,10 +258,10 @@ static int write_secrets(struct render *render, const struct snapshot *snapshot,
     };
     if (credentials_check(render->arena, spec, &input, 0, no_randomness, NULL, &result, err) < 0)
         return err_wrap(err, "list the Secrets of '%s'", spec->name);
-    buffer_printf(out,
-                  "# The operator makes these Secrets of PostgresCluster %s/%s, with random "
-                  "content:\n",
-                  spec->namespace, spec->name);
+    buffer_printf(
+        out,
+        "# The operator creates these Secrets of PostgresCluster %s/%s, with random content:\n",
+        spec->namespace, spec->name);
     for (size_t i = 0; i < result.write_count; i++) {
         const cJSON *key, *object = result.writes[i].object;
         buffer_printf(out, "#   %s:", json_str(object, "metadata.name", ""));

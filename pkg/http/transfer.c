@@ -141,7 +141,7 @@ static void on_deadline(evutil_socket_t fd, short what, void *arg)
     (void)fd, (void)what;
     struct http_transfer *t = arg;
     struct error err;
-    err_set(&err, ERR_TIMEOUT, "no whole answer within %d ms", t->request.timeout_ms);
+    err_set(&err, ERR_TIMEOUT, "no complete answer within %d ms", t->request.timeout_ms);
     if (t->easy != NULL)
         http_multi_cut_silent(t->http, t->easy, t->started_ms);
     finish_failed(t, HTTP_DEADLINE, &err);

@@ -30,7 +30,7 @@ static const char *describe(const struct work *work, const struct seen_pod *pod)
                    ? arena_printf(work->arena, "%s: %s", causes[i].text, pod->disruption_message)
                    : causes[i].text;
     }
-    return arena_printf(work->arena, "taken away (%s): %s", pod->disruption,
+    return arena_printf(work->arena, "removed (%s): %s", pod->disruption,
                         text_or_empty(pod->disruption_message));
 }
 

@@ -20,7 +20,7 @@ static const char *foreign_owner(struct arena *arena, const struct snapshot *sna
         return arena_printf(arena, "PostgresCluster '%s'", seen->cluster);
     if (owned)
         return arena_printf(arena, "the owner with uid %s", seen->owner_uid);
-    return "somebody else (it carries no label " LABEL_CLUSTER ")";
+    return "somebody else (it has no label " LABEL_CLUSTER ")";
 }
 
 static int wave_of(const char *kind)

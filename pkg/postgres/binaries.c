@@ -105,8 +105,8 @@ static void finish(struct search *search, const struct binaries *binaries)
     if (binaries == NULL && length == 0)
         err_set_reason(&err, ERR_NOT_FOUND, REASON_NO_POSTGRES,
                        "the image holds no PostgreSQL server (postgres, initdb, pg_basebackup and "
-                       "pg_controldata in one folder): looked in PATH, /usr/lib/postgresql/N/bin, "
-                       "/usr/pgsql-N/bin, /usr/local/bin and asked pg_config; set "
+                       "pg_controldata in one folder): searched PATH, /usr/lib/postgresql/N/bin, "
+                       "/usr/pgsql-N/bin, /usr/local/bin and the output of pg_config; set "
                        "spec.postgres.image to an image with PostgreSQL %d",
                        search->wanted_major);
     else if (binaries == NULL)
@@ -180,7 +180,7 @@ static void next_candidate(struct search *search)
         struct child_spec spec = {
             .name = "postgres -V", .argv = argv, .ended = on_version, .arg = search};
         struct child *child;
-        struct error ignored; /* one that cannot be started is no candidate */
+        struct error ignored; /* one that cannot be started is not a candidate */
         if (child_start(search->children, &spec, &child, &ignored) == 0)
             return;
     }

@@ -266,7 +266,7 @@ static void progress(struct making *making)
 void status_conditions(struct making *making)
 {
     const struct condition ready = {"Ready", "True", REASON_HEALTHY,
-                                    "everything the spec asks for is there and works"};
+                                    "everything the spec asks for exists and works"};
     write_by_waits(making, 0, &ready);
     making->result.ready = making->model->wait_count == 0;
     primary_ready(making);

@@ -10,7 +10,7 @@
 
 enum {
     PERIOD_MS = 10000,
-    FULL_PERIOD_MS = 2000, /* what stands still is to go on soon after there is room */
+    FULL_PERIOD_MS = 2000, /* what has stopped should continue soon after there is space */
     AGAIN_MS = 500,        /* at most this often */
     PATIENCE_MS = 5000,    /* with a file system that does not answer */
 };
@@ -50,8 +50,8 @@ static void tell_log(const struct survey *survey, int volume)
         log_warning("the usage of a volume cannot be read", "volume", volume_names[volume], "error",
                     strerror(room->told.error), NULL);
     else if (room->level == ROOM_ENOUGH)
-        log_info("room on a volume", "volume", volume_names[volume], "room", level, "available MiB",
-                 available, NULL);
+        log_info("free space on a volume", "volume", volume_names[volume], "room", level,
+                 "available MiB", available, NULL);
     else
         log_warning("a volume has little space left", "volume", volume_names[volume], "room", level,
                     "available MiB", available, NULL);

@@ -437,7 +437,7 @@ static void a_claim_that_is_a_folder_of_a_larger_disk_is_not_to_be_grown(void **
     *report = filled(REPORT_ROOM_FULL, 3);
     report->capacity_bytes = 100LL << 30;
     const struct model_wait *wait = world_wait(world_model(&world), REASON_VOLUME_FULL);
-    assert_contains(wait->message, "a larger spec.storage.size adds no room");
+    assert_contains(wait->message, "a larger spec.storage.size adds no space");
     assert_contains(wait->unblock, "node 'node-1'");
     assert_null(strstr(wait->unblock, "kubectl"));
 }

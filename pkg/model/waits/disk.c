@@ -62,7 +62,7 @@ bool wait_for_disk(struct work *work, const struct model_instance *instance, uns
              name_pod(work->arena, instance->name), seen->pod.unschedulable_message);
     if (text_given(pvc->node))
         wait_unblock(work, wait,
-                     "its volumes were made for node '%s': kubectl get node %s; let the pod run "
+                     "its volumes were created for node '%s': kubectl get node %s; let the pod run "
                      "there (uncordon the node, make room on it)",
                      pvc->node, pvc->node);
     else

@@ -72,7 +72,7 @@ static void unscheduled_wait(const struct looked_at *at)
              at->instance->seen->pod.unschedulable_message,
              text_given(disruption) ? "; its earlier pod was " : "", disruption);
     wait_unblock(at->work, wait,
-                 "add a node or room on one, or relax %s: kubectl -n %s edit pgc %s%s%s",
+                 "add a node or free capacity on one, or relax %s: kubectl -n %s edit pgc %s%s%s",
                  spec->anti_affinity_required
                      ? "spec.scheduling.antiAffinity, spec.scheduling or spec.resources"
                      : "spec.scheduling or spec.resources",

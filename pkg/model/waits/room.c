@@ -71,7 +71,7 @@ static const char *remedy(const struct volume *volume)
     if (is_shared(volume))
         return arena_printf(arena,
                             "its claim is a part of a larger disk that also holds other data: a "
-                            "larger spec.%s.size adds no room",
+                            "larger spec.%s.size adds no space",
                             volume->field);
     return is_growing(volume) ? "it is being grown"
                               : arena_printf(arena, "raise spec.%s.size", volume->field);
@@ -82,7 +82,7 @@ static void full_wait(const struct volume *volume)
     const struct model_instance *instance = volume->instance;
     unsigned role = instance->healthy ? 0 : wait_concern(volume->work, instance);
     struct model_wait *wait = wait_add(volume->work, CONCERN_STORAGE | role, REASON_VOLUME_FULL,
-                                       "volume %s has room", volume->name);
+                                       "volume %s has free space", volume->name);
     const char *words = text_or_empty(volume->report->words);
     wait_say(volume->work, wait, "it is full: %s; %s%s%s", figures(volume), remedy(volume),
              *words ? "; postgres says: " : "", words);

@@ -71,7 +71,7 @@ static void pending_wait(const struct volume *volume)
         wait->since_ms = volume->pvc->pending_since_ms;
     wait_say(volume->work, wait, "%s",
              text_given(said) ? said
-                              : "it is bound once its pod is scheduled and the volume is made");
+                              : "it is bound once its pod is scheduled and the volume is created");
     if (text_given(said))
         wait_fault(wait, no_class || no_default);
     if (no_class)
