@@ -116,8 +116,8 @@ static bool take_choices(const struct verb *verb, const char *const *values,
     return true;
 }
 
-/* Who asks for the lease. A container that was restarted in its Pod is the same candidate, and need
- * not wait for what it held itself; anything else must never be. */
+/* The candidate for the lease. A container that was restarted in its Pod is the same candidate,
+ * so that it need not wait for its own lease; nothing else may ever be the same candidate. */
 static const char *own_identity(struct arena *arena)
 {
     const char *pod = environment("POD_NAME"), *uid = environment("POD_UID");
@@ -125,7 +125,7 @@ static const char *own_identity(struct arena *arena)
         return uid ? arena_printf(arena, "%s_%s", pod, uid) : pod;
     char host[256] = "";
     unsigned char bytes[4];
-    (void)gethostname(host, sizeof host - 1); /* only to be recognised by people */
+    (void)gethostname(host, sizeof host - 1); /* only for people to recognise it */
     credentials_rand(NULL, bytes, sizeof bytes);
     return arena_printf(arena, "%s_%d_%02x%02x%02x%02x", host, (int)getpid(), bytes[0], bytes[1],
                         bytes[2], bytes[3]);

@@ -43,7 +43,7 @@ static int open_folder(const char *folder, struct error *err)
     return err_errno(err, errno, "open folder '%s' (%s)", folder, remedy);
 }
 
-/* What stands in the way of a write, said in terms of what the person who reads it can change. */
+/* Why a write failed, in terms of what the reader can change. */
 static int refuse_write(const char *folder, const char *step, int errno_value, struct error *err)
 {
     switch (errno_value) {

@@ -15,7 +15,7 @@ static const char sizes[] =
     "WHERE c.relkind IN ('r', 'p', 'm') AND n.nspname !~ '^pg_' AND "
     "n.nspname <> 'information_schema' ORDER BY 1";
 
-/* A column is NOT NULL, or as good as: a validated CHECK of its own says just that. */
+/* A column counts as NOT NULL, too, if it has a validated CHECK that says exactly that. */
 static const char columns[] =
     "SELECT n.nspname || '.' || c.relname, a.attname, format_type(a.atttypid, a.atttypmod), "
     "a.attnotnull OR EXISTS (SELECT 1 FROM pg_constraint k WHERE k.conrelid = c.oid AND "

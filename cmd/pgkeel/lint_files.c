@@ -15,8 +15,8 @@
 #include "base/buffer.h"
 #include "base/file.h"
 
-/* Larger files are mapped and let go of behind the reader; smaller ones are copied, because a map
- * of a file that shrinks meanwhile ends the process. */
+/* Larger files are mapped, and the pages already read are released; smaller ones are copied,
+ * because the process dies if a mapped file shrinks meanwhile. */
 enum { MAPPED_FROM_BYTES = 4 * 1024 * 1024, FOLDERS_MAX = 64 };
 static const size_t stdin_max_bytes = (size_t)1 << 30;
 
@@ -100,7 +100,7 @@ static bool names_sqlx(struct lint_walk *walk, const char *manifest)
            strstr(text, "sqlx") != NULL;
 }
 
-/* sqlx names its files as golang-migrate does; the crate that the folder belongs to tells. */
+/* sqlx names its files as golang-migrate does; the crate of the folder tells them apart. */
 static void look_for_sqlx(struct lint_walk *walk, const char *path)
 {
     size_t length = (size_t)(last_part(path) - path);

@@ -140,5 +140,5 @@ void verb_log_as(const char *name, const char *level)
     if (level != NULL)
         log_set_level(level);
     event_set_log_callback(on_loop_message);
-    (void)log_writer_start(2); /* without a thread the log is as good as its reader */
+    (void)log_writer_start(2); /* without a thread a slow reader slows us down */
 }

@@ -32,8 +32,8 @@ struct verb {
 bool verb_parse(const struct verb *verb, int argc, char **argv, const char **values, int *ret_first,
                 int *ret_exit);
 
-/* For verbs that run on: every line on stderr is JSON from here on, libevent's own too. `level` may
- * be NULL. */
+/* For verbs that keep running: every line on stderr is JSON from here on, libevent's own too.
+ * `level` may be NULL. */
 void verb_log_as(const char *name, const char *level);
 
 /* The manual of all verbs on stdout, as Markdown or as a man page (troff). */

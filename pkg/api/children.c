@@ -5,8 +5,8 @@
 #define RBAC "rbac.authorization.k8s.io/v1"
 
 /* Secrets are written and removed by `credentials`, the lease belongs to the agents, and what
- * controllers made for our objects (pods, revisions, slices) goes with these: none of them goes
- * when the cluster no longer wants it. */
+ * controllers created for our objects (pods, revisions, slices) is removed with these: none of
+ * them is deleted when the cluster no longer needs it. */
 const struct child_info api_child_infos[CHILD_KINDS] = {
     [CHILD_CONFIG_MAP] = {.api_version = "v1", .kind = "ConfigMap", .goes = true, .ours = true},
     [CHILD_SERVICE_ACCOUNT] = {.api_version = "v1", .kind = "ServiceAccount", .goes = true},

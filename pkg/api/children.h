@@ -26,7 +26,7 @@ enum child_kind {
     CHILD_NONE = -1,
 };
 
-/* Which conditions a trouble holds back, besides Ready. */
+/* The conditions that a fault makes False, besides Ready. */
 enum child_concern {
     CONCERN_PRIMARY = 1 << 0,
     CONCERN_REPLICAS = 1 << 1,
@@ -40,9 +40,10 @@ struct child_info {
     unsigned concerns; /* enum child_concern: what a failed write of it holds back */
     bool goes;         /* is deleted when the cluster no longer wants it; else it is another's */
     bool posted;       /* is created only where none is: a write never takes over another's */
-    bool after;        /* is checked against a neighbour of its wave, which has to stand first */
+    bool after;        /* is checked against another object of its wave, which must exist first */
     bool retried;      /* a refused write of it is tried again in every pass */
-    bool left_open;    /* may stay as somebody changes it, while they are fought ever less */
+    bool left_open;    /* a change by somebody else may stay for a while: it is undone less and less
+                          often */
     bool waited_for;   /* the model tells itself why one that is being deleted is waited for */
     bool ours;         /* its content is ours alone but for `theirs`: what others add is removed */
     const char *theirs[8]; /* fields that others may set: paths without the keys of lists */

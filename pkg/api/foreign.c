@@ -138,7 +138,8 @@ static bool is_whole(const cJSON *node)
     return node->child == NULL || member(node, ".") != NULL;
 }
 
-/* Something that nobody else has goes as a whole; of what we have, too, only what is below. */
+/* What only the stranger owns is removed as a whole; of what we own as well, only what is below
+ * it. */
 static void walk(const struct search *search, const cJSON *node, const struct place *at, int depth)
 {
     const cJSON *child;

@@ -21,8 +21,8 @@ bool api_manager_is_strange(const char *manager);
 /* The fields, for people: "spec.externalIPs, spec.selector"; "" when there are none. Metadata alone
  * is enough to tell. */
 char *api_foreign_fields(struct arena *arena, const char *kind, const cJSON *object);
-/* Of those who are strange, the one that wrote last, but for its status; "" when there is none, or
- * where the kind's content is not ours alone. Lives as long as the object. */
+/* The stranger that wrote last, not counting status; "" when there is none, or where the kind's
+ * content is not ours alone. Lives as long as the object. */
 const char *api_foreign_manager(const char *kind, const cJSON *object);
 /* The JSON merge patch that takes them out of the whole object as it was read, with its uid and
  * resourceVersion as preconditions; NULL when there is nothing to take out. A list goes as a whole,

@@ -44,8 +44,8 @@ struct instance_report {
     const char *last_crash;         /* signal or exit code, and the last words */
     struct volume_report data_volume, wal_volume;
     bool bootstrapped; /* primary: roles and database are there */
-    bool ready;        /* what the readiness probe is answered: a change of this
-                          annotation makes the kubelet ask at once */
+    bool ready; /* the answer of the readiness probe: a change of this annotation makes the kubelet
+                   probe at once */
 };
 
 struct replica_report {
@@ -66,8 +66,8 @@ struct primary_report {
     size_t replica_count;
 };
 
-/* Lease annotation ANN_LEAD: told only once the epoch stands on that instance's volume, so that a
- * volume of this instance that knows of no epoch so high is an older copy. */
+/* Lease annotation ANN_LEAD: written only once the epoch is on that instance's volume, so that a
+ * volume of this instance with a lower epoch is an older copy. */
 struct lead_report {
     const char *instance;
     int64_t epoch;

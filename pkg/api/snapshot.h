@@ -35,10 +35,10 @@ struct seen_pvc {
     int64_t created_ms;        /* wall; 0 when it is not known */
     int64_t pending_since_ms;  /* the same while Pending */
     const char *volume;        /* name of its PersistentVolume */
-    const char *node;          /* the node for which the volume was made; "" unless the pod's
-                                  scheduling chose it */
-    bool node_gone; /* the volume exists on that node only, which does not exist any more:
-                       asked about only while the pod finds no node */
+    const char *node; /* the node for which the volume was created; "" unless the scheduler chose it
+                         for the pod */
+    bool node_gone;   /* the volume exists only on that node, which no longer exists: checked only
+                         while the pod finds no node */
 };
 
 struct seen_pod {

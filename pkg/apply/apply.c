@@ -108,7 +108,7 @@ static const char *verb_text(const struct apply_step *step)
     return texts[step->verb];
 }
 
-/* Refusals of one object leave the others alone; what says that nobody answers does not. */
+/* A refusal of one object does not affect the others; an API server that does not answer does. */
 static bool is_cut_off(int class)
 {
     return class == ERR_TRANSPORT || class == ERR_TIMEOUT || class == ERR_OVERLOADED;
@@ -135,8 +135,9 @@ static void on_pause_over(evutil_socket_t fd, short what, void *arg)
     kick(job->run->apply);
 }
 
-/* A later wave depends on a vital write, so that a hiccup that it met would cost a whole pass and
- * its pause. Not repeated is what needs another look first, or what the server asked to wait for.
+/*
+ * A later wave depends on a vital write, so a hiccup there would cost a whole pass and its pause.
+ * It is not repeated when the object must be read again first, or when the server asked us to wait.
  */
 static bool may_repeat(const struct job *job, const struct error *err)
 {

@@ -2,12 +2,12 @@
  * The only writer. Takes steps in waves (those of one wave go out together, waves in order), keeps
  * the number of requests in flight bounded over all clusters, and never touches what is not ours:
  *
- *  - what is to be created is looked for first; a foreign object under that name is a collision;
- *  - what is known is written with its uid as precondition, and deleted so too;
- *  - before every single write may_write() is asked: an operator that was deposed, or frozen while
+ * - what is to be created is looked for first; a foreign object under that name is a collision;
+ * - what is known is written with its uid as precondition, and deleted so too;
+ * - before every single write may_write() is asked: an operator that was deposed, or frozen while
  *    another took over, writes nothing any more.
  *
- * A step that is refused does not hold the others back, with three exceptions: nothing more is
+ * A step that is refused does not hold the others back, with three exceptions: nothing else is
  * tried while the server cannot be reached, no Pod is deleted when its StatefulSet could not be
  * written (it would come back as it was, and be deleted again), and nothing follows a vital step
  * that failed.

@@ -8,7 +8,8 @@
 enum { REQUEST_MAX = 200 };
 
 #define DAY_MS (24 * 3600 * INT64_C(1000))
-/* So long before its end a CA of the user's own is spoken of: its clients must get the next one. */
+/* This long before it expires, a user's own CA is mentioned in status: its clients need the next
+ * one. */
 #define CA_NOTICE_MS (30 * DAY_MS)
 
 /* -- what is asked for --------------------------------------------------------------------------
@@ -137,8 +138,8 @@ static void users_authority(struct check *check, const cJSON *secret, const char
                       secret_countdown(check, pair->not_after_ms));
 }
 
-/* A CA of ours that cannot be used. Clients know its certificate: that they are to learn another
- * one is decided by a person. */
+/* Our own CA cannot be used. Clients trust its certificate, so a person must decide that they
+ * get another one. */
 static void tell_damage(struct check *check, const cJSON *secret, const char *name,
                         const struct error *why)
 {
@@ -163,7 +164,7 @@ static void tell_damage(struct check *check, const cJSON *secret, const char *na
                        json_str(secret, "metadata.resourceVersion", ""));
 }
 
-/* A new CA has been announced to clients, and its certificate is not shown yet. */
+/* Clients have been given a new CA, but the servers do not show its certificate yet. */
 static bool is_under_way(struct check *check, const cJSON *server, const struct x509_pair *ca)
 {
     struct secret_value leaf = secret_value(check, server, "tls.crt");
@@ -179,8 +180,8 @@ static int our_authority(struct check *check, const cJSON *secret, const cJSON *
     struct error why = {0};
     bool whole = authority_read_pair(check, secret, "ca.crt", "ca.key", pair, &why) == 0;
     bool asked = authority_asked_anew(check, secret);
-    /* The new one is there. 'now' ends the wait for it; 'planned' must not begin it again, or a
-     * program that asks each day postpones the takeover for ever. */
+    /* The new CA exists. 'now' ends the wait for it; 'planned' must not restart the wait, or a
+     * program that asks every day postpones the takeover for ever. */
     if (asked && whole && is_under_way(check, server, pair))
         asked = false;
     bool fresh = secret == NULL || asked;

@@ -34,5 +34,5 @@ int authority_read_pair(struct check *check, const cJSON *secret, const char *ce
 /* A pair that is the user's: missing keys and mistakes are told, nothing is repaired. */
 bool authority_users_pair(struct check *check, const cJSON *secret, const char *name,
                           const char *cert_key, const char *key_key, struct x509_pair *ret_pair);
-/* Somebody asked for another CA where it is not ours to make. */
+/* Somebody asked for another CA, but the CA is the user's own. */
 void authority_tell_refusal(struct check *check, const char *why);

@@ -58,7 +58,7 @@ static bool collides(struct check *check, enum secret_owner owner, const char *n
 /* -- the user's own server certificate: no CA of ours is needed then ----------------------------
  */
 
-/* Replicas verify their primary by these: what they would refuse is told before they do. */
+/* Replicas verify their primary with these: what they would refuse is reported before they do. */
 static void judge_users_server(struct check *check, const char *name, const struct x509_pair *pair,
                                const char *ca)
 {
@@ -161,8 +161,9 @@ static bool shows(const struct server *server, const char *ca_pem)
     return server->whole && x509_signed_by(server->leaf.cert_pem, ca_pem);
 }
 
-/* The certificates that clients know and that are not the CA's own: nothing that ran out, and no
- * more than are read again. The one of what is shown comes first, so that it is never left out. */
+/* The certificates that clients trust besides the CA's own: none that expired, and no more than
+ * are read back. The one that signed what the servers show comes first, so that it is never left
+ * out. */
 static const char *other_certificates(struct check *check, const struct x509_bundle *known,
                                       const struct server *server)
 {
@@ -181,9 +182,9 @@ static const char *other_certificates(struct check *check, const struct x509_bun
     return text;
 }
 
-/* The other CAs of which clients were told at a time that is not known. What they were given is in
- * the app's Secret, too, where that is ours; what somebody puts into one of the two is not. A
- * certificate with the present key is only an earlier one of the present CA. */
+/* The other CAs that clients were given at an unknown time. They are also in the app's Secret,
+ * where that is ours; what somebody puts into only one of the two does not count. A certificate
+ * with the present key is only an earlier one of the present CA. */
 static const char *undated_certificates(const struct server *server, const cJSON *app)
 {
     struct check *check = server->check;
@@ -301,7 +302,7 @@ static int decide(struct server *server, const struct credentials_input *input, 
     if (server->since_ms < 0 || server->since_ms > check->now_ms || at_once)
         server->since_ms = 0;
     if (by_ca && server->since_ms == 0 && text_given(server->others)) {
-        /* It is not known how long clients have had the present CA: it is waited for in full. */
+        /* It is unknown how long clients have had the current CA: wait for the full time. */
         server->others = undated_certificates(server, input->app);
         server->since_ms = text_given(server->others) ? check->now_ms / 1000 * 1000 : 0;
     }
@@ -357,7 +358,7 @@ static int our_server(struct server *server, const struct credentials_input *inp
     return 0;
 }
 
-/* Without a CA that can sign, what stands goes on. */
+/* Without a CA that can sign, what exists stays in use. */
 static void keep_server(struct check *check, const struct credentials_input *input)
 {
     struct x509_pair leaf;

@@ -14,7 +14,7 @@ void credentials_rand(void *arg, unsigned char *buffer, size_t n)
     (void)arg;
     if (RAND_bytes(buffer, (int)n) == 1)
         return;
-    /* A password without entropy is worse than no operator. */
+    /* Stopping the operator is better than creating a password without entropy. */
     log_error("the random number generator of OpenSSL failed", NULL);
     abort();
 }

@@ -1,4 +1,4 @@
-/* The Secrets that people log in with, and roles.json made from them. Part of credentials only. */
+/* The Secrets with which people log in, and roles.json made from them. Part of credentials only. */
 #pragma once
 
 #include "credentials/secret.h"

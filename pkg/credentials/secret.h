@@ -43,12 +43,12 @@ bool secret_fault(struct check *check, const char *reason, const char *format, .
 /* What a person can do about the fault: a command that works as it stands where there is one. */
 void secret_unblock(struct check *check, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
-/* What people should know although all works; the first one is told. */
+/* What people should know although everything works; the first one is reported. */
 void secret_notice(struct check *check, const char *reason, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 /* "in 6 days", "in 20 hours", "within the hour". */
 const char *secret_countdown(struct check *check, int64_t until_ms);
-/* Earliest of the due times seen so far that are yet to come. */
+/* The earliest future due time seen so far. */
 void secret_due(struct check *check, int64_t at_ms);
 
 struct secret_intent {

@@ -46,7 +46,7 @@ static void see(struct check *check, const char *text)
     check->result.seen.verifiers_hash = hash_hex16(check->arena, text, strlen(text));
 }
 
-/* roles.json as it stands, or NULL: a text that cannot be read is made anew. */
+/* roles.json as it exists, or NULL: a text that cannot be read is replaced. */
 static const cJSON *present_roles(struct check *check, const cJSON *secret)
 {
     struct secret_value value = secret_value(check, secret, VERIFIERS_KEY);

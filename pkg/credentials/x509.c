@@ -48,7 +48,7 @@ static int openssl_failed(struct error *err, const char *what)
     return err_set(err, ERR_INTERNAL, "%s: %s", what, text);
 }
 
-/* Nobody may be asked for a passphrase: an encrypted key is one that cannot be used. */
+/* There is no one to ask for a passphrase: an encrypted key cannot be used. */
 static int no_passphrase(char *buffer, int size, int writing, void *arg)
 {
     (void)buffer, (void)size, (void)writing, (void)arg;
@@ -314,7 +314,7 @@ static void free_context(X509_STORE_CTX **context)
 #define AUTO_STORE   __attribute__((cleanup(free_store))) X509_STORE *
 #define AUTO_CONTEXT __attribute__((cleanup(free_context))) X509_STORE_CTX *
 
-/* Every certificate up to the first thing that is none. */
+/* Every certificate up to the first thing that is not one. */
 static STACK_OF(X509) * certs_of(const char *pem)
 {
     AUTO_BIO bio = BIO_new_mem_buf(pem, -1);

@@ -34,7 +34,7 @@ static int64_t clamp(int64_t value, int64_t low, int64_t high)
     return value < low ? low : value > high ? high : value;
 }
 
-/* What the container may use, or is promised; 0 when nothing is said. */
+/* The container's limit, else its request; 0 without either. */
 static int64_t memory_bytes(const struct cluster_spec *spec)
 {
     const char *text = json_str(spec->resources, "limits.memory", NULL);
@@ -74,9 +74,10 @@ static void set_wal(struct settings *settings, const struct cluster_spec *spec)
     set_mb(settings, "min_wal_size", clamp(largest, 32, 80));
     set(settings, "max_wal_senders", arena_printf(settings->arena, "%d", SENDERS));
     set(settings, "max_replication_slots", arena_printf(settings->arena, "%d", SENDERS));
-    /* Five seconds, the default, is what a promotion or a restart of the primary would wait. */
+    /* With the default of five seconds, a promotion or a restart of the primary would wait as
+     * long. */
     set(settings, "wal_retrieve_retry_interval", "100ms");
-    /* A peer that vanished without a word is noticed soon. */
+    /* A peer that vanished silently is noticed soon. */
     set(settings, "wal_sender_timeout", "15s");
     set(settings, "wal_receiver_timeout", "15s");
     set(settings, "tcp_keepalives_idle", "60");

@@ -12,7 +12,7 @@ cJSON *build_object(struct build *build, enum child_kind kind, const char *name,
     build_label(object, LABEL_APP_NAME, "postgresql");
     build_label(object, LABEL_CLUSTER, spec->name);
     build_label(object, LABEL_MANAGED_BY, LABEL_MANAGED_BY_VALUE);
-    /* Offline there is no uid, and nothing that could be named as owner. */
+    /* Offline there is no uid, so there is nothing to name as the owner. */
     if (*spec->uid && (owner == OWNED || !spec->retain)) {
         cJSON *reference = json_push_object(json_add_array(metadata, "ownerReferences"));
         json_set_str(reference, "apiVersion", API_VERSION);

@@ -1,5 +1,5 @@
-/* The volumes of an instance. They are never shrunk or moved: the API refuses both. What may go
- * back is a request to grow that nothing came of. */
+/* The volumes of an instance. They are never shrunk or moved: the API refuses both. Only a
+ * request to grow that was not fulfilled can be taken back. */
 #include "desired/internal.h"
 
 static cJSON *add_claim(struct build *build, const char *name, const char *instance,

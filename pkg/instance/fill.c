@@ -67,7 +67,7 @@ static void fail_bootstrap(struct agent *agent, struct trouble *trouble, const c
 static void end_bootstrap(struct agent *agent, struct trouble *trouble)
 {
     agent_forget_trouble(trouble);
-    agent->volume_state = VOLUME_UNKNOWN; /* looked at once more: trust is no substitute */
+    agent->volume_state = VOLUME_UNKNOWN; /* checked once more, to be sure */
     job_end(agent);
 }
 

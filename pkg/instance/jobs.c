@@ -61,7 +61,7 @@ void job_end(struct agent *agent)
 
 void job_cancel(struct agent *agent)
 {
-    /* Whatever it was: everything is made so that it can be cut off anywhere. */
+    /* Whatever the job was: every job can be interrupted anywhere. */
     if (agent->job.child != NULL)
         child_signal_all(agent->job.child, SIGKILL);
     else
@@ -113,7 +113,7 @@ static void on_binaries(void *arg, const struct binaries *binaries, const struct
     agent->binaries_known = binaries != NULL ? KNOWN_GOOD : KNOWN_BAD;
     agent->binaries_error = *err;
     if (settings_view(agent->settings)->config.postgres_version != agent->binaries_wanted) {
-        agent->binaries_known = KNOWN_NOT_YET; /* that was an answer to another question */
+        agent->binaries_known = KNOWN_NOT_YET; /* that answered an earlier question */
     } else if (binaries != NULL) {
         agent->binaries = *binaries;
         log_info("PostgreSQL found", "version", binaries->version, "folder", binaries->dir, NULL);
@@ -283,7 +283,7 @@ static void note_volume_trouble(struct agent *agent, const struct error *err)
     survey_hurry(agent->survey);
 }
 
-/* What to do is asked again, with what stands there. */
+/* The machine decides again, with what the volume says. */
 static void adopt_record(struct agent *agent, const struct error *conflict)
 {
     struct error err;
@@ -349,7 +349,7 @@ static void after_promote(void *arg, const PGresult *result, const struct error 
     if (err->class != 0)
         log_failure(err, "promotion", NULL);
     monitor_poll_now(agent->monitor);
-    /* The machine looks again then: promoted, or to be asked once more. */
+    /* The machine then looks again: promoted, or to be asked again. */
     struct timeval tv = {0, PROMOTE_LOOK_MS * 1000};
     event_base_once(agent->loop, -1, EV_TIMEOUT, on_promote_look, agent, &tv);
 }

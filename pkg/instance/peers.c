@@ -1,5 +1,5 @@
 /*
- * Whom the server streams with: how often that is looked at, and what the primary's lease tells of
+ * The server's streaming peers: how often they are checked, and what the primary's lease says about
  * its replicas.
  */
 #include <stdio.h>
@@ -48,9 +48,9 @@ static bool all_stream(const struct agent *agent)
     return true;
 }
 
-/* The longer nothing has changed, the more rarely one looks: whoever waits is told late by a share
- * of his wait, and a replica that is away for a day costs nothing. In steps, so that the timer is
- * not set anew at each look. */
+/* The checks become less frequent the longer nothing changes: a change is reported late by at
+ * most a share of the wait, and a replica that is away for a day costs nothing. In steps, so
+ * that the timer is not reset at each check. */
 int peers_patience_ms(int64_t waited_ms, int longest_ms)
 {
     int64_t period_ms = QUICK_PERIOD_MS;
@@ -74,8 +74,8 @@ int peers_period(const struct agent *agent)
     return settled ? REPLICA_PERIOD_MS : peers_patience_ms(waited_ms, WAITING_PERIOD_MS);
 }
 
-/* What the operator and waiting replicas act upon must not wait for the next renewal; positions and
- * lags, which always change, may. */
+/* What the operator and waiting replicas act on must not wait for the next renewal; positions
+ * and lags, which always change, may. */
 void peers_tend(struct agent *agent)
 {
     const struct monitor_view *view = monitor_view(agent->monitor);
@@ -97,8 +97,9 @@ void peers_tend(struct agent *agent)
     lease_renew_now(agent->lease);
 }
 
-/* Before postgres runs as primary nothing is known of slots and replicas, and that is told once:
- * what the holder before told is not true any more, and a recovery may last. */
+/* Before postgres runs as primary nothing is known about slots and replicas, and that is
+ * reported once: the report of the previous holder is no longer true, and a recovery may take
+ * long. */
 cJSON *peers_status(void *arg, struct arena *arena, bool first)
 {
     static const struct monitor_view nothing;

@@ -92,7 +92,7 @@ const char *react_no_room(const struct agent *agent)
     return "";
 }
 
-/* Once there is room nothing keeps a server from starting that failed without. */
+/* Once there is space, a server that failed for lack of it can start. */
 void react_room(void *arg)
 {
     struct agent *agent = arg;
@@ -115,7 +115,7 @@ static void note_no_room(struct agent *agent, const struct logs_message *message
     char *place = agent->no_room[of_wal ? SURVEY_WAL : SURVEY_DATA];
     char text[sizeof agent->no_room[0]];
     snprintf(text, sizeof text, "%s:  %s", message->severity, message->text);
-    /* The first is as good as the next, and thousands of sessions may say it a second. */
+    /* The first message says it all, and thousands of sessions may repeat it every second. */
     text_one_line(text);
     if (place[0] == '\0' || strcmp(message->severity, "PANIC") == 0)
         memcpy(place, text, sizeof text);
@@ -153,7 +153,7 @@ void react_fatal(void *arg, const struct logs_message *message)
     cause_note_message(&agent->cause, message, now_ms);
     if (strcmp(message->sqlstate, SQLSTATE_DISK_FULL) == 0)
         note_no_room(agent, message);
-    /* What a session may write itself decides nothing below. */
+    /* Nothing below depends on text that a session can write itself. */
     if (strcmp(message->severity, "FATAL") != 0 && strcmp(message->severity, "PANIC") != 0)
         return;
     if (agent->running != ROLE_REPLICA || strcmp(message->backend, "walreceiver") != 0)

@@ -1,8 +1,8 @@
 /*
- * What the primary refuses this replica for good, and how far that is believed. The word of it is a
- * line in the replica's own log, which many can write into: a line alone decides nothing. It counts
- * once looks at the server meet no WAL receiver at work; a copy is given up only when the primary's
- * own report, which comes by another way, says that it keeps no WAL for it. Pure.
+ * What the primary refuses this replica for good, and how far that is believed. It is reported by a
+ * line in the replica's own log, into which many can write: a line alone decides nothing. It counts
+ * once checks of the server find no WAL receiver at work; a copy is given up only when the
+ * primary's own report, which comes another way, says that it keeps no WAL for it. Pure.
  */
 #pragma once
 

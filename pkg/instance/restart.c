@@ -26,7 +26,7 @@ static void obey(struct agent *agent)
         job_end(agent);
 }
 
-/* Behind the checkpoint, for others go on working meanwhile. */
+/* After the checkpoint, because others keep working meanwhile. */
 static void on_pending(void *arg, const PGresult *result, const struct error *err)
 {
     struct agent *agent = arg;

@@ -1,7 +1,7 @@
 /*
- * How often something may be written: a burst at once, then one each so often. A start is a handful
- * of changes within a second, each of which somebody waits for; what flaps for hours is slowed
- * down. Pure: `now_ms` (CLOCK_BOOTTIME) comes in.
+ * How often something may be written: a burst at once, then one each so often. A start makes a
+ * handful of changes within a second, and something waits for each of them; what flaps for hours is
+ * slowed down. Pure: `now_ms` (CLOCK_BOOTTIME) comes in.
  */
 #pragma once
 

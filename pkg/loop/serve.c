@@ -113,7 +113,8 @@ static void close_connection(struct connection *connection)
 
 static void on_io(evutil_socket_t fd, short what, void *arg);
 
-/* Time goes on from the accept, whatever comes in: who sends a byte a second gains nothing. */
+/* The time counts from the accept, whatever comes in: a client that sends a byte a second gains
+ * nothing. */
 static void wait_for(struct connection *connection, short what)
 {
     int64_t left_ms = connection->deadline_ms - clock_boot_ms();
@@ -337,7 +338,8 @@ static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struc
     connection->deadline_ms = clock_boot_ms() + SERVE_LIFE_MS;
     TAILQ_INSERT_TAIL(&serve->connections, connection, link);
     serve->count++;
-    /* A kubelet has sent its request by now: it is answered before anybody can crowd it out. */
+    /* A kubelet has sent its request by now: it is answered before other clients can crowd it
+     * out. */
     go_on(connection);
 }
 

@@ -1,8 +1,8 @@
 /*
  * Short answers over plain HTTP, for probes and metrics: GET and HEAD, one request a connection,
- * nothing secret. Whoever reaches the port may ask, so nothing that a client does can cost more
- * than it should: connections, bytes of a request and the time of a connection have bounds, and who
- * takes many connections loses his own, never those of others (a kubelet's).
+ * nothing secret. Anyone who reaches the port may ask, so the cost of a client is bounded:
+ * connections, bytes of a request and the time of a connection have limits, and a client with many
+ * connections loses its own, never those of others (a kubelet's).
  */
 #pragma once
 

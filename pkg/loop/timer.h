@@ -47,9 +47,9 @@ static inline void timer_free(const struct timer_clock *clock, struct event *tim
     event_free(timer);
 }
 
-/* ms from now_ms until at_ms; -1 when at_ms had been reached already at looked_ms, the moment from
- * which all that depends on it was decided. One that passes between the two is due at once: it is
- * seen by nobody else. */
+/* ms from now_ms until at_ms; -1 when at_ms had been reached already at looked_ms, the moment
+ * from which all that depends on it was decided. One that passes between the two is due at once,
+ * because nothing else sees it. */
 static inline int64_t timer_wait_ms(int64_t at_ms, int64_t looked_ms, int64_t now_ms)
 {
     if (at_ms <= looked_ms)

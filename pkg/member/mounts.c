@@ -74,7 +74,7 @@ void mounts_free(struct mounts *mounts)
 static bool is_same(const char *path, const void *data, size_t length, unsigned mode)
 {
     AUTO_ARENA arena = arena_new();
-    struct error ignored; /* what cannot be read is written anew */
+    struct error ignored; /* what cannot be read is written again */
     struct stat st;
     char *text;
     size_t have;

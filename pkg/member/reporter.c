@@ -41,7 +41,7 @@ cJSON *reporter_body(struct arena *arena, const char *report, const char *role, 
 {
     cJSON *body = json_object(arena);
     cJSON *metadata = json_add_object(body, "metadata");
-    /* A precondition: a pod of the same name that came after us is none of our business. */
+    /* A precondition: a later pod of the same name is not ours to write to. */
     if (pod_uid[0] != '\0')
         json_set_str(metadata, "uid", pod_uid);
     json_set_str(json_add_object(metadata, "annotations"), ANN_REPORT, report);

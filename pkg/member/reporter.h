@@ -1,11 +1,11 @@
 /*
- * What the agent tells of itself on its own pod: annotation ANN_REPORT and label LABEL_ROLE, in one
- * merge patch on the status subresource, only when they changed. A burst of changes goes out at
- * once, then one a second, the last one always.
+ * The agent's report on its own pod: annotation ANN_REPORT and label LABEL_ROLE, in one merge patch
+ * on the status subresource, only when they changed. A burst of changes goes out at once, then one
+ * a second, the last one always.
  *
  * A change of the annotation makes the kubelet look at the whole pod, which takes it 0.3 s and asks
- * the readiness probe at its beginning. So a stage that is passed through is held back as long:
- * else the report that brings readiness waits behind it.
+ * the readiness probe at its beginning. So a passing stage is held back for that time: otherwise
+ * the report that brings readiness waits behind it.
  */
 #pragma once
 

@@ -1,8 +1,8 @@
 /*
- * The EndpointSlice <cluster>-rw: where read-write traffic goes. The Service has no selector; the
- * slice is the lease holder's to write, and nobody else's. Its ports are the operator's. It bears
- * the epoch of who wrote it: one with a higher epoch than ours is never written, since news of the
- * lease and of the slice come by two ways and a deposed holder may not have heard of it yet.
+ * The EndpointSlice <cluster>-rw: where read-write traffic goes. The Service has no selector; only
+ * the lease holder writes the slice. The operator sets its ports. It has the epoch of its writer: a
+ * slice with a higher epoch than ours is never written, because news of the lease and of the slice
+ * come separately, and a deposed holder may not have heard of it yet.
  */
 #pragma once
 
@@ -22,8 +22,8 @@ struct slice_options {
 
 struct slice;
 
-/* Strings are copied. `changed` is called when something is to be done: it answers by slice_set(),
- * which alone writes. So nothing is written on an old want by an agent that was frozen. */
+/* Strings are copied. `changed` is called when something is to be done: it answers by
+ * slice_set(), which alone writes. So an agent that was frozen never writes an outdated state. */
 struct slice *slice_new(struct event_base *loop, struct kube *kube,
                         const struct slice_options *options, void (*changed)(void *arg), void *arg);
 void slice_free(struct slice *slice);

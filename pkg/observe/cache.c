@@ -22,8 +22,8 @@ const char *record_field(const struct record *record, int field)
     return text;
 }
 
-/* Without a write of our own to compare with, a stranger's later write is all there is to go by:
- * one apply then settles it. */
+/* Without a write of our own to compare with, a stranger's later write is the only evidence: one
+ * apply then settles it. */
 bool record_drifted(const struct record *record)
 {
     return record->applied_fields ? record->fields != record->applied_fields : record->strange;

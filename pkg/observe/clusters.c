@@ -44,7 +44,7 @@ void clusters_upsert(struct observe *observe, const struct feed *feed, const cJS
     AUTO_ARENA scratch = arena_new();
     uint64_t version = strtoull(json_str(object, "metadata.resourceVersion", "0"), NULL, 10);
     /* The answer to an own write may be read after the news that the object is gone: it must not
-     * bring the cluster back, since nobody would tell of its end again. */
+     * bring the cluster back, because its end would not be reported again. */
     struct cluster *cluster = cache_cluster(observe, json_str(object, "metadata.namespace", ""),
                                             json_str(object, "metadata.name", ""), !own);
     bool listed = feed && feed->listing;

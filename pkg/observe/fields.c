@@ -11,7 +11,7 @@
 
 #include "api/foreign.h"
 
-/* FNV-1a: this is no defence against anybody, only a short form of a set. */
+/* FNV-1a: only a short form of a set, not a defence. */
 uint64_t fields_digest(const void *data, size_t length, uint64_t seed)
 {
     const unsigned char *bytes = data;

@@ -1,8 +1,8 @@
 /*
- * Whether the holders of the clusters' leases still renew them, told by our own clock. Renewals are
- * no change that a pass should look at; that one does not come is. One timer serves all clusters:
- * it is set to when the first lease runs out, and by then all that are alive have moved on, so that
- * a thousand clusters cost one walk over them per few seconds.
+ * Whether the holders of the clusters' leases still renew them, told by our own clock. A pass need
+ * not look at renewals, but it must look when one does not come. One timer serves all clusters: it
+ * is set to when the first lease runs out, and by then all that are alive have moved on, so that a
+ * thousand clusters cost one walk over them per few seconds.
  */
 #include "observe/internal.h"
 

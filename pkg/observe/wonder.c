@@ -99,7 +99,7 @@ static struct answer *answer_for(const struct observe *observe, struct cluster *
 
 static void ask_next(struct observe *observe);
 
-/* The question is over: notes the answer and tells when it is news. */
+/* The question is answered: notes the answer, and reports it when it is new. */
 static void conclude(struct question *question, const char *text)
 {
     struct observe *observe = question->observe;

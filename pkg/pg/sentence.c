@@ -18,7 +18,7 @@
 #define ATTEMPT "connection to server "
 #define FAILED  " failed: "
 
-/* Lines that tell the reader what to think. */
+/* Lines with hints for the reader. */
 static const char *const asides[] = {
     "Is the server running ",
     "This probably means the server terminated abnormally",
@@ -33,7 +33,8 @@ static const struct {
     {"", "no reason given"},
 };
 
-/* Who could not reach the primary, where that is said before; later versions name the receiver. */
+/* The part that could not reach the primary, where the line names it; later versions name the
+ * receiver. */
 static const char to_the_primary[] = "could not connect to the primary server: ";
 
 enum { REASONS_MAX = 8 };

@@ -1,4 +1,4 @@
-/* What goes: pods to be made anew, and objects that are ours and not wanted any more. */
+/* What is deleted: pods to be recreated, and objects of ours that are no longer needed. */
 #include "plan/internal.h"
 
 #include "api/names.h"
@@ -39,7 +39,9 @@ static bool set_may_go(const struct model *model, struct plan_action *action)
     return !instance->wanted && !instance->primary;
 }
 
-/* A volume goes only behind its instance, and only when it was never to be kept: it has an owner.
+/*
+ * A volume is deleted only after its instance, and only if it was never to be kept: then it has an
+ * owner.
  */
 static bool volume_may_go(struct arena *arena, const struct model *model,
                           struct plan_action *action)

@@ -52,7 +52,7 @@ struct plan {
         bool passing; /* it is going away, as far as can be told: left by an earlier cluster */
     } * collisions;
     size_t collision_count;
-    /* Wanted objects that are being deleted: waited for, then made anew. */
+    /* Desired objects that are being deleted: waited for, then recreated. */
     const struct seen_object **held;
     size_t held_count;
 };

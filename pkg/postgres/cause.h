@@ -1,8 +1,8 @@
 /*
- * Why a server that is up lets nobody in, in words that stay the same while it goes on. Two things
- * tell: what a refused client hears, which is often no more than a state ("the database system is
- * in recovery mode"), and what the server says of itself in its log. The log is worth more, but
- * most of its FATAL lines are some client's own mishap.
+ * Why a server that is up refuses all clients, in words that stay the same while that lasts. Two
+ * things tell: what a refused client hears, which is often no more than a state ("the database
+ * system is in recovery mode"), and what the server says of itself in its log. The log is worth
+ * more, but most of its FATAL lines are some client's own mishap.
  */
 #pragma once
 

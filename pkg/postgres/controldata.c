@@ -56,7 +56,7 @@ int controldata_parse(const char *output, struct controldata *ret_data, struct e
 {
     struct controldata data = {0};
     int64_t timeline, checksums = 0;
-    /* It ends well all the same, and shows what it has read. */
+    /* It still exits with 0, and shows what it has read. */
     if (strstr(output, "CRC checksum does not match") != NULL)
         return err_set(err, ERR_INTERNAL,
                        "pg_controldata reports a wrong CRC of global/pg_control: the file is "

@@ -208,7 +208,7 @@ struct pg *monitor_open(const struct monitor *monitor, const char *application,
     static const char *const keywords[] = {
         "host",    "port",       "user",     "dbname",  "application_name",
         "sslmode", "gssencmode", "passfile", "options", NULL};
-    /* What is asked here must not fill a log that is set to tell every statement. */
+    /* These queries must not fill a log that records every statement. */
     static const char quiet[] =
         "-c log_statement=none -c log_duration=off -c log_min_duration_statement=-1"
         " -c log_min_duration_sample=-1 -c search_path=pg_catalog"

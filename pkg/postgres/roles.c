@@ -91,8 +91,9 @@ static bool has(const PGresult *have, int row, const char *attribute)
     return *pg_text(have, row, attribute) == 't';
 }
 
-/* Only what is declared is put right: that a role logs in with its password, and what pgkeel's own
- * two must be able to do. The rest of a role is an administrator's, and nothing is taken away. */
+/* Only what is declared is corrected: that a role logs in with its password, and what pgkeel's
+ * own two roles must be able to do. The rest of a role belongs to the administrator, and nothing
+ * is taken away. */
 static void put_right(struct buffer *sql, struct arena *arena, const PGresult *have, int row,
                       const struct role_want *role)
 {

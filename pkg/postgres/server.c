@@ -153,7 +153,7 @@ static void on_postmaster(struct server *server, const char *text)
                  server->last_error);
         server->handlers.recovered(server->handlers.arg, why);
         server->reinitializing = false;
-        server->died[0] = server->last_error[0] = '\0'; /* the next one has words of its own */
+        server->died[0] = server->last_error[0] = '\0'; /* the next one has its own message */
     } else if (strstr(text, " (PID ") != NULL && !server->reinitializing) {
         snprintf(server->died, sizeof server->died, "%s", text);
     }

@@ -20,7 +20,7 @@ static void phase_event(struct making *making)
     bool bad = text_same(phase, "Degraded") || text_same(phase, "Failed");
     const char *cause = making->model->wait_count
                             ? status_wait_text(making->arena, &making->model->waits[0])
-                            : "everything the spec asks for is there and works";
+                            : "everything the spec asks for exists and works";
     emit(making, bad ? "Warning" : "Normal", REASON_PHASE_CHANGED,
          arena_printf(making->arena, "%s%s%s: %s", before, text_given(before) ? " -> " : "", phase,
                       cause));
@@ -30,7 +30,7 @@ static bool told_before(const cJSON *list, const struct model_wait *wait)
 {
     const cJSON *node;
     cJSON_ArrayForEach (node, list) {
-        /* One that has only now become somebody's business is told once more. */
+        /* One that only now needs a person is reported once more. */
         if (text_same(json_str(node, "what", ""), wait->what) &&
             text_same(json_str(node, "reason", ""), wait->reason) &&
             (text_given(json_str(node, "unblock", "")) || !text_given(wait->unblock)))
@@ -78,7 +78,7 @@ static void crash_events(struct making *making)
     }
 }
 
-/* Which done action is a decision worth telling; NULL for the others. */
+/* The event for a finished action that is a decision worth reporting; NULL for the others. */
 static const char *decision(const struct making *making, const struct plan_action *action)
 {
     if (action->drift)

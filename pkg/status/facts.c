@@ -39,7 +39,7 @@ static const char *lag_of(struct making *making, const struct model_instance *in
     return NULL;
 }
 
-/* What is left behind the last MiB of a figure would make it hard to read. */
+/* Less than a MiB would make a figure hard to read. */
 static void write_volume(struct making *making, cJSON *node, const char *member,
                          const struct volume_report *report)
 {

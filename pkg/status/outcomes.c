@@ -1,4 +1,4 @@
-/* What plan and apply met, as waits: who stands in the way, and what helps. */
+/* What plan and apply ran into, as waits: what is in the way, and what helps. */
 #include "status/internal.h"
 
 static struct model_wait *add(struct making *making, unsigned concerns, const char *reason,
@@ -50,7 +50,7 @@ static void held_waits(struct making *making)
             continue;
         struct model_wait *wait =
             add(making, 0, REASON_OBJECT_DELETING,
-                arena_printf(making->arena, "%s '%s' is there", object->kind, object->name));
+                arena_printf(making->arena, "%s '%s' exists", object->kind, object->name));
         wait->message = "it is being deleted, and is recreated once it is gone";
         wait->object = arena_printf(making->arena, "%s/%s", object->kind, object->name);
     }

@@ -104,9 +104,9 @@ static struct status_result build(struct making making)
     return making.result;
 }
 
-/* What is not known yet is no reason to take back what was said before: an operator that starts
- * leaves a status that would stand without its doubt as it is. It claims nothing of its own before
- * it knows. */
+/* What is not known yet is not a reason to take back what was said before: an operator that
+ * starts leaves a status as it is if only its own doubt would change it. It claims nothing
+ * before it knows. */
 struct status_result status_build(struct arena *arena, const struct model *model,
                                   const struct plan *plan, const struct status_outcome *outcomes,
                                   size_t outcome_count, int64_t now_ms)

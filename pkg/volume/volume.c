@@ -230,7 +230,7 @@ int volume_prepare_start(const struct volume *volume, struct error *err)
     const char *pid_file = PATH_IN(volume->pgdata, "postmaster.pid");
     if (unlink(pid_file) < 0 && errno != ENOENT)
         return err_errno(err, errno, "remove stale '%s'", pid_file);
-    /* Left when an attempt was killed behind its commit. */
+    /* Left when an attempt was killed after its commit. */
     return remove_marks(volume, err);
 }
 

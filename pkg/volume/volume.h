@@ -94,9 +94,9 @@ int volume_prepare_start(const struct volume *volume, struct error *err) ERR_CHE
 /* Nothing recorded yet gives role NONE and epoch 0. */
 int volume_record_read(const struct volume *volume, struct volume_record *ret_record,
                        struct error *err) ERR_CHECKED;
-/* (task) Writes `record` in place of `known`, the one that was read or written last. When another
- * one stands there, somebody else wrote it: a pod on another machine that sees the same files,
- * where the lock does not reach. Then ERR_CONFLICT, and it is left alone. */
+/* (task) Writes `record` in place of `known`, the one that was read or written last. When the
+ * file holds another one, somebody else wrote it: a pod on another machine that sees the same
+ * files, where the lock does not reach. Then ERR_CONFLICT, and it is left alone. */
 int volume_record_replace(const struct volume *volume, const struct volume_record *known,
                           const struct volume_record *record, struct error *err) ERR_CHECKED;
 /* (task) Whatever stands there. */
