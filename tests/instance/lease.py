@@ -160,7 +160,7 @@ def after_a_kill():
         agent.kill()
         before = agent.uid
         agent.start()
-        wait_for(lambda: rig.get("Pod", "a-1-0") and "run out" in agent.probe()[1], 20,
+        wait_for(lambda: rig.get("Pod", "a-1-0") and "expires" in agent.probe()[1], 20,
                  "what it waits for")
         never(lambda: rig.lease()["holderIdentity"] != "a-1/" + before, 3, "a take within the term")
         agent.ready()
@@ -375,7 +375,7 @@ def older_than_a_kill():
         epoch = rig.lease()["leaseTransitions"]
         agent.kill()
         copy.start()
-        wait_for(lambda: "run out" in copy.probe()[1], 20, "the wait for the end of the term")
+        wait_for(lambda: "expires" in copy.probe()[1], 20, "the wait for the end of the term")
         copy.reports(phase="Waiting", reason="VolumeOutdated")
         never(lambda: copy.postgres_pids() or rig.lease()["leaseTransitions"] != epoch, 5,
               "a start of the older copy")
