@@ -319,7 +319,7 @@ static void ineffective_wait(struct work *work, const struct model_instance *ins
     const char *pod = name_pod(work->arena, instance->name);
     struct model_wait *wait = wait_add(work, 0, REASON_RESTART_INEFFECTIVE,
                                        "%s runs with the current parameters", instance->name);
-    wait_say(work, wait, "%s still need a restart, although there was one",
+    wait_say(work, wait, "%s still need a restart: the last restart had no effect",
              text_or_empty(instance->seen->report.pending_parameters));
     wait_unblock(work, wait, "kubectl -n %s delete pod %s",
                  text_or_empty(work->snapshot->spec.namespace), pod);
