@@ -258,7 +258,7 @@ class Simulation:
         lease = self.store.get("Lease", namespace, cluster + "-primary")
         claim = self.store.get("PersistentVolumeClaim", namespace, me + "-data")
         if config is None or lease is None or claim is None:
-            self._report(pod, {"instance": me, "phase": "Waiting", "reason": "LeaseAbsent",
+            self._report(pod, {"instance": me, "phase": "Waiting", "reason": "WaitingForLease",
                                "message": "the lease or the configuration is not there"}, "")
             return
         settings = json.loads(config["data"]["cluster.json"])
@@ -272,7 +272,7 @@ class Simulation:
         lease = self._take(pod, me, lease, claim)
         holder = lease["spec"].get("holderIdentity") or ""
         if not holder:
-            self._report(pod, {"instance": me, "phase": "Waiting", "reason": "NoPrimary",
+            self._report(pod, {"instance": me, "phase": "Waiting", "reason": "WaitingForPrimary",
                                "message": "nobody holds the lease"}, "")
             return
         primary = holder == me + "/" + meta["uid"]
