@@ -9,6 +9,7 @@
 #include "api/names.h"
 #include "loop/pause.h"
 #include "loop/timer.h"
+#include "phrase/phrase.h"
 
 enum {
     TRIES = 3, /* of a vital write, in one run */
@@ -118,7 +119,7 @@ static bool is_cut_off(int class)
  * an immutable field (422); it only means: look again. */
 static bool is_replaced(const struct error *err)
 {
-    return err->class == ERR_INVALID && strstr(err->text, "metadata.uid") != NULL;
+    return err->class == ERR_INVALID && phrase_is_in(PHRASE_K8S_UID_CHANGED, err->text);
 }
 
 static void enqueue(struct job *job)

@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "phrase/phrase.h"
 
 enum { TRIES = 3 };
 
@@ -26,7 +27,7 @@ bool secrets_missed(const struct pass *pass)
 {
     for (size_t i = 0; i < pass->snapshot.instance_count; i++) {
         const struct seen_pod *pod = &pass->snapshot.instances[i].pod;
-        if (pod->there && !pod->ready && strcasestr(pod->waiting_message, "secret") != NULL)
+        if (pod->there && !pod->ready && phrase_is_in(PHRASE_K8S_SECRET, pod->waiting_message))
             return true;
     }
     return false;

@@ -17,6 +17,7 @@
 #include "base/text.h"
 #include "instance/agent.h"
 #include "member/mounts.h"
+#include "phrase/phrase.h"
 
 enum {
     RELOAD_DEADLINE_MS = 10000,
@@ -319,7 +320,7 @@ static char *complaint(struct arena *arena, const char *output)
         for (size_t i = 0; i < sizeof labels / sizeof labels[0] && text == NULL; i++)
             if ((text = strstr(line, labels[i])) != NULL)
                 text += strlen(labels[i]);
-        if (text == NULL || strstr(text, "contains errors") != NULL)
+        if (text == NULL || phrase_is_in(PHRASE_CONFIGURATION_ERRORS, text))
             continue;
         buffer_printf(&out, "%s%s", out.length ? "; " : "", text);
     }
@@ -439,7 +440,7 @@ bool configure_blame(struct agent *agent, const char *why)
 {
     /* It will be tried again when the cause has gone: once it is loaded, the restart is withheld
      * for as long as they are prepared. */
-    bool is_full = strstr(why, "maximum number of prepared transactions reached") != NULL;
+    bool is_full = phrase_is_in(PHRASE_PREPARED_FULL, why);
     struct trial_event event = {.kind = TRIAL_CRASHED, .passes = is_full};
     enum trial_step step = trial_next(&agent->config.trial, &event);
     if (step == TRIAL_TRY_AGAIN)

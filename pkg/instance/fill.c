@@ -4,6 +4,7 @@
 
 #include "api/reasons.h"
 #include "instance/agent.h"
+#include "phrase/phrase.h"
 
 enum { FIRST_PAUSE_MS = 500, LONGEST_PAUSE_MS = 10000 };
 
@@ -52,7 +53,7 @@ static void fail_bootstrap(struct agent *agent, struct trouble *trouble, const c
         return;
     }
     pg_sentence(sentence, sizeof sentence, result->err.text);
-    if (strstr(text, "could not look up effective user ID") != NULL)
+    if (phrase_is_in(PHRASE_NO_USER, text))
         text = arena_printf(
             arena,
             "%s: /etc/passwd of the container has no line for its uid; the operator mounts that "

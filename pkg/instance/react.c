@@ -6,8 +6,7 @@
 #include "api/reasons.h"
 #include "base/text.h"
 #include "instance/agent.h"
-
-#define RECEIVE_FAILED "could not receive data from WAL stream"
+#include "phrase/phrase.h"
 
 enum {
     CRASH_FIRST_PAUSE_MS = 500,
@@ -158,19 +157,19 @@ void react_fatal(void *arg, const struct logs_message *message)
         return;
     if (agent->running != ROLE_REPLICA || strcmp(message->backend, "walreceiver") != 0)
         return;
-    bool broke_off = strncmp(text, RECEIVE_FAILED, strlen(RECEIVE_FAILED)) == 0;
-    if (strstr(text, "has already been removed") != NULL) {
+    bool broke_off = phrase_is_in(PHRASE_WAL_RECEIVE_FAILED, text);
+    if (phrase_is_in(PHRASE_WAL_REMOVED, text)) {
         reason = REASON_WAL_GONE;
         remedy = ": it is cloned again once the primary's report confirms it; if that "
                  "lasts, " CLONE_BY_HAND;
         refusal_note(&agent->refusal, REFUSED_WAL, now_ms);
-    } else if (strstr(text, "system identifier differs") != NULL) {
+    } else if (phrase_is_in(PHRASE_SYSTEM_DIFFERS, text)) {
         reason = REASON_SYSTEM_IDENTIFIER_MISMATCH;
         remedy =
             ": the volume holds the data of another cluster; to clone the primary, " CLONE_BY_HAND;
         refusal_note(&agent->refusal, REFUSED_SYSTEM, now_ms);
-    } else if (strstr(text, "could not connect to the primary server: ") != NULL ||
-               strncmp(text, "could not start WAL streaming", 29) == 0 || broke_off) {
+    } else if (phrase_is_in(PHRASE_PRIMARY_UNREACHABLE, text) ||
+               phrase_is_in(PHRASE_STREAMING_REFUSED, text) || broke_off) {
         reason = REASON_NOT_STREAMING;
     }
     if (reason == NULL)

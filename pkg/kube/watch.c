@@ -17,6 +17,7 @@
 #include "base/log.h"
 #include "kube/frame.h"
 #include "kube/transfer.h"
+#include "phrase/phrase.h"
 
 enum state { PAUSED, STREAMING, LISTING, FOLLOWING };
 
@@ -141,7 +142,7 @@ static bool position_is_lost(const struct error *err, const char *body)
     if (err->class == ERR_GONE)
         return true;
     return err->http_status == 504 && body != NULL &&
-           (strstr(body, "ResourceVersionTooLarge") || strstr(body, "Too large resource version"));
+           phrase_is_in(PHRASE_K8S_VERSION_TOO_LARGE, body);
 }
 
 static void ensure_begun(struct kube_watch *w)

@@ -15,6 +15,7 @@
 #include "base/clock.h"
 #include "base/text.h"
 #include "loop/pause.h"
+#include "phrase/phrase.h"
 
 enum {
     FIRST_PAUSE_MS = 5000,
@@ -311,7 +312,8 @@ static bool keeps_pod_back(const struct observe *observe, const struct record *c
     const char *instance = arena_strndup(scratch, claim->text, (size_t)(dash - claim->text));
     const struct record *pod =
         cache_find(observe, CHILD_POD, claim->cluster->namespace, name_pod(scratch, instance));
-    return pod != NULL && strstr(record_field(pod, POD_UNSCHEDULABLE), "node affinity") != NULL;
+    return pod != NULL &&
+           phrase_is_in(PHRASE_K8S_NODE_AFFINITY, record_field(pod, POD_UNSCHEDULABLE));
 }
 
 /* What the record itself says already needs no question. */

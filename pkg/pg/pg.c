@@ -7,6 +7,7 @@
 #include "base/arena.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "phrase/phrase.h"
 
 struct query {
     struct query *next;
@@ -84,9 +85,9 @@ static int fail_connection(struct pg *pg, const char *context, struct error *err
     err_set(err, ERR_TRANSPORT, "%s%s%s", is_whole ? "" : context, is_whole ? "" : ": ", sentence);
     /* libpq gives no SQLSTATE for a refused start-up; the text does not depend on the locale of
      * clients, and these two want another pause than a network fault. */
-    if (strstr(said, "the database system is") != NULL)
+    if (phrase_is_in(PHRASE_SYSTEM_STATE, said))
         err->class = ERR_OVERLOADED;
-    else if (strstr(said, "authentication failed") != NULL || strstr(said, "pg_hba.conf") != NULL)
+    else if (phrase_is_in(PHRASE_AUTHENTICATION_FAILED, said) || phrase_is_in(PHRASE_HBA, said))
         err->class = ERR_FORBIDDEN;
     return err->class;
 }

@@ -5,51 +5,19 @@
  *     could not connect to the primary server: connection to server at "a-rw" (10.0.0.1), port 5432
  *     failed: Connection refused
  *             Is the server running on that host and accepting TCP/IP connections?
- *
- * Sources, of PostgreSQL 14 to 18: fe-connect.c (emitHostIdentityInfo, connectFailureMessage,
- * "timeout expired"), fe-misc.c ("server closed the connection unexpectedly"), walreceiver.c.
  */
 #include <stdio.h>
 #include <string.h>
 
 #include "base/buffer.h"
 #include "pg/pg.h"
-
-#define ATTEMPT "connection to server "
-#define FAILED  " failed: "
-
-/* Lines with hints for the reader. */
-static const char *const asides[] = {
-    "Is the server running ",
-    "This probably means the server terminated abnormally",
-    "before or while processing the request.",
-};
-
-static const struct {
-    const char *said, *told;
-} reasons[] = {
-    {"Connection refused", "connection refused"},
-    {"timeout expired", "no answer in time"},
-    {"", "no reason given"},
-};
-
-/* The part that could not reach the primary, where the line names it; later versions name the
- * receiver. */
-static const char to_the_primary[] = "could not connect to the primary server: ";
+#include "phrase/phrase.h"
 
 enum { REASONS_MAX = 8 };
 
 static size_t line_length(const char *at)
 {
     return strcspn(at, "\r\n");
-}
-
-static bool is_aside(const char *line)
-{
-    for (size_t i = 0; i < sizeof asides / sizeof asides[0]; i++)
-        if (strncmp(line, asides[i], strlen(asides[i])) == 0)
-            return true;
-    return false;
 }
 
 /* All lines but asides on one line, blanks at the ends of each gone. */
@@ -64,7 +32,7 @@ static void join_lines(struct buffer *out, const char *text, size_t length)
         const char *next = text + line;
         while (line > 0 && (text[line - 1] == ' ' || text[line - 1] == '\t'))
             line--;
-        if (!is_aside(text)) {
+        if (!phrase_is_in(PHRASE_ASIDE, text)) {
             if (out->length > 0)
                 buffer_puts(out, " ");
             buffer_append(out, text, line);
@@ -78,17 +46,30 @@ struct reason {
     size_t length;
 };
 
+static struct reason reason_of(const char *text)
+{
+    return (struct reason){text, strlen(text)};
+}
+
+/* The phrase, and nothing else. */
+static bool is_whole(enum phrase phrase, const struct reason *reason)
+{
+    return phrase_after(phrase, reason->text) == reason->text + reason->length;
+}
+
 static void note_reason(struct reason *list, size_t *count, const char *text)
 {
-    if (strncmp(text, "FATAL:  ", 8) == 0)
-        text += 8;
+    if (phrase_is_in(PHRASE_FATAL, text))
+        text = phrase_after(PHRASE_FATAL, text);
     struct reason reason = {text, line_length(text)};
     while (reason.length > 0 && text[reason.length - 1] == ' ')
         reason.length--;
-    for (size_t i = 0; i < sizeof reasons / sizeof reasons[0]; i++)
-        if (strlen(reasons[i].said) == reason.length &&
-            memcmp(text, reasons[i].said, reason.length) == 0)
-            reason = (struct reason){reasons[i].told, strlen(reasons[i].told)};
+    if (reason.length == 0)
+        reason = reason_of("no reason given");
+    else if (is_whole(PHRASE_REFUSED, &reason))
+        reason = reason_of("connection refused");
+    else if (is_whole(PHRASE_CONNECT_TIMEOUT, &reason))
+        reason = reason_of("no answer in time");
     for (size_t i = 0; i < *count; i++)
         if (list[i].length == reason.length &&
             memcmp(list[i].text, reason.text, reason.length) == 0)
@@ -104,11 +85,11 @@ static bool read_attempt(const char *at, struct reason *ret_host, const char **r
     const char *end = at + line_length(at);
     const char *open = memchr(at, '"', (size_t)(end - at));
     const char *close = open ? memchr(open + 1, '"', (size_t)(end - open - 1)) : NULL;
-    const char *failed = close ? strstr(close, FAILED) : NULL;
+    const char *failed = phrase_find(PHRASE_ATTEMPT_FAILED, close);
     if (failed == NULL || failed >= end)
         return false;
     *ret_host = (struct reason){open + 1, (size_t)(close - open - 1)};
-    *ret_why = failed + strlen(FAILED);
+    *ret_why = phrase_after(PHRASE_ATTEMPT_FAILED, close);
     return true;
 }
 
@@ -116,11 +97,12 @@ static void put_failed_attempts(struct buffer *out, const char *text, const char
 {
     struct reason host = {"", 0}, list[REASONS_MAX], other;
     size_t count = 0;
-    const char *primary = strstr(text, to_the_primary), *why;
+    const char *primary = phrase_find(PHRASE_PRIMARY_UNREACHABLE, text), *why;
     bool is_primary = primary != NULL && primary < first;
     if (!is_primary)
         join_lines(out, text, (size_t)(first - text));
-    for (const char *at = first; at != NULL; at = strstr(at + strlen(ATTEMPT), ATTEMPT))
+    for (const char *at = first; at != NULL;
+         at = phrase_find(PHRASE_ATTEMPT, phrase_after(PHRASE_ATTEMPT, at)))
         if (read_attempt(at, &other, &why)) {
             host = host.length ? host : other;
             note_reason(list, &count, why);
@@ -135,7 +117,7 @@ void pg_sentence(char *place, size_t size, const char *text)
 {
     AUTO_BUFFER out = {0};
     struct reason host;
-    const char *first = strstr(text, ATTEMPT), *why;
+    const char *first = phrase_find(PHRASE_ATTEMPT, text), *why;
     if (first != NULL && read_attempt(first, &host, &why))
         put_failed_attempts(&out, text, first);
     else

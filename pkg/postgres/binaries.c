@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "api/reasons.h"
+#include "phrase/phrase.h"
 
 enum { CANDIDATES_MAX = 48, OLDEST_MAJOR = 14, NEWEST_MAJOR = 18 };
 
@@ -25,11 +26,9 @@ static const char *const programs[] = {"postgres", "initdb", "pg_basebackup", "p
 
 bool binaries_parse_version(const char *text, int *ret_major, char *ret_version, size_t size)
 {
-    static const char mark[] = "(PostgreSQL) ";
-    const char *version = strstr(text, mark);
+    const char *version = phrase_after(PHRASE_VERSION, text);
     if (version == NULL)
         return false;
-    version += sizeof mark - 1;
     long major = strtol(version, NULL, 10);
     size_t length = strcspn(version, " \r\n");
     if (major <= 0 || length == 0)

@@ -1,4 +1,5 @@
 #include "postgres/bootstrap.h"
+#include "phrase/phrase.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -75,7 +76,8 @@ const char *const *bootstrap_clone(struct arena *arena, const struct binaries *b
 bool bootstrap_read_progress(const char *output, struct bootstrap_progress *ret_progress)
 {
     bool found = false;
-    for (const char *mark = strstr(output, " kB ("); mark; mark = strstr(mark + 1, " kB (")) {
+    for (const char *mark = phrase_find(PHRASE_PROGRESS, output); mark;
+         mark = phrase_find(PHRASE_PROGRESS, mark + 1)) {
         const char *begin_of_line = mark;
         while (begin_of_line > output && begin_of_line[-1] != '\n' && begin_of_line[-1] != '\r')
             begin_of_line--;

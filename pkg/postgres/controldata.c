@@ -1,4 +1,5 @@
 #include "postgres/controldata.h"
+#include "phrase/phrase.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -57,7 +58,7 @@ int controldata_parse(const char *output, struct controldata *ret_data, struct e
     struct controldata data = {0};
     int64_t timeline, checksums = 0;
     /* It still exits with 0, and shows what it has read. */
-    if (strstr(output, "CRC checksum does not match") != NULL)
+    if (phrase_is_in(PHRASE_CONTROL_CRC, output))
         return err_set(err, ERR_INTERNAL,
                        "pg_controldata reports a wrong CRC of global/pg_control: the file is "
                        "damaged, or it was being written at that moment");

@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "loop/timer.h"
+#include "phrase/phrase.h"
 #include "postgres/cause.h"
 
 enum { FIRST_LOOK_MS = 10, SLOWEST_LOOK_MS = 250, KILL_AFTER_MS = 5000, SETTLE_MS = 50 };
@@ -134,27 +135,20 @@ static void write_line(void *arg, const char *json, size_t length)
     log_raw_line(json, length);
 }
 
-static bool begins(const char *text, const char *beginning)
-{
-    return strncmp(text, beginning, strlen(beginning)) == 0;
-}
-
-/* What the postmaster says when one of its processes takes all others with it. Messages of
- * PostgreSQL 14 to 18 (postmaster.c: LogChildExit, HandleChildCrash, PostmasterStateMachine), in
- * English whatever the spec says (lc_messages). What a session writes has its own kind of process
- * in the line, never the postmaster's. */
+/* What the postmaster says when one of its processes takes all others with it. What a session
+ * writes has its own kind of process in the line, never the postmaster's. */
 static void on_postmaster(struct server *server, const char *text)
 {
     char why[sizeof server->died + sizeof server->last_error + 8];
-    if (begins(text, "terminating any other active server processes")) {
+    if (phrase_is_in(PHRASE_ALL_TERMINATING, text)) {
         server->reinitializing = true;
-    } else if (begins(text, "all server processes terminated; reinitializing")) {
+    } else if (phrase_is_in(PHRASE_REINITIALIZING, text)) {
         snprintf(why, sizeof why, "%s%s%s", server->died, *server->last_error ? ": " : "",
                  server->last_error);
         server->handlers.recovered(server->handlers.arg, why);
         server->reinitializing = false;
         server->died[0] = server->last_error[0] = '\0'; /* the next one has its own message */
-    } else if (strstr(text, " (PID ") != NULL && !server->reinitializing) {
+    } else if (phrase_is_in(PHRASE_PROCESS_ENDED, text) && !server->reinitializing) {
         snprintf(server->died, sizeof server->died, "%s", text);
     }
 }
@@ -172,8 +166,8 @@ static void on_message(void *arg, const struct logs_message *message)
     if (fatal || strcmp(message->sqlstate, SQLSTATE_DISK_FULL) == 0)
         server->handlers.fatal(server->handlers.arg, message);
     bool leads_there = !fatal && server->state == SERVER_STARTING && cause_is_of_server(message) &&
-                       (strcmp(severity, "ERROR") == 0 || strncmp(text, "invalid", 7) == 0 ||
-                        strncmp(text, "could not", 9) == 0);
+                       (strcmp(severity, "ERROR") == 0 || phrase_is_in(PHRASE_INVALID, text) ||
+                        phrase_is_in(PHRASE_COULD_NOT, text));
     if (!leads_there && !cause_is_told_by(message))
         return;
     size_t used = strlen(server->last_error);

@@ -1,5 +1,6 @@
 /* What plan and apply ran into, as waits: what is in the way, and what helps. */
 #include "status/internal.h"
+#include "phrase/phrase.h"
 
 static struct model_wait *add(struct making *making, unsigned concerns, const char *reason,
                               const char *what)
@@ -56,39 +57,41 @@ static void held_waits(struct making *making)
     }
 }
 
-/* What a refusal means. The first line that fits counts; NULL texts, CHILD_NONE and class 0 fit
+/* What a refusal means. The first line that fits counts; PHRASE_NONE, CHILD_NONE and class 0 fit
  * everything. */
 static const struct refusal {
     int class;
     enum child_kind kind; /* CHILD_NONE: any */
-    const char *text, *reason;
+    enum phrase said;     /* PHRASE_NONE: anything */
+    const char *reason;
     bool fault, stalled;
     const char *unblock;
 } refusals[] = {
-    {ERR_FORBIDDEN, CHILD_NONE, "exceeded quota", REASON_QUOTA_EXCEEDED, true, true,
+    {ERR_FORBIDDEN, CHILD_NONE, PHRASE_K8S_QUOTA_EXCEEDED, REASON_QUOTA_EXCEEDED, true, true,
      "raise the namespace's ResourceQuota, or ask for less (spec.instances, spec.storage.size, "
      "spec.resources); see what is used: kubectl -n {ns} describe resourcequota"},
-    {ERR_FORBIDDEN, CHILD_NONE, "must specify", REASON_QUOTA_EXCEEDED, true, true,
+    {ERR_FORBIDDEN, CHILD_NONE, PHRASE_K8S_QUOTA_UNSPECIFIED, REASON_QUOTA_EXCEEDED, true, true,
      "set the limits and requests that the message names in spec.resources: kubectl -n {ns} edit "
      "pgc "
      "{cluster}"},
-    {ERR_FORBIDDEN, CHILD_NONE, "being terminated", REASON_NAMESPACE_TERMINATING, true, false, ""},
-    {0, CHILD_VOLUME, "can not be less than", REASON_SHRINK_REFUSED, true, true,
+    {ERR_FORBIDDEN, CHILD_NONE, PHRASE_K8S_NAMESPACE_TERMINATING, REASON_NAMESPACE_TERMINATING,
+     true, false, ""},
+    {0, CHILD_VOLUME, PHRASE_K8S_VOLUME_SHRINKS, REASON_SHRINK_REFUSED, true, true,
      "set the size back to what the PersistentVolumeClaim asks for; this version of Kubernetes "
      "cannot take a growth back"},
-    {0, CHILD_VOLUME, "resize", REASON_EXPANSION_REFUSED, true, true,
+    {0, CHILD_VOLUME, PHRASE_K8S_VOLUME_RESIZE, REASON_EXPANSION_REFUSED, true, true,
      "set allowVolumeExpansion: true on the volume's StorageClass, if its provisioner can grow "
      "volumes; else restore into a cluster with larger volumes"},
-    {0, CHILD_VOLUME, "expansion", REASON_EXPANSION_REFUSED, true, true,
+    {0, CHILD_VOLUME, PHRASE_K8S_VOLUME_EXPANSION, REASON_EXPANSION_REFUSED, true, true,
      "set allowVolumeExpansion: true on the volume's StorageClass, if its provisioner can grow "
      "volumes; else restore into a cluster with larger volumes"},
-    {ERR_FORBIDDEN, CHILD_NONE, NULL, REASON_FORBIDDEN, true, true,
+    {ERR_FORBIDDEN, CHILD_NONE, PHRASE_NONE, REASON_FORBIDDEN, true, true,
      "grant the operator what the message names (its ClusterRole comes with the manifests of its "
      "version)"},
-    {ERR_INVALID, CHILD_NONE, NULL, REASON_APPLY_REFUSED, true, true,
+    {ERR_INVALID, CHILD_NONE, PHRASE_NONE, REASON_APPLY_REFUSED, true, true,
      "correct the part of the spec that the message is about: kubectl -n {ns} edit pgc {cluster}"},
-    {ERR_INTERNAL, CHILD_NONE, NULL, REASON_APPLY_FAILED, true, false, ""},
-    {0, CHILD_NONE, NULL, REASON_APPLY_FAILED, false, false, ""},
+    {ERR_INTERNAL, CHILD_NONE, PHRASE_NONE, REASON_APPLY_FAILED, true, false, ""},
+    {0, CHILD_NONE, PHRASE_NONE, REASON_APPLY_FAILED, false, false, ""},
 };
 
 static const struct refusal *classify(const struct error *err, const char *kind)
@@ -96,7 +99,7 @@ static const struct refusal *classify(const struct error *err, const char *kind)
     const struct refusal *refusal = refusals;
     while ((refusal->class && refusal->class != err->class) ||
            (refusal->kind != CHILD_NONE && refusal->kind != api_child_kind_of(kind)) ||
-           (refusal->text && !strstr(err->text, refusal->text)))
+           (refusal->said != PHRASE_NONE && !phrase_is_in(refusal->said, err->text)))
         refusal++;
     return refusal;
 }

@@ -6,13 +6,7 @@
 #include "model/internal.h"
 
 #include "api/names.h"
-
-/* The scheduler's words, older and newer ones. */
-static bool is_pinned(const char *message)
-{
-    return strstr(message, "volume node affinity conflict") != NULL ||
-           strstr(message, "PersistentVolume's node affinity") != NULL;
-}
+#include "phrase/phrase.h"
 
 static const char *add_claim(struct work *work, const char *text, const struct seen_pvc *pvc,
                              const char *node)
@@ -51,7 +45,7 @@ bool wait_for_disk(struct work *work, const struct model_instance *instance, uns
 {
     const struct seen_instance *seen = instance->seen;
     const struct seen_pvc *pvc = seen->wal.node_gone ? &seen->wal : &seen->data;
-    if (!is_pinned(seen->pod.unschedulable_message))
+    if (!phrase_is_in(PHRASE_K8S_VOLUME_NODE_AFFINITY, seen->pod.unschedulable_message))
         return false;
     if (pvc->node_gone) {
         gone_wait(work, instance, concern, what, pvc->node);

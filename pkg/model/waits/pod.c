@@ -3,6 +3,7 @@
 
 #include "api/names.h"
 #include "base/clock.h"
+#include "phrase/phrase.h"
 
 #define PULL_ADVICE                                                                                \
     "correct spec.postgres.image, or name credentials for its registry in "                        \
@@ -119,10 +120,11 @@ static void missing_pod_wait(const struct looked_at *at)
     }
     wait_say(at->work, wait, "StatefulSet '%s' cannot create pod '%s': %s", seen->name, at->pod,
              seen->set_message);
-    if (strstr(seen->set_message, "must specify") != NULL) /* a quota, on what is not said */
+    if (phrase_is_in(PHRASE_K8S_QUOTA_UNSPECIFIED,
+                     seen->set_message)) /* a quota, on what is not said */
         wait_unblock_by_spec(
             at->work, wait, "set the limits and requests that the message names in spec.resources");
-    else if (strstr(seen->set_message, "quota") != NULL)
+    else if (phrase_is_in(PHRASE_K8S_QUOTA, seen->set_message))
         wait_unblock(at->work, wait,
                      "raise the namespace's ResourceQuota or lower spec.resources: kubectl -n %s "
                      "describe resourcequota",

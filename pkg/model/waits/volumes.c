@@ -2,6 +2,7 @@
 #include "model/internal.h"
 
 #include "api/names.h"
+#include "phrase/phrase.h"
 
 struct volume {
     struct work *work;
@@ -63,8 +64,9 @@ static void pending_wait(const struct volume *volume)
     const char *class = text_given(volume->spec->storage_class)
                             ? volume->spec->storage_class
                             : text_or_empty(volume->pvc->storage_class);
-    bool no_class = strstr(said, "storageclass") && strstr(said, "not found");
-    bool no_default = strstr(said, "no storage class is set") != NULL;
+    bool no_class =
+        phrase_is_in(PHRASE_K8S_STORAGE_CLASS, said) && phrase_is_in(PHRASE_K8S_NOT_FOUND, said);
+    bool no_default = phrase_is_in(PHRASE_K8S_NO_DEFAULT_CLASS, said);
     struct model_wait *wait = volume_wait(
         volume, no_class ? REASON_STORAGE_CLASS_MISSING : REASON_VOLUME_PENDING, "is bound");
     if (volume->pvc->pending_since_ms > 0)
@@ -150,7 +152,7 @@ static void growing_wait(const struct volume *volume)
              quantity_text(volume->work->arena, pvc->capacity_bytes),
              text_or_empty(volume->spec->size), text_given(pvc->resize_message) ? ": " : "",
              text_or_empty(pvc->resize_message));
-    if (strstr(text_or_empty(pvc->resize_message), "ResizeError")) {
+    if (phrase_is_in(PHRASE_K8S_RESIZE_ERROR, pvc->resize_message)) {
         wait_unblock(volume->work, wait, "kubectl -n %s describe pvc %s", namespace_of(volume),
                      volume->name);
         wait_fault(wait, false);
