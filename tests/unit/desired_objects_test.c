@@ -321,22 +321,26 @@ static void what_is_asked_of_a_volume_the_api_server_takes(void **state)
     static const char *const specs[] = {"", "  walStorage: {size: 2Gi, storageClass: faster}\n",
                                         "  walStorage: {size: 100Mi}\n"};
     static const char *const classes[] = {NULL, "", "fast", "slow"};
-    static const char *const phases[] = {"Pending", "Bound", "Lost"};
-    static const int64_t mib[] = {0, 100, 1023, 1024, 1025, 2048, 4096};
-    for (size_t i = 0; i < 3 * 4 * 3 * 7 * 7; i++) {
-        struct scene *scene = scene_of(specs[i / (4 * 3 * 7 * 7)]);
-        struct seen_pvc seen = {
-            .there = true,
-            .storage_class = classes[i / (3 * 7 * 7) % 4],
-            .phase = phases[i / (7 * 7) % 3],
-            .requested_bytes = mib[i / 7 % 7] << 20,
-            .capacity_bytes = mib[i % 7] << 20,
-        };
-        scene->snapshot.instances[0].data = scene->snapshot.instances[0].wal = seen;
-        scene->desired = desired_build(scene->arena, scene->model);
-        assert_acceptable(scene, "a-1-data", &seen);
-        if (scene->snapshot.spec.wal_storage.size != NULL)
-            assert_acceptable(scene, "a-1-wal", &seen);
+    static const char *const phases[] = {"Pending", "Bound"};
+    static const int64_t mib[] = {0, 1023, 1024, 1025, 2048};
+    enum { VARIANTS = 4 * 2 * 5 * 5 };
+    for (size_t i = 0; i < 3; i++) {
+        struct scene *scene = scene_of(specs[i]);
+        for (size_t j = 0; j < VARIANTS; j++) {
+            AUTO_ARENA arena = arena_new();
+            struct seen_pvc seen = {
+                .there = true,
+                .storage_class = classes[j / (2 * 5 * 5)],
+                .phase = phases[j / (5 * 5) % 2],
+                .requested_bytes = mib[j / 5 % 5] << 20,
+                .capacity_bytes = mib[j % 5] << 20,
+            };
+            scene->snapshot.instances[0].data = scene->snapshot.instances[0].wal = seen;
+            scene->desired = desired_build(arena, scene->model);
+            assert_acceptable(scene, "a-1-data", &seen);
+            if (scene->snapshot.spec.wal_storage.size != NULL)
+                assert_acceptable(scene, "a-1-wal", &seen);
+        }
         arena_free(scene->arena);
     }
 }
