@@ -1,7 +1,7 @@
 /*
  * The Lease <cluster>-primary, as one instance sees and writes it. Every write is a
  * compare-and-swap on resourceVersion. holderIdentity is "<instance>/<pod uid>", leaseTransitions
- * the epoch.
+ * the epoch. When to renew, whose it is and what an answer is worth is decided in lease/engine.h.
  *
  * In this version only three may take it: the one the operator grants a never held lease to, the
  * instance that holds it already (in a new pod, once nobody renewed it for a whole term), and the
@@ -12,20 +12,7 @@
 
 #include "api/reports.h"
 #include "kube/kube.h"
-
-/* Nobody leads a billion times: a later epoch is somebody's slip, and a lease that followed it to
- * the end of its numbers could never be taken again. */
-enum { EPOCH_BELIEVED_MAX = 1 << 30 };
-
-enum lease_state {
-    LEASE_UNKNOWN,  /* the API has not answered yet */
-    LEASE_ABSENT,   /* the operator has not made it (again) */
-    LEASE_FREE,     /* never held */
-    LEASE_RELEASED, /* held once, by nobody now */
-    LEASE_MINE,     /* by this instance, in another pod, or given back by one */
-    LEASE_HELD,     /* by this pod */
-    LEASE_OTHER,    /* by another instance */
-};
+#include "lease/engine.h"
 
 struct lease_view {
     enum lease_state state;
@@ -41,10 +28,7 @@ struct lease_view {
     char primary_address[64]; /* from the same status; "" when it says none */
     char holder[128];         /* the instance's name; "" when none */
     bool given_back;          /* the holder is an instance, no pod of it */
-    char identity[192];       /* with these two: what a renewal or another holder changes */
-    char renewed[40];
-    int seconds; /* how long its holder says that it lasts */
-    char resource_version[32];
+    struct lease_object object;
 };
 
 struct lease_handlers {
@@ -75,30 +59,18 @@ void lease_take(struct lease *lease, int64_t at_least);
 /* Which epoch stands on the volume as this pod's; 0: none. Once that is the lease's, renewals tell
  * so, the first of them at once: no older copy of the volume is to be led with (see led_epoch). */
 void lease_set_recorded(struct lease *lease, int64_t epoch);
-/* For one that stops: makes it the instance's without a pod. To be called until it is true: nothing
- * is left to do, or the API server refuses. */
-bool lease_give_back(struct lease *lease);
-/* When the lease as it was seen last will have been unchanged for a whole term, CLOCK_BOOTTIME: a
- * holder that lives and reaches the API server has renewed it by then. */
-int64_t lease_rests_at_ms(const struct lease *lease);
-/* Held as far as is known, but for a whole term no attempt to renew it has had an outcome, not even
- * a failure: this process did not run (frozen, or a machine that was paused), and the lease may be
- * anybody's. */
-bool lease_is_doubtful(const struct lease *lease);
-/* The highest epoch that it was seen held with by this pod, since lease_new(); 0: none. */
-int64_t lease_held_epoch(const struct lease *lease);
-/* The highest epoch seen on the lease, held by any pod; a deletion of the lease does not reset it.
- */
-int64_t lease_seen_epoch(const struct lease *lease);
+/* For one that stops: makes it the instance's without a pod, unless its epoch is later than
+ * last_epoch, the one on the volume. To be called until it is true: nothing is left to do, or the
+ * API server refuses. */
+bool lease_give_back(struct lease *lease, int64_t last_epoch);
 /* Renews at once, after a burst not more often than twice a second, instead of at the next third of
  * lease_seconds; held leases renew by themselves. */
 void lease_renew_now(struct lease *lease);
-/* A write is under way, or pauses after a failure. */
-bool lease_writing(const struct lease *lease);
+/* For what follows from time: lease_engine_rests_at_ms() and the like. */
+const struct lease_engine *lease_engine(const struct lease *lease);
 
-/* Pure, for tests: what an object says to instance and pod; the bodies of the patches. */
-void lease_read(const cJSON *object, const char *instance, const char *pod_uid,
-                struct lease_view *ret_view);
+/* Pure, for tests: what an object says to that identity; the bodies of the patches. */
+void lease_read(const cJSON *object, const char *identity, struct lease_view *ret_view);
 cJSON *lease_take_body(struct arena *arena, const struct lease_view *view, const char *identity,
                        const cJSON *status, int seconds, int64_t epoch, int64_t wall_ms);
 cJSON *lease_give_back_body(struct arena *arena, const struct lease_view *view,

@@ -263,7 +263,7 @@ void slice_set(struct slice *slice, enum slice_want want, int64_t epoch)
 int64_t slice_seen_epoch(const struct slice *slice)
 {
     int64_t epoch = slice->seen != NULL ? slice_epoch(slice->seen) : 0;
-    return epoch <= EPOCH_BELIEVED_MAX ? epoch : 0;
+    return epoch <= LEASE_EPOCH_MAX ? epoch : 0;
 }
 
 bool slice_settled(const struct slice *slice)
