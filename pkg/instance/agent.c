@@ -236,10 +236,8 @@ static void stop_server(struct agent *agent)
  * volume is newer. True when there is nothing (more) to do. */
 static bool give_lease_back(struct agent *agent)
 {
-    if (agent->lease == NULL || agent->record.role != ROLE_PRIMARY ||
-        lease_view(agent->lease)->epoch > agent->record.epoch)
-        return true;
-    return lease_give_back(agent->lease);
+    return agent->lease == NULL || agent->record.role != ROLE_PRIMARY ||
+           lease_give_back(agent->lease, agent->record.epoch);
 }
 
 /* The order of a shutdown: postgres first, then the last words. They are worth a moment, not more:
@@ -266,7 +264,7 @@ static int64_t highest_epoch(const struct agent *agent)
 {
     int64_t epochs[] = {agent->record.epoch, agent->record.seen, agent->record.superseded,
                         agent->slice ? slice_seen_epoch(agent->slice) : 0,
-                        lease_seen_epoch(agent->lease)};
+                        lease_engine(agent->lease)->seen_epoch};
     int64_t highest = 0;
     for (size_t i = 0; i < sizeof epochs / sizeof epochs[0]; i++)
         highest = epochs[i] > highest ? epochs[i] : highest;
@@ -391,7 +389,7 @@ static void keep_deadlines(struct agent *agent, int64_t looked_ms)
         wake_at(agent, agent->farewell_deadline_ms - FAREWELL_MS / 2, looked_ms);
     wake_at(agent, agent->farewell_deadline_ms, looked_ms);
     if (agent->lease != NULL && lease_view(agent->lease)->state == LEASE_MINE)
-        wake_at(agent, lease_rests_at_ms(agent->lease), looked_ms);
+        wake_at(agent, lease_engine_rests_at_ms(lease_engine(agent->lease)), looked_ms);
     if (agent->refusal.what != REFUSED_NOTHING) /* an hour is long: later is soon enough */
         agent_wake_in(agent, RETIRE_LOOK_MS);
     wake_at(agent, agent->config.deadline_ms, looked_ms);

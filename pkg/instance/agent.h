@@ -8,8 +8,8 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "instance/authority.h"
 #include "instance/instance.h"
-#include "instance/machine.h"
 #include "instance/probes.h"
 #include "instance/refusal.h"
 #include "instance/trial.h"
@@ -197,6 +197,8 @@ struct conf_input agent_conf_input(struct agent *agent, struct arena *arena);
 
 /* facts.c */
 struct facts agent_facts(struct agent *agent);
+/* Asks the clock: to be asked each time that something is done on its word. */
+enum authority agent_authority(const struct agent *agent);
 bool agent_restart_due(struct agent *agent);
 const char *agent_member_token(const struct agent *agent); /* in cluster.json; "" */
 

@@ -65,24 +65,37 @@ static void volume_facts(struct agent *agent, struct facts *f)
     f->control_known = agent->control_known;
 }
 
-static void lease_facts(struct agent *agent, struct facts *f)
+static void lease_facts(const struct agent *agent, struct facts *f)
 {
-    f->api_wait_over = clock_boot_ms() - agent->began_ms >= agent->options.api_wait_ms;
+    int64_t now_ms = clock_boot_ms();
+    f->api_wait_over = now_ms - agent->began_ms >= agent->options.api_wait_ms;
     if (agent->lease == NULL)
         return;
     const struct lease_view *view = lease_view(agent->lease);
+    const struct lease_engine *engine = lease_engine(agent->lease);
     f->lease = view->state;
     f->lease_epoch = view->epoch;
     f->led_epoch = view->led_epoch;
     f->slot_ready = view->slot_ready;
     f->granted = view->granted;
     f->grant_initdb = view->grant_initdb;
-    f->lease_writing = lease_writing(agent->lease);
+    f->lease_writing = lease_engine_is_busy(engine);
     f->lease_given_back = view->given_back;
-    f->lease_rested = lease_rests_at_ms(agent->lease) <= clock_boot_ms();
-    f->lease_doubtful = lease_is_doubtful(agent->lease);
-    f->held_epoch = lease_held_epoch(agent->lease);
+    f->lease_rested = lease_engine_rests_at_ms(engine) <= now_ms;
+    f->lease_doubtful = lease_engine_is_doubtful(engine, now_ms);
+    f->held_epoch = engine->held_epoch;
     f->slice_epoch = agent->slice ? slice_seen_epoch(agent->slice) : 0;
+}
+
+enum authority agent_authority(const struct agent *agent)
+{
+    enum server_state server = server_state(agent->server);
+    struct facts f = {.pod_uid = agent->options.pod_uid,
+                      .record = agent->record,
+                      .server = server,
+                      .running = server == SERVER_DOWN ? ROLE_NONE : agent->running};
+    lease_facts(agent, &f);
+    return authority_of(&f);
 }
 
 /* Wall clocks may be set: a stamp from the future counts by its distance, too. */

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "api/reasons.h"
+#include "instance/authority.h"
 
 static const char *const step_names[] = {
     [STEP_WAIT] = "wait",
@@ -45,97 +46,11 @@ static struct decision stay(const char *phase, const char *reason, const char *m
         .step = STEP_WAIT, .phase = phase, .reason = reason, .message = message};
 }
 
-static bool record_is_of_this_pod(const struct facts *f)
-{
-    return f->pod_uid[0] != '\0' && strcmp(f->record.pod, f->pod_uid) == 0;
-}
-
-/* The highest epoch that this very pod has held; 0: none that is known. */
-static int64_t led_with(const struct facts *f)
-{
-    int64_t recorded = record_is_of_this_pod(f) ? f->record.epoch : 0;
-    return recorded > f->held_epoch ? recorded : f->held_epoch;
-}
-
-/* A later pod of this instance took the lease after this one had held it: a kubelet that is cut off
- * runs what was deleted long ago. There is no way back for this pod, also not when the other one is
- * gone: what was written meanwhile is on the other's copy of the volume. */
-static bool is_superseded(const struct facts *f)
-{
-    int64_t led = led_with(f);
-    return f->lease == LEASE_MINE && led > 0 && f->lease_epoch > led &&
-           (!f->lease_given_back || f->record.role == ROLE_PRIMARY);
-}
-
-/* An epoch is told as led with, or its lease given back, only when it stands on the volume. This
- * volume knows of none so high, neither as its own nor as one that it followed: it is an older
- * copy. Agents of earlier versions tell nothing but by giving the lease back. */
-static bool is_outdated(const struct facts *f)
-{
-    int64_t known = f->record.epoch > f->record.seen ? f->record.epoch : f->record.seen;
-    if (f->lease != LEASE_MINE)
-        return false;
-    return known < f->led_epoch || (f->lease_given_back && f->record.role == ROLE_PRIMARY &&
-                                    f->record.epoch < f->lease_epoch);
-}
-
-/* May the lease be taken by compare-and-swap? Never from another instance: promotion without proof
- * that the other has stopped belongs to failover. From another pod of this instance only when it
- * has given it back, or has not renewed it for a whole term: it may run on, cut off, on a copy of
- * the volume that this one's lock does not reach. */
-static bool may_take(const struct facts *f)
-{
-    switch (f->lease) {
-    case LEASE_MINE:
-        if (is_superseded(f) || is_outdated(f))
-            return false;
-        return f->lease_rested || (f->lease_given_back && f->record.role == ROLE_PRIMARY);
-    case LEASE_FREE:
-        return f->granted;
-    case LEASE_RELEASED: /* only by the one who held it last */
-        return f->record.role == ROLE_PRIMARY && f->record.epoch >= f->lease_epoch;
-    default:
-        return false;
-    }
-}
-
-/* Also a lease that is ours is taken when the endpoint bears a later epoch: it is one that was made
- * anew or restored, whose holder would never be allowed to point the endpoint, or it is not ours
- * any more, and this is how we learn of it. */
-static bool must_take(const struct facts *f)
-{
-    return may_take(f) || (f->lease == LEASE_HELD && f->slice_epoch > f->lease_epoch);
-}
-
 static struct decision ask_first(const char *phase)
 {
     return stay(phase, REASON_API_UNREACHABLE,
                 "this agent was paused for longer than its lease lasts: before anything else it "
                 "asks the API server which instance holds the lease");
-}
-
-/* Without the API server only the pod that led last may lead on: it cannot have been followed by
- * another one unnoticed but while it was cut off itself. */
-static bool may_lead_unasked(const struct facts *f)
-{
-    return f->record.superseded == 0 && (f->record.pod[0] == '\0' || record_is_of_this_pod(f));
-}
-
-enum volume_role machine_role(const struct facts *f)
-{
-    if (f->lease == LEASE_HELD || may_take(f))
-        return ROLE_PRIMARY;
-    if (f->lease == LEASE_OTHER)
-        return ROLE_REPLICA;
-    /* A lease that was made anew, or no API: a primary stays what it was, since nobody but the
-     * holder may take a lease; it only must not decide that before it has looked. */
-    if (f->server != SERVER_DOWN)
-        return f->running;
-    if (f->lease == LEASE_UNKNOWN)
-        return f->api_wait_over && (f->record.role != ROLE_PRIMARY || may_lead_unasked(f))
-                   ? f->record.role
-                   : ROLE_NONE;
-    return f->record.role == ROLE_REPLICA && !is_outdated(f) ? ROLE_REPLICA : ROLE_NONE;
 }
 
 static struct decision stop(const struct facts *f)
@@ -248,6 +163,8 @@ static struct decision record(const struct facts *f, enum volume_role role, cons
         return decision;
     if (f->lease_epoch > f->record.epoch)
         decision.record.epoch = f->lease_epoch;
+    if (authority_is_told(f) && decision.record.epoch > f->record.told)
+        decision.record.told = decision.record.epoch;
     decision.record.superseded = 0;
     snprintf(decision.record.pod, sizeof decision.record.pod, "%s", f->pod_uid);
     return decision;
@@ -260,7 +177,15 @@ static bool recorded(const struct facts *f, enum volume_role role)
     return f->record.role == role &&
            (f->lease != LEASE_OTHER || f->record.seen >= f->lease_epoch) &&
            (f->lease != LEASE_HELD ||
-            (f->record.epoch >= f->lease_epoch && strcmp(f->record.pod, f->pod_uid) == 0));
+            (f->record.epoch >= f->lease_epoch && authority_record_is_own(f) &&
+             (!authority_is_told(f) || f->record.told >= f->record.epoch)));
+}
+
+static struct decision wait_until_told(const char *phase)
+{
+    return stay(phase, "",
+                "the lease is taken; postgres accepts writes once the API server has confirmed "
+                "that this volume is the one that is led with");
 }
 
 static struct decision outdated(const char *phase)
@@ -273,13 +198,16 @@ static struct decision outdated(const char *phase)
 
 static struct decision no_role(const struct facts *f)
 {
-    if (f->lease == LEASE_UNKNOWN && f->api_wait_over && !may_lead_unasked(f))
+    if (f->lease == LEASE_UNKNOWN && f->api_wait_over && !authority_led_last(f))
         return stay("Waiting", REASON_API_UNREACHABLE,
-                    "another pod of this instance led last: only the API server can tell whether "
-                    "this pod may lead now");
+                    authority_record_is_own(f)
+                        ? "it was never confirmed that this volume is the one that is "
+                          "led with: only the API server can tell whether this pod may lead now"
+                        : "another pod of this instance led last: only the API server can tell "
+                          "whether this pod may lead now");
     if (f->lease == LEASE_UNKNOWN)
         return stay("Waiting", REASON_API_UNREACHABLE, "asking the API server for the lease");
-    if (is_outdated(f) && (f->lease_given_back || f->lease_rested))
+    if (authority_is_outdated(f) && (f->lease_given_back || f->lease_rested))
         return outdated("Waiting");
     if (f->lease == LEASE_MINE)
         return stay("Waiting", REASON_WAITING_FOR_LEASE,
@@ -325,7 +253,8 @@ static struct decision give_up(enum step step)
 /* Where both see the same files: it tells all that the next container of this pod must know. */
 static bool leading_pod_wrote_the_record(const struct facts *f)
 {
-    return f->record.pod[0] != '\0' && !record_is_of_this_pod(f) && f->record.epoch > led_with(f);
+    return f->record.pod[0] != '\0' && !authority_record_is_own(f) &&
+           f->record.epoch > authority_led_with(f);
 }
 
 /* First the volume must know, so that the next container of this pod does not lead on while the API
@@ -369,19 +298,19 @@ static struct decision cut_off(const struct facts *f, const char *phase)
 
 static struct decision start(const struct facts *f)
 {
-    if (is_superseded(f))
+    if (authority_is_superseded(f))
         return yield(f);
     if (f->volume == VOLUME_EMPTY)
         return fill_volume(f);
     if (may_give_up(f))
         return f->restart_waits ? stay("Failed", f->trouble_reason, f->trouble)
                                 : give_up(STEP_RETIRE);
-    enum volume_role role = machine_role(f);
+    enum volume_role role = authority_role(f);
     if (role == ROLE_NONE)
         return no_role(f);
     if (f->lease_doubtful)
         return ask_first("Starting");
-    if (role == ROLE_PRIMARY && must_take(f))
+    if (role == ROLE_PRIMARY && authority_must_take(f))
         return take_lease(f, "Starting");
     if (f->restart_waits)
         return stay("Failed", f->trouble_reason, f->trouble);
@@ -395,6 +324,8 @@ static struct decision start(const struct facts *f)
         return stay("Failed", REASON_CONFIG_INVALID, f->config_error);
     if (f->config == KNOWN_NOT_YET || f->config_stale)
         return act(STEP_CONFIGURE, "Starting");
+    if (role == ROLE_PRIMARY && !f->standby_signal && !authority_is_told(f))
+        return wait_until_told("Starting");
     struct decision decision = retry_or_wait(false, f, STEP_START, "Starting");
     decision.record.role = role;
     return decision;
@@ -407,17 +338,16 @@ static bool must_stop_now(const struct facts *f)
     bool primary = f->running == ROLE_PRIMARY || (f->server == SERVER_UP && !f->in_recovery);
     if (f->server == SERVER_DOWN || f->server_quits)
         return false;
-    return is_superseded(f) ||
-           (primary && (f->lease == LEASE_OTHER || (f->lease == LEASE_RELEASED && led_with(f) > 0 &&
-                                                    f->lease_epoch > led_with(f))));
+    return authority_is_superseded(f) || (primary && authority_of(f) == AUTHORITY_LOST);
 }
 
 static struct decision stop_now(const struct facts *f)
 {
     struct decision decision = act(STEP_STOP_NOW, "Stopping");
-    decision.reason = is_superseded(f) ? REASON_SUPERSEDED : REASON_NOT_HOLDER;
+    decision.reason = authority_is_superseded(f) ? REASON_SUPERSEDED : REASON_NOT_HOLDER;
     decision.message =
-        is_superseded(f) ? "another pod of this instance has taken the lease: stopping at once"
+        authority_is_superseded(f)
+            ? "another pod of this instance has taken the lease: stopping at once"
         : f->lease == LEASE_OTHER
             ? "another instance holds the lease: stopping at once, to restart as its replica"
             : "another pod held the lease in the meantime: stopping at once";
@@ -426,7 +356,7 @@ static struct decision stop_now(const struct facts *f)
 
 static struct decision tend(const struct facts *f)
 {
-    enum volume_role role = machine_role(f);
+    enum volume_role role = authority_role(f);
     if (f->server == SERVER_STARTING && role == ROLE_PRIMARY && f->running == ROLE_REPLICA &&
         f->wal_missing)
         return stay("Failed", REASON_WAL_MISSING,
@@ -441,7 +371,7 @@ static struct decision tend(const struct facts *f)
                    : stay("Recovering", f->trouble_reason, f->trouble);
     if (f->lease_doubtful)
         return ask_first("Running");
-    if (role == ROLE_PRIMARY && must_take(f))
+    if (role == ROLE_PRIMARY && authority_must_take(f))
         return take_lease(f, "Running");
     bool standby = role == ROLE_REPLICA && f->running == role && f->record.role == role;
     if ((role == ROLE_PRIMARY || standby) && !recorded(f, role) && !f->restart_waits)
@@ -451,12 +381,12 @@ static struct decision tend(const struct facts *f)
     if (f->restart_due)
         return act(STEP_STOP, "Restarting");
     if (role == ROLE_PRIMARY && f->running == ROLE_REPLICA && f->in_recovery)
-        return act(STEP_PROMOTE, "Running");
+        return authority_is_told(f) ? act(STEP_PROMOTE, "Running") : wait_until_told("Running");
     if (f->control_due)
         return act(STEP_READ_CONTROL, "Running");
     if (f->config_stale)
         return act(STEP_RELOAD, "Running");
-    if (is_outdated(f))
+    if (authority_is_outdated(f))
         return outdated("Running");
     if (f->running == ROLE_REPLICA && f->wal_gone)
         return cut_off(f, "Running");

@@ -108,8 +108,4 @@ struct decision {
 
 struct decision machine_next(const struct facts *facts);
 
-/* The role that the lease (or, while the API is away, the record) gives this instance; ROLE_NONE
- * while nobody can tell. */
-enum volume_role machine_role(const struct facts *facts);
-
 const char *machine_step_name(enum step step); /* "initdb" */

@@ -29,17 +29,7 @@ bool tend_is_primary(const struct agent *agent)
 
 bool tend_holds_lease(const struct agent *agent)
 {
-    return agent->lease != NULL && lease_view(agent->lease)->state == LEASE_HELD &&
-           !lease_is_doubtful(agent->lease);
-}
-
-/* While the API is away nobody else can have taken the lease of the recorded holder. */
-static bool may_serve_writes(const struct agent *agent)
-{
-    if (tend_holds_lease(agent))
-        return true;
-    enum lease_state state = agent->lease ? lease_view(agent->lease)->state : LEASE_UNKNOWN;
-    return (state == LEASE_UNKNOWN || state == LEASE_ABSENT) && agent->record.role == ROLE_PRIMARY;
+    return agent_authority(agent) == AUTHORITY_HELD;
 }
 
 /* ---- roles, slots, database ---- */
@@ -228,7 +218,7 @@ void tend_running(struct agent *agent)
     peers_tend(agent);
     monitor_set_period(agent->monitor, peers_period(agent));
     tend_stream(agent);
-    if (tend_is_primary(agent) && may_serve_writes(agent) && !agent->stopping)
+    if (tend_is_primary(agent) && authority_may_write(agent_authority(agent)) && !agent->stopping)
         tend_roles(agent);
     else if (view->answered && view->in_recovery)
         forget_run(agent);
@@ -381,7 +371,7 @@ bool tend_ready(void *arg, char *text, size_t size)
                                   : "replica that has not streamed yet");
         return view->streamed && !wants_primary && !cut_off;
     }
-    if (!may_serve_writes(agent)) {
+    if (!authority_may_write(agent_authority(agent))) {
         snprintf(text, size, "accepts writes, but does not hold the lease");
         return false;
     }

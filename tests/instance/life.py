@@ -125,8 +125,8 @@ def retake():
         equal(rig.lease()["holderIdentity"], "a-1/" + agent.uid, "holder")
         equal(agent.sql("select n from t"), "1", "the row")
         with open(os.path.join(agent.data, "instance.json")) as record:
-            equal(json.load(record), {"epoch": 2, "pod": agent.uid, "role": "primary"},
-                  "the record")
+            equal(json.load(record),
+                  {"epoch": 2, "pod": agent.uid, "role": "primary", "told": 2}, "the record")
         agent.kill()
         agent.start(new_pod=False).ready()
         equal(rig.lease()["leaseTransitions"], 2, "epoch after a container restart")

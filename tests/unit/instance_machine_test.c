@@ -1,6 +1,6 @@
 #include "test.h"
 
-#include "instance/machine.h"
+#include "instance/authority.h"
 
 /* Everything known and nothing due: a primary that runs. Each test changes what it is about. */
 static struct facts running_primary(void)
@@ -18,10 +18,11 @@ static struct facts running_primary(void)
                           .volume = VOLUME_DATA,
                           .volume_reason = "",
                           .volume_error = "",
-                          .record = {.role = ROLE_PRIMARY, .epoch = 3, .pod = "uid-1"},
+                          .record = {.role = ROLE_PRIMARY, .epoch = 3, .told = 3, .pod = "uid-1"},
                           .pod_uid = "uid-1",
                           .lease = LEASE_HELD,
                           .lease_epoch = 3,
+                          .led_epoch = 3,
                           .control_known = true,
                           .config = KNOWN_GOOD,
                           .config_error = "",
@@ -71,6 +72,7 @@ static struct facts empty_volume(enum lease_state lease)
     f.config = KNOWN_NOT_YET;
     f.lease = lease;
     f.lease_epoch = lease == LEASE_FREE ? 0 : 3;
+    f.led_epoch = 0;
     return f;
 }
 
@@ -225,7 +227,7 @@ static void a_released_lease_is_taken_only_by_its_last_holder(void **state)
     expect(&f, STEP_WAIT, "Waiting", "WaitingForGrant");
     f = stopped_replica();
     f.lease = LEASE_RELEASED;
-    assert_int_equal(machine_role(&f), ROLE_REPLICA);
+    assert_int_equal(authority_role(&f), ROLE_REPLICA);
 }
 
 static void a_lease_that_was_given_back_is_taken_at_once_by_no_older_copy(void **state)
@@ -418,10 +420,52 @@ static void the_epoch_is_on_disk_before_a_primary_starts(void **state)
     assert_int_equal(decision.step, STEP_RECORD);
     assert_int_equal(decision.record.role, ROLE_PRIMARY);
     assert_int_equal(decision.record.epoch, 4);
-    f.record.epoch = 9; /* a lease from a restored etcd */
+    f.led_epoch = 4;
+    f.record.epoch = f.record.told = 9; /* a lease from a restored etcd */
     expect(&f, STEP_START, "Starting", "");
+    f.record.epoch = 4;
     f.pod_uid = "uid-2";
     assert_int_equal(machine_next(&f).step, STEP_RECORD);
+}
+
+/* Both see the same volume, and this one has not heard from the API server since. */
+static void a_record_of_a_later_pod_outweighs_what_is_known_of_the_lease(void **state)
+{
+    (void)state;
+    struct facts f = stopped_primary();
+    snprintf(f.record.pod, sizeof f.record.pod, "uid-2");
+    expect(&f, STEP_RECORD, "Starting", ""); /* the same epoch: it was given back to this one */
+    f.record.epoch = f.record.told = 4;
+    expect(&f, STEP_TAKE_LEASE, "Starting", "");
+    assert_false(authority_may_write(authority_of(&f)));
+}
+
+/* Until the lease says so, an older copy of the volume may be led with. */
+static void no_write_is_accepted_before_the_lease_says_who_leads(void **state)
+{
+    (void)state;
+    struct facts f = stopped_primary();
+    f.lease_epoch = f.record.epoch = 4;
+    expect(&f, STEP_WAIT, "Starting", "");
+    f.standby_signal = true; /* it accepts none before it is promoted */
+    expect(&f, STEP_START, "Starting", "");
+    f.server = SERVER_UP;
+    f.running = ROLE_REPLICA;
+    f.in_recovery = true;
+    expect(&f, STEP_WAIT, "Running", "");
+    f.led_epoch = 4;
+    struct decision decision = machine_next(&f);
+    assert_int_equal(decision.step, STEP_RECORD);
+    assert_int_equal(decision.record.told, 4);
+    f.record = decision.record;
+    expect(&f, STEP_PROMOTE, "Running", "");
+    f = stopped_primary(); /* the API server went away before it could confirm */
+    f.lease = LEASE_UNKNOWN;
+    f.api_wait_over = true;
+    f.record.told = 2;
+    expect(&f, STEP_WAIT, "Waiting", "ApiUnreachable");
+    f.record.epoch = f.record.told = 0; /* initialised, and never led with */
+    expect(&f, STEP_WAIT, "Waiting", "ApiUnreachable");
 }
 
 static void a_start_needs_the_files_in_order(void **state)
@@ -535,6 +579,8 @@ static void a_standby_that_holds_the_lease_is_promoted_once_that_is_recorded(voi
     assert_int_equal(decision.step, STEP_RECORD);
     assert_int_equal(decision.record.epoch, 4);
     f.record = decision.record;
+    f.led_epoch = 4;
+    f.record.told = 4;
     expect(&f, STEP_PROMOTE, "Running", "");
     f.running = ROLE_PRIMARY;
     f.in_recovery = false;
@@ -704,6 +750,7 @@ static void no_combination_of_facts_breaks_the_invariants(void **state)
         f.record.superseded = bits >> 21 & 1;
         f.record.seen = f.record.superseded;
         f.led_epoch = f.lease_given_back;
+        f.record.told = f.record.epoch && f.led_epoch;
         struct decision d = machine_next(&f);
         assert_non_null(d.phase);
         if (d.step == STEP_INITDB)
@@ -720,13 +767,18 @@ static void no_combination_of_facts_breaks_the_invariants(void **state)
         if (d.step == STEP_START && !f.standby_signal)
             assert_true(f.lease == LEASE_HELD ||
                         (f.record.role == ROLE_PRIMARY && f.lease == LEASE_UNKNOWN &&
-                         strcmp(f.pod_uid, f.record.pod) == 0 && !f.record.superseded));
+                         strcmp(f.pod_uid, f.record.pod) == 0 && !f.record.superseded &&
+                         f.record.epoch > 0 && f.record.told >= f.record.epoch));
+        if ((d.step == STEP_START && !f.standby_signal) || d.step == STEP_PROMOTE)
+            assert_true(f.lease == LEASE_UNKNOWN || f.led_epoch == f.lease_epoch);
         if (d.step == STEP_PROMOTE)
             assert_int_equal(f.lease, LEASE_HELD);
         if (d.step == STEP_TAKE_LEASE)
             assert_true((f.lease == LEASE_MINE && (f.lease_rested || f.lease_given_back)) ||
                         (f.lease == LEASE_FREE && f.granted) ||
-                        (f.lease == LEASE_RELEASED && f.record.role == ROLE_PRIMARY));
+                        (f.lease == LEASE_RELEASED && f.record.role == ROLE_PRIMARY) ||
+                        (f.lease == LEASE_HELD && f.record.epoch > f.lease_epoch &&
+                         strcmp(f.pod_uid, f.record.pod) != 0));
         if (d.step == STEP_TAKE_LEASE && f.lease == LEASE_MINE)
             assert_true(f.record.epoch >= f.led_epoch || f.record.seen >= f.led_epoch);
     }
@@ -754,6 +806,8 @@ int main(void)
         cmocka_unit_test(a_superseded_pod_writes_that_down_and_never_leads_again),
         cmocka_unit_test(a_superseded_pod_leaves_the_leading_ones_record_alone),
         cmocka_unit_test(the_epoch_is_on_disk_before_a_primary_starts),
+        cmocka_unit_test(a_record_of_a_later_pod_outweighs_what_is_known_of_the_lease),
+        cmocka_unit_test(no_write_is_accepted_before_the_lease_says_who_leads),
         cmocka_unit_test(a_start_needs_the_files_in_order),
         cmocka_unit_test(what_is_not_the_holders_starts_as_a_standby),
         cmocka_unit_test(while_the_api_is_away_the_recorded_role_counts_after_a_wait),

@@ -21,7 +21,7 @@ static struct lease_view view_of(const char *text)
 {
     AUTO_ARENA arena = arena_new();
     struct lease_view view;
-    lease_read(parse(arena, text), "a-1", "uid-1", &view);
+    lease_read(parse(arena, text), "a-1/uid-1", &view);
     return view;
 }
 
@@ -47,7 +47,7 @@ static void a_lease_is_mine_by_instance_and_held_by_pod(void **state)
             arena, "{\"metadata\":{\"resourceVersion\":\"7\"},\"spec\":%s}", cases[i].spec));
         assert_int_equal(view.state, cases[i].wanted);
         assert_int_equal(view.given_back, strstr(cases[i].spec, "\"a-1\"") != NULL);
-        assert_string_equal(view.resource_version, "7");
+        assert_string_equal(view.object.version, "7");
     }
 }
 
@@ -134,7 +134,7 @@ static void taking_and_renewing_are_compare_and_swap(void **state)
 {
     (void)state;
     AUTO_ARENA arena = arena_new();
-    struct lease_view view = {.resource_version = "42", .epoch = 2};
+    struct lease_view view = {.object.version = "42", .epoch = 2};
     cJSON *status = parse(arena, "{\"timeline\":1}");
     cJSON *take = lease_take_body(arena, &view, "a-1/uid-1", status, 8, 3, 1769903999123);
     assert_string_equal(json_canonical(arena, take),
@@ -161,7 +161,7 @@ static void who_led_last_is_told_on_the_lease_and_believed_of_oneself_alone(void
 {
     (void)state;
     AUTO_ARENA arena = arena_new();
-    struct lease_view view = {.resource_version = "42", .epoch = 2};
+    struct lease_view view = {.object.version = "42", .epoch = 2};
     cJSON *bodies[] = {lease_renew_body(arena, &view, parse(arena, "{\"timeline\":1}"), 8, 0),
                        lease_renew_body(arena, &view, NULL, 8, 0),
                        lease_give_back_body(arena, &view, "a-1", 0)};

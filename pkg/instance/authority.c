@@ -1,0 +1,132 @@
+#include "instance/authority.h"
+
+#include <string.h>
+
+bool authority_record_is_own(const struct facts *f)
+{
+    return f->pod_uid[0] != '\0' && strcmp(f->record.pod, f->pod_uid) == 0;
+}
+
+int64_t authority_led_with(const struct facts *f)
+{
+    int64_t recorded = authority_record_is_own(f) ? f->record.epoch : 0;
+    return recorded > f->held_epoch ? recorded : f->held_epoch;
+}
+
+bool authority_is_superseded(const struct facts *f)
+{
+    int64_t led = authority_led_with(f);
+    return f->lease == LEASE_MINE && led > 0 && f->lease_epoch > led &&
+           (!f->lease_given_back || f->record.role == ROLE_PRIMARY);
+}
+
+/* An epoch is told as led with, or its lease given back, only when it stands on the volume. This
+ * volume knows of none so high, neither as its own nor as one that it followed. Agents of earlier
+ * versions tell nothing but by giving the lease back. */
+bool authority_is_outdated(const struct facts *f)
+{
+    int64_t known = f->record.epoch > f->record.seen ? f->record.epoch : f->record.seen;
+    if (f->lease != LEASE_MINE)
+        return false;
+    return known < f->led_epoch || (f->lease_given_back && f->record.role == ROLE_PRIMARY &&
+                                    f->record.epoch < f->lease_epoch);
+}
+
+bool authority_is_told(const struct facts *f)
+{
+    return f->lease != LEASE_HELD || f->led_epoch == f->lease_epoch;
+}
+
+bool authority_led_last(const struct facts *f)
+{
+    return f->record.epoch > 0 && f->record.told >= f->record.epoch && f->record.superseded == 0 &&
+           (f->record.pod[0] == '\0' || authority_record_is_own(f));
+}
+
+/* Never from another instance: promotion without proof that the other has stopped belongs to
+ * failover. From another pod of this instance only when it has given it back, or has not renewed it
+ * for a whole term: it may run on, cut off, on a copy of the volume that this one's lock does not
+ * reach. */
+static bool may_take(const struct facts *f)
+{
+    switch (f->lease) {
+    case LEASE_MINE:
+        if (authority_is_superseded(f) || authority_is_outdated(f))
+            return false;
+        return f->lease_rested || (f->lease_given_back && f->record.role == ROLE_PRIMARY);
+    case LEASE_FREE:
+        return f->granted;
+    case LEASE_RELEASED: /* only by the one who held it last */
+        return f->record.role == ROLE_PRIMARY && f->record.epoch >= f->lease_epoch;
+    default:
+        return false;
+    }
+}
+
+static bool writes(const struct facts *f)
+{
+    return f->server != SERVER_DOWN && f->running == ROLE_PRIMARY;
+}
+
+static bool is_lost(const struct facts *f)
+{
+    int64_t led = authority_led_with(f);
+    return f->lease == LEASE_OTHER || authority_is_superseded(f) ||
+           (f->server != SERVER_DOWN && f->lease == LEASE_RELEASED && led > 0 &&
+            f->lease_epoch > led);
+}
+
+static bool is_alone(const struct facts *f)
+{
+    if (f->record.role != ROLE_PRIMARY)
+        return false;
+    if (f->lease == LEASE_UNKNOWN)
+        return writes(f) || (f->api_wait_over && authority_led_last(f));
+    return f->lease == LEASE_ABSENT && writes(f);
+}
+
+/* Another pod has led with this volume since: what is known of the lease is old, or the lease was
+ * restored. A take finds out which. */
+static bool was_followed(const struct facts *f)
+{
+    return f->record.epoch > f->lease_epoch && f->record.pod[0] != '\0' &&
+           !authority_record_is_own(f);
+}
+
+enum authority authority_of(const struct facts *f)
+{
+    if (is_lost(f))
+        return AUTHORITY_LOST;
+    if (f->lease == LEASE_HELD && !was_followed(f))
+        return f->lease_doubtful ? AUTHORITY_ASK : AUTHORITY_HELD;
+    if (f->lease == LEASE_HELD || may_take(f))
+        return AUTHORITY_TAKE;
+    return is_alone(f) ? AUTHORITY_ALONE : AUTHORITY_NONE;
+}
+
+enum volume_role authority_role(const struct facts *f)
+{
+    enum authority authority = authority_of(f);
+    if (f->lease == LEASE_OTHER)
+        return ROLE_REPLICA;
+    if (authority == AUTHORITY_HELD || authority == AUTHORITY_ASK || authority == AUTHORITY_TAKE)
+        return ROLE_PRIMARY;
+    /* A lease that was made again, or no API: a primary stays what it was, since nobody but the
+     * holder may take a lease; it only must not decide that before it has looked. */
+    if (f->server != SERVER_DOWN)
+        return f->running;
+    if (authority == AUTHORITY_ALONE)
+        return ROLE_PRIMARY;
+    if (f->record.role != ROLE_REPLICA || authority_is_outdated(f))
+        return ROLE_NONE;
+    return f->lease != LEASE_UNKNOWN || f->api_wait_over ? ROLE_REPLICA : ROLE_NONE;
+}
+
+/* Also a lease that is ours is taken when the endpoint bears a later epoch: it is one that was made
+ * again or restored, whose holder would never be allowed to point the endpoint, or it is not ours
+ * any more, and this is how we learn of it. */
+bool authority_must_take(const struct facts *f)
+{
+    return authority_of(f) == AUTHORITY_TAKE ||
+           (f->lease == LEASE_HELD && f->slice_epoch > f->lease_epoch);
+}
