@@ -11,7 +11,7 @@
 #include <stdlib.h>
 
 #include "choice.h"
-#include "instance/authority.h"
+#include "machine/authority.h"
 #include "lease/engine.h"
 
 enum {

@@ -1,4 +1,4 @@
-#include "instance/refusal.h"
+#include "machine/refusal.h"
 
 #include <stdio.h>
 #include <string.h>

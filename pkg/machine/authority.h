@@ -5,7 +5,7 @@
  */
 #pragma once
 
-#include "instance/machine.h"
+#include "machine/machine.h"
 
 enum authority {
     /* Another leads, or has led since: what accepts writes stops at once. */

@@ -1,6 +1,6 @@
 #include "test.h"
 
-#include "instance/refusal.h"
+#include "machine/refusal.h"
 
 static const struct refusal_slot lost = {"lost", "", 9000};
 

@@ -1,4 +1,4 @@
-#include "instance/trial.h"
+#include "machine/trial.h"
 
 #include <stdio.h>
 

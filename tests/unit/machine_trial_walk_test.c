@@ -4,7 +4,7 @@
 #include <stdio.h>
 
 #include "base/text.h"
-#include "instance/trial.h"
+#include "machine/trial.h"
 
 enum { SOURCES = 3, TABLE = 1 << 18 };
 

@@ -3,7 +3,7 @@
 
 #include <stdio.h>
 
-#include "instance/trial.h"
+#include "machine/trial.h"
 
 /* States in words: can a server be started with what is loaded, and the sources that are asked for,
  * tried, loaded, accepted, refused, and failed with; then marks. `n` is what is asked for, `a` is

@@ -14,7 +14,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "member/lease.h"
+#include "lease/engine.h"
 #include "postgres/server.h"
 #include "volume/volume.h"
 

@@ -6,6 +6,11 @@
 
 enum { STEPS = 600 };
 
+static const char *role_name(enum volume_role role)
+{
+    return role == ROLE_PRIMARY ? "primary" : role == ROLE_REPLICA ? "replica" : "nothing";
+}
+
 static void show(const struct world *w)
 {
     for (int i = 0; i < PODS; i++) {
@@ -16,14 +21,13 @@ static void show(const struct world *w)
         print_message("%s%s%s%s%s: server %d as %s, lease state %d epoch %lld\n", p->identity,
                       p->alive ? "" : " dead", p->frozen || p->paused ? " frozen" : "",
                       p->cut_off ? " cut off" : "", p->detached ? " detached" : "", (int)p->server,
-                      volume_role_name(p->running), (int)p->engine.state,
+                      role_name(p->running), (int)p->engine.state,
                       (long long)p->engine.object.epoch);
         print_message("    disk %d, locked by %d: %s epoch %lld of '%s', told %lld, seen %lld, "
                       "superseded %lld; %ld of %ld writes\n",
-                      p->disk, d->locked_by, volume_role_name(d->record.role),
-                      (long long)d->record.epoch, d->record.pod, (long long)d->record.told,
-                      (long long)d->record.seen, (long long)d->record.superseded, d->writes,
-                      w->writes);
+                      p->disk, d->locked_by, role_name(d->record.role), (long long)d->record.epoch,
+                      d->record.pod, (long long)d->record.told, (long long)d->record.seen,
+                      (long long)d->record.superseded, d->writes, w->writes);
     }
     print_message("lease '%s' epoch %lld, granted %d, led by a-%d with %lld; endpoint: pod %d, "
                   "epoch %lld\n",

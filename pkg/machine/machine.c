@@ -1,10 +1,10 @@
-#include "instance/machine.h"
+#include "machine/machine.h"
 
 #include <stdio.h>
 #include <string.h>
 
 #include "api/reasons.h"
-#include "instance/authority.h"
+#include "machine/authority.h"
 
 static const char *const step_names[] = {
     [STEP_WAIT] = "wait",

@@ -9,7 +9,7 @@
 
 #include <stdbool.h>
 
-#include "instance/machine.h"
+#include "machine/machine.h"
 
 struct trial {
     enum known known;  /* can a server be started with what is loaded? */

@@ -1,4 +1,4 @@
-#include "instance/authority.h"
+#include "machine/authority.h"
 
 #include <string.h>
 

@@ -1,6 +1,6 @@
 #include "test.h"
 
-#include "instance/authority.h"
+#include "machine/authority.h"
 
 /* Everything known and nothing due: a primary that runs. Each test changes what it is about. */
 static struct facts running_primary(void)
