@@ -178,7 +178,7 @@ static void open_cluster(struct agent *agent)
                                   agent->options.name, agent->options.pod_uid,
                                   view->config.lease_seconds};
     struct lease_handlers handlers = {agent_kick, peers_status, agent};
-    agent->lease = lease_new(agent->loop, agent->kube, &lease, &handlers);
+    agent->lease = member_lease_new(agent->loop, agent->kube, &lease, &handlers);
     if (agent->options.pod_ips != NULL) {
         struct slice_options slice = {agent->namespace, name_child(arena, cluster, "rw"),
                                       agent->options.pod_ips, agent->pod_name,
@@ -237,7 +237,7 @@ static void stop_server(struct agent *agent)
 static bool give_lease_back(struct agent *agent)
 {
     return agent->lease == NULL || agent->record.role != ROLE_PRIMARY ||
-           lease_give_back(agent->lease, agent->record.epoch);
+           member_lease_give_back(agent->lease, agent->record.epoch);
 }
 
 /* The order of a shutdown: postgres first, then the last words. They are worth a moment, not more:
@@ -264,7 +264,7 @@ static int64_t highest_epoch(const struct agent *agent)
 {
     int64_t epochs[] = {agent->record.epoch, agent->record.seen, agent->record.superseded,
                         agent->slice ? slice_seen_epoch(agent->slice) : 0,
-                        lease_engine(agent->lease)->seen_epoch};
+                        member_lease_engine(agent->lease)->seen_epoch};
     int64_t highest = 0;
     for (size_t i = 0; i < sizeof epochs / sizeof epochs[0]; i++)
         highest = epochs[i] > highest ? epochs[i] : highest;
@@ -277,7 +277,7 @@ static void tell_record(struct agent *agent)
     const struct volume_record *record = &agent->record;
     bool ours = record->role == ROLE_PRIMARY && strcmp(record->pod, agent->options.pod_uid) == 0;
     if (agent->lease != NULL)
-        lease_set_recorded(agent->lease, ours ? record->epoch : 0);
+        member_lease_set_recorded(agent->lease, ours ? record->epoch : 0);
 }
 
 /* False when the facts are not new at once: the next event brings the next step. */
@@ -308,7 +308,7 @@ static bool perform(struct agent *agent, const struct decision *decision)
         job_clone(agent);
         return true;
     case STEP_TAKE_LEASE:
-        lease_take(agent->lease, highest_epoch(agent));
+        member_lease_take(agent->lease, highest_epoch(agent));
         return true;
     case STEP_READ_CONTROL:
         job_read_control(agent);
@@ -388,8 +388,8 @@ static void keep_deadlines(struct agent *agent, int64_t looked_ms)
     if (agent->farewell_deadline_ms != 0)
         wake_at(agent, agent->farewell_deadline_ms - FAREWELL_MS / 2, looked_ms);
     wake_at(agent, agent->farewell_deadline_ms, looked_ms);
-    if (agent->lease != NULL && lease_view(agent->lease)->state == LEASE_MINE)
-        wake_at(agent, lease_engine_rests_at_ms(lease_engine(agent->lease)), looked_ms);
+    if (agent->lease != NULL && member_lease_view(agent->lease)->state == LEASE_MINE)
+        wake_at(agent, lease_engine_rests_at_ms(member_lease_engine(agent->lease)), looked_ms);
     if (agent->refusal.what != REFUSED_NOTHING) /* an hour is long: later is soon enough */
         agent_wake_in(agent, RETIRE_LOOK_MS);
     wake_at(agent, agent->config.deadline_ms, looked_ms);
@@ -503,7 +503,7 @@ static void agent_free(struct agent *agent)
     monitor_free(agent->monitor);
     probes_free(agent->probes);
     slice_free(agent->slice);
-    lease_free(agent->lease);
+    member_lease_free(agent->lease);
     reporter_free(agent->reporter);
     settings_free(agent->settings);
     kube_free(agent->kube);

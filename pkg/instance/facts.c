@@ -71,8 +71,8 @@ static void lease_facts(const struct agent *agent, struct facts *f)
     f->api_wait_over = now_ms - agent->began_ms >= agent->options.api_wait_ms;
     if (agent->lease == NULL)
         return;
-    const struct lease_view *view = lease_view(agent->lease);
-    const struct lease_engine *engine = lease_engine(agent->lease);
+    const struct lease_view *view = member_lease_view(agent->lease);
+    const struct lease_engine *engine = member_lease_engine(agent->lease);
     f->lease = view->state;
     f->lease_epoch = view->epoch;
     f->led_epoch = view->led_epoch;
@@ -95,7 +95,7 @@ enum authority agent_authority(const struct agent *agent)
                       .server = server,
                       .running = server == SERVER_DOWN ? ROLE_NONE : agent->running};
     lease_facts(agent, &f);
-    return authority_of(&f);
+    return machine_authority(&f);
 }
 
 /* Wall clocks may be set: a stamp from the future counts by its distance, too. */
@@ -126,7 +126,7 @@ static void refusal_facts(struct agent *agent, struct facts *f)
 {
     const struct monitor_view *view = monitor_view(agent->monitor);
     if (agent->lease != NULL && f->server == SERVER_UP && view->answered) {
-        const struct lease_view *lease = lease_view(agent->lease);
+        const struct lease_view *lease = member_lease_view(agent->lease);
         struct refusal_slot slot = {lease->slot_status, lease->slot_restart, lease->read_ms};
         agent->wal_gone_proven = refusal_is_of_wal(&agent->refusal) &&
                                  refusal_is_confirmed(&agent->refusal, &slot, view->have_lsn);

@@ -152,7 +152,7 @@ static void run_clone(struct agent *agent, const struct child_result *result)
     }
     goes_on(agent, "run");
     struct conf_input input = agent_conf_input(agent, arena);
-    const char *address = agent->lease ? lease_view(agent->lease)->primary_address : "";
+    const char *address = agent->lease ? member_lease_view(agent->lease)->primary_address : "";
     const char *conninfo = conf_clone_conninfo(arena, &input, address);
     job_program(agent,
                 bootstrap_clone(arena, &agent->binaries, &agent->volume, conninfo, input.slot),

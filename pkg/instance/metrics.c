@@ -17,8 +17,8 @@ static void read_primary(struct metrics_page *page, const void *arg)
 static void read_epoch(struct metrics_page *page, const void *arg)
 {
     const struct agent *agent = arg;
-    if (agent->lease != NULL && lease_view(agent->lease)->state != LEASE_UNKNOWN)
-        metrics_add(page, lease_view(agent->lease)->epoch, NULL);
+    if (agent->lease != NULL && member_lease_view(agent->lease)->state != LEASE_UNKNOWN)
+        metrics_add(page, member_lease_view(agent->lease)->epoch, NULL);
 }
 
 static void read_crashes(struct metrics_page *page, const void *arg)

@@ -94,7 +94,7 @@ void peers_tend(struct agent *agent)
     if (!tend_is_primary(agent) || !tend_holds_lease(agent) || strcmp(hash, agent->told_peers) == 0)
         return;
     snprintf(agent->told_peers, sizeof agent->told_peers, "%s", hash);
-    lease_renew_now(agent->lease);
+    member_lease_renew_now(agent->lease);
 }
 
 /* Before postgres runs as primary nothing is known about slots and replicas, and that is

@@ -20,7 +20,7 @@ void react_settings(void *arg)
     const struct settings_view *view = settings_view(agent->settings);
     agent->config.dirty = true;
     if (agent->lease != NULL && view->known)
-        lease_set_seconds(agent->lease, view->config.lease_seconds);
+        member_lease_set_seconds(agent->lease, view->config.lease_seconds);
     if (agent->binaries_known == KNOWN_BAD)
         agent->binaries_known = KNOWN_NOT_YET;
     agent_kick(agent);

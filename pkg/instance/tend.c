@@ -159,7 +159,7 @@ static void tend_slice(struct agent *agent)
         return;
     enum slice_want want = wanted_slice(agent);
     agent->served |= want == SLICE_SELF;
-    slice_set(agent->slice, want, agent->lease ? lease_view(agent->lease)->epoch : 0);
+    slice_set(agent->slice, want, agent->lease ? member_lease_view(agent->lease)->epoch : 0);
 }
 
 /* Once things are quiet: bootstrap, the first TLS handshakes and queries need not stay in memory.
@@ -218,7 +218,7 @@ void tend_running(struct agent *agent)
     peers_tend(agent);
     monitor_set_period(agent->monitor, peers_period(agent));
     tend_stream(agent);
-    if (tend_is_primary(agent) && authority_may_write(agent_authority(agent)) && !agent->stopping)
+    if (tend_is_primary(agent) && machine_may_write(agent_authority(agent)) && !agent->stopping)
         tend_roles(agent);
     else if (view->answered && view->in_recovery)
         forget_run(agent);
@@ -272,7 +272,7 @@ static const char *told_role(const struct agent *agent)
         return volume_role_name(tend_is_primary(agent) ? ROLE_PRIMARY : agent->running);
     if (agent->volume_state == VOLUME_DATA)
         return volume_role_name(agent->record.role);
-    enum lease_state state = agent->lease ? lease_view(agent->lease)->state : LEASE_UNKNOWN;
+    enum lease_state state = agent->lease ? member_lease_view(agent->lease)->state : LEASE_UNKNOWN;
     return state == LEASE_OTHER ? "replica" : "";
 }
 
@@ -371,7 +371,7 @@ bool tend_ready(void *arg, char *text, size_t size)
                                   : "replica that has not streamed yet");
         return view->streamed && !wants_primary && !cut_off;
     }
-    if (!authority_may_write(agent_authority(agent))) {
+    if (!machine_may_write(agent_authority(agent))) {
         snprintf(text, size, "accepts writes, but does not hold the lease");
         return false;
     }

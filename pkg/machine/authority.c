@@ -2,20 +2,20 @@
 
 #include <string.h>
 
-bool authority_record_is_own(const struct facts *f)
+bool machine_record_is_own(const struct facts *f)
 {
     return f->pod_uid[0] != '\0' && strcmp(f->record.pod, f->pod_uid) == 0;
 }
 
-int64_t authority_led_with(const struct facts *f)
+int64_t machine_led_with(const struct facts *f)
 {
-    int64_t recorded = authority_record_is_own(f) ? f->record.epoch : 0;
+    int64_t recorded = machine_record_is_own(f) ? f->record.epoch : 0;
     return recorded > f->held_epoch ? recorded : f->held_epoch;
 }
 
-bool authority_is_superseded(const struct facts *f)
+bool machine_is_superseded(const struct facts *f)
 {
-    int64_t led = authority_led_with(f);
+    int64_t led = machine_led_with(f);
     return f->lease == LEASE_MINE && led > 0 && f->lease_epoch > led &&
            (!f->lease_given_back || f->record.role == ROLE_PRIMARY);
 }
@@ -23,7 +23,7 @@ bool authority_is_superseded(const struct facts *f)
 /* An epoch is told as led with, or its lease given back, only when it stands on the volume. This
  * volume knows of none so high, neither as its own nor as one that it followed. Agents of earlier
  * versions tell nothing but by giving the lease back. */
-bool authority_is_outdated(const struct facts *f)
+bool machine_is_outdated(const struct facts *f)
 {
     int64_t known = f->record.epoch > f->record.seen ? f->record.epoch : f->record.seen;
     if (f->lease != LEASE_MINE)
@@ -32,15 +32,15 @@ bool authority_is_outdated(const struct facts *f)
                                     f->record.epoch < f->lease_epoch);
 }
 
-bool authority_is_told(const struct facts *f)
+bool machine_is_told(const struct facts *f)
 {
     return f->lease != LEASE_HELD || f->led_epoch == f->lease_epoch;
 }
 
-bool authority_led_last(const struct facts *f)
+bool machine_led_last(const struct facts *f)
 {
     return f->record.epoch > 0 && f->record.told >= f->record.epoch && f->record.superseded == 0 &&
-           (f->record.pod[0] == '\0' || authority_record_is_own(f));
+           (f->record.pod[0] == '\0' || machine_record_is_own(f));
 }
 
 /* Never from another instance: promotion without proof that the other has stopped belongs to
@@ -51,7 +51,7 @@ static bool may_take(const struct facts *f)
 {
     switch (f->lease) {
     case LEASE_MINE:
-        if (authority_is_superseded(f) || authority_is_outdated(f))
+        if (machine_is_superseded(f) || machine_is_outdated(f))
             return false;
         return f->lease_rested || (f->lease_given_back && f->record.role == ROLE_PRIMARY);
     case LEASE_FREE:
@@ -70,8 +70,8 @@ static bool writes(const struct facts *f)
 
 static bool is_lost(const struct facts *f)
 {
-    int64_t led = authority_led_with(f);
-    return f->lease == LEASE_OTHER || authority_is_superseded(f) ||
+    int64_t led = machine_led_with(f);
+    return f->lease == LEASE_OTHER || machine_is_superseded(f) ||
            (f->server != SERVER_DOWN && f->lease == LEASE_RELEASED && led > 0 &&
             f->lease_epoch > led);
 }
@@ -81,7 +81,7 @@ static bool is_alone(const struct facts *f)
     if (f->record.role != ROLE_PRIMARY)
         return false;
     if (f->lease == LEASE_UNKNOWN)
-        return writes(f) || (f->api_wait_over && authority_led_last(f));
+        return writes(f) || (f->api_wait_over && machine_led_last(f));
     return f->lease == LEASE_ABSENT && writes(f);
 }
 
@@ -90,10 +90,10 @@ static bool is_alone(const struct facts *f)
 static bool was_followed(const struct facts *f)
 {
     return f->record.epoch > f->lease_epoch && f->record.pod[0] != '\0' &&
-           !authority_record_is_own(f);
+           !machine_record_is_own(f);
 }
 
-enum authority authority_of(const struct facts *f)
+enum authority machine_authority(const struct facts *f)
 {
     if (is_lost(f))
         return AUTHORITY_LOST;
@@ -104,9 +104,9 @@ enum authority authority_of(const struct facts *f)
     return is_alone(f) ? AUTHORITY_ALONE : AUTHORITY_NONE;
 }
 
-enum volume_role authority_role(const struct facts *f)
+enum volume_role machine_role(const struct facts *f)
 {
-    enum authority authority = authority_of(f);
+    enum authority authority = machine_authority(f);
     if (f->lease == LEASE_OTHER)
         return ROLE_REPLICA;
     if (authority == AUTHORITY_HELD || authority == AUTHORITY_ASK || authority == AUTHORITY_TAKE)
@@ -117,7 +117,7 @@ enum volume_role authority_role(const struct facts *f)
         return f->running;
     if (authority == AUTHORITY_ALONE)
         return ROLE_PRIMARY;
-    if (f->record.role != ROLE_REPLICA || authority_is_outdated(f))
+    if (f->record.role != ROLE_REPLICA || machine_is_outdated(f))
         return ROLE_NONE;
     return f->lease != LEASE_UNKNOWN || f->api_wait_over ? ROLE_REPLICA : ROLE_NONE;
 }
@@ -125,8 +125,8 @@ enum volume_role authority_role(const struct facts *f)
 /* Also a lease that is ours is taken when the endpoint bears a later epoch: it is one that was made
  * again or restored, whose holder would never be allowed to point the endpoint, or it is not ours
  * any more, and this is how we learn of it. */
-bool authority_must_take(const struct facts *f)
+bool machine_must_take(const struct facts *f)
 {
-    return authority_of(f) == AUTHORITY_TAKE ||
+    return machine_authority(f) == AUTHORITY_TAKE ||
            (f->lease == LEASE_HELD && f->slice_epoch > f->lease_epoch);
 }

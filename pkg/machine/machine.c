@@ -163,7 +163,7 @@ static struct decision record(const struct facts *f, enum volume_role role, cons
         return decision;
     if (f->lease_epoch > f->record.epoch)
         decision.record.epoch = f->lease_epoch;
-    if (authority_is_told(f) && decision.record.epoch > f->record.told)
+    if (machine_is_told(f) && decision.record.epoch > f->record.told)
         decision.record.told = decision.record.epoch;
     decision.record.superseded = 0;
     snprintf(decision.record.pod, sizeof decision.record.pod, "%s", f->pod_uid);
@@ -177,8 +177,8 @@ static bool recorded(const struct facts *f, enum volume_role role)
     return f->record.role == role &&
            (f->lease != LEASE_OTHER || f->record.seen >= f->lease_epoch) &&
            (f->lease != LEASE_HELD ||
-            (f->record.epoch >= f->lease_epoch && authority_record_is_own(f) &&
-             (!authority_is_told(f) || f->record.told >= f->record.epoch)));
+            (f->record.epoch >= f->lease_epoch && machine_record_is_own(f) &&
+             (!machine_is_told(f) || f->record.told >= f->record.epoch)));
 }
 
 static struct decision wait_until_told(const char *phase)
@@ -198,16 +198,16 @@ static struct decision outdated(const char *phase)
 
 static struct decision no_role(const struct facts *f)
 {
-    if (f->lease == LEASE_UNKNOWN && f->api_wait_over && !authority_led_last(f))
+    if (f->lease == LEASE_UNKNOWN && f->api_wait_over && !machine_led_last(f))
         return stay("Waiting", REASON_API_UNREACHABLE,
-                    authority_record_is_own(f)
+                    machine_record_is_own(f)
                         ? "it was never confirmed that this volume is the one that is "
                           "led with: only the API server can tell whether this pod may lead now"
                         : "another pod of this instance led last: only the API server can tell "
                           "whether this pod may lead now");
     if (f->lease == LEASE_UNKNOWN)
         return stay("Waiting", REASON_API_UNREACHABLE, "asking the API server for the lease");
-    if (authority_is_outdated(f) && (f->lease_given_back || f->lease_rested))
+    if (machine_is_outdated(f) && (f->lease_given_back || f->lease_rested))
         return outdated("Waiting");
     if (f->lease == LEASE_MINE)
         return stay("Waiting", REASON_WAITING_FOR_LEASE,
@@ -253,8 +253,8 @@ static struct decision give_up(enum step step)
 /* Where both see the same files: it tells all that the next container of this pod must know. */
 static bool leading_pod_wrote_the_record(const struct facts *f)
 {
-    return f->record.pod[0] != '\0' && !authority_record_is_own(f) &&
-           f->record.epoch > authority_led_with(f);
+    return f->record.pod[0] != '\0' && !machine_record_is_own(f) &&
+           f->record.epoch > machine_led_with(f);
 }
 
 /* First the volume must know, so that the next container of this pod does not lead on while the API
@@ -298,19 +298,19 @@ static struct decision cut_off(const struct facts *f, const char *phase)
 
 static struct decision start(const struct facts *f)
 {
-    if (authority_is_superseded(f))
+    if (machine_is_superseded(f))
         return yield(f);
     if (f->volume == VOLUME_EMPTY)
         return fill_volume(f);
     if (may_give_up(f))
         return f->restart_waits ? stay("Failed", f->trouble_reason, f->trouble)
                                 : give_up(STEP_RETIRE);
-    enum volume_role role = authority_role(f);
+    enum volume_role role = machine_role(f);
     if (role == ROLE_NONE)
         return no_role(f);
     if (f->lease_doubtful)
         return ask_first("Starting");
-    if (role == ROLE_PRIMARY && authority_must_take(f))
+    if (role == ROLE_PRIMARY && machine_must_take(f))
         return take_lease(f, "Starting");
     if (f->restart_waits)
         return stay("Failed", f->trouble_reason, f->trouble);
@@ -324,7 +324,7 @@ static struct decision start(const struct facts *f)
         return stay("Failed", REASON_CONFIG_INVALID, f->config_error);
     if (f->config == KNOWN_NOT_YET || f->config_stale)
         return act(STEP_CONFIGURE, "Starting");
-    if (role == ROLE_PRIMARY && !f->standby_signal && !authority_is_told(f))
+    if (role == ROLE_PRIMARY && !f->standby_signal && !machine_is_told(f))
         return wait_until_told("Starting");
     struct decision decision = retry_or_wait(false, f, STEP_START, "Starting");
     decision.record.role = role;
@@ -338,15 +338,15 @@ static bool must_stop_now(const struct facts *f)
     bool primary = f->running == ROLE_PRIMARY || (f->server == SERVER_UP && !f->in_recovery);
     if (f->server == SERVER_DOWN || f->server_quits)
         return false;
-    return authority_is_superseded(f) || (primary && authority_of(f) == AUTHORITY_LOST);
+    return machine_is_superseded(f) || (primary && machine_authority(f) == AUTHORITY_LOST);
 }
 
 static struct decision stop_now(const struct facts *f)
 {
     struct decision decision = act(STEP_STOP_NOW, "Stopping");
-    decision.reason = authority_is_superseded(f) ? REASON_SUPERSEDED : REASON_NOT_HOLDER;
+    decision.reason = machine_is_superseded(f) ? REASON_SUPERSEDED : REASON_NOT_HOLDER;
     decision.message =
-        authority_is_superseded(f)
+        machine_is_superseded(f)
             ? "another pod of this instance has taken the lease: stopping at once"
         : f->lease == LEASE_OTHER
             ? "another instance holds the lease: stopping at once, to restart as its replica"
@@ -356,7 +356,7 @@ static struct decision stop_now(const struct facts *f)
 
 static struct decision tend(const struct facts *f)
 {
-    enum volume_role role = authority_role(f);
+    enum volume_role role = machine_role(f);
     if (f->server == SERVER_STARTING && role == ROLE_PRIMARY && f->running == ROLE_REPLICA &&
         f->wal_missing)
         return stay("Failed", REASON_WAL_MISSING,
@@ -371,7 +371,7 @@ static struct decision tend(const struct facts *f)
                    : stay("Recovering", f->trouble_reason, f->trouble);
     if (f->lease_doubtful)
         return ask_first("Running");
-    if (role == ROLE_PRIMARY && authority_must_take(f))
+    if (role == ROLE_PRIMARY && machine_must_take(f))
         return take_lease(f, "Running");
     bool standby = role == ROLE_REPLICA && f->running == role && f->record.role == role;
     if ((role == ROLE_PRIMARY || standby) && !recorded(f, role) && !f->restart_waits)
@@ -381,12 +381,12 @@ static struct decision tend(const struct facts *f)
     if (f->restart_due)
         return act(STEP_STOP, "Restarting");
     if (role == ROLE_PRIMARY && f->running == ROLE_REPLICA && f->in_recovery)
-        return authority_is_told(f) ? act(STEP_PROMOTE, "Running") : wait_until_told("Running");
+        return machine_is_told(f) ? act(STEP_PROMOTE, "Running") : wait_until_told("Running");
     if (f->control_due)
         return act(STEP_READ_CONTROL, "Running");
     if (f->config_stale)
         return act(STEP_RELOAD, "Running");
-    if (authority_is_outdated(f))
+    if (machine_is_outdated(f))
         return outdated("Running");
     if (f->running == ROLE_REPLICA && f->wal_gone)
         return cut_off(f, "Running");

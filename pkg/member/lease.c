@@ -24,7 +24,7 @@ struct lease {
     int seconds;
     struct lease_engine engine;
     struct lease_view view;
-    int64_t recorded;   /* see lease_set_recorded() */
+    int64_t recorded;   /* see member_lease_set_recorded() */
     bool listing, seen; /* between begin and synced; and whether it came up in the list */
     bool failing;       /* renewals fail: said once */
 };
@@ -77,7 +77,7 @@ static void read_lead(const cJSON *object, const char *instance, struct lease_vi
         view->led_epoch = lead.epoch;
 }
 
-void lease_read(const cJSON *object, const char *identity, struct lease_view *ret_view)
+void member_lease_read(const cJSON *object, const char *identity, struct lease_view *ret_view)
 {
     AUTO_ARENA arena = arena_new();
     struct lease_view view = {0};
@@ -101,8 +101,9 @@ void lease_read(const cJSON *object, const char *identity, struct lease_view *re
     *ret_view = view;
 }
 
-cJSON *lease_take_body(struct arena *arena, const struct lease_view *view, const char *identity,
-                       const cJSON *status, int seconds, int64_t epoch, int64_t wall_ms)
+cJSON *member_lease_take_body(struct arena *arena, const struct lease_view *view,
+                              const char *identity, const cJSON *status, int seconds, int64_t epoch,
+                              int64_t wall_ms)
 {
     cJSON *body = json_object(arena);
     cJSON *metadata = json_add_object(body, "metadata");
@@ -119,8 +120,8 @@ cJSON *lease_take_body(struct arena *arena, const struct lease_view *view, const
     return body;
 }
 
-cJSON *lease_give_back_body(struct arena *arena, const struct lease_view *view,
-                            const char *instance, int64_t wall_ms)
+cJSON *member_lease_give_back_body(struct arena *arena, const struct lease_view *view,
+                                   const char *instance, int64_t wall_ms)
 {
     cJSON *body = json_object(arena);
     json_set_str(json_add_object(body, "metadata"), "resourceVersion", view->object.version);
@@ -130,8 +131,8 @@ cJSON *lease_give_back_body(struct arena *arena, const struct lease_view *view,
     return body;
 }
 
-cJSON *lease_renew_body(struct arena *arena, const struct lease_view *view, const cJSON *status,
-                        int seconds, int64_t wall_ms)
+cJSON *member_lease_renew_body(struct arena *arena, const struct lease_view *view,
+                               const cJSON *status, int seconds, int64_t wall_ms)
 {
     cJSON *body = json_object(arena);
     cJSON *metadata = json_add_object(body, "metadata");
@@ -145,7 +146,7 @@ cJSON *lease_renew_body(struct arena *arena, const struct lease_view *view, cons
     return body;
 }
 
-void lease_add_lead(struct arena *arena, cJSON *body, const struct lead_report *lead)
+void member_lease_add_lead(struct arena *arena, cJSON *body, const struct lead_report *lead)
 {
     json_set_str(json_add_object(json_add_object(body, "metadata"), "annotations"), ANN_LEAD,
                  json_compact(arena, report_lead_encode(arena, lead)));
@@ -201,7 +202,7 @@ static void on_upsert(void *arg, const cJSON *object)
 {
     struct lease *lease = arg;
     struct lease_view view;
-    lease_read(object, lease->identity, &view);
+    member_lease_read(object, lease->identity, &view);
     lease->seen = true;
     see(lease, &view);
 }
@@ -260,7 +261,7 @@ static void on_answer(void *arg, const cJSON *body, const struct error *err)
     lease->call = NULL;
     note_outcome(lease, done, err);
     if (outcome == LEASE_DONE)
-        lease_read(body, lease->identity, &view);
+        member_lease_read(body, lease->identity, &view);
     bool news = lease_engine_answer(&lease->engine, outcome, &view.object, err->retry_after_ms,
                                     clock_boot_ms());
     if (news && (outcome == LEASE_DONE || (outcome == LEASE_MISSING && done == LEASE_DO_READ)))
@@ -285,15 +286,16 @@ static cJSON *body_of(struct lease *lease, struct arena *arena, enum lease_actio
     int64_t wall_ms = clock_wall_ms();
     if (action == LEASE_DO_GIVE_BACK) {
         log_info("giving the lease back", "lease", lease->name, NULL);
-        return lease_give_back_body(arena, view, lease->instance, wall_ms);
+        return member_lease_give_back_body(arena, view, lease->instance, wall_ms);
     }
     cJSON *status = lease->handlers.status(lease->handlers.arg, arena, action == LEASE_DO_TAKE);
     if (action == LEASE_DO_RENEW)
-        return lease_renew_body(arena, view, status, lease->seconds, wall_ms);
+        return member_lease_renew_body(arena, view, status, lease->seconds, wall_ms);
     int64_t epoch = lease_engine_next_epoch(&lease->engine);
     log_info("taking the lease", "lease", lease->name, "epoch",
              arena_printf(arena, "%lld", (long long)epoch), NULL);
-    return lease_take_body(arena, view, lease->identity, status, lease->seconds, epoch, wall_ms);
+    return member_lease_take_body(arena, view, lease->identity, status, lease->seconds, epoch,
+                                  wall_ms);
 }
 
 static void do_write(struct lease *lease, enum lease_action action)
@@ -301,7 +303,8 @@ static void do_write(struct lease *lease, enum lease_action action)
     AUTO_ARENA arena = arena_new();
     cJSON *body = body_of(lease, arena, action);
     if (action != LEASE_DO_TAKE && lead_is_untold(lease)) /* a take is before the record */
-        lease_add_lead(arena, body, &(struct lead_report){lease->instance, lease->view.epoch});
+        member_lease_add_lead(arena, body,
+                              &(struct lead_report){lease->instance, lease->view.epoch});
     send_request(lease, &(struct kube_request){.method = KUBE_PATCH_MERGE,
                                                .query = "fieldManager=" AGENT_MANAGER,
                                                .body = body});
@@ -332,8 +335,9 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
         tell(lease); /* the pause after a failed attempt to take it is over */
 }
 
-struct lease *lease_new(struct event_base *loop, struct kube *kube,
-                        const struct lease_options *options, const struct lease_handlers *handlers)
+struct lease *member_lease_new(struct event_base *loop, struct kube *kube,
+                               const struct lease_options *options,
+                               const struct lease_handlers *handlers)
 {
     struct lease *lease = xcalloc(1, sizeof *lease);
     lease->kube = kube;
@@ -363,7 +367,7 @@ struct lease *lease_new(struct event_base *loop, struct kube *kube,
     return lease;
 }
 
-void lease_free(struct lease *lease)
+void member_lease_free(struct lease *lease)
 {
     if (lease == NULL)
         return;
@@ -374,44 +378,44 @@ void lease_free(struct lease *lease)
     free(lease);
 }
 
-const struct lease_view *lease_view(const struct lease *lease)
+const struct lease_view *member_lease_view(const struct lease *lease)
 {
     return &lease->view;
 }
 
-const struct lease_engine *lease_engine(const struct lease *lease)
+const struct lease_engine *member_lease_engine(const struct lease *lease)
 {
     return &lease->engine;
 }
 
-void lease_set_seconds(struct lease *lease, int seconds)
+void member_lease_set_seconds(struct lease *lease, int seconds)
 {
     lease->seconds = seconds;
     lease_engine_set_term(&lease->engine, seconds * 1000);
 }
 
-void lease_take(struct lease *lease, int64_t at_least)
+void member_lease_take(struct lease *lease, int64_t at_least)
 {
     lease_engine_take(&lease->engine, at_least);
     go_on(lease);
 }
 
-void lease_renew_now(struct lease *lease)
+void member_lease_renew_now(struct lease *lease)
 {
     lease_engine_renew_soon(&lease->engine, clock_boot_ms());
     go_on(lease);
 }
 
-void lease_set_recorded(struct lease *lease, int64_t epoch)
+void member_lease_set_recorded(struct lease *lease, int64_t epoch)
 {
     if (epoch == lease->recorded)
         return;
     lease->recorded = epoch;
     if (lead_is_untold(lease))
-        lease_renew_now(lease);
+        member_lease_renew_now(lease);
 }
 
-bool lease_give_back(struct lease *lease, int64_t last_epoch)
+bool member_lease_give_back(struct lease *lease, int64_t last_epoch)
 {
     lease_engine_leave(&lease->engine, last_epoch, clock_boot_ms());
     go_on(lease);

@@ -47,34 +47,36 @@ struct lease_options {
 struct lease;
 
 /* Strings are copied. Watches from now on. */
-struct lease *lease_new(struct event_base *loop, struct kube *kube,
-                        const struct lease_options *options, const struct lease_handlers *handlers);
-void lease_free(struct lease *lease);
+struct lease *member_lease_new(struct event_base *loop, struct kube *kube,
+                               const struct lease_options *options,
+                               const struct lease_handlers *handlers);
+void member_lease_free(struct lease *lease);
 
-const struct lease_view *lease_view(const struct lease *lease);
-void lease_set_seconds(struct lease *lease, int seconds);
+const struct lease_view *member_lease_view(const struct lease *lease);
+void member_lease_set_seconds(struct lease *lease, int seconds);
 /* Compare-and-swap to this pod, with an epoch above the lease's and `at_least`: an epoch file newer
  * than the lease wins (etcd restored from a snapshot). After a burst once in two seconds. */
-void lease_take(struct lease *lease, int64_t at_least);
+void member_lease_take(struct lease *lease, int64_t at_least);
 /* Which epoch stands on the volume as this pod's; 0: none. Once that is the lease's, renewals tell
  * so, the first of them at once: no older copy of the volume is to be led with (see led_epoch). */
-void lease_set_recorded(struct lease *lease, int64_t epoch);
+void member_lease_set_recorded(struct lease *lease, int64_t epoch);
 /* For one that stops: makes it the instance's without a pod, unless its epoch is later than
  * last_epoch, the one on the volume. To be called until it is true: nothing is left to do, or the
  * API server refuses. */
-bool lease_give_back(struct lease *lease, int64_t last_epoch);
+bool member_lease_give_back(struct lease *lease, int64_t last_epoch);
 /* Renews at once, after a burst not more often than twice a second, instead of at the next third of
  * lease_seconds; held leases renew by themselves. */
-void lease_renew_now(struct lease *lease);
+void member_lease_renew_now(struct lease *lease);
 /* For what follows from time: lease_engine_rests_at_ms() and the like. */
-const struct lease_engine *lease_engine(const struct lease *lease);
+const struct lease_engine *member_lease_engine(const struct lease *lease);
 
 /* Pure, for tests: what an object says to that identity; the bodies of the patches. */
-void lease_read(const cJSON *object, const char *identity, struct lease_view *ret_view);
-cJSON *lease_take_body(struct arena *arena, const struct lease_view *view, const char *identity,
-                       const cJSON *status, int seconds, int64_t epoch, int64_t wall_ms);
-cJSON *lease_give_back_body(struct arena *arena, const struct lease_view *view,
-                            const char *instance, int64_t wall_ms);
-void lease_add_lead(struct arena *arena, cJSON *body, const struct lead_report *lead);
-cJSON *lease_renew_body(struct arena *arena, const struct lease_view *view, const cJSON *status,
-                        int seconds, int64_t wall_ms);
+void member_lease_read(const cJSON *object, const char *identity, struct lease_view *ret_view);
+cJSON *member_lease_take_body(struct arena *arena, const struct lease_view *view,
+                              const char *identity, const cJSON *status, int seconds, int64_t epoch,
+                              int64_t wall_ms);
+cJSON *member_lease_give_back_body(struct arena *arena, const struct lease_view *view,
+                                   const char *instance, int64_t wall_ms);
+void member_lease_add_lead(struct arena *arena, cJSON *body, const struct lead_report *lead);
+cJSON *member_lease_renew_body(struct arena *arena, const struct lease_view *view,
+                               const cJSON *status, int seconds, int64_t wall_ms);

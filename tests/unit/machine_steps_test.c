@@ -227,7 +227,7 @@ static void a_released_lease_is_taken_only_by_its_last_holder(void **state)
     expect(&f, STEP_WAIT, "Waiting", "WaitingForGrant");
     f = stopped_replica();
     f.lease = LEASE_RELEASED;
-    assert_int_equal(authority_role(&f), ROLE_REPLICA);
+    assert_int_equal(machine_role(&f), ROLE_REPLICA);
 }
 
 static void a_lease_that_was_given_back_is_taken_at_once_by_no_older_copy(void **state)
@@ -437,7 +437,7 @@ static void a_record_of_a_later_pod_outweighs_what_is_known_of_the_lease(void **
     expect(&f, STEP_RECORD, "Starting", ""); /* the same epoch: it was given back to this one */
     f.record.epoch = f.record.told = 4;
     expect(&f, STEP_TAKE_LEASE, "Starting", "");
-    assert_false(authority_may_write(authority_of(&f)));
+    assert_false(machine_may_write(machine_authority(&f)));
 }
 
 /* Until the lease says so, an older copy of the volume may be led with. */

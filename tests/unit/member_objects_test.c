@@ -21,7 +21,7 @@ static struct lease_view view_of(const char *text)
 {
     AUTO_ARENA arena = arena_new();
     struct lease_view view;
-    lease_read(parse(arena, text), "a-1/uid-1", &view);
+    member_lease_read(parse(arena, text), "a-1/uid-1", &view);
     return view;
 }
 
@@ -136,25 +136,26 @@ static void taking_and_renewing_are_compare_and_swap(void **state)
     AUTO_ARENA arena = arena_new();
     struct lease_view view = {.object.version = "42", .epoch = 2};
     cJSON *status = parse(arena, "{\"timeline\":1}");
-    cJSON *take = lease_take_body(arena, &view, "a-1/uid-1", status, 8, 3, 1769903999123);
+    cJSON *take = member_lease_take_body(arena, &view, "a-1/uid-1", status, 8, 3, 1769903999123);
     assert_string_equal(json_canonical(arena, take),
                         "{\"metadata\":{\"annotations\":{\"pgkeel.dev/primary-status\":"
                         "\"{\\\"timeline\\\":1}\"},\"resourceVersion\":\"42\"},\"spec\":{"
                         "\"acquireTime\":\"2026-01-31T23:59:59.123000Z\","
                         "\"holderIdentity\":\"a-1/uid-1\",\"leaseDurationSeconds\":8,"
                         "\"leaseTransitions\":3,\"renewTime\":\"2026-01-31T23:59:59.123000Z\"}}");
-    cJSON *back = lease_give_back_body(arena, &view, "a-1", 1769903999123);
+    cJSON *back = member_lease_give_back_body(arena, &view, "a-1", 1769903999123);
     assert_string_equal(json_canonical(arena, back),
                         "{\"metadata\":{\"resourceVersion\":\"42\"},\"spec\":{"
                         "\"holderIdentity\":\"a-1\","
                         "\"renewTime\":\"2026-01-31T23:59:59.123000Z\"}}");
-    cJSON *renew = lease_renew_body(arena, &view, status, 8, 1769903999123);
+    cJSON *renew = member_lease_renew_body(arena, &view, status, 8, 1769903999123);
     assert_string_equal(json_str(renew, "metadata.resourceVersion", ""), "42");
     assert_string_equal(json_str(renew, "metadata.annotations[\"" ANN_PRIMARY_STATUS "\"]", ""),
                         "{\"timeline\":1}");
     assert_null(json_get(renew, "spec.holderIdentity"));
     assert_null(json_get(renew, "spec.leaseTransitions"));
-    assert_null(json_get(lease_renew_body(arena, &view, NULL, 8, 0), "metadata.annotations"));
+    assert_null(
+        json_get(member_lease_renew_body(arena, &view, NULL, 8, 0), "metadata.annotations"));
 }
 
 static void who_led_last_is_told_on_the_lease_and_believed_of_oneself_alone(void **state)
@@ -162,11 +163,12 @@ static void who_led_last_is_told_on_the_lease_and_believed_of_oneself_alone(void
     (void)state;
     AUTO_ARENA arena = arena_new();
     struct lease_view view = {.object.version = "42", .epoch = 2};
-    cJSON *bodies[] = {lease_renew_body(arena, &view, parse(arena, "{\"timeline\":1}"), 8, 0),
-                       lease_renew_body(arena, &view, NULL, 8, 0),
-                       lease_give_back_body(arena, &view, "a-1", 0)};
+    cJSON *bodies[] = {
+        member_lease_renew_body(arena, &view, parse(arena, "{\"timeline\":1}"), 8, 0),
+        member_lease_renew_body(arena, &view, NULL, 8, 0),
+        member_lease_give_back_body(arena, &view, "a-1", 0)};
     for (size_t i = 0; i < 3; i++) {
-        lease_add_lead(arena, bodies[i], &(struct lead_report){"a-1", 2});
+        member_lease_add_lead(arena, bodies[i], &(struct lead_report){"a-1", 2});
         assert_string_equal(json_str(bodies[i], "metadata.annotations[\"" ANN_LEAD "\"]", ""),
                             "{\"instance\":\"a-1\",\"epoch\":2}");
         assert_string_equal(json_str(bodies[i], "metadata.resourceVersion", ""), "42");
