@@ -294,6 +294,7 @@ static void a_term_that_no_operator_would_write_is_bounded(void **state)
         {"9223372036854775807", LEASE_MS, 8 * LEASE_MS + 10},
         {"1", LEASE_MS, LEASE_MS + 10},
         {"-7", LEASE_MS, LEASE_MS + 10},
+        {"-9000000000000000000", LEASE_MS, LEASE_MS + 10},
     };
     struct scene *s = *state;
     for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
