@@ -55,9 +55,10 @@ static int64_t between_ms(struct lease_engine *engine, int64_t least_ms, int64_t
 int64_t lease_engine_rests_at_ms(const struct lease_engine *engine)
 {
     const struct lease_engine_options *options = &engine->options;
-    int64_t term_ms = engine->object.seconds > options->term_max_ms / options->second_ms
-                          ? options->term_max_ms
-                          : engine->object.seconds * options->second_ms;
+    int64_t seconds = engine->object.seconds, most = options->term_max_ms / options->second_ms;
+    int64_t term_ms = seconds < 0      ? 0
+                      : seconds > most ? options->term_max_ms
+                                       : seconds * options->second_ms;
     return engine->unchanged_since_ms + (term_ms > options->term_ms ? term_ms : options->term_ms);
 }
 
