@@ -67,11 +67,14 @@ static int64_t renewal_ms(const struct lease_engine *engine)
     return engine->sent_ms + engine->options.term_ms / RENEW_PART;
 }
 
-/* An object's version also grows when somebody writes an annotation: only what a holder writes
- * tells that it lives. */
+/* The version of an agent's lease also grows when the operator writes an annotation: only what its
+ * holder writes tells that it lives. Candidates alone write theirs, and any change counts: a wall
+ * clock that stands still must not make a renewal look like none. */
 static bool shows_life(const struct lease_engine *engine, const struct lease_object *object)
 {
     const struct lease_object *before = &engine->object;
+    if (engine->options.candidate && strcmp(object->version, before->version) != 0)
+        return true;
     return engine->state == LEASE_UNKNOWN || object->epoch != before->epoch ||
            strcmp(object->holder, before->holder) != 0 ||
            strcmp(object->renewed, before->renewed) != 0;
