@@ -134,7 +134,7 @@ static int64_t pause_ms(struct lease_engine *engine, int64_t retry_after_ms)
     return asked_ms > least_ms ? asked_ms : least_ms;
 }
 
-static bool after_read(struct lease_engine *engine, enum lease_outcome outcome,
+static void after_read(struct lease_engine *engine, enum lease_outcome outcome,
                        const struct lease_object *object, int64_t retry_after_ms, int64_t now_ms)
 {
     bool known = outcome == LEASE_DONE || outcome == LEASE_MISSING;
@@ -143,11 +143,10 @@ static bool after_read(struct lease_engine *engine, enum lease_outcome outcome,
         engine->take_unclear = false;
         engine->fresh = true;
     }
-    if (engine->state == LEASE_HELD)
-        engine->due_ms = known ? now_ms : now_ms + pause_ms(engine, retry_after_ms);
-    else if (!known)
+    if (!known)
         engine->due_ms = now_ms + pause_ms(engine, retry_after_ms);
-    return true;
+    else if (engine->state == LEASE_HELD)
+        engine->due_ms = now_ms;
 }
 
 static bool after_write(struct lease_engine *engine, enum lease_action done,
@@ -179,8 +178,10 @@ bool lease_engine_answer(struct lease_engine *engine, enum lease_outcome outcome
     engine->doing = LEASE_DO_NOTHING;
     engine->heard_ms = engine->sent_ms;
     engine->unanswered = outcome == LEASE_UNANSWERED;
-    if (done == LEASE_DO_READ)
-        return after_read(engine, outcome, object, retry_after_ms, now_ms);
+    if (done == LEASE_DO_READ) {
+        after_read(engine, outcome, object, retry_after_ms, now_ms);
+        return true;
+    }
     engine->refused = outcome == LEASE_REFUSED;
     switch (outcome) {
     case LEASE_DONE:

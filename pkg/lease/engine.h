@@ -51,8 +51,9 @@ struct lease_engine_options {
     int64_t term_ms;      /* how long each write of ours lasts */
     int64_t term_max_ms;  /* a longer term of another's is not waited for */
     int second_ms;        /* what leaseDurationSeconds is counted in: 1000 */
-    /* A candidate watches nothing: it reads the Lease now and then, makes it where it is absent,
-     * and takes it from whoever let it run out. Without that, only lease_engine_take() takes. */
+    /* A candidate watches nothing: it reads the Lease now and then, creates it where it is absent,
+     * and takes it when its holder let it expire. Any other takes it by lease_engine_take() only.
+     */
     bool candidate;
     uint64_t random; /* seed of the jitter of a candidate's pauses */
 };
@@ -120,8 +121,8 @@ bool lease_engine_see(struct lease_engine *engine, const struct lease_object *ob
  * server asks for; 0: none. False: the object was older than what is known. */
 bool lease_engine_answer(struct lease_engine *engine, enum lease_outcome outcome,
                          const struct lease_object *object, int64_t retry_after_ms, int64_t now_ms);
-/* Asks once to take it, with an epoch above the lease's and above at_least. Passed over while
- * another request is under way: whoever still wants it asks again after that. After a burst once in
+/* Asks once to take it, with an epoch above the lease's and above at_least. Ignored while
+ * another request is under way: the caller asks again after that. After a burst, one take every
  * two seconds. */
 void lease_engine_take(struct lease_engine *engine, int64_t at_least);
 /* Renews soon, after a burst not more often than twice a second, instead of at the next third of

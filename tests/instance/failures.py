@@ -509,7 +509,7 @@ def lose_wal(primary, hold=False):
         primary.signal(signal.SIGCONT)
 
 
-@test("a replica whose WAL is gone from the primary says so, and clones it anew")
+@test("a replica whose WAL is gone from the primary says so, and is cloned again")
 def wal_gone(major=None):
     with Rig(2, major) as rig:
         first, second = rig.pair()

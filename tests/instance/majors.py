@@ -87,7 +87,7 @@ if not os.environ.get("PGKEEL_POSTGRES"):
     for number in OTHERS:
         test("PostgreSQL %d: a pair is made, cloned, set up, restarted and recovered" % number)(
             lambda major=number: smoke(major))
-        test("PostgreSQL %d: a replica whose WAL is gone from the primary says so, and clones it"
-             " anew" % number)(lambda major=number: wal_gone(major))
+        test("PostgreSQL %d: a replica whose WAL is gone from the primary says so, and is"
+             " cloned again" % number)(lambda major=number: wal_gone(major))
         test("PostgreSQL %d: a copy is not given up before the primary's own report confirms that its"
              " WAL is gone" % number)(lambda major=number: unconfirmed(major))

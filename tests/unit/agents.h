@@ -410,7 +410,7 @@ static inline void initdb(struct world *w, struct pod *p)
                                    .locked_by = (int)(p - w->pods)};
 }
 
-/* Whoever leads does so with an epoch that nobody has led with before. */
+/* Each epoch is led with by one pod only, and epochs grow. */
 static inline void note_epoch(struct world *w, const struct pod *p)
 {
     const struct volume_record *record = &w->disks[p->disk].record;

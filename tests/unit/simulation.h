@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include "choice.h"
 #include "world.h"
 
 #include <stdlib.h>
@@ -25,7 +26,7 @@ struct sim_instance {
 
 struct sim {
     struct arena *arena; /* of the truth */
-    uint64_t random;
+    struct choice choice;
     struct sim_instance instances[INSTANCES_MAX];
     struct seen_object objects[WORLD_OBJECTS];
     size_t object_count;
@@ -42,10 +43,7 @@ struct sim {
 
 UNUSED static uint32_t sim_random(struct sim *sim, uint32_t below)
 {
-    sim->random ^= sim->random << 13;
-    sim->random ^= sim->random >> 7;
-    sim->random ^= sim->random << 17;
-    return (uint32_t)(sim->random >> 33) % below;
+    return choice_below(&sim->choice, below);
 }
 
 UNUSED static const char *sim_uid(struct sim *sim, const char *what)
@@ -58,7 +56,7 @@ UNUSED static void sim_init(struct sim *sim, struct arena *arena, uint64_t seed)
     struct world *world = arena_alloc(arena, sizeof *world);
     memset(sim, 0, sizeof *sim);
     sim->arena = arena;
-    sim->random = seed * 0x9E3779B97F4A7C15u + 1;
+    sim->choice = choice_by_seed(seed);
     world_init(world, arena, INSTANCES_MAX);
     sim->spec = world->snapshot.spec;
     sim->spec.instances = 1 + (int)sim_random(sim, 3);
