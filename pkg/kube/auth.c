@@ -12,12 +12,12 @@
 #include "kubeconfig/exec.h"
 #include "kube/transfer.h"
 
-/* Credentials are fetched anew a little before they expire, so that none expires on its way. */
+/* Credentials are replaced a little before they expire, so that none expires during a request. */
 enum { EXPIRY_MARGIN_MS = 10000, TOKEN_MAX_BYTES = 65536 };
 
 struct kube_auth {
     struct kube *kube;
-    struct arena *arena; /* of the present credentials; replaced with them */
+    struct arena *arena; /* of the current credentials; replaced with them */
     char *line;
     const char *certificate, *key;
     struct stat seen; /* the token file when it was read */
@@ -103,8 +103,9 @@ static int read_token(struct kube_auth *auth, const char *path, struct error *er
     return 0;
 }
 
-/* The kubelet replaces a projected token by renaming: another inode, seen by one stat(2). A file
- * that cannot be read for a moment leaves the last token in force, and the fixed one after that. */
+/* The kubelet replaces a projected token by rename, so that one stat(2) shows another inode. While
+ * the file cannot be read, the last token stays in use; if none was ever read, the fixed one of the
+ * kubeconfig does. */
 static int prepare_file(struct kube_auth *auth, struct error *err)
 {
     const struct kubeconfig *config = &auth->kube->config;
@@ -123,6 +124,7 @@ static int prepare_file(struct kube_auth *auth, struct error *err)
     return KUBE_AUTH_READY;
 }
 
+/* After a failure there are no credentials, so that the next request runs the plugin again. */
 static void on_plugin(void *arg, const struct kubeconfig_exec_credential *credential,
                       const struct error *err)
 {
@@ -144,7 +146,7 @@ static void on_plugin(void *arg, const struct kubeconfig_exec_credential *creden
     kube_transfer_settled(auth->kube, err);
 }
 
-/* A plugin whose credentials live shorter than the margin is not asked for every request. */
+/* A plugin whose credentials live shorter than the margin is not run for every request. */
 static bool expired(const struct kube_auth *auth)
 {
     int64_t left_ms = auth->expires_wall_ms - clock_wall_ms();
@@ -185,8 +187,8 @@ bool kube_auth_renew(struct kube_auth *auth)
     const struct kubeconfig *config = &auth->kube->config;
     struct stat now;
     if (config->exec != NULL) {
-        /* Many requests may be refused at once; those that come after the first find it running or
-         * freshly done, and one more try with what is there then is right for them. */
+        /* Many requests may be refused at once, and one run of the plugin serves all of them: the
+         * later ones find it running or just finished, and try once more with its result. */
         if (auth->have && kube_now_ms(auth->kube) - auth->fetched_ms > auth->kube->timing.second_ms)
             auth->have = false;
         return true;

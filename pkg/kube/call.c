@@ -5,7 +5,7 @@
 
 #include "kube/transfer.h"
 
-enum { TRIES = 4 }; /* the first and three more, where the server said 429 */
+enum { TRIES = 4 }; /* the first and three more after 429 */
 
 struct kube_call {
     TAILQ_ENTRY(kube_call) link;
@@ -14,9 +14,9 @@ struct kube_call {
     struct kube_transfer_request request;
     struct kube_transfer *transfer; /* NULL while it pauses, and once it ended */
     struct event *pause;
-    struct arena *into; /* where the answer is parsed to; NULL: for the callback only */
+    struct arena *into; /* owns the parsed answer; NULL: it lives during the callback only */
     int tries;
-    bool ended; /* done is running: cancelling changes nothing any more */
+    bool ended; /* done is running: too late to cancel */
     kube_done done;
     void *arg;
 };

@@ -1,5 +1,6 @@
 /*
- * Leader election: lease/engine.h decides, this sends, keeps the timers and tells who leads.
+ * Leader election: lease/engine.h decides; this file sends the requests, sets the timers and
+ * reports whether we lead.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -8,18 +9,18 @@
 #include "kube/internal.h"
 #include "lease/object.h"
 
-enum { TERMS_MAX = 8 }; /* how many of our own terms another's may last */
+enum { TERMS_MAX = 8 }; /* the longest term of another holder that counts, in terms of ours */
 
 struct kube_elect {
     struct kube *kube;
     struct arena *arena;
     struct kube_elect_options options;
     char *path, *collection;
-    struct event *timer;  /* the next look or renewal */
+    struct event *timer;  /* the next read or renewal */
     struct event *expiry; /* when we must have stopped */
     struct kube_call *call;
     struct lease_engine engine;
-    cJSON *lease; /* as last seen, to be written back; NULL when unknown */
+    cJSON *lease; /* as last read, to be written back; NULL when unknown */
     bool leads;   /* as told by started() and stopped() */
     bool releasing, gave_up;
     void (*released)(void *arg);
@@ -29,7 +30,7 @@ struct kube_elect {
 
 bool kube_elect_leads(const struct kube_elect *elect)
 {
-    /* The clock is asked each time: after a freeze the timer comes too late. */
+    /* Reads the clock each time: after a freeze the timer fires too late. */
     return elect->leads && lease_engine_leads(&elect->engine, kube_now_ms(elect->kube));
 }
 
@@ -112,7 +113,7 @@ static void write_lease(struct kube_elect *e, enum lease_action action)
     request(e, KUBE_PUT, e->path, body);
 }
 
-/* Does what is due, and tells whether we lead now. */
+/* Does what is due, then reports if we began or ceased to lead. */
 static void go_on(struct kube_elect *e)
 {
     int64_t now_ms = kube_now_ms(e->kube);
@@ -140,7 +141,7 @@ static void keep_lease(struct kube_elect *e, const cJSON *seen)
 {
     cJSON_Delete(e->lease);
     e->lease = seen ? cJSON_Duplicate(seen, true) : NULL;
-    /* Left out of a PUT they stay as they are, and need not travel. */
+    /* A PUT without managedFields leaves them as they are, and is smaller. */
     cJSON_DeleteItemFromObjectCaseSensitive(json_get(e->lease, "metadata"), "managedFields");
 }
 
@@ -160,7 +161,7 @@ static void on_answer(void *arg, const cJSON *body, const struct error *err)
         e->trouble = *err;
     }
     lease_engine_answer(&e->engine, outcome, &object, err->retry_after_ms, kube_now_ms(e->kube));
-    /* Where giving it back fails the lease runs out by itself. */
+    /* If giving the lease back fails, it expires by itself. */
     e->gave_up = e->releasing && outcome != LEASE_DONE &&
                  (done == LEASE_DO_GIVE_BACK || !e->engine.read_due);
     go_on(e);

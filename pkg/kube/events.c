@@ -16,11 +16,11 @@ enum {
     NOTE_MAX_BYTES = 1024, /* of the API */
     NAME_MAX_BYTES = 230,  /* leaves room for ".<hash>" in 253 */
     WORD_MAX_BYTES = 128,  /* reason and action */
-    GIVE_UP_SECONDS = 600, /* an API server that takes none of it for so long */
-    TRIES_MAX = 6,         /* after which pauses grow no longer */
+    GIVE_UP_SECONDS = 600, /* an Event that fails for so long is dropped */
+    TRIES_MAX = 6,         /* the pause stops growing after so many failures */
 };
 
-/* One Event that exists, or is being made. */
+/* One Event that exists, or is being created. */
 struct entry {
     TAILQ_ENTRY(entry) link;
     struct kube_events *events;
@@ -28,11 +28,11 @@ struct entry {
     char *namespace, *name;
     int count;
     int64_t last_boot_ms, last_wall_ms;
-    char *body;       /* until it exists */
+    char *body;       /* what to create it with; NULL once it exists */
     bool again;       /* it happened again since the last request was sent */
-    int tries;        /* in vain, one after the other */
-    int64_t since_ms; /* boot: the first of these */
-    int64_t due_ms;   /* boot: when the next one goes; 0: none is planned */
+    int tries;        /* that failed, in a row */
+    int64_t since_ms; /* boot: when the first of these failed */
+    int64_t due_ms;   /* boot: when the next try is due; 0: none is */
     struct kube_call *call;
 };
 
@@ -40,7 +40,7 @@ TAILQ_HEAD(entries, entry);
 
 struct kube_events {
     struct kube *kube;
-    struct entries entries; /* the latest first */
+    struct entries entries; /* the newest first */
     int count;
     struct event *retry;
     char instance[WORD_MAX_BYTES];
@@ -108,7 +108,7 @@ static struct entry *find(struct kube_events *events, const char *key)
     return NULL;
 }
 
-/* Cuts at a character's border: half a UTF-8 sequence would be refused. */
+/* Cuts between characters: the API server refuses half a UTF-8 sequence. */
 static char *cut(struct arena *arena, const char *text, size_t limit)
 {
     size_t length = strlen(text_or_empty(text));
@@ -197,7 +197,7 @@ static void send_entry(struct entry *entry)
         send_series(entry);
 }
 
-/* Sends what is due, and sets the timer for what is not yet. */
+/* Sends what is due, and sets the timer for the rest. */
 static void on_retry(evutil_socket_t fd, short what, void *arg)
 {
     (void)fd, (void)what;
@@ -214,7 +214,7 @@ static void on_retry(evutil_socket_t fd, short what, void *arg)
     kube_timer_set(events->kube, events->retry, next_ms != 0 ? next_ms - now_ms : -1);
 }
 
-/* What heals without anybody doing anything; a refusal does not. */
+/* Failures that pass by themselves; a refusal does not. */
 static bool heals(const struct error *err)
 {
     switch (err->class) {
@@ -254,7 +254,8 @@ static void on_sent(void *arg, const cJSON *body, const struct error *err)
     struct entry *entry = arg;
     bool was_new = entry->body != NULL;
     entry->call = NULL;
-    /* A conflict about a name that nobody else can have: a try arrived whose answer did not. */
+    /* The name is random. A conflict therefore means that an earlier try of ours created the Event,
+     * and that only its answer was lost. */
     if (err->class < 0 && !(was_new && err->class == ERR_CONFLICT)) {
         if (heals(err) && has_patience(entry)) {
             entry->again = entry->again || !was_new;
@@ -272,7 +273,8 @@ static void on_sent(void *arg, const cJSON *body, const struct error *err)
         send_series(entry);
 }
 
-/* The oldest that only waits for being repeated; else the oldest. */
+/* The oldest Event that is recorded, so that forgetting it loses nothing; else the oldest of
+ * all. */
 static struct entry *least_needed(const struct kube_events *events)
 {
     struct entry *entry;
@@ -302,6 +304,9 @@ static struct entry *add(struct kube_events *events, const struct kube_event *ev
     return entry;
 }
 
+/* A repetition counts up in the series of the recorded Event. While a request of that Event is
+ * under way, the repetition waits for its end: a series can only be written to an Event that
+ * exists. */
 void kube_event_emit(struct kube *kube, const struct kube_event *event)
 {
     char key[17];

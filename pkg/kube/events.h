@@ -1,4 +1,4 @@
-/* The table of Events sent lately, owned by the client. */
+/* The table of recently sent Events, owned by the client. */
 #pragma once
 
 #include "kube/internal.h"

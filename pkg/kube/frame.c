@@ -15,7 +15,8 @@ static bool is_blank(const char *text, size_t length)
     return true;
 }
 
-/* Drops what was handed out; called when more bytes are needed, so that each moves once at most. */
+/* Drops what was handed out. Called only when more bytes are needed, so that each byte is moved at
+ * most once. */
 static int lines_need_more(struct kube_lines *lines, struct buffer *in)
 {
     if (lines->skipping)
@@ -61,7 +62,7 @@ int kube_lines_next(struct kube_lines *lines, struct buffer *in, const char **re
     }
 }
 
-/* What stands between the strings of depth 1, to know which member's value begins. */
+/* Where the scanner is between the strings of depth 1: this tells which member's value begins. */
 enum { BETWEEN, AFTER_KEY, BEFORE_VALUE };
 
 static bool is_items_key(const struct kube_items *items)
@@ -128,7 +129,8 @@ static bool structure_byte(struct kube_items *items, char c, size_t at)
     return false;
 }
 
-/* Bytes of the envelope are copied; commas between items would not parse without them. */
+/* Copies the bytes of the envelope, but not the commas between items: without the items they would
+ * not parse. */
 static void keep_envelope(struct kube_items *items, char c)
 {
     bool between_items = items->in_items && items->depth == 2 && c == ',' && !items->in_string;

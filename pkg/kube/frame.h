@@ -1,9 +1,10 @@
 /*
- * Cuts what a server streams into objects, whatever the bytes are split into: the lines of a watch,
- * and the items of a list, so that neither is ever in memory whole.
+ * Cuts a server's stream into objects, at whatever bytes it arrives split: the lines of a watch,
+ * and the items of a list. Neither is ever in memory as a whole.
  *
- * Both read from a buffer that the caller fills, and take what they are done with from its front
- * when they ask for more. A found text points into the buffer until the next call. Sources:
+ * Both read from a buffer that the caller fills. When they need more bytes, they remove from its
+ * front what they have handed out. A found text points into the buffer and is valid until the next
+ * call. Sources:
  * https://kubernetes.io/docs/reference/using-api/api-concepts/#efficient-detection-of-changes
  */
 #pragma once
@@ -21,19 +22,19 @@ enum { KUBE_FRAME_MORE = 0, KUBE_FRAME_FOUND = 1 };
 struct kube_lines {
     size_t limit;
     size_t taken;   /* handed out already */
-    size_t scanned; /* holds no newline */
+    size_t scanned; /* up to here there is no newline */
     bool skipping;  /* within a line that is over the limit */
 };
 
 /* KUBE_FRAME_FOUND with the next line that is not blank, KUBE_FRAME_MORE when bytes are missing, or
- * ERR_INVALID once for a line over the limit, which is left out: reading goes on behind it. */
+ * ERR_INVALID once for a line over the limit, which is skipped: reading continues after it. */
 int kube_lines_next(struct kube_lines *lines, struct buffer *in, const char **ret_text,
                     size_t *ret_length, struct error *err) ERR_CHECKED;
 
 /* Splits {"metadata": {...}, "items": [{...}, ...]}. Zero value is ready. */
 struct kube_items {
     size_t limit;           /* of one item; 0: KUBE_OBJECT_MAX_BYTES */
-    struct buffer envelope; /* the document with the items left out; free it with buffer_free() */
+    struct buffer envelope; /* the document without the items; free it with buffer_free() */
     size_t scanned, item_start;
     int depth;
     unsigned char state;  /* of the scanner: see frame.c */

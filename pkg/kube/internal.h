@@ -10,25 +10,25 @@ struct kube_auth;
 struct kube_events;
 struct kube_transfer;
 
-/* Every pause and deadline, so that tests need not wait. */
+/* Every pause and deadline; tests shorten them. */
 struct kube_timing {
-    int second_ms;        /* what Retry-After and lease seconds are counted in: 1000 */
+    int second_ms;        /* the length of a second in Retry-After and in leases: 1000 */
     int connect_ms;       /* TCP and TLS */
     int call_ms;          /* a request without a timeout of its own */
     int stall_ms;         /* a watch without any byte is given up */
     int backoff_first_ms; /* pauses of a watch, doubled with jitter */
     int backoff_max_ms;
     int watch_min_s, watch_max_s; /* timeoutSeconds of a watch, drawn at random */
-    int retry_after_max_ms;       /* a longer Retry-After is handed to the caller instead */
+    int retry_after_max_ms;       /* a longer Retry-After is left to the caller */
     int exec_ms;                  /* a credential plugin without a terminal */
 };
 extern const struct kube_timing kube_timing_default;
 void kube_set_timing(struct kube *kube, const struct kube_timing *timing);
 
-/* Time itself, so that tests can let it pass at will; NULL: the real one. */
+/* The clock, which tests replace; NULL: the real one. */
 void kube_set_clock(struct kube *kube, const struct timer_clock *clock);
 int64_t kube_now_ms(const struct kube *kube); /* CLOCK_BOOTTIME */
-/* Sets it anew, or stops it when ms < 0. */
+/* Sets the timer in place of an earlier setting, or stops it when ms < 0. */
 void kube_timer_set(struct kube *kube, struct event *timer, int64_t ms);
 /* Stops and frees it. NULL is fine. */
 void kube_timer_free(struct kube *kube, struct event *timer);
@@ -45,7 +45,7 @@ struct kube {
     const char *origin;      /* what URLs begin with; its host is the name that TLS verifies */
     const char *host_header; /* "Host: ..." when origin's host is tls-server-name; else NULL */
     bool tls;                /* https:// */
-    const char *connect_to;  /* where origin's host really is; NULL: there */
+    const char *connect_to;  /* where to connect instead of origin's host; NULL: to it */
     struct kube_auth *auth;
     struct kube_events *events;
     struct http *http;
@@ -60,5 +60,6 @@ const char *kube_watch_version(const struct kube_watch *watch);
 
 /* A random number in [low, high]. */
 int kube_random(int low, int high);
-/* Pause number `attempt` (from 0): doubled each time to the bound, with half of it at random. */
+/* Pause number `attempt` (from 0): doubled each time up to the bound, then drawn from its upper
+ * half. */
 int kube_backoff_ms(const struct kube_timing *timing, int attempt);

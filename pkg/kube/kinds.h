@@ -1,4 +1,4 @@
-/* The kinds that pgkeel speaks of, with what a URL needs. */
+/* The kinds that pgkeel uses, with what their URLs need. */
 #pragma once
 
 #include <stdbool.h>

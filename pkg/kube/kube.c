@@ -68,6 +68,7 @@ struct place {
     const char *rest; /* "/path" without a slash at its end, or "" */
 };
 
+/* The parts are needed one by one: place_origin() may put another host before the same port. */
 static int split_server(struct arena *arena, const char *server, struct place *ret_place,
                         struct error *err)
 {
@@ -100,8 +101,8 @@ static bool is_loopback(const char *host)
            strcasecmp(host, "localhost") == 0;
 }
 
-/* libcurl verifies the name in the URL: with tls-server-name the URL bears that name, and the
- * connection goes to the real place. */
+/* libcurl verifies the name in the URL. With tls-server-name the URL has that name, and connect_to
+ * leads to the real server. */
 static void place_origin(struct kube *kube, const struct place *place)
 {
     const char *name = kube->config.tls_server_name;

@@ -1,13 +1,13 @@
 /*
  * The Kubernetes client: one libevent loop, one libcurl multi handle, HTTP/2, as few connections as
- * can be. Callbacks run on the loop. Nothing blocks but kube_call_wait(), which is for verbs that
- * people run and for start-up.
+ * possible. Callbacks run on the loop. Only kube_call_wait() blocks; it is for verbs that people
+ * run and for start-up.
  *
  * Errors are the API's own Status message; err->reason is its reason ("NotFound", "Conflict"), and
- * err->http_status its code. 429 and 503 carry Retry-After in err->retry_after_ms: the client
- * itself repeats a request only where the server refused it before looking at it: 429 with a short
- * Retry-After, at most 3 times (none that is urgent), and once after 401 when a rotated token or
- * the credential plugin can give other credentials.
+ * err->http_status its code. err->retry_after_ms has the Retry-After of 429 and 503. The client
+ * repeats a request only where the server refused it without processing it: after 429 with a short
+ * Retry-After at most 3 times, unless the request is urgent; and once after 401, if a rotated token
+ * or the credential plugin can give other credentials.
  */
 #pragma once
 
@@ -24,7 +24,7 @@ struct kube_watch;
 /* user_agent e.g. "pgkeel-controller". The config is copied. */
 int kube_new(struct event_base *loop, const struct kubeconfig *config, const char *user_agent,
              struct kube **ret_kube, struct error *err) ERR_CHECKED;
-/* Cancels the requests under way (callbacks are not called); free watches and elections before. Not
+/* Cancels the requests under way (callbacks are not called); free watches and elections first. Not
  * from a callback. NULL is fine. */
 void kube_free(struct kube *kube);
 
@@ -37,17 +37,18 @@ struct kube_request {
     const cJSON *body;  /* may be NULL; serialised before the call returns */
     bool metadata_only; /* GET/LIST: ask for PartialObjectMetadata */
     int timeout_ms;     /* 0: 30000 */
-    /* For a lease, whose owner knows best what to do with the time that is left: a refusal is
-     * handed on at once, whatever Retry-After says, and the wait for credentials counts. */
+    /* For a lease, whose owner must know at once how much time is left: a refusal is returned
+     * immediately, whatever Retry-After says, and timeout_ms includes the wait for credentials. */
     bool urgent;
-    bool apart; /* over a connection of its own: the one that the others share may be stalled */
+    bool apart; /* over a separate connection: the shared one may be stalled */
 };
 
-/* body is NULL on failure (err->class < 0) and valid during the callback only, unless moved with
+/* body is NULL on failure (err->class < 0) and valid during the callback only, unless copied with
  * json_copy(). err is never NULL. */
 typedef void (*kube_done)(void *arg, const cJSON *body, const struct error *err);
 
-/* Starts a request; done is called exactly once, never before this returns, unless cancelled. */
+/* Starts a request. Unless it is cancelled, done is called exactly once, never before this
+ * returns. */
 struct kube_call *kube_call_start(struct kube *kube, const struct kube_request *request,
                                   kube_done done, void *arg);
 void kube_call_cancel(struct kube_call *call);
@@ -71,8 +72,8 @@ struct kube_watch_options {
 /*
  * A watch never ends by itself: it lists (WatchList with sendInitialEvents where offered, else
  * paged LIST), watches with bookmarks, resumes after a cut from the last resourceVersion, lists
- * again after 410, backs off with jitter, and gives a silent connection up after a stall deadline.
- *   begin(): a full list starts: what is not upserted until synced() does not exist any more.
+ * again after 410, backs off with jitter, and gives up a silent connection after a stall deadline.
+ *   begin(): a full list starts: what is not upserted until synced() no longer exists.
  *   upsert(): ADDED or MODIFIED (or listed).  remove(): DELETED, with its last state.
  *   synced(): the list is complete.           trouble(): it failed and will try again by itself.
  * Objects are valid during the callback only. Any callback may be NULL.
@@ -88,17 +89,17 @@ struct kube_watch *kube_watch_new(struct kube *kube, const struct kube_watch_opt
                                   const struct kube_watch_handlers *handlers, void *arg);
 void kube_watch_free(struct kube_watch *watch);
 
-/* Leader election on a Lease by compare-and-swap, as client-go does it: lease_seconds, renewed
- * every third of it, given up after two thirds without a renewal; an observed lease expires on our
- * own clock (CLOCK_BOOTTIME) only. After stopped() we are a candidate again. identity must be
- * another for each process: a lease under our own name is taken at once. Not to be freed in its
- * callbacks. */
+/* Leader election on a Lease by compare-and-swap, as client-go does it: the lease lasts
+ * lease_seconds, is renewed every third of that, and is given up after two thirds without a
+ * renewal. Another holder's lease expires by our own clock (CLOCK_BOOTTIME) only. After stopped()
+ * we are a candidate again. Each process needs its own identity: a lease under our own name is
+ * taken at once. Do not free the election in its callbacks. */
 struct kube_elect;
 struct kube_elect_options {
     const char *namespace, *name, *identity;
     int lease_seconds;
     void (*started)(void *arg);                  /* we lead */
-    void (*stopped)(void *arg, const char *why); /* we do not any more: stop writing at once */
+    void (*stopped)(void *arg, const char *why); /* we no longer lead: stop writing at once */
     void *arg;
 };
 struct kube_elect *kube_elect_new(struct kube *kube, const struct kube_elect_options *options);
@@ -108,14 +109,15 @@ void kube_elect_release(struct kube_elect *elect, void (*done)(void *arg), void 
 void kube_elect_free(struct kube_elect *elect);
 
 /* events.k8s.io/v1 Event about an object; a repeated one (same regarding, reason, note) within ten
- * minutes counts up in a series instead of making a new object. While the API server is away or
- * overloaded it is tried again for ten minutes; what it refuses is logged and forgotten. */
+ * minutes counts up in a series instead of creating a new object. While the API server is away or
+ * overloaded, sending is retried for ten minutes. An Event that it refuses is logged and
+ * dropped. */
 struct kube_event {
     const char *api_version, *kind, *namespace, *name, *uid; /* regarding */
     const char *type, *reason, *note, *action, *controller;
 };
 void kube_event_emit(struct kube *kube, const struct kube_event *event);
-/* Those that the API server has not taken yet: beyond KUBE_EVENTS_UNSENT_MAX whoever has more to
- * say should wait, or the oldest is lost. */
+/* The number of Events that the API server has not accepted yet. From KUBE_EVENTS_UNSENT_MAX on, a
+ * caller should keep further ones for later: with too many, the oldest is lost. */
 enum { KUBE_EVENTS_UNSENT_MAX = 64 };
 int kube_events_unsent(const struct kube *kube);

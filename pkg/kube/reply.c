@@ -9,13 +9,13 @@
 
 static int class_of(int http_status, const char *reason)
 {
-    /* "ServerTimeout" is a 500 that asks to come back; it did nothing. */
+    /* "ServerTimeout" is a 500 that asks for a retry; nothing was done. */
     if (strcmp(reason, "ServerTimeout") == 0)
         return ERR_OVERLOADED;
     return http_status_class(http_status);
 }
 
-/* The first line of whatever a proxy or a handler wrote, printable and short. */
+/* The first line of what a proxy or a handler wrote, printable and short. */
 static void first_line(const char *body, size_t length, char *out, size_t size)
 {
     size_t used = 0;

@@ -15,8 +15,8 @@ struct kube_transfer {
     char *url;
     struct http_transfer *http; /* while RUNNING */
     enum state state;
-    bool renewed;        /* credentials were renewed after a 401 once */
-    int64_t begun_ms;    /* when it was asked for */
+    bool renewed;        /* credentials were renewed once after a 401 */
+    int64_t begun_ms;    /* when kube_transfer_start() was called */
     struct event *alarm; /* the wait for credentials is over, or failed */
     struct error failure;
 };
@@ -198,7 +198,7 @@ static int too_late(const struct kube_transfer *t, struct error *err)
                           verbs[t->request.method], t->request.path, t->request.timeout_ms);
 }
 
-/* What HTTP met, in the words of a kubeconfig. */
+/* Why there was no answer, in terms of the kubeconfig's fields. */
 static int transport_error(const struct kube_transfer *t, const struct http_end *end,
                            struct error *err)
 {

@@ -1,7 +1,7 @@
 /*
- * One exchange with the API server: what it takes beyond HTTP (credentials, once more after a 401,
- * what a refusal means). Calls and watches stand on it. Callbacks run on the loop and never before
- * kube_transfer_start() returns, so that they may start and cancel transfers freely.
+ * One exchange with the API server: what it needs beyond HTTP (credentials, a second try after 401,
+ * the meaning of a refusal). Calls and watches are built on it. Callbacks run on the loop and never
+ * before kube_transfer_start() returns, so that they may start and cancel transfers freely.
  */
 #pragma once
 
@@ -13,28 +13,28 @@ enum { KUBE_ANSWER_MAX_BYTES = 64 * 1024 * 1024 };
 struct kube_transfer_request {
     enum kube_method method;
     const char *path, *query; /* copied */
-    const char *accept;       /* must live on */
+    const char *accept;       /* must outlive the transfer */
     const char *body;         /* must live until done; NULL: none */
     int timeout_ms;           /* 0: none (the owner watches it) */
-    bool urgent;              /* the timeout counts from kube_transfer_start(), credentials, too */
+    bool urgent;              /* the timeout includes the wait for credentials */
     bool apart;               /* a connection that no other request has used */
-    /* The bytes of a 2xx answer as they come, to be consumed from `in`; what is left is kept for
-     * the next time. NULL: the whole answer is handed to done. */
+    /* Gets the bytes of a 2xx answer as they arrive and consumes them from `in`; the rest is kept
+     * for the next call. NULL: done gets the whole answer. */
     void (*data)(void *arg, struct buffer *in);
     void (*done)(void *arg, int status, const struct buffer *body, const struct error *err);
     void *arg;
 };
 
 /* done gets a status and the (rest of the) body, or status 0 and why there was no answer; for a
- * status of 400 and more err says what the server said. The transfer is gone afterwards. */
+ * status of 300 or more err has the server's reason. The transfer is gone afterwards. */
 struct kube_transfer *kube_transfer_start(struct kube *kube,
                                           const struct kube_transfer_request *request);
-/* The status that the server answered with so far; 0: none yet. */
+/* The status of the answer; 0: none yet. */
 int kube_transfer_status(const struct kube_transfer *transfer);
 /* No callback comes any more. NULL is fine. */
 void kube_transfer_cancel(struct kube_transfer *transfer);
 /* Cancels, and closes the connection if it was silent since since_ms. */
 void kube_transfer_abandon(struct kube_transfer *transfer, int64_t since_ms);
 
-/* For auth.c: credentials are there (err->class == 0) or could not be had. */
+/* For auth.c: credentials are there (err->class == 0) or could not be obtained. */
 void kube_transfer_settled(struct kube *kube, const struct error *err);

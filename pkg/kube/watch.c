@@ -7,7 +7,8 @@
  *   LISTING   pages of a LIST, where the server refuses WatchList → FOLLOWING
  *   FOLLOWING a watch from the last resourceVersion
  *
- * A stream that ends resumes from `version` once the list is complete, and lists again before.
+ * A stream that ends after its list was complete resumes from `version`; one that ends before lists
+ * again.
  */
 #include <malloc.h>
 #include <stdio.h>
@@ -21,8 +22,8 @@
 
 enum state { PAUSED, STREAMING, LISTING, FOLLOWING };
 
-/* A WatchList that ends this often before its list did: the server ignores what it does not know.
- */
+/* WATCHLIST_TRIES: after so many streams that ended before their list was complete, LIST is used. A
+ * server that does not know WatchList may ignore its parameters and send no list. */
 enum { WATCHLIST_TRIES = 2, PAGE_ITEMS = 500, RELISTS_AT_ONCE = 3, QUICK_END_MS = 1000 };
 
 struct kube_watch {
@@ -44,7 +45,7 @@ struct kube_watch {
     struct kube_items items;
     struct event *pause, *stall;
     int64_t started_ms, heard_ms;
-    int busy;  /* handlers are running: */
+    int busy;  /* handlers that are running */
     bool dead; /* kube_watch_free() was called by one of them */
 };
 
@@ -103,7 +104,7 @@ static void go_on_after(struct kube_watch *w, int64_t ms)
     kube_timer_set(w->kube, w->pause, ms);
 }
 
-/* Tells about a failure and tries again after a pause that the server's wish can lengthen. */
+/* Reports a failure and tries again after a pause; Retry-After can lengthen it. */
 static void fail(struct kube_watch *w, const struct error *err)
 {
     int pause_ms = kube_backoff_ms(&w->kube->timing, w->attempts);
@@ -160,7 +161,7 @@ static void list_is_complete(struct kube_watch *w)
     w->begun = false;
     if (w->handlers.synced != NULL && !w->dead)
         w->handlers.synced(w->arg);
-    malloc_trim(0); /* a list is the largest thing a process sees: give its memory back */
+    malloc_trim(0); /* a list is the largest answer that a process gets: return its memory */
 }
 
 /* Only a change or bookmark after the list proves that its position was good. */
@@ -300,6 +301,8 @@ static bool on_item(struct kube_watch *w, const char *text, size_t length)
     return true;
 }
 
+/* Unlike in a stream, an item that cannot be read fails the whole list: without it, synced() would
+ * say that its object no longer exists. */
 static void on_list_bytes(void *arg, struct buffer *in)
 {
     struct kube_watch *w = arg;
@@ -320,6 +323,8 @@ static void on_list_bytes(void *arg, struct buffer *in)
     (void)leave(w);
 }
 
+/* A list that is truncated or has no position is a failure: synced() would say that all objects
+ * that it lacks no longer exist. */
 static void on_page_end(struct kube_watch *w)
 {
     const struct buffer *text = &w->items.envelope;
@@ -347,7 +352,8 @@ static void on_page_end(struct kube_watch *w)
     cJSON_Delete(list);
 }
 
-/* The server ended a stream: it does so when timeoutSeconds are over, and when it shuts down. */
+/* The server ended a stream. It does so after timeoutSeconds and when it shuts down; a stream that
+ * ends at once without anything useful is a failure, so that the pauses grow. */
 static void on_stream_end(struct kube_watch *w)
 {
     struct error err;
@@ -408,7 +414,7 @@ static void arm_stall(struct kube_watch *w)
                    w->heard_ms + w->kube->timing.stall_ms - kube_now_ms(w->kube));
 }
 
-/* One timer looks whether anything came lately; it is not moved for each byte. */
+/* The timer checks whether anything arrived lately; this way it need not be reset for each byte. */
 static void on_stall(evutil_socket_t fd, short what, void *arg)
 {
     (void)fd, (void)what;
@@ -419,7 +425,8 @@ static void on_stall(evutil_socket_t fd, short what, void *arg)
         arm_stall(w);
         return;
     }
-    /* Some servers send no bookmarks where nothing changes: then silence alone is no trouble. */
+    /* Some servers send no bookmarks while nothing changes, so that silence alone is not a
+     * failure. */
     bool quiet = w->state == FOLLOWING && kube_transfer_status(w->transfer) == 200;
     if (w->state == STREAMING)
         w->watchlist_failures++;
@@ -446,6 +453,7 @@ static void put_selectors(struct kube_watch *w, struct buffer *query)
         buffer_printf(query, "&fieldSelector=%s", kube_escape(arena, w->options.field_selector));
 }
 
+/* timeoutSeconds are drawn at random, so that not all watches end at the same time. */
 static void put_query(struct kube_watch *w, struct buffer *query)
 {
     AUTO_ARENA arena = arena_new();
@@ -491,7 +499,7 @@ static void begin(struct kube_watch *w)
     buffer_free(&w->items.envelope);
     w->items = (struct kube_items){0};
     w->progress = false;
-    /* A list that starts over is told so; the next page of one goes on. */
+    /* A list that starts over is announced by begin() again; the next page of a list is not. */
     if (w->state != FOLLOWING && w->next_page == NULL)
         w->begun = false;
     put_query(w, &query);
