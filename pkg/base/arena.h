@@ -1,7 +1,7 @@
 /*
- * One arena per reconcile pass, request or file: whatever returns memory takes it as its first
- * parameter, nothing in it is freed singly. Foreign trees (cJSON, PGresult) register with it.
- * Out of memory ends the process with a message: limits on input keep it from getting there.
+ * One arena per reconcile pass, request or file. A function that returns memory takes it as its
+ * first parameter; nothing in it is freed singly. Foreign trees (cJSON, PGresult) register with it.
+ * The process ends with a message when it is out of memory; limits on input prevent that.
  */
 #pragma once
 
@@ -15,7 +15,7 @@ struct arena *arena_new(void);
 void arena_free(struct arena *arena);
 /* Zeroed, aligned for any type. */
 void *arena_alloc(struct arena *arena, size_t size);
-/* Grows an array in place where it can; old may be NULL. New space is zeroed. */
+/* Grows an array, in place if possible; old may be NULL. New space is zeroed. */
 void *arena_grow(struct arena *arena, void *old, size_t old_size, size_t new_size);
 char *arena_strdup(struct arena *arena, const char *text);
 char *arena_strndup(struct arena *arena, const char *text, size_t length);

@@ -40,7 +40,7 @@ void buffer_printf(struct buffer *buffer, const char *format, ...)
     va_list again;
     va_copy(again, args);
     reserve(buffer, 0);
-    /* Mostly it fits at once; only what does not is formatted again. */
+    /* The text usually fits; only one that does not is formatted a second time. */
     size_t room = buffer->capacity - buffer->length;
     size_t length = (size_t)vsnprintf(buffer->data + buffer->length, room, format, args);
     if (length >= room) {

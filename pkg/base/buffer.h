@@ -1,4 +1,4 @@
-/* A growable byte buffer that is always NUL-terminated behind its length. Zero value is empty. */
+/* A growable byte buffer with a NUL after its last byte. The zero value is empty. */
 #pragma once
 
 #include <stddef.h>

@@ -1,7 +1,7 @@
 /*
  * The only place that reads clocks. Pure rooms take `now` as an argument. Deadlines use
- * CLOCK_BOOTTIME, which goes on while a machine sleeps; wall clocks are for people and are never
- * compared between machines.
+ * CLOCK_BOOTTIME, which also counts the time while a machine sleeps. Wall clocks are for people and
+ * are never compared between machines.
  */
 #pragma once
 

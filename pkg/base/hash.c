@@ -53,7 +53,8 @@ char *hash_base64(struct arena *arena, const void *data, size_t length)
     return text;
 }
 
-/* libcrypto takes '=' for a zero anywhere, and forgives space at both ends. */
+/* Checked here because libcrypto reads '=' as zero anywhere, and ignores white space at both
+ * ends. */
 static bool is_base64(const char *text, size_t length, size_t padding)
 {
     static const char alphabet[] =

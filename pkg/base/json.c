@@ -49,7 +49,8 @@ cJSON *json_copy(struct arena *arena, const cJSON *tree)
     return tree ? json_adopt(arena, cJSON_Duplicate(tree, true)) : NULL;
 }
 
-/* One step of a path: a key up to '.' or '[', ["key"], or [n]. Returns what follows. */
+/* Takes one step of a path: a key up to '.' or '[', ["key"], or [n]. Returns the rest of the
+ * path. */
 static const char *step(const cJSON **node, const char *path)
 {
     if (*path == '[' && path[1] == '"') {
@@ -186,7 +187,7 @@ static int by_name(const void *a, const void *b)
     return strcmp((*(cJSON *const *)a)->string, (*(cJSON *const *)b)->string);
 }
 
-/* Most strings need no escape: those go out as they are. */
+/* Most strings need no escapes; these are copied without the detour over cJSON. */
 static bool write_plain_string(struct buffer *out, const char *text)
 {
     size_t length = 0;
@@ -215,6 +216,7 @@ static void write_key(struct buffer *out, const char *key)
     buffer_puts(out, ":");
 }
 
+/* Not cJSON's own printing, which keeps the order of members: equal trees must give equal text. */
 static void write_canonical(struct buffer *out, const cJSON *node)
 {
     if (!cJSON_IsObject(node) && !cJSON_IsArray(node)) {

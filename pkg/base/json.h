@@ -1,6 +1,6 @@
 /*
- * cJSON with arenas and with the path in the message. Trees are owned by the arena they were made
- * or parsed with: attach a node made by json_* only to a tree of the same arena.
+ * cJSON with arenas and paths. The arena with which a tree was created or parsed owns it: attach a
+ * node from json_* only to a tree of the same arena.
  *
  * Paths are dotted, with [n] for list items and ["a.b/c"] for keys that hold dots:
  * `spec.storage.size`, `status.conditions[0].type`, `metadata.labels["app.kubernetes.io/name"]`.
@@ -17,25 +17,25 @@
 
 enum { JSON_MAX_BYTES = 64 * 1024 * 1024 };
 
-/* Fails with ERR_UNREADABLE and the byte offset; trailing garbage is refused. */
+/* Fails with ERR_UNREADABLE and the byte offset; text after the JSON value is refused. */
 int json_parse(struct arena *arena, const char *text, size_t length, cJSON **ret_tree,
                struct error *err) ERR_CHECKED;
-/* Takes over a tree that something else made. */
+/* Makes the arena the owner of a tree that was created elsewhere. */
 cJSON *json_adopt(struct arena *arena, cJSON *tree);
 /* An independent copy in this arena. NULL gives NULL. */
 cJSON *json_copy(struct arena *arena, const cJSON *tree);
 
-/* NULL when anything on the way is missing; root may be NULL. */
+/* NULL when any part of the path is missing; root may be NULL. */
 cJSON *json_get(const cJSON *root, const char *path);
 /* The string there, or fallback when missing or of another type. */
 const char *json_str(const cJSON *root, const char *path, const char *fallback);
 int64_t json_int(const cJSON *root, const char *path, int64_t fallback);
 bool json_bool(const cJSON *root, const char *path, bool fallback);
 
-/* The first item of the list whose member, a string, is that; NULL when there is none. */
+/* The first item of the list that has this string as this member; NULL when there is none. */
 const cJSON *json_item(const cJSON *list, const char *member, const char *value);
 
-/* New nodes, owned by the arena until attached (attached ones go with their tree). */
+/* A new node. The arena owns it until it is attached; then its tree does. */
 cJSON *json_object(struct arena *arena);
 /* Builders: create missing members and return the child. `key` is one literal key, not a path.
  * A NULL text adds nothing. */
@@ -52,8 +52,8 @@ void json_push_str(cJSON *array, const char *text);
 char *json_canonical(struct arena *arena, const cJSON *tree);
 /* Compact text in the tree's own order. */
 char *json_compact(struct arena *arena, const cJSON *tree);
-/* Equal whatever the order of members. */
+/* True when both are equal, in whatever order of members. */
 bool json_equal(const cJSON *a, const cJSON *b);
-/* Hex SHA-256 of the canonical text, cut to 16 characters: for annotations that tell whether two
+/* Hex SHA-256 of the canonical text, cut to 16 characters: for annotations that say whether two
  * intents are the same. */
 char *json_hash(struct arena *arena, const cJSON *tree);

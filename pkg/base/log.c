@@ -68,14 +68,14 @@ static void put_field(struct buffer *out, const char *name, const char *text)
     put_string(out, text ? text : "");
 }
 
-/* Pipes take as much without waiting when they say that they take any. */
+/* True when write(2) could block. A pipe that is writable takes PIPE_BUF bytes without blocking. */
 static bool would_wait(void)
 {
     struct pollfd waits = {.fd = out_fd, .events = POLLOUT};
     return poll(&waits, 1, COPY_WAIT_MS) != 1;
 }
 
-/* A forked copy has no thread that could wait in its place. */
+/* A forked copy has no writer thread: it writes itself, but never waits long for the reader. */
 static void write_all(const char *data, size_t length)
 {
     bool copy = log_writer_is_copy();
@@ -86,7 +86,7 @@ static void write_all(const char *data, size_t length)
         if (written < 0 && errno == EINTR)
             continue;
         if (written <= 0)
-            return; /* nobody reads the log: nothing better can be done */
+            return; /* nothing reads the log; there is no place to say so */
         data += written;
         length -= (size_t)written;
     }

@@ -18,19 +18,19 @@
 enum {
     STACK_BYTES = 64 * 1024,
     EXIT_MS = 2000,
-    KEPT_BYTES = 64 * 1024, /* of the ring, once it is empty */
+    KEPT_BYTES = 64 * 1024, /* an empty ring that used more returns its memory */
     FULL_BYTES = LOG_WRITER_BYTES / 4 * 3,
     MARKER_BYTES = 256,
 };
 
-/* Each line stands behind its length. `start` and `used` wrap around; an empty ring begins at its
- * beginning again, so that a quiet program touches little of it. */
+/* Each line follows its length. The content wraps around the end; an empty ring starts at offset 0
+ * again, so that a quiet program touches few pages of it. */
 static struct {
     pthread_mutex_t lock;
     pthread_cond_t filled, emptied;
     pthread_t thread;
     bool running, ending, copy;
-    bool full; /* lines were dropped, and there is not much room yet: gaps are few, not many */
+    bool full; /* lines were dropped, and little room is free: one long gap is better than many */
     int fd;
     char *data;
     size_t start, used, most_used;
@@ -96,7 +96,7 @@ static void pop(size_t length)
     }
 }
 
-/* Written down at once: the writer, which tells it, must not allocate. */
+/* Formats the marker now, because the writer thread, which outputs it, must not allocate. */
 static void drop(void)
 {
     AUTO_ARENA arena = arena_new();
@@ -111,14 +111,15 @@ static void drop(void)
 
 /* ---- the thread ---- */
 
-/* Others may have set O_NONBLOCK on the open file that they share with us: it is full, not gone. */
+/* Other processes that share the open file may have set O_NONBLOCK: EAGAIN then means full, not
+ * broken. */
 static bool wait_for_room(void)
 {
     struct pollfd waits = {.fd = ring.fd, .events = POLLOUT};
     return errno == EAGAIN && poll(&waits, 1, -1) == 1;
 }
 
-/* What stands in the ring stays there while it is written: only pop() frees it. */
+/* Runs without the lock: the line stays in the ring until pop(). */
 static bool write_line(size_t at, size_t length)
 {
     while (length > 0) {
@@ -128,7 +129,7 @@ static bool write_line(size_t at, size_t length)
         if (written < 0 && (errno == EINTR || wait_for_room()))
             continue;
         if (written <= 0)
-            return false; /* nothing will ever read it: nothing better can be done */
+            return false; /* the log cannot be written; there is no place to say so */
         at = (at + (size_t)written) % LOG_WRITER_BYTES;
         length -= (size_t)written;
     }
@@ -147,7 +148,7 @@ static void *write_lines(void *arg)
         size_t length = next_length();
         size_t at = (ring.start + sizeof(uint32_t)) % LOG_WRITER_BYTES;
         pthread_mutex_unlock(&ring.lock);
-        (void)write_line(at, length); /* a log that cannot be written has nowhere to say so */
+        (void)write_line(at, length); /* there is no place to report a failure */
         pthread_mutex_lock(&ring.lock);
         pop(length);
         if (ring.used == 0)
@@ -165,7 +166,7 @@ static void forget_in_copy(void)
 
 static void drain_at_exit(void)
 {
-    (void)log_writer_drain(EXIT_MS); /* what is left by then cannot be helped */
+    (void)log_writer_drain(EXIT_MS); /* the rest is lost */
 }
 
 static bool start_thread(void)

@@ -9,17 +9,17 @@
 
 enum { PIECE_BYTES = 16 * 1024 };
 
-/* One touch brings back whatever piece of the file the page cache keeps as one, up to 2 MiB of it
- * (Linux from 6.18 on), but never more than is one mapping. Every second piece is said to stay out
- * of core dumps, where code is not in any case: that alone makes each a mapping of its own. Not the
- * first, with the build ID, which debuggers look for there. */
+/* Splits the segment into small mappings. Touching one page brings back the whole folio of the page
+ * cache, up to 2 MiB (Linux from 6.18 on), but never more than one mapping. MADV_DONTDUMP on every
+ * second piece makes each piece a mapping of its own; core dumps do not contain code anyway. The
+ * first piece stays in, because debuggers look for the build ID there. */
 static void make_small(uintptr_t start, uintptr_t end)
 {
     for (uintptr_t at = start + PIECE_BYTES; at < end; at += 2 * PIECE_BYTES)
         (void)madvise((void *)at, end - at < PIECE_BYTES ? end - at : PIECE_BYTES, MADV_DONTDUMP);
 }
 
-/* A segment of the file that is never written to: nothing of it can be lost. */
+/* Only for segments that are never written to, so that nothing can be lost. */
 static void let_go(const struct dl_phdr_info *info, const ElfW(Phdr) * segment)
 {
     uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
@@ -29,7 +29,7 @@ static void let_go(const struct dl_phdr_info *info, const ElfW(Phdr) * segment)
     end = end / page * page;
     if (end <= start)
         return;
-    /* Advice only: a kernel that does not take it changes nothing. */
+    /* Only advice: a kernel that ignores it does no harm. */
     (void)madvise((void *)start, end - start, MADV_NOHUGEPAGE);
     make_small(start, end);
     (void)madvise((void *)start, end - start, MADV_DONTNEED);

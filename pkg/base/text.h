@@ -19,9 +19,10 @@ static inline bool text_same(const char *a, const char *b)
     return strcmp(text_or_empty(a), text_or_empty(b)) == 0;
 }
 
-/* Blanks instead of line breaks and other control characters: others' words within ours. */
+/* Replaces line breaks and other control characters by blanks, so that foreign text fits into a
+ * message. */
 void text_one_line(char *text);
 
-/* What a structure that outlives a pass keeps: a copy takes the place of the old text, which may be
- * what `text` is part of. NULL only frees. */
+/* For a structure that outlives a pass: replaces the text by a copy and frees the old one. `text`
+ * may point into the old one. NULL only frees. */
 void text_replace(char **place, const char *text);
