@@ -30,7 +30,7 @@ bool control_may_write(void *arg)
 
 static bool may_start(const struct control *control)
 {
-    return control->leads && !control->stopping && control->facts_known &&
+    return control->leads && !control->stopping && control->platform_known &&
            observe_synced(control->observe) && control->active < PASSES_MAX;
 }
 
@@ -267,7 +267,7 @@ static void start(struct control *control)
                                                        .arg = control});
     tell_start(control);
     pages_start(control);
-    facts_start(control);
+    platform_start(control);
     start_election(control);
 }
 
@@ -278,11 +278,11 @@ static void stop(struct control *control)
     pages_stop(control);
     kube_elect_free(control->elect);
     observe_free(control->observe);
-    kube_call_cancel(control->facts_call);
+    kube_call_cancel(control->platform_call);
     apply_free(control->apply);
     queue_free(control->queue, known_free);
-    struct event *events[] = {control->pump_timer,  control->facts_timer, control->stop_timer,
-                              control->quiet_timer, control->signals[0],  control->signals[1]};
+    struct event *events[] = {control->pump_timer,  control->platform_timer, control->stop_timer,
+                              control->quiet_timer, control->signals[0],     control->signals[1]};
     for (size_t i = 0; i < sizeof events / sizeof events[0]; i++)
         event_free(events[i]);
 }

@@ -82,15 +82,15 @@ struct control {
     struct apply *apply;
     struct queue *queue;
     struct serve *pages;
-    struct event *pump_timer, *facts_timer, *stop_timer, *quiet_timer, *signals[2];
-    struct kube_call *facts_call;
+    struct event *pump_timer, *platform_timer, *stop_timer, *quiet_timer, *signals[2];
+    struct kube_call *platform_call;
     TAILQ_HEAD(pass_list, pass) passes;
     TAILQ_HEAD(told_list, told) told; /* Events that wait */
     int told_count;
     int64_t told_ms; /* boot: when the last one went */
     struct event *tell_timer;
     int active;
-    bool leads, facts_known, image_volumes, stopping, releasing;
+    bool leads, platform_known, image_volumes, stopping, releasing;
     char agent_image[512];
     struct error failure; /* why we cannot go on; class 0 */
     int64_t passes_done, passes_failed, passes_since_trim;
@@ -162,11 +162,11 @@ void control_pump(struct control *control);
 void control_pass_ended(struct control *control);
 bool control_may_write(void *control);
 
-/* facts.c: what the API server is able to do */
-void facts_start(struct control *control);
-bool facts_ipv6(const char *server); /* by the address of the Service "kubernetes" */
-bool facts_image_volumes(enum control_delivery delivery, int minor);
-int facts_minor(const char *text); /* "33+" -> 33; -1 when it is no number */
+/* platform.c: what the API server can do, and our own image */
+void platform_start(struct control *control);
+bool platform_ipv6(const char *server); /* by the address of the Service "kubernetes" */
+bool platform_image_volumes(enum control_delivery delivery, int minor);
+int platform_minor(const char *text); /* "33+" -> 33; -1 when it is no number */
 
 /* tell.c: Events, behind the writes that they speak of */
 void tell_start(struct control *control);

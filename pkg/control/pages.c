@@ -77,12 +77,12 @@ static int readiness(const struct control *control, struct buffer *body)
 {
     /* A second operator that waits for the lease is as ready as it can be. */
     bool filling = control->leads && !(control->observe && observe_synced(control->observe));
-    bool ready = control->facts_known && !filling;
+    bool ready = control->platform_known && !filling;
     buffer_printf(body, "%s\n",
-                  !control->facts_known ? "the API server has not answered yet"
-                  : filling             ? "the caches are being filled"
-                  : control->leads      ? "leading"
-                                        : "waiting");
+                  !control->platform_known ? "the API server has not answered yet"
+                  : filling                ? "the caches are being filled"
+                  : control->leads         ? "leading"
+                                           : "waiting");
     return ready ? 200 : 503;
 }
 

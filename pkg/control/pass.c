@@ -32,7 +32,7 @@ static bool pass_observe(struct pass *pass)
         known_reset(pass->known, snapshot->spec.uid);
     pass->owner = (struct apply_owner){key->namespace, key->name, snapshot->spec.uid};
     snapshot->namespace_terminating = clock_boot_ms() < pass->known->doomed_ms;
-    snapshot->ipv6 = facts_ipv6(control->options->config->server);
+    snapshot->ipv6 = platform_ipv6(control->options->config->server);
     snapshot->image_volumes = control->image_volumes;
     snapshot->agent_image = control->agent_image;
     observe_wonder(control->observe, key->namespace, key->name);

@@ -27,7 +27,7 @@ enum volume_content {
     VOLUME_GONE,    /* its PersistentVolume is lost */
 };
 
-/* instances.c: facts about each instance, and who is primary. */
+/* instances.c: the state of each instance, and who is primary. */
 void instances_volumes(struct work *work);
 void instances_roles(struct work *work);
 void instances_health(struct work *work);

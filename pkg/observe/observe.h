@@ -38,7 +38,8 @@ void observe_each(const struct observe *observe,
                   void (*each)(void *arg, const char *namespace, const char *name), void *arg);
 
 /* The cluster as it stands; everything lives in the arena. False when there is no such object (any
- * more). Left for the caller: credentials, namespace_terminating, and the facts of the server. */
+ * more). Left for the caller: credentials, namespace_terminating, ipv6, image_volumes and
+ * agent_image. */
 bool observe_snapshot(struct observe *observe, struct arena *arena, const char *namespace,
                       const char *name, const struct api_defaults *defaults,
                       struct snapshot *ret_snapshot);

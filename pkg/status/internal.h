@@ -26,8 +26,8 @@ const cJSON *status_condition(const cJSON *status, const char *type);
 char *status_wait_text(struct arena *arena, const struct model_wait *wait);
 /* "volume a-1-data is filling: ...; to prevent it: ..." */
 char *status_warning_text(struct arena *arena, const struct model_wait *warning);
-/* facts.c: everything of the status but conditions and waits. */
-void status_facts(struct making *making);
+/* summary.c: everything of the status but conditions and waits. */
+void status_summary(struct making *making);
 /* effective.c: the spec's fields as they hold, defaults filled in. */
 void status_effective(struct making *making);
 /* events.c */

@@ -94,7 +94,7 @@ static struct status_result build(struct making making)
     bound_texts(making.arena, making.model->waits, making.model->wait_count);
     bound_texts(making.arena, making.model->warnings, making.model->warning_count);
     making.model->phase = model_phase(making.model);
-    status_facts(&making);
+    status_summary(&making);
     status_effective(&making);
     write_waits(&making, "waitingFor", making.model->waits, making.model->wait_count);
     write_waits(&making, "warnings", making.model->warnings, making.model->warning_count);

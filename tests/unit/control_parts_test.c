@@ -12,17 +12,17 @@
 static void image_volumes_are_used_where_the_server_offers_them_by_default(void **state)
 {
     (void)state;
-    assert_true(facts_ipv6("https://[fd00::1]:443"));
-    assert_false(facts_ipv6("https://10.96.0.1:443"));
-    assert_int_equal(facts_minor("37"), 37);
-    assert_int_equal(facts_minor("33+"), 33);
-    assert_int_equal(facts_minor(""), -1);
-    assert_int_equal(facts_minor("x"), -1);
-    assert_true(facts_image_volumes(DELIVERY_AUTO, 35));
-    assert_false(facts_image_volumes(DELIVERY_AUTO, 34));
-    assert_false(facts_image_volumes(DELIVERY_AUTO, -1));
-    assert_true(facts_image_volumes(DELIVERY_IMAGE_VOLUME, 33));
-    assert_false(facts_image_volumes(DELIVERY_INIT_CONTAINER, 37));
+    assert_true(platform_ipv6("https://[fd00::1]:443"));
+    assert_false(platform_ipv6("https://10.96.0.1:443"));
+    assert_int_equal(platform_minor("37"), 37);
+    assert_int_equal(platform_minor("33+"), 33);
+    assert_int_equal(platform_minor(""), -1);
+    assert_int_equal(platform_minor("x"), -1);
+    assert_true(platform_image_volumes(DELIVERY_AUTO, 35));
+    assert_false(platform_image_volumes(DELIVERY_AUTO, 34));
+    assert_false(platform_image_volumes(DELIVERY_AUTO, -1));
+    assert_true(platform_image_volumes(DELIVERY_IMAGE_VOLUME, 33));
+    assert_false(platform_image_volumes(DELIVERY_INIT_CONTAINER, 37));
 }
 
 static void what_is_remembered_of_the_secrets_is_no_secret(void **state)
@@ -164,7 +164,7 @@ static void readiness_follows_what_the_operator_knows(void **state)
     struct scene *scene = *state;
     assert_int_equal(ask(scene, "/healthz"), 200);
     assert_int_equal(ask(scene, "/readyz"), 503);
-    scene->control.facts_known = true;
+    scene->control.platform_known = true;
     assert_int_equal(ask(scene, "/readyz"), 200);
     assert_string_equal(scene->body, "waiting\n");
     scene->control.leads = true;

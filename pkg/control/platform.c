@@ -1,4 +1,5 @@
-/* What the API server is able to do, and which image we are: asked once, before the first pass. */
+/* What we run on: the API server's version and address family, and our own image. Read once, before
+ * the first pass. */
 #include "control/internal.h"
 
 #include <stdio.h>
@@ -12,14 +13,14 @@
 enum { IMAGE_VOLUMES_MINOR = 35, AGAIN_SECONDS = 2 };
 #define OWN_CONTAINER "controller"
 
-int facts_minor(const char *text)
+int platform_minor(const char *text)
 {
     char *end;
     long minor = strtol(text, &end, 10);
     return end == text || minor < 0 || minor > 10000 ? -1 : (int)minor;
 }
 
-bool facts_image_volumes(enum control_delivery delivery, int minor)
+bool platform_image_volumes(enum control_delivery delivery, int minor)
 {
     if (delivery == DELIVERY_AUTO)
         return minor >= IMAGE_VOLUMES_MINOR;
@@ -28,7 +29,7 @@ bool facts_image_volumes(enum control_delivery delivery, int minor)
 
 /* Inside a cluster the server is known by the address of Service "kubernetes", which is of the
  * family that every Service gets unless it asks for another. */
-bool facts_ipv6(const char *server)
+bool platform_ipv6(const char *server)
 {
     return strstr(server, "://[") != NULL;
 }
@@ -36,12 +37,12 @@ bool facts_ipv6(const char *server)
 static void ask_again(struct control *control)
 {
     const struct timeval again = {.tv_sec = AGAIN_SECONDS};
-    evtimer_add(control->facts_timer, &again);
+    evtimer_add(control->platform_timer, &again);
 }
 
 static void know(struct control *control)
 {
-    control->facts_known = true;
+    control->platform_known = true;
     log_info("connected", "agent image", control->agent_image, "agent delivery",
              control->image_volumes ? "image volume" : "init container", NULL);
     control_pump(control);
@@ -52,7 +53,7 @@ static void on_own_pod(void *arg, const cJSON *body, const struct error *err)
 {
     struct control *control = arg;
     const cJSON *container;
-    control->facts_call = NULL;
+    control->platform_call = NULL;
     cJSON_ArrayForEach (container, json_get(body, "spec.containers")) {
         if (strcmp(json_str(container, "name", ""), OWN_CONTAINER) == 0)
             snprintf(control->agent_image, sizeof control->agent_image, "%s",
@@ -80,20 +81,20 @@ static void ask_own_pod(struct control *control)
                                          .path = kube_path(scratch, kube_kind_find("v1", "Pod"),
                                                            control->options->lease_namespace,
                                                            control->options->own_pod, NULL)};
-    control->facts_call = kube_call_start(control->kube, &request, on_own_pod, control);
+    control->platform_call = kube_call_start(control->kube, &request, on_own_pod, control);
 }
 
 static void on_version(void *arg, const cJSON *body, const struct error *err)
 {
     struct control *control = arg;
-    control->facts_call = NULL;
+    control->platform_call = NULL;
     if (err->class < 0) {
         log_failure(err, "cannot ask the API server for its version", NULL);
         ask_again(control);
         return;
     }
-    control->image_volumes =
-        facts_image_volumes(control->options->delivery, facts_minor(json_str(body, "minor", "")));
+    control->image_volumes = platform_image_volumes(control->options->delivery,
+                                                    platform_minor(json_str(body, "minor", "")));
     if (control->agent_image[0] != '\0')
         know(control);
     else
@@ -105,13 +106,13 @@ static void ask(evutil_socket_t fd, short what, void *arg)
     (void)fd, (void)what;
     struct control *control = arg;
     const struct kube_request request = {.method = KUBE_GET, .path = "/version"};
-    control->facts_call = kube_call_start(control->kube, &request, on_version, control);
+    control->platform_call = kube_call_start(control->kube, &request, on_version, control);
 }
 
-void facts_start(struct control *control)
+void platform_start(struct control *control)
 {
     const char *image = control->options->agent_image;
     snprintf(control->agent_image, sizeof control->agent_image, "%s", image ? image : "");
-    control->facts_timer = evtimer_new(control->loop, ask, control);
+    control->platform_timer = evtimer_new(control->loop, ask, control);
     ask(-1, 0, control);
 }

@@ -188,7 +188,7 @@ static void write_volumes(struct making *making)
                      quantity_text(making->arena, wal));
 }
 
-void status_facts(struct making *making)
+void status_summary(struct making *making)
 {
     const struct model *model = making->model;
     const struct model_instance *primary = model->primary;
