@@ -1,10 +1,10 @@
 /*
- * When somebody's program undoes every repair, the repairs do not go on for ever at that rate:
- * after some rounds each one waits, longer every time, and status names the program. Only where the
- * wait is safe: a StatefulSet takes effect when its pod ends, a budget when a node is drained.
- * Services, rights and configuration are put right at once, however often, and so is a StatefulSet
- * that takes pods away. Only this process remembers the rounds: the next one counts from the
- * beginning.
+ * When another program undoes every repair of an object, the repairs become less frequent: after
+ * some rounds each one waits, longer every time, and status names the program. Only where waiting
+ * is safe: a StatefulSet takes effect when its pod ends, a PodDisruptionBudget when a node is
+ * drained. Services, RBAC and configuration are always repaired at once, and so is a StatefulSet
+ * whose change removes pods. Rounds are counted in memory: after a restart the operator counts from
+ * zero.
  */
 #include "control/internal.h"
 
@@ -16,17 +16,17 @@
 #include "loop/pause.h"
 
 enum {
-    ROUNDS_FREE = 8, /* so often it is set back at once */
+    ROUNDS_FREE = 8, /* so many repairs happen at once */
     PAUSE_FIRST_MS = 5000,
     PAUSE_LONGEST_MS = 300000,
-    CALM_MS = 30000, /* for so long nothing must come after a repair, and the fight is over */
+    CALM_MS = 30000, /* the contest is over when a repair lasts so long after the pause */
 };
 
 struct contest {
     struct contest *next;
-    char *kind, *name, *by; /* by: who was seen last, and what it set */
+    char *kind, *name, *by; /* by: the last other writer, and what it set */
     int rounds;
-    bool at_once;        /* it cannot wait, as it was seen last */
+    bool at_once;        /* as last seen, it cannot wait */
     int64_t repaired_ms; /* boot */
 };
 
@@ -104,7 +104,8 @@ bool contests_holds(struct pass *pass, const struct plan_action *action)
     return clock_boot_ms() < contest->repaired_ms + pause_ms(contest);
 }
 
-/* A field of ours that somebody owns is taken from them and then applied: that is one round. */
+/* To repair a field that someone else owns takes two actions: it is taken from them, then applied.
+ * Together they are one round. */
 static bool is_counted(const struct pass *pass, const struct plan_action *action)
 {
     for (size_t i = 0; &pass->plan->actions[i] != action; i++)

@@ -1,4 +1,4 @@
-/* The loop: who leads, what is due, and how it ends. */
+/* The event loop: leadership, due passes, start and end. */
 #include "control/internal.h"
 
 #include <malloc.h>
@@ -48,7 +48,7 @@ void control_pump(struct control *control)
     evtimer_add(control->pump_timer, &wait);
 }
 
-/* What is left of a pass whose cluster object is gone would only make orphans. */
+/* Cancels the passes of clusters that no longer exist: what they still write would be orphans. */
 static void cull_passes(struct control *control)
 {
     for (struct pass *pass = TAILQ_FIRST(&control->passes), *next; pass; pass = next) {
@@ -66,8 +66,8 @@ static void on_pump(evutil_socket_t fd, short what, void *arg)
     control_pump(arg);
 }
 
-/* Never from where it is called: a pass that ends inside a callback must not start the next there.
- */
+/* Only from the event loop: a pass that ends inside a callback must not start the next one
+ * there. */
 static void pump_soon(struct control *control)
 {
     event_active(control->pump_timer, EV_TIMEOUT, 0);
@@ -77,7 +77,7 @@ static void finish(struct control *control);
 
 void control_pass_ended(struct control *control)
 {
-    /* What a burst of passes needed goes back to the system. */
+    /* Return the memory of a burst of passes to the system. */
     if (++control->passes_since_trim >= TRIM_AFTER_PASSES && control->active == 0) {
         control->passes_since_trim = 0;
         malloc_trim(0);
@@ -108,7 +108,7 @@ static void on_changed(void *arg, const char *namespace, const char *name)
 static void on_synced(void *arg)
 {
     struct control *control = arg;
-    malloc_trim(0); /* lists are large, and gone now */
+    malloc_trim(0); /* the lists were large, and are freed now */
     log_info("caches are complete", NULL);
     pump_soon(control);
 }
@@ -183,7 +183,8 @@ static void leave(void *arg)
     event_base_loopbreak(control->loop);
 }
 
-/* Passes under way have ended (or their time is over): the lease goes back, then the process. */
+/* Called when a pass has ended or the time for passes is over: once none runs, the lease is
+ * released, and then the process ends. */
 static void finish(struct control *control)
 {
     if (control->active > 0 || control->releasing)
@@ -215,7 +216,7 @@ static void on_signal(evutil_socket_t number, short what, void *arg)
     (void)what;
     struct control *control = arg;
     if (control->stopping) {
-        leave(control); /* asked twice: at once */
+        leave(control); /* a second signal: end at once */
         return;
     }
     log_info("stopping", "signal", number == SIGTERM ? "SIGTERM" : "SIGINT", NULL);
@@ -289,8 +290,8 @@ static void stop(struct control *control)
 
 int control_run(const struct control_options *options, struct error *err)
 {
-    /* Arenas come in blocks up to 256 KiB that live for one pass: mapped singly they leave no holes
-     * behind, whatever the order in which passes end. */
+    /* Arenas consist of blocks of up to 256 KiB that live for one pass. Mapped one by one, they
+     * leave no holes in the heap, in whatever order passes end. */
     mallopt(M_MMAP_THRESHOLD, 64 * 1024);
     memory_give_back();
     struct control control = {.options = options, .loop = event_base_new()};

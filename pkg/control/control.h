@@ -1,17 +1,17 @@
 /*
  * The operator: one event loop that watches, decides and writes, cluster by cluster, while it holds
- * the leader's lease. All other rooms are its instruments; docs/architecture.md draws the line that
- * reconcile_once() follows.
+ * the leader lease. docs/architecture.md shows the order of rooms that reconcile_once() follows.
  */
 #pragma once
 
 #include "api/cluster.h"
 #include "kube/kube.h"
 
-enum control_delivery {                /* how the agent's file comes into PostgreSQL's pod */
-                        DELIVERY_AUTO, /* an image volume where the server offers it by default */
-                        DELIVERY_IMAGE_VOLUME,
-                        DELIVERY_INIT_CONTAINER,
+/* How the agent's file gets into PostgreSQL's pod. */
+enum control_delivery {
+    DELIVERY_AUTO, /* an image volume where the server offers it by default */
+    DELIVERY_IMAGE_VOLUME,
+    DELIVERY_INIT_CONTAINER,
 };
 
 struct control_options {
@@ -25,9 +25,9 @@ struct control_options {
     enum control_delivery delivery;
     struct api_defaults defaults;
     const char *http_address; /* "address:port" of /healthz, /readyz and /metrics; "": none */
-    int resync_seconds;       /* every cluster is looked at again that often, with jitter */
+    int resync_seconds;       /* every cluster gets a pass at least this often, with jitter */
 };
 
-/* Runs until SIGTERM or SIGINT: then what is on its way is finished and the lease released. Returns
- * 0, or a negative class when it could not even start. */
+/* Runs until SIGTERM or SIGINT, then finishes the passes under way and releases the lease. Returns
+ * 0, or a negative class when it could not start. */
 int control_run(const struct control_options *options, struct error *err) ERR_CHECKED;

@@ -16,21 +16,21 @@ enum { PASSES_MAX = 12, WRITES_MAX = 32, SECRETS = 6, CREDENTIALS_RETRY_MS = 100
 
 /* What is remembered of a cluster between passes; queue_key.data. */
 struct known {
-    char *uid; /* of the cluster object; another one of that name starts anew */
+    char *uid; /* of the cluster object; for another uid nothing is remembered */
     struct seen_credentials credentials; /* texts are malloced or constants; see known.c */
     bool credentials_known;
-    int64_t read_ms;      /* boot: when the Secrets were read last */
+    int64_t read_ms;      /* boot: when the Secrets were last read */
     int64_t renew_ms;     /* wall: when a certificate is due */
-    uint64_t read_digest; /* observe_digest() of what they were judged by */
-    int64_t peeked_ms;    /* boot: when their versions were asked for last */
-    char versions[17];    /* hash of the versions that were read; "" when they are to be read */
-    int64_t routed_ms;    /* boot: when it was looked for what else leads a Service somewhere */
-    int64_t wary_ms;      /* boot: until then it is looked for often */
+    uint64_t read_digest; /* observe_digest() when they were read */
+    int64_t peeked_ms;    /* boot: when their versions were last read */
+    char versions[17];    /* hash of the versions that were read; "": read them again */
+    int64_t routed_ms;    /* boot: when strays (routes.c) were last looked for */
+    int64_t wary_ms;      /* boot: until then they are looked for often */
     int64_t doomed_ms;    /* boot: until then the namespace counts as terminating */
     struct refusal *refusals;
     struct contest *contests;
-    uint64_t refused_digest; /* observe_digest() when they were met */
-    char *told_failure;      /* the last failure in the log; NULL when all has been well since */
+    uint64_t refused_digest; /* observe_digest() when the writes were refused */
+    char *told_failure;      /* the last failure in the log; NULL once all worked again */
 };
 
 struct refusal;
@@ -58,15 +58,15 @@ struct pass {
     struct apply_step *steps; /* of the run under way */
     size_t step_count, sent;  /* the plan's actions that are sent; the rest waits */
     struct apply_run *run;
-    struct status_result early, late; /* of a new generation before it is applied, and afterwards */
+    struct status_result early, late; /* of a new generation before it is applied; at the end */
     struct status_outcome *outcomes;
     size_t outcome_count;
-    struct error worst; /* class 0: all went well */
-    /* Reading and writing the Secrets, and reading what leads Services somewhere */
+    struct error worst; /* class 0: nothing failed */
+    /* The Secrets, and the search for strays */
     struct kube_call *calls[SECRETS];
     cJSON *secrets[SECRETS];
     int reads_open, credential_tries, slice_pages;
-    char versions[17]; /* of what is read, see known.versions */
+    char versions[17]; /* of what was read, see known.versions */
     struct error credentials_err, routes_err;
     struct credentials_result credentials;
     struct kube_call *namespace_call, *lease_call;
@@ -87,7 +87,7 @@ struct control {
     TAILQ_HEAD(pass_list, pass) passes;
     TAILQ_HEAD(told_list, told) told; /* Events that wait */
     int told_count;
-    int64_t told_ms; /* boot: when the last one went */
+    int64_t told_ms; /* boot: when the last one was sent */
     struct event *tell_timer;
     int active;
     bool leads, platform_known, image_volumes, stopping, releasing;
@@ -98,54 +98,54 @@ struct control {
 
 /* pass.c */
 void reconcile_start(struct control *control, struct queue_key *key);
-void reconcile_once(void *pass); /* the line: goes on where the pass waited */
+void reconcile_once(void *pass); /* runs the steps; continues where the pass waited */
 void pass_cancel(struct pass *pass);
-void pass_failed(struct pass *pass, const struct error *err); /* the worst one counts */
-/* Adds an outcome for status that no action of the plan has had. Texts are copied. */
+void pass_failed(struct pass *pass, const struct error *err); /* keeps the worst one */
+/* Adds an outcome for status that belongs to no action of the plan. Texts are copied. */
 void pass_tell(struct pass *pass, const char *kind, const char *name, const struct error *err);
 
-/* secrets.c: reads the Secrets by name, makes what is due, and goes on */
+/* secrets.c: reads the Secrets by name, writes what is due, and continues the pass */
 bool secrets_due(const struct pass *pass);
 bool secrets_missed(const struct pass *pass); /* a pod waits for one */
 void secrets_start(struct pass *pass);
 void secrets_cancel(struct pass *pass);
-/* Asks for the six by name, whole or their metadata only: an answer for each, then `done`. */
+/* Reads the six Secrets by name, whole or only their metadata, then calls `done`. */
 void secrets_get(struct pass *pass, bool metadata_only, void (*done)(struct pass *pass));
 
-/* lease.c: asks for the lease of a cluster whose holder seems not to renew it, and goes on */
+/* lease.c: reads the lease of a cluster whose holder seems not to renew it, and continues */
 bool control_lease_due(const struct pass *pass);
 void control_lease_start(struct pass *pass);
 void control_lease_cancel(struct pass *pass);
 
-/* peek.c: asks whether the Secrets are what they were when they were read; reads them again if not,
- * and goes on */
+/* peek.c: checks whether the Secrets changed since they were read; if so, they are read again */
 bool peek_due(const struct pass *pass);
 void peek_start(struct pass *pass);
 int64_t peek_period_ms(size_t clusters, int resync_seconds);
-int64_t peek_next_ms(const struct pass *pass); /* boot; INT64_MAX when there is nothing to ask */
-/* A hash of what was answered: which there are, and in which version. */
+int64_t peek_next_ms(const struct pass *pass); /* boot; INT64_MAX: there is nothing to check */
+/* A hash of which Secrets exist, and in which version. */
 void peek_versions(struct arena *arena, cJSON *const secrets[SECRETS], char ret_hash[17]);
 
-/* routes.c: asks whether anything else leads a Service somewhere, puts it into the snapshot, and
- * goes on
- */
+/* routes.c: looks for strays, objects that lead a Service of ours elsewhere, and adds them to the
+ * snapshot */
 bool routes_due(const struct pass *pass);
 void routes_start(struct pass *pass);
-int64_t routes_next_ms(const struct pass *pass); /* boot; INT64_MAX when there is nothing to ask */
+int64_t routes_next_ms(const struct pass *pass); /* boot; INT64_MAX: there is nothing to check */
 
 /* refusals.c: writes that were refused wait before they are tried again */
-/* Puts the actions that wait behind the others, with their outcomes; returns how many are sent. */
+/* Moves the actions that wait behind the others and adds their outcomes; returns how many to
+ * send. */
 size_t refusals_hold(struct pass *pass);
 void refusals_note(struct pass *pass, const struct plan_action *action, const struct error *err);
-/* Another write of the same object was taken: what was refused of it is tried again at once. */
+/* A write was accepted: refused writes of the same object are tried again at once. */
 void refusals_end_pause(struct known *known, const struct plan_action *done);
 void refusals_forget(struct known *known);
 int64_t refusals_next_ms(const struct known *known); /* boot; INT64_MAX when there is none */
 bool refusals_is_news(struct known *known, const struct error *err);
 
-/* contests.c: when a program undoes every repair, repairs come less often, and status names it */
+/* contests.c: when a program undoes every repair, repairs become less frequent, and status names
+ * it */
 bool contests_holds(struct pass *pass, const struct plan_action *action); /* it waits */
-void contests_note(struct pass *pass, const struct plan_action *action);  /* it was taken */
+void contests_note(struct pass *pass, const struct plan_action *action);  /* it was accepted */
 void contests_tell(struct pass *pass); /* adds an outcome for each, at most contests_count() */
 size_t contests_count(const struct known *known);
 void contests_forget(struct known *known);
@@ -168,7 +168,7 @@ bool platform_ipv6(const char *server); /* by the address of the Service "kubern
 bool platform_image_volumes(enum control_delivery delivery, int minor);
 int platform_minor(const char *text); /* "33+" -> 33; -1 when it is no number */
 
-/* tell.c: Events, behind the writes that they speak of */
+/* tell.c: sends Events, after the writes that they are about */
 void tell_start(struct control *control);
 void tell(struct control *control, const struct apply_owner *about,
           const struct status_event *event);

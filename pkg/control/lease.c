@@ -1,6 +1,6 @@
 /*
- * Is a lease that the watch brings no renewal of really not renewed? The watch may be late, and so
- * may this process: before anybody is told, the API server is asked for the lease itself.
+ * Is a lease really not renewed when the watch shows no renewal? The watch may be late, and so may
+ * this process. Before status says so, the API server is asked for the lease itself.
  */
 #include "control/internal.h"
 
@@ -20,9 +20,9 @@ static void on_lease(void *arg, const cJSON *body, const struct error *err)
     pass->lease_call = NULL;
     if (err->class == 0)
         observe_lease_asked(pass->control->observe, body);
-    else if (err->class != ERR_NOT_FOUND) /* the watch tells of its end */
+    else if (err->class != ERR_NOT_FOUND) /* the watch reports its deletion */
         pass_failed(pass, err);
-    pass->step = PASS_OBSERVE; /* again, with what is known now */
+    pass->step = PASS_OBSERVE; /* once more, with the answer */
     reconcile_once(pass);
 }
 

@@ -75,7 +75,7 @@ const struct metric control_metrics[] = {
 
 static int readiness(const struct control *control, struct buffer *body)
 {
-    /* A second operator that waits for the lease is as ready as it can be. */
+    /* A second operator that waits for the lease is ready, too. */
     bool filling = control->leads && !(control->observe && observe_synced(control->observe));
     bool ready = control->platform_known && !filling;
     buffer_printf(body, "%s\n",
@@ -97,7 +97,7 @@ static int answer(void *arg, const char *path, struct buffer *body, const char *
         metrics_print(process_metrics, NULL, body);
         return 200;
     }
-    /* That the loop answers is all there is to say. */
+    /* The operator is healthy if its event loop answers. */
     bool healthz = strcmp(path, "/healthz") == 0;
     buffer_puts(body, healthz ? "ok\n" : "not found\n");
     return healthz ? 200 : 404;
@@ -109,7 +109,7 @@ void pages_start(struct control *control)
     struct error err = {0};
     if (*address == '\0')
         return;
-    /* Without it the operator still does its work; the kubelet's probes tell the rest. */
+    /* Without this page the operator still works; the kubelet's probes will fail. */
     if (serve_new(control->loop, address, answer, control, &control->pages, &err) < 0)
         log_warning("cannot listen for probes and metrics; set --metrics-address", "address",
                     address, "error", err.text, NULL);

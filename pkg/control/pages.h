@@ -1,4 +1,4 @@
-/* What the operator tells on /metrics, rows of `struct control`; ends with a row without a name. */
+/* The operator's metrics, read from `struct control`. A row without a name ends the table. */
 #pragma once
 
 #include "metrics/metrics.h"

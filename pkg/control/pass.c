@@ -1,6 +1,6 @@
 /*
  * One pass over one cluster: observe, model, desired, plan, apply, status. Nothing here decides
- * anything about PostgreSQL; it only conducts.
+ * anything about PostgreSQL; this file only calls the rooms in order.
  */
 #include "control/internal.h"
 
@@ -17,6 +17,8 @@ enum { DOOMED_MS = 60000 };
 /* -- observe ------------------------------------------------------------------------------------
  */
 
+/* False when the cluster does not exist. Another uid under the same name is another cluster, so
+ * that nothing that was remembered applies to it. */
 static bool pass_observe(struct pass *pass)
 {
     struct control *control = pass->control;
@@ -55,8 +57,8 @@ static struct model *build_model(struct pass *pass)
                        clock_wall_ms());
 }
 
-/* Everything that is decided, from what was seen. Without the Secrets' state nothing is written:
- * what depends on it would be written with holes. */
+/* Decides everything, from the snapshot. While the state of the Secrets is unknown, nothing is
+ * written: objects that depend on it would be incomplete. */
 static void decide(struct pass *pass)
 {
     if (pass->known->credentials_known)
@@ -116,6 +118,7 @@ static void log_done(const struct pass *pass, const struct plan_action *action)
         action->kind, "name", action->name, "why", action->reason, NULL);
 }
 
+/* A step that was not tried has no outcome: status must not report what did not happen. */
 static void on_applied(void *arg)
 {
     struct pass *pass = arg;
@@ -142,9 +145,9 @@ static void on_applied(void *arg)
     reconcile_once(pass);
 }
 
-/* A new generation is told (Ready=False) beside the first writes that follow from it, not after all
- * of them. When there is nothing to write, or no status that could be taken for Ready, the report
- * at the end is early enough. */
+/* A new generation is announced in status (Ready=False) together with its first writes, not after
+ * all of them. When there is nothing to write, or no status yet that could say Ready, the report at
+ * the end is early enough. */
 static bool needs_announcement(struct pass *pass)
 {
     int64_t told = json_int(pass->snapshot.status, "observedGeneration", 0);
@@ -171,12 +174,12 @@ static void pass_apply(struct pass *pass)
 static void on_namespace(void *arg, const cJSON *body, const struct error *err)
 {
     struct pass *pass = arg;
-    (void)err; /* whoever may not read Namespaces keeps getting the refusal itself */
+    (void)err; /* without the right to read Namespaces, the refusal itself is reported */
     pass->namespace_call = NULL;
     if (json_get(body, "metadata.deletionTimestamp") != NULL) {
         pass->known->doomed_ms = clock_boot_ms() + DOOMED_MS;
         pass->snapshot.namespace_terminating = true;
-        pass->outcome_count = 0; /* one cause is told, not its every consequence */
+        pass->outcome_count = 0; /* the one cause is reported, not each consequence */
         pass->plan = arena_alloc(pass->arena, sizeof *pass->plan);
         pass->model = build_model(pass);
         pass->worst = (struct error){0};
@@ -194,7 +197,8 @@ void pass_tell(struct pass *pass, const char *kind, const char *name, const stru
     pass->outcomes[pass->outcome_count++] = (struct status_outcome){action, *err};
 }
 
-/* True when the namespace is asked about, because something was forbidden. */
+/* True when the namespace is being read: something was forbidden, and a namespace that is being
+ * deleted would explain it. */
 static bool pass_judge(struct pass *pass)
 {
     if (pass->credentials_err.class < 0) {
@@ -202,7 +206,8 @@ static bool pass_judge(struct pass *pass)
             (struct status_outcome){NULL, pass->credentials_err};
         pass_failed(pass, &pass->credentials_err);
     }
-    if (pass->routes_err.class == ERR_FORBIDDEN) /* unlike all else, it does not pass by itself */
+    /* Unlike other failures of that search, this one does not pass by itself. */
+    if (pass->routes_err.class == ERR_FORBIDDEN)
         pass_tell(pass, api_child_infos[CHILD_SERVICE].kind,
                   name_child(pass->arena, pass->key->name, "rw"), &pass->routes_err);
     pass_failed(pass, &pass->routes_err);
@@ -237,7 +242,7 @@ static void on_reported(void *arg)
 static bool pass_report(struct pass *pass)
 {
     if (pass->worst.class == ERR_TRANSPORT || pass->worst.class == ERR_TIMEOUT)
-        return false; /* nobody who cannot be reached can be told */
+        return false; /* the API server cannot be reached: nothing can be written */
     pass->late = status_build(pass->arena, pass->model, pass->plan, pass->outcomes,
                               pass->outcome_count, clock_wall_ms());
     if (!pass->late.changed) {
@@ -266,7 +271,7 @@ static int64_t wall_to_boot(int64_t wall_ms)
     return clock_boot_ms() + (away > 0 ? away : 0);
 }
 
-/* When it is looked at again without an event. */
+/* When the next pass starts without an event. */
 static int64_t next_look(const struct pass *pass)
 {
     int64_t next_ms =
@@ -288,12 +293,13 @@ static int64_t next_look(const struct pass *pass)
         due[2] = clock_boot_ms() + CREDENTIALS_RETRY_MS;
     if (pass->known->doomed_ms > clock_boot_ms())
         due[3] = pass->known->doomed_ms;
+    /* With jitter, so that clusters of one burst spread out. */
     for (int i = 4; i < 6; i++)
-        if (due[i] != INT64_MAX && due[i] > clock_boot_ms()) /* clusters of one burst drift apart */
+        if (due[i] != INT64_MAX && due[i] > clock_boot_ms())
             due[i] = clock_boot_ms() + jitter((due[i] - clock_boot_ms()) * 10 / 9);
     for (size_t i = 0; i < sizeof due / sizeof due[0]; i++)
         next_ms = due[i] < next_ms ? due[i] : next_ms;
-    /* A moment later, so that what is due is past when it is looked at. */
+    /* A millisecond later, so that the due time is past by then. */
     return next_ms + 1;
 }
 
@@ -305,6 +311,8 @@ static void free_pass(struct pass *pass)
     free(pass);
 }
 
+/* The key of a cluster that is gone is removed, unless there was a change during this pass: the
+ * cluster may have been created again. */
 static void pass_end(struct pass *pass)
 {
     struct control *control = pass->control;
@@ -342,8 +350,8 @@ void pass_cancel(struct pass *pass)
     free_pass(pass);
 }
 
-/* The line. A step that waits for the API server returns; the answer comes back in here and goes on
- * with the next step. */
+/* The steps of a pass in order. A step that waits for the API server returns; its answer calls this
+ * again, which continues with the next step. */
 void reconcile_once(void *arg)
 {
     struct pass *pass = arg;
@@ -375,8 +383,8 @@ void reconcile_once(void *arg)
     case PASS_DECIDE:
         pass->step = PASS_JUDGE;
         decide(pass); /* model, desired, plan */
-        /* Beside those of the plan: of the Secrets, of the routes, and of what is contested, with
-         * room for what becomes so in this pass. */
+        /* Besides the outcomes of the plan: one of the Secrets, one of the routes, and one for each
+         * contest, including those that begin in this pass. */
         pass->outcomes =
             arena_alloc(pass->arena, (2 * pass->plan->count + contests_count(pass->known) + 2) *
                                          sizeof *pass->outcomes);

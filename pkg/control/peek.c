@@ -1,8 +1,8 @@
 /*
- * Were the Secrets changed by hand? A watch would need the right to list every Secret (those of all
- * clusters have names of their own, and rights go by name), so they are asked for: six times the
- * metadata of one object, by name. All clusters together share a few questions a second, so that
- * one cluster is looked at every ten seconds, and a thousand cost the API server no more.
+ * Were the Secrets changed by hand? A watch would need the right to list all Secrets, because RBAC
+ * goes by name and each cluster's Secrets have other names. So the metadata of six objects is read
+ * by name. All clusters share a few reads per second: a single cluster is checked every ten
+ * seconds, and a thousand clusters cost the API server no more.
  */
 #include "control/internal.h"
 
@@ -55,7 +55,7 @@ static void on_answers(struct pass *pass)
     struct known *known = pass->known;
     known->peeked_ms = clock_boot_ms();
     if (pass->credentials_err.class < 0) {
-        pass->credentials_err = (struct error){0}; /* what was read still holds */
+        pass->credentials_err = (struct error){0}; /* what was read before stays valid */
         reconcile_once(pass);
         return;
     }

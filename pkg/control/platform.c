@@ -8,8 +8,8 @@
 
 #include "base/log.h"
 
-/* Image volumes are on by default from here on (https://kep.k8s.io/4639); 1.33 and 1.34 have them
- * behind a feature gate that a client cannot see, hence --agent-delivery. */
+/* Image volumes are on by default from this minor version on (https://kep.k8s.io/4639). In 1.33 and
+ * 1.34 they need a feature gate that a client cannot see, hence --agent-delivery. */
 enum { IMAGE_VOLUMES_MINOR = 35, AGAIN_SECONDS = 2 };
 #define OWN_CONTAINER "controller"
 
@@ -27,8 +27,8 @@ bool platform_image_volumes(enum control_delivery delivery, int minor)
     return delivery == DELIVERY_IMAGE_VOLUME;
 }
 
-/* Inside a cluster the server is known by the address of Service "kubernetes", which is of the
- * family that every Service gets unless it asks for another. */
+/* In a cluster, the server's address is that of the Service "kubernetes". It has the IP family that
+ * every Service gets unless it asks for another. */
 bool platform_ipv6(const char *server)
 {
     return strstr(server, "://[") != NULL;
@@ -48,7 +48,7 @@ static void know(struct control *control)
     control_pump(control);
 }
 
-/* Our own container's image, as it was asked for: users set it in one place, with kustomize. */
+/* Our own container's image, as its spec says: users set it in one place, with kustomize. */
 static void on_own_pod(void *arg, const cJSON *body, const struct error *err)
 {
     struct control *control = arg;

@@ -1,7 +1,7 @@
 /*
- * What the API server refused is not sent again at every look: it is asked again after a pause that
- * grows, or at once when the object changed or should become something else. Meanwhile the refusal
- * stands in status as it was told. Only this process remembers it: the next one asks again.
+ * A write that the API server refused is not repeated in every pass. It is repeated after a pause
+ * that grows, or at once when the object or the intent changed. Until then status keeps showing the
+ * refusal. Refusals are kept in memory: after a restart the operator tries again.
  */
 #include "control/internal.h"
 
@@ -68,7 +68,7 @@ static bool may_pause(const struct plan_action *action)
     return child == NULL || !child->retried;
 }
 
-/* Those that wait go behind the others, each in their order. */
+/* Those that wait go behind the others; both keep their order. */
 size_t refusals_hold(struct pass *pass)
 {
     struct plan *plan = pass->plan;
@@ -90,7 +90,7 @@ size_t refusals_hold(struct pass *pass)
             sorted[sent++] = plan->actions[i];
     }
     for (size_t i = 0; i < plan->count; i++) {
-        if (held[i] == NULL) /* sent, or contested, which contests_tell() tells */
+        if (held[i] == NULL) /* sent, or contested, which contests_tell() reports */
             continue;
         struct plan_action *action = &sorted[sent + waiting++];
         *action = plan->actions[i];
@@ -137,7 +137,7 @@ int64_t refusals_next_ms(const struct known *known)
     return next_ms;
 }
 
-/* A failure is told once, until all is well again or another one comes. */
+/* A failure is logged once, until all works again or another failure comes. */
 bool refusals_is_news(struct known *known, const struct error *err)
 {
     if (err->class == 0 && known->refusals == NULL) {

@@ -1,16 +1,17 @@
 /*
- * Does anything else lead a Service of ours somewhere? -rw has no selector, and its one
- * EndpointSlice is written by the primary's agent. But every slice that bears the Service's name in
- * a label counts, and an Endpoints object of that name is mirrored into such slices: Kubernetes'
- * own controllers make and keep them once somebody has put a selector on the Service, even when it
- * is gone again. The slices of the others are made by Kubernetes from their selectors, and bear its
- * mark: it puts right what bears that mark and is not so.
+ * Strays: does another object lead a Service of ours elsewhere? -rw has no selector, and the
+ * primary's agent writes its one EndpointSlice. But Kubernetes uses every slice whose label has the
+ * Service's name, and mirrors an Endpoints object of that name into such slices. Its own
+ * controllers create and keep them once someone has put a selector on the Service, even after the
+ * selector is gone. The slices of the other Services are created by Kubernetes from their
+ * selectors, and are labelled as managed by its controller, which corrects them if someone changes
+ * them.
  *
- * They need not carry a label of ours, so that no watch of ours sees them, and a watch on all
- * slices of all Services would bring every other application's. They are asked for: two small
- * reads, as often as the Secrets' versions, and every second for a while after something was found.
- * Anybody who may make a slice decides how many there are and how large: so few are asked for at
- * once that their answer stays small.
+ * A stray need not have a label of ours, so that our watches do not see it, and a watch on the
+ * slices of all Services would bring those of every other application. Two small requests look for
+ * strays as often as peek.c looks at the Secrets, and every second for a while after one was found.
+ * Anyone who may create slices decides how many there are and how large: each request asks for so
+ * few that the answer stays small.
  */
 #include "control/internal.h"
 
@@ -24,8 +25,8 @@
 enum {
     WARY_MS = 15000,
     WARY_PERIOD_MS = 1000,
-    STRAYS_MAX = 32, /* in one pass; the next one, a moment later, finds the rest */
-    HELD_MAX = 8,    /* of those that are being deleted already, which are only told */
+    STRAYS_MAX = 32, /* in one pass; the next one, soon after, finds the rest */
+    HELD_MAX = 8,    /* of those that are already being deleted, which are only reported */
     PAGE = 8,
     PAGES_MAX = 32, /* in one pass */
 };
@@ -39,7 +40,7 @@ static const struct seen_object *service(const struct pass *pass)
     return object != NULL && text_same(object->owner_uid, snapshot->spec.uid) ? object : NULL;
 }
 
-/* Without a Service of ours there is nothing to lead astray. */
+/* Without a Service of ours there can be no strays. */
 int64_t routes_next_ms(const struct pass *pass)
 {
     const struct known *known = pass->known;
@@ -71,6 +72,8 @@ static size_t count_strays(const struct snapshot *snapshot, bool deleting)
     return count;
 }
 
+/* One that is being deleted counts only if a finalizer holds it, and has a limit of its own: such
+ * objects must not crowd out those that can be deleted. */
 static void add_stray(struct pass *pass, const char *api_version, const char *kind,
                       const char *service, const cJSON *object)
 {
@@ -79,7 +82,7 @@ static void add_stray(struct pass *pass, const char *api_version, const char *ki
     bool deleting = json_get(object, "metadata.deletionTimestamp") != NULL;
     bool held = cJSON_GetArraySize(json_get(object, "metadata.finalizers")) > 0;
     if (deleting && !held)
-        return; /* on its way */
+        return; /* it will be gone soon */
     if (count_strays(snapshot, deleting) >= (deleting ? HELD_MAX : STRAYS_MAX)) {
         snapshot->strays_more = true;
         return;
@@ -112,7 +115,8 @@ static void end_read(struct pass *pass, const struct error *err)
     reconcile_once(pass);
 }
 
-/* The suffix of the Service that the slice leads elsewhere; NULL when it is as it should be. */
+/* The suffix of the Service that the slice leads elsewhere; NULL when the slice is as it should
+ * be. */
 static const char *astray(const struct pass *pass, const cJSON *slice)
 {
     const char *service = json_str(slice, "metadata.labels[\"kubernetes.io/service-name\"]", "");
@@ -131,6 +135,7 @@ static const char *astray(const struct pass *pass, const cJSON *slice)
 
 static void ask_for_slices(struct pass *pass, const char *after);
 
+/* Stops after enough strays or pages: others decide how many slices there are. */
 static void on_slices(void *arg, const cJSON *body, const struct error *err)
 {
     struct pass *pass = arg;
@@ -151,8 +156,7 @@ static void on_slices(void *arg, const cJSON *body, const struct error *err)
     end_read(pass, err);
 }
 
-/* Without resourceVersion=0, for which a server that answers from its cache disregards the limit.
- */
+/* Not with resourceVersion=0: a server that answers from its watch cache then ignores the limit. */
 static void ask_for_slices(struct pass *pass, const char *after)
 {
     struct arena *arena = pass->arena;

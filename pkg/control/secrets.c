@@ -1,7 +1,7 @@
 /*
- * The credentials step of a pass. Secrets are read by name, all at once, only when something may
- * have changed; what is missing is made by POST, so that nobody's Secret is ever overwritten, and a
- * conflict means: read again.
+ * The credentials step of a pass. Secrets are read by name, all at once, and only when something
+ * may have changed. A missing one is created by POST, so that an existing Secret is never
+ * overwritten; after a conflict they are read again.
  */
 #include "control/internal.h"
 
@@ -22,7 +22,7 @@ struct slot { /* callback argument of one GET */
     void (*done)(struct pass *pass);
 };
 
-/* A Secret that was deleted is missed by nobody until a pod wants to mount it. */
+/* A deleted Secret does no harm until a pod wants to mount it. */
 bool secrets_missed(const struct pass *pass)
 {
     for (size_t i = 0; i < pass->snapshot.instance_count; i++) {
@@ -71,6 +71,9 @@ static void log_written(const struct pass *pass)
     }
 }
 
+/* After a conflict, somebody else wrote since the Secrets were read: they are read again. The
+ * versions of what was written here are unknown; with versions = "" the next look reads the Secrets
+ * again. */
 static void on_written(void *arg)
 {
     struct pass *pass = arg;
@@ -109,8 +112,9 @@ static void write_secrets(struct pass *pass)
                                              .name = write->name,
                                              .object = write->object,
                                              .wave = write->wave,
-                                             /* The rest bears what this one has: a CA in ca.crt
-                                              * that was never stored is taken for a lost one. */
+                                             /* Later writes contain what this one stores: a CA in
+                                              * ca.crt that was never stored would look like a lost
+                                              * one. */
                                              .vital = true};
     }
     if (result->write_count == 0) {

@@ -1,6 +1,6 @@
 /*
- * Events let the writes that they speak of go first: when a thousand clusters are applied at once,
- * their objects come first, with a trickle of Events, and the rest a few at a time behind them.
+ * Events go after the writes that they are about: when a thousand clusters are applied at once,
+ * their objects come first, with only a few Events; the other Events follow in small groups.
  */
 #include "control/internal.h"
 
@@ -12,13 +12,13 @@
 #include "base/log.h"
 
 enum {
-    PATIENCE_MS = 60000, /* how long an Event waits at most while there is other work */
-    HURRY_COUNT = 4096,  /* and how many of them */
-    WAITING_MAX = 16384, /* the oldest is given up beyond */
+    PATIENCE_MS = 60000, /* while there is other work, an Event waits at most so long */
+    HURRY_COUNT = 4096,  /* and at most so many of them wait */
+    WAITING_MAX = 16384, /* beyond this the oldest is dropped */
     AT_ONCE = 8,
     PAUSE_MS = 25,
-    TRICKLE_MS = 250, /* while there is other work, one goes this often */
-    NO_TAKER_MS = 250 /* until the next look when the API server takes none */
+    TRICKLE_MS = 250, /* while there is other work, one is sent this often */
+    NO_TAKER_MS = 250 /* the pause while the API server accepts none */
 };
 
 struct told {
@@ -59,6 +59,8 @@ static void send_first(struct control *control)
     drop_first(control);
 }
 
+/* While passes run, Events go slowly, unless they have become too old or too many. None goes while
+ * the client holds too many: it would drop the oldest (kube/kube.h). */
 static void send_some(evutil_socket_t fd, short what, void *arg)
 {
     (void)fd, (void)what;
