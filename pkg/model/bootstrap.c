@@ -1,7 +1,7 @@
 /*
- * Who may take the lease that was never held. Asked once in a cluster's life, and once more when
- * its volumes are adopted by a new cluster object of the same name: then the wrong answer loses
- * everything written since, so that what cannot be decided safely is left to a person.
+ * Who may take a lease that was never held. This is decided once in a cluster's life, and again
+ * when a new cluster object of the same name adopts its volumes. A wrong decision then loses
+ * everything written since, so a person decides what cannot be decided safely.
  */
 #include "model/internal.h"
 
@@ -77,8 +77,9 @@ static void decide_by_data(struct work *work, const struct survey *survey)
     model->grant = (struct bootstrap_grant){survey->winner->name, false};
 }
 
-/* A grant to initialise, once given, stays with its instance: initdb may be running. It ends when
- * data is seen anywhere. Without one, volumes that nobody has looked into are waited for. */
+/* Once given, a grant to initialise stays with its instance, because initdb may be running; it ends
+ * when any volume is known to have data. A new one is given only after an agent has looked into
+ * every volume. */
 static void decide_by_emptiness(struct work *work, const struct survey *survey)
 {
     const struct seen_lease *lease = work->lease;
@@ -111,7 +112,7 @@ void model_bootstrap_decide(struct work *work)
         return;
     }
     if (survey.leaving != NULL)
-        return; /* it may hold what decides: nothing is granted until it is gone */
+        return; /* it may have the newest data: nothing is granted until it is gone */
     if (survey.any_data)
         decide_by_data(work, &survey);
     else
@@ -131,13 +132,14 @@ const char *model_bootstrap_manual_way(const struct work *work)
                         survey.best->name);
 }
 
-/* Nothing is left to bootstrap when the lease was deleted: only a primary is missing. */
+/* When the lease of a bootstrapped cluster was deleted, only a primary is missing. */
 static unsigned concerns_of(const struct work *work)
 {
     return CONCERN_PRIMARY | (model_was_bootstrapped(work->model) ? 0 : CONCERN_BOOTSTRAP);
 }
 
-/* Each of the volumes that claim to be the last primary's may be the one to go on with. */
+/* Any of the volumes that are marked as the last primary's may be the right one: a person
+ * chooses. */
 static const char *keep_one_way(const struct work *work, const struct survey *survey)
 {
     const char *ns = text_or_empty(work->snapshot->spec.namespace);
@@ -181,6 +183,8 @@ static void blocked_wait(struct work *work, const struct survey *survey)
     }
 }
 
+/* A volume that is being deleted has a wait of its own (waits/volumes.c). An unknown volume that no
+ * instance uses needs a person: no agent will look into it. */
 static void not_held_wait(struct work *work, const struct survey *survey)
 {
     const struct bootstrap_grant *grant = &work->model->grant;

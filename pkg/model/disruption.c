@@ -1,7 +1,6 @@
 /*
- * Who took a pod away, as its condition DisruptionTarget has it. The pod that tells it goes, and
- * the next one may find no room for the same reason: the status remembers it until an agent
- * reports.
+ * Why a pod was removed, from its condition DisruptionTarget. That pod disappears, and the next one
+ * may find no node for the same reason, so status keeps the reason until an agent reports.
  */
 #include "model/internal.h"
 

@@ -3,10 +3,10 @@
 #include "api/names.h"
 #include "base/clock.h"
 
-/* A recovery is bounded by the WAL since the last checkpoint. One that goes on for longer than
- * RECOVERY_MS repeats itself, or its disk fails: the person who drains the node may decide. */
+/* The WAL since the last checkpoint bounds a recovery. One that takes longer than RECOVERY_MS
+ * repeats itself, or its disk fails; then it no longer keeps its node from being drained. */
 enum { RECOVERY_MS = 3600 * 1000, CLOCKS_DIFFER_MS = 300 * 1000 };
-/* By then what is watched has told that a pod is gone. */
+/* By then the watch has reported that a deleted pod is gone. */
 enum { CLAIM_SETTLES_MS = 60 * 1000 };
 
 bool model_instance_phase_is(const struct model_instance *instance, const char *phase)
@@ -27,10 +27,11 @@ bool model_instance_pod_broken(const struct model_instance *instance)
            !text_same(pod->waiting_reason, "PodInitializing");
 }
 
-/* Claims and pods come by different watches: a claim that was made again may be there before the
- * pod has gone that ran on its predecessor. What that one told is not on the new volume. But a
- * StatefulSet makes its pods at once, also those that wait for a claim: one that is still there
- * when the claim has aged is such a one, since no claim goes before the pod that uses it. */
+/* Claims and pods come by different watches: a recreated claim may be seen before the pod that ran
+ * on its predecessor is gone. The report of that pod is not about the new volume. But a StatefulSet
+ * also creates pods that must wait for their claim. A pod that is older than its claim and still
+ * there after CLAIM_SETTLES_MS is one of these: a claim is never removed before the pod that uses
+ * it. */
 static bool report_is_of_volume(struct work *work, const struct seen_instance *seen)
 {
     int64_t settled_ms = seen->data.created_ms + CLAIM_SETTLES_MS;
@@ -47,9 +48,9 @@ static bool report_is_of_volume(struct work *work, const struct seen_instance *s
     return false;
 }
 
-/* The stamp on the PVC outlives pods and clusters; the report is newer but may not know yet. A role
- * is believed only once there is a lease to have it from: an agent that waits for its first role
- * must not wipe out the memory of who was primary. */
+/* The annotations of the PVC outlive pods and clusters; the report is newer but may not know
+ * everything yet. Its role counts only once the lease was held: an agent that waits for its first
+ * role must not erase who was primary. */
 static void merge_volume(struct work *work, struct model_instance *instance)
 {
     const struct seen_instance *seen = instance->seen;
@@ -67,7 +68,7 @@ static void merge_volume(struct work *work, struct model_instance *instance)
     }
     if (report->epoch > instance->epoch)
         instance->epoch = report->epoch;
-    /* What followed a later epoch tells that an older primary's data is not the newest. */
+    /* A replica of a later epoch proves that an older primary's data is not the newest. */
     if (report->seen_epoch > instance->epoch)
         instance->epoch = report->seen_epoch;
     bool role_is_known = work->model->ever_held || !text_given(instance->last_role);
@@ -139,9 +140,9 @@ bool instances_pulse_is_steady(const struct work *work)
     return work->lease->pulse == PULSE_STEADY;
 }
 
-/* What the node controller says of a node that it does not hear of is outweighed by newer signs of
- * life: a lease that is renewed, and a stream that the primary sees (it ends 15 seconds after its
- * other end does, and the node controller waits for longer than that). */
+/* The node controller marks the pods of a silent node as not ready. Newer signs of life outweigh
+ * that: a lease that is renewed, and a stream that the primary sees. (A stream ends 15 seconds
+ * after its other end died, and the node controller waits longer than that.) */
 static bool serves_as(const struct model_instance *instance, const char *role, bool signs_of_life)
 {
     const struct seen_pod *pod = &instance->seen->pod;
@@ -150,8 +151,9 @@ static bool serves_as(const struct model_instance *instance, const char *role, b
            text_same(instance->seen->report.role, role);
 }
 
-/* The primary's word counts only while it is there to give it: what a vanished pod last wrote on
- * the lease says nothing about now. A lag of -1 is not known yet and no reason to distrust. */
+/* The primary's report on the lease counts only while its pod is there: what a vanished pod last
+ * wrote says nothing about the present. A lag of -1 is not known yet, and does not count against
+ * the replica. */
 static bool streams(const struct work *work, const struct model_instance *instance)
 {
     const struct model_instance *primary = work->model->primary;
@@ -237,8 +239,8 @@ void instances_health(struct work *work)
     judge_recovery(work);
 }
 
-/* A replica above spec.instances may go when nothing can be lost with it: its volume is kept or
- * holds nothing, or a healthy primary has everything. */
+/* A replica above spec.instances may go when nothing can be lost with it: its volume is kept or has
+ * no data, or a healthy primary has everything. */
 static bool may_be_removed(const struct work *work, const struct model_instance *instance)
 {
     return work->snapshot->spec.retain || model_instance_volume(instance) != VOLUME_DATA ||
@@ -250,7 +252,7 @@ void instances_wanted(struct work *work)
 {
     for (size_t i = 0; i < work->model->instance_count; i++) {
         struct model_instance *instance = &work->model->instances[i];
-        if (work->snapshot->faults.count > 0) { /* spec.instances means nothing */
+        if (work->snapshot->faults.count > 0) { /* the spec is invalid, and so is spec.instances */
             instance->wanted = instance->seen->set_there || instance->primary;
             continue;
         }

@@ -12,17 +12,17 @@ struct work {
     const struct snapshot *snapshot;
     const struct seen_lease *lease; /* see model_bootstrap_lease() */
     const char *const *hashes;      /* NULL when the spec is invalid */
-    bool frozen; /* invalid spec, deleting, or a namespace that goes: nothing is due */
+    bool frozen; /* invalid spec, or cluster or namespace being deleted: nothing is due */
 };
 
-/* An agent that has said nothing for so long after its pod was made is not starting any more. */
+/* An agent that has not reported for so long after its pod was created is not merely starting. */
 enum { AGENT_SILENCE_MS = 120 * 1000 };
 
-/* What is on an instance's data volume, as far as anybody can tell. */
+/* What is on an instance's data volume, as far as is known. */
 enum volume_content {
-    VOLUME_EMPTY,   /* not made yet, never bound, or its agent looked and found nothing */
+    VOLUME_EMPTY,   /* not created yet, never bound, or its agent looked and found nothing */
     VOLUME_DATA,    /* a system identifier or a last role is known */
-    VOLUME_UNKNOWN, /* bound, unstamped, and no agent has looked yet */
+    VOLUME_UNKNOWN, /* bound, without our annotations, and no agent has looked yet */
     VOLUME_LEAVING, /* being deleted */
     VOLUME_GONE,    /* its PersistentVolume is lost */
 };
@@ -32,28 +32,28 @@ void instances_volumes(struct work *work);
 void instances_roles(struct work *work);
 void instances_health(struct work *work);
 void instances_wanted(struct work *work);
-/* disruption.c: who took a pod away. */
+/* disruption.c: why a pod was removed. */
 void instances_disruption(struct work *work);
-/* The field that keeps such a pod where it is; "" when there is none. */
+/* The field that prevents such a disruption; "" when there is none. */
 const char *disruption_remedy(const char *disruption);
 bool model_instance_phase_is(const struct model_instance *instance, const char *phase);
 /* The pod cannot run as it is: an image that cannot be pulled, no node, a container that fails. */
 bool model_instance_pod_broken(const struct model_instance *instance);
-/* The holder's pod uid of the lease is that of the instance's present pod. */
+/* The pod that holds the lease is the current pod of this instance. */
 bool model_instance_holds_with_present_pod(const struct work *work,
                                            const struct model_instance *instance);
-/* What the primary says of this replica; NULL when it says nothing. */
+/* The primary's report on this replica; NULL when there is none. */
 const struct replica_report *model_instance_replication(const struct work *work, const char *name);
-/* Since when PrimaryReady is not True, as the status has it; 0: it is, or is not there. */
+/* Since when PrimaryReady is not True, according to status; 0: it is True, or missing. */
 int64_t instances_primary_away_since_ms(const struct work *work);
-/* A renewal of the lease was seen to come within the time that it lasts: what its holder says is of
- * now. Nothing is taken down or destroyed on an older word. */
+/* The lease was seen to be renewed before it expired, so that its holder's report is current.
+ * Nothing is taken down or destroyed because of an older report. */
 bool instances_pulse_is_steady(const struct work *work);
 enum volume_content model_instance_volume(const struct model_instance *instance);
 
 /* bootstrap.c */
-/* The lease as far as it is this cluster's: one left by an earlier cluster of the same name, not
- * yet collected, says nothing. */
+/* The lease, if it is this cluster's: one that an earlier cluster of the same name left, not yet
+ * garbage-collected, counts as absent. */
 const struct seen_lease *model_bootstrap_lease(struct arena *arena,
                                                const struct snapshot *snapshot);
 void model_bootstrap_decide(struct work *work);
@@ -62,7 +62,7 @@ void waits_of_bootstrap(struct work *work);
 const char *model_bootstrap_manual_way(const struct work *work);
 
 /* model.c */
-/* Once complete, always complete: also after the lease was deleted. */
+/* Once true, always true, even after the lease was deleted. */
 bool model_was_bootstrapped(const struct model *model);
 
 /* rollout.c */
@@ -79,15 +79,16 @@ bool rollout_may_go(const struct work *work, const struct model_instance *instan
 
 /* template.c */
 void template_decide(struct work *work);
-/* The other instance on which the present template does not work; NULL when there is none. */
+/* Another instance on which the current template does not work; NULL when there is none. */
 const struct model_instance *template_failed_on(const struct work *work,
                                                 const struct model_instance *instance);
-/* The other one whose pod from the present template no node takes; NULL when there is none. */
+/* Another instance whose pod with the current template no node can take; NULL when there is
+ * none. */
 const struct model_instance *template_untried_on(const struct work *work,
                                                  const struct model_instance *instance);
 int64_t template_patience_ends_ms(const struct work *work);
 
-/* What is waited for: waits/, one file for each subject. */
+/* waits/: what is waited for, one file for each subject. */
 struct model_wait *wait_add(struct work *work, unsigned concerns, const char *reason,
                             const char *what_format, ...) __attribute__((format(printf, 4, 5)));
 void wait_say(struct work *work, struct model_wait *wait, const char *format, ...)
@@ -97,32 +98,33 @@ void wait_unblock(struct work *work, struct model_wait *wait, const char *format
 /* "set spec.instances to at least 3", "correct spec.postgres.image", each with its command. */
 void wait_unblock_by_instances(struct work *work, struct model_wait *wait, int least);
 void wait_unblock_by_spec(struct work *work, struct model_wait *wait, const char *what);
-/* The waits from that number on are about this instance. */
+/* Marks the waits from number `first` on as being about this instance. */
 void waits_are_about(struct work *work, size_t first, const struct model_instance *instance);
-/* Marks it as wrong, and as needing a person where `stalled`. */
+/* Marks a wait as a fault; with `stalled` as one that needs a person. */
 void wait_fault(struct model_wait *wait, bool stalled);
 void waits_of_cluster(struct work *work);
 void waits_of_routes(struct work *work);
 void waits_of_volumes(struct work *work);
 void waits_of_room(struct work *work);
 void waits_of_instances(struct work *work);
-/* Adds the wait for a pod that does not run as it should; false when its agent may be asked. */
+/* Adds the wait for a pod that does not run as it should; false when it does, and its agent's
+ * report counts. */
 bool wait_for_pod(struct work *work, const struct model_instance *instance, unsigned concern,
                   const char *what);
-/* Adds the wait for an instance of which nothing is heard; false when there is news of it. */
+/* Adds the wait for an instance that is not heard of; false when it is. */
 bool wait_for_news(struct work *work, const struct model_instance *instance, unsigned concern,
                    const char *what);
-/* The same for one that works all the same, or worked when it was last heard of. */
+/* The same for an instance that works, or worked when it was last heard of. */
 void wait_note_silence(struct work *work, const struct model_instance *instance);
 /* Adds the wait for a pod that finds no node because its volumes are on one node only; false when
- * something else keeps it. */
+ * there is another cause. */
 bool wait_for_disk(struct work *work, const struct model_instance *instance, unsigned concern,
                    const char *what);
 /* How a replica gets new, empty volumes and a copy of the primary on them; `condition` goes before
  * the commands: "" or "if nothing on it is needed: ". */
 void wait_unblock_by_cloning(struct work *work, struct model_wait *wait,
                              const struct model_instance *instance, const char *condition);
-/* successor.c: how to go on with a replica's data in place of the primary's; `before` goes in
+/* successor.c: how to continue with a replica's data in place of the primary's; `before` goes in
  * front: "bring it back; or ". */
 void wait_unblock_by_successor(struct work *work, struct model_wait *wait,
                                const struct model_instance *primary, const char *before);

@@ -16,7 +16,7 @@ static bool any_concern(const struct model *model, unsigned concerns)
     return false;
 }
 
-/* All that is waited for is the first news of the primary: nothing has changed that is known of. */
+/* The cluster waits only for the first sign of the primary: no change is known. */
 static bool only_provisional(const struct model *model)
 {
     for (size_t i = 0; i < model->wait_count; i++)
@@ -25,7 +25,7 @@ static bool only_provisional(const struct model *model)
     return true;
 }
 
-/* Once complete, always complete: what a primary that is away now said before is in the status. */
+/* Status keeps what an earlier primary reported: once complete, always complete. */
 bool model_was_bootstrapped(const struct model *model)
 {
     if (model->primary != NULL && model->primary->seen->report.bootstrapped)
@@ -35,7 +35,7 @@ bool model_was_bootstrapped(const struct model *model)
     return text_same(json_str(condition, "status", ""), "True");
 }
 
-/* Something that worked at this generation has stopped working, rather than being changed. */
+/* Something that worked at this generation stopped working, without a change of the spec. */
 static bool fell_back(const struct model *model)
 {
     const cJSON *status = model->snapshot->status;
@@ -55,7 +55,7 @@ static bool change_is_under_way(const struct model *model)
     return false;
 }
 
-/* It has not been what was asked for even once. */
+/* The cluster has never been what the spec asks for. */
 static bool is_new(const struct model *model)
 {
     const char *phase = json_str(model->snapshot->status, "phase", "");

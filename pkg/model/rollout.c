@@ -39,8 +39,8 @@ static bool is_token_of(const char *token, const char *config_hash)
     return length > 0 && strncmp(text_or_empty(token), config_hash, length) == 0;
 }
 
-/* One restart for a configuration, and another one when other parameters wait afterwards: what a
- * standby copies from its primary comes down there only behind it. */
+/* One restart for a configuration, and another when other parameters need a restart afterwards:
+ * where a standby's value must not be below the primary's, the primary lowers it first. */
 static const char *wanted_token(const struct work *work, const struct seen_instance *seen)
 {
     const struct instance_report *report = &seen->report;
@@ -54,8 +54,8 @@ static const char *wanted_token(const struct work *work, const struct seen_insta
                         hash_hex16(work->arena, pending, strlen(pending)));
 }
 
-/* postgres runs with the present configuration and says that parts of it wait for a restart. A
- * token already obeyed would not be obeyed again. */
+/* PostgreSQL has the current configuration and reports that parts of it need a restart. A token
+ * that was carried out already would have no effect. */
 static bool restart_is_needed(const struct work *work, const struct seen_instance *seen)
 {
     return seen->reported && seen->report.pending_restart &&
@@ -76,8 +76,8 @@ static const char *kept_token(const struct seen_instance *seen)
     return seen->reported ? text_or_empty(seen->report.restart_token) : "";
 }
 
-/* What the operator itself put into a template stays while that does: else its upgrade would
- * restart everybody. */
+/* What the operator itself added to a template stays until the template changes: otherwise an
+ * upgrade of the operator would restart every pod. */
 static void keep_agent(const struct work *work, struct model_instance *instance)
 {
     if (!text_given(instance->seen->agent_image))
@@ -107,7 +107,8 @@ bool rollout_agent_is_silent(const struct work *work, const struct model_instanc
            work->model->now_ms - pod->created_ms >= AGENT_SILENCE_MS;
 }
 
-/* Something is on its way there that ends by itself: nobody else is touched meanwhile. */
+/* Something is in progress on this instance that ends by itself; no other one is touched
+ * meanwhile. */
 static bool in_motion(const struct work *work, const struct model_instance *instance)
 {
     const struct seen_instance *seen = instance->seen;
@@ -149,8 +150,8 @@ static bool is_done(const struct work *work, const struct model_instance *instan
            text_same(instance->seen->report.config_hash, work->model->config_hash);
 }
 
-/* May this replica be taken down? A healthy one only while everybody else serves; one that does
- * not serve anyway, as soon as nothing else is in motion and the fault is not the primary's. */
+/* May this replica be taken down? A healthy one only while all others serve; one that does not
+ * serve, as soon as nothing is in motion and the primary is healthy. */
 static bool replica_may_go(const struct work *work, const struct model_instance *instance)
 {
     if (instance->healthy)
@@ -196,7 +197,7 @@ static bool is_due(const struct work *work, const struct model_instance *instanc
 }
 
 /* Nothing runs in this pod, so that nothing is lost by replacing it: it cannot start, has not
- * started, or its agent has been silent for so long that it will not report any more. */
+ * started, or its agent has been silent for so long that it will no longer report. */
 static bool pod_is_idle(const struct work *work, const struct model_instance *instance)
 {
     return model_instance_pod_broken(instance) || text_same(instance->seen->pod.phase, "Pending") ||
@@ -204,8 +205,8 @@ static bool pod_is_idle(const struct work *work, const struct model_instance *in
             rollout_agent_is_silent(work, instance));
 }
 
-/* An idle pod may go whoever it belongs to: a corrected image name must not wait for a pod that
- * the wrong one keeps from ever becoming ready. */
+/* An idle pod is replaced out of turn: a corrected image name must not wait for a pod that cannot
+ * become ready with the wrong one. */
 static void replace_idle(struct work *work)
 {
     for (size_t i = 0; i < work->model->instance_count; i++) {
@@ -223,7 +224,8 @@ static void replace_idle(struct work *work)
     }
 }
 
-/* Replicas from the highest ordinal down, then the primary; the first that may go is the one. */
+/* Replicas from the highest ordinal down, then the primary. Only the first that may go, except
+ * before there is a primary: then all that may. */
 static void choose_one(struct work *work)
 {
     struct model *model = work->model;
@@ -262,6 +264,8 @@ void rollout_decide(struct work *work)
     template_decide(work);
 }
 
+/* What stops the rollout is named before whose turn it is. A primary that does not serve gets its
+ * turn when template_patience_ends_ms() is over, which no event announces. */
 static void held_wait(struct work *work, const struct model_instance *instance,
                       struct model_wait *wait)
 {
@@ -313,7 +317,8 @@ static void restart_wait(struct work *work, const struct model_instance *instanc
                                  : "replicas go one at a time, each once all others serve");
 }
 
-/* postgres restarted for this very configuration and still says that something waits. */
+/* PostgreSQL was restarted for this configuration and still reports parameters that need a
+ * restart. */
 static void ineffective_wait(struct work *work, const struct model_instance *instance)
 {
     const char *pod = name_pod(work->arena, instance->name);

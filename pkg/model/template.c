@@ -1,17 +1,17 @@
 /*
- * Which instance's StatefulSet is given the present pod template. A template in a set takes effect
- * whenever its pod ends, for whatever reason: so an instance gets it only when it is its turn to be
- * replaced, and one that does not work on one instance reaches no other. Everything is read from
- * the objects, so that an operator that starts in the middle goes on the same way.
+ * Which instance's StatefulSet gets the current pod template. A template takes effect whenever the
+ * pod of its StatefulSet ends, for whatever reason. So an instance gets it only when it is its turn
+ * to be replaced, and a template that does not work on one instance reaches no other. Everything is
+ * read from the objects, so that an operator that starts in the middle continues the same way.
  */
 #include "model/internal.h"
 
 enum trial {
-    TRIAL_NONE,    /* the set carries another template, or nothing can be learnt from its pod */
-    TRIAL_GIVEN,   /* it carries the present one, and no pod runs from it yet */
-    TRIAL_UNTRIED, /* no node takes its pod, which the template may ask for or not */
-    TRIAL_OPEN,    /* its pod is starting; within AGENT_SILENCE_MS it is one of the next two */
-    TRIAL_FAILED,  /* its pod cannot be made, or does not run */
+    TRIAL_NONE,    /* the set has another template, or its pod proves nothing */
+    TRIAL_GIVEN,   /* the set has the current one, but no pod from it yet */
+    TRIAL_UNTRIED, /* no node can take its pod; the template may be the cause or not */
+    TRIAL_OPEN,    /* its pod is starting; after AGENT_SILENCE_MS it has failed or passed */
+    TRIAL_FAILED,  /* its pod cannot be created, or does not run */
     TRIAL_PASSED,  /* its agent has reported: the template runs */
 };
 
@@ -25,7 +25,7 @@ static enum trial trial_of(const struct work *work, const struct model_instance 
     if (!seen->pod.there || seen->pod.deleting || !rollout_set_is_settled(work, instance) ||
         rollout_pod_is_old(instance))
         return TRIAL_GIVEN;
-    /* Only the end of the node that has the disk is surely not the template's doing. */
+    /* If the node that has its disk is gone, the template is certainly not the cause. */
     if (seen->data.node_gone || seen->wal.node_gone)
         return TRIAL_NONE;
     if (text_given(seen->pod.unschedulable_message))
@@ -58,8 +58,8 @@ const struct model_instance *template_untried_on(const struct work *work,
     return other_in(work, instance, TRIAL_UNTRIED);
 }
 
-/* It cannot work as it is, so that another template can only help. A pod that is merely starting
- * is not stuck yet: a primary that is restarted must not pick up what is being tried elsewhere. */
+/* It cannot work as it is, so another template can only help. A pod that is merely starting is not
+ * stuck: a primary that restarts must not get a template that is being tried elsewhere. */
 static bool is_stuck(const struct work *work, const struct model_instance *instance)
 {
     const struct seen_instance *seen = instance->seen;
@@ -78,9 +78,9 @@ static bool is_alone(const struct work *work, const struct model_instance *insta
     return true;
 }
 
-/* When a primary that does not serve is taken for one that will not come back by itself: then no
- * replica can try the template first, and it may be what the primary needs. 0: it serves, or nobody
- * knows since when it does not. */
+/* When a primary that does not serve counts as one that will not come back by itself. Then no
+ * replica can try the template first, and the template may be what the primary needs. 0: it serves,
+ * or it is unknown since when it does not. */
 int64_t template_patience_ends_ms(const struct work *work)
 {
     int64_t since_ms = instances_primary_away_since_ms(work);
@@ -109,14 +109,14 @@ static bool is_to_be_written(const struct work *work, const struct model_instanc
            !rollout_carries_template(work, instance);
 }
 
-/* Its own node may come back; a template that no other node has taken is no help. */
+/* Its own node may come back; a template with which no node takes another instance is no help. */
 static bool only_waits_for_a_node(const struct work *work, const struct model_instance *instance)
 {
     return text_given(instance->seen->pod.unschedulable_message) &&
            template_untried_on(work, instance) != NULL;
 }
 
-/* True when any is given it: they are tried before others. */
+/* Stuck instances get the template first. True when any of them gets it. */
 static bool give_what_is_stuck(struct work *work)
 {
     bool any = false;
@@ -148,8 +148,8 @@ static void give_next(struct work *work)
         }
 }
 
-/* While nothing is heard of a primary that may be at work, nothing is tried on others. One that is
- * seen not to be, or that has no others, may be waiting for just this template. */
+/* While it is unknown whether the primary works, nothing is tried on the others. A primary that is
+ * known not to work, or is the only instance, may need just this template. */
 static bool may_give(const struct work *work)
 {
     const struct model_instance *primary = work->model->primary;

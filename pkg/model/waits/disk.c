@@ -1,7 +1,6 @@
 /*
- * A pod whose volumes are on a disk of one node can run there only, whatever room others have. When
- * the node is gone for good, its disk went with it: a replica is copied again, and the primary's
- * data is for a person to decide about.
+ * A pod whose volumes are on a disk of one node can run only there. When the node is gone for good,
+ * so is its disk: a replica is cloned again, and a person decides about the primary's data.
  */
 #include "model/internal.h"
 

@@ -1,4 +1,4 @@
-/* Why an instance does not do what its role should, as its agent and the primary tell it. */
+/* Why an instance does not do what its role should, as its agent and the primary report it. */
 #include "model/internal.h"
 
 #include <ctype.h>
@@ -14,8 +14,8 @@ unsigned wait_concern(const struct work *work, const struct model_instance *inst
     return instance->primary || to_be_primary ? CONCERN_PRIMARY : CONCERN_REPLICAS;
 }
 
-/* Reasons go into conditions, whose grammar the API checks: an agent's own is passed on only when
- * it is one. */
+/* A reason becomes the reason of a condition, whose syntax the API server checks: an agent's own is
+ * passed on only if it is valid there. */
 static const char *agent_reason(const char *reason, const char *fallback)
 {
     if (!text_given(reason) || !isalpha((unsigned char)*reason) || strlen(reason) > 128)
@@ -37,13 +37,15 @@ static const struct {
     {"Stopping", REASON_STOPPING, "postgres is stopping"},
 };
 
-/* Its volume has an epoch: agents give such a copy up never: it may hold what nobody else has. */
+/* Its volume has an epoch, so that it may have data that no other volume has: agents never give up
+ * such a copy. */
 static bool was_primary(const struct model_instance *instance)
 {
     return instance->seen->report.epoch > 0;
 }
 
-/* What no retry of the agent's can mend, and what does; "" where it takes more to say it. */
+/* Faults that no retry of the agent mends, and what does; "" where that depends on more than the
+ * reason. */
 static const struct {
     const char *reason, *unblock;
 } for_a_person[] = {
@@ -79,7 +81,7 @@ static bool needs_a_person(const struct model_instance *instance, const char *re
            (text_same(reason, REASON_WAL_GONE) && was_primary(instance));
 }
 
-/* The volumes are what is wrong, and a replica's can be had again. */
+/* The fault is in the volumes, and a replica's can be cloned again. */
 static bool is_mended_by_cloning(const char *reason)
 {
     static const char *const reasons[] = {
@@ -92,7 +94,7 @@ static bool is_mended_by_cloning(const char *reason)
     return false;
 }
 
-/* What is no command is a matter of the spec. */
+/* A remedy without a command is a change of the spec. */
 static void unblock_for_a_person(struct work *work, struct model_wait *wait, const char *remedy)
 {
     if (strstr(remedy, "kubectl ") != NULL)
@@ -111,8 +113,8 @@ static void unblock_by_password(struct work *work, struct model_wait *wait)
                  text_or_empty(work->snapshot->spec.replication_secret));
 }
 
-/* It is cloned again by itself once the primary's report confirms that it must be: an agent of an
- * earlier version that leads writes no such report. */
+/* The replica clones itself again once the primary's report confirms that it must. A primary whose
+ * agent is of an earlier version writes no such report. */
 static void unblock_if_it_lasts(struct work *work, struct model_wait *wait,
                                 const struct model_instance *instance)
 {
@@ -123,6 +125,8 @@ static void unblock_if_it_lasts(struct work *work, struct model_wait *wait,
         wait_unblock_by_cloning(work, wait, instance, "to clone it now: ");
 }
 
+/* The remedy depends on the role: a replica can be cloned again, a primary's data is brought back
+ * or given up by a person. */
 static void agent_fault(struct work *work, const struct model_instance *instance,
                         struct model_wait *wait)
 {
@@ -148,8 +152,8 @@ static void agent_fault(struct work *work, const struct model_instance *instance
                      name_pod(work->arena, instance->name));
 }
 
-/* Each planned restart of the primary cuts its replicas off; they come back within their next
- * attempts. A cluster that was Healthy is Degraded all the same, and at once. */
+/* Each planned restart of the primary cuts off its replicas, which reconnect with their next
+ * attempts: no fault yet. A cluster that was Healthy is Degraded at once all the same. */
 static bool streams_soon(const struct work *work, struct model_wait *wait)
 {
     int64_t patience_ends = wait->since_ms + RECONNECT_PATIENCE_MS;
@@ -164,7 +168,7 @@ static bool primary_is_healthy(const struct work *work)
     return work->model->primary != NULL && work->model->primary->healthy;
 }
 
-/* What the agent does instead of running postgres, or complains of while it runs. */
+/* What the agent does while PostgreSQL does not run, or what fails while it runs. */
 static void phase_wait(struct work *work, const struct model_instance *instance, unsigned concern,
                        const char *what)
 {
@@ -190,8 +194,8 @@ static void role_wait(struct work *work, const struct model_instance *instance, 
 {
     const struct instance_report *report = &instance->seen->report;
     bool says_primary = text_same(report->role, "primary");
-    /* Pods and leases come by different watches: whoever speaks of an epoch that the lease has not
-     * reached here has taken it, and the news is on its way. */
+    /* Pods and leases come by different watches: an instance that reports a later epoch than the
+     * lease seen here has taken the lease, and the watch will show it soon. */
     bool ahead = report->epoch > work->snapshot->lease.transitions;
     bool unexpected = !instance->primary && says_primary && !ahead;
     struct model_wait *wait =
@@ -229,6 +233,7 @@ static void slot_lost_wait(struct work *work, const struct model_instance *insta
         unblock_if_it_lasts(work, wait, instance);
 }
 
+/* A lost slot comes first: no waiting brings back the WAL that the primary has removed. */
 static void replication_wait(struct work *work, const struct model_instance *instance,
                              const char *what)
 {
@@ -277,7 +282,7 @@ static void server_wait(struct work *work, const struct model_instance *instance
     }
 }
 
-/* The server does its work; is it set up as the spec says, and can it be reached? */
+/* The server does its work; is it set up as the spec says? */
 static void setup_waits(struct work *work, const struct model_instance *instance)
 {
     const struct instance_report *report = &instance->seen->report;
@@ -346,7 +351,7 @@ static void one_instance(struct work *work, const struct model_instance *instanc
     }
 }
 
-/* The primary first: what keeps it from serving is the cause, and its replicas' troubles follow. */
+/* The primary first: what keeps it from serving also causes the troubles of its replicas. */
 void waits_of_instances(struct work *work)
 {
     const struct model *model = work->model;

@@ -9,13 +9,13 @@
     "correct spec.postgres.image, or name credentials for its registry in "                        \
     "spec.postgres.imagePullSecrets"
 
-/* What the kubelet says of a container that it cannot start; prefixes, for the kubelet invents new
- * ones. The first line that fits counts. */
+/* The kubelet's reasons for a container that does not start. They are prefixes, because new
+ * versions add reasons; the first row that matches counts. */
 static const struct cause {
     const char *kubelet, *reason;
     bool stalled;
-    const char *advice; /* "" when there is none but looking */
-    const char *look;   /* kubectl's words before the pod's name; "" */
+    const char *advice; /* "": there is none but to look */
+    const char *look;   /* kubectl's arguments before the pod's name; "" */
 } causes[] = {
     {"InvalidImageName", REASON_INVALID_IMAGE_NAME, true, "correct spec.postgres.image", ""},
     {"ErrImage", REASON_IMAGE_PULL_FAILED, true, PULL_ADVICE, ""},
@@ -61,6 +61,7 @@ static void container_wait(const struct looked_at *at)
         wait_unblock_by_spec(at->work, wait, cause->advice);
 }
 
+/* What removed the earlier pod may be why no node takes this one (disruption.c): both are named. */
 static void unscheduled_wait(const struct looked_at *at)
 {
     const struct cluster_spec *spec = &at->work->snapshot->spec;
@@ -81,8 +82,8 @@ static void unscheduled_wait(const struct looked_at *at)
     wait_fault(wait, true);
 }
 
-/* A pod on a node that is gone stays "terminating" until somebody says that the node is off: only
- * a person can know that, and Kubernetes must not start a second postgres meanwhile. */
+/* A pod on a node that is gone stays "terminating" until a person declares the node switched off:
+ * only a person can know that, and Kubernetes must not start a second PostgreSQL before. */
 static void terminating_wait(const struct looked_at *at)
 {
     const struct seen_pod *pod = &at->instance->seen->pod;
@@ -120,8 +121,7 @@ static void missing_pod_wait(const struct looked_at *at)
     }
     wait_say(at->work, wait, "StatefulSet '%s' cannot create pod '%s': %s", seen->name, at->pod,
              seen->set_message);
-    if (phrase_is_in(PHRASE_K8S_QUOTA_UNSPECIFIED,
-                     seen->set_message)) /* a quota, on what is not said */
+    if (phrase_is_in(PHRASE_K8S_QUOTA_UNSPECIFIED, seen->set_message))
         wait_unblock_by_spec(
             at->work, wait, "set the limits and requests that the message names in spec.resources");
     else if (phrase_is_in(PHRASE_K8S_QUOTA, seen->set_message))
@@ -137,6 +137,7 @@ static void missing_pod_wait(const struct looked_at *at)
     wait_fault(wait, false);
 }
 
+/* Counts from the creation of the pod, so that a restart of the operator does not prolong it. */
 static void starting_wait(const struct looked_at *at, const char *reason, const char *doing)
 {
     const struct seen_pod *pod = &at->instance->seen->pod;

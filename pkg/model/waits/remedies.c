@@ -1,7 +1,7 @@
 /*
- * What a person can do about a wait that says nothing of it itself. Most waits pass by themselves;
- * one that has not after its patience is over is somebody's business, and then it says whose: with
- * commands that work as they stand.
+ * What a person can do about a wait that does not say so itself. Most waits end by themselves. One
+ * that lasts longer than its patience needs somebody to look at it; then it gets commands that work
+ * as they are.
  */
 #include "model/internal.h"
 
@@ -118,7 +118,7 @@ static const char *value_of(struct arena *arena, const struct names *names, cons
     return strcmp(key, "object") == 0 ? names->object : NULL;
 }
 
-/* Braces that hold none of the keys stay: JSON has them, too. */
+/* Other braces stay as they are: JSON has them, too. */
 static char *filled_in(struct arena *arena, const char *text, const struct names *names)
 {
     char *out = arena_strdup(arena, "");
@@ -149,7 +149,7 @@ static const struct remedy *remedy_of(const char *reason)
     return NULL;
 }
 
-/* Where a wait is about no instance, the one whose turn it is. */
+/* For a wait that is about no instance: the primary, else the one that may become it. */
 static const char *instance_of(struct arena *arena, const struct model *model,
                                const struct model_wait *wait)
 {

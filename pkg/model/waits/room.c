@@ -1,7 +1,7 @@
 /*
- * Volumes that fill: a warning while there is still room, which holds nothing back but
- * StorageHealthy, and a wait once there is none. How full is full is the agent's to say
- * (instance/room.h), for it has seen what was before.
+ * Volumes that fill: a warning while there is still space, which makes only StorageHealthy False,
+ * and a wait once there is none. The agent decides how full is full, with hysteresis
+ * (volume/room.h).
  */
 #include "model/internal.h"
 
@@ -16,7 +16,8 @@ struct volume {
     const struct volume_report *report;
 };
 
-/* Some provisioners hand out folders of one large file system: growing the claim makes no room. */
+/* Some provisioners hand out folders of one large file system: growing the claim then adds no
+ * space. */
 static bool is_shared(const struct volume *volume)
 {
     int64_t capacity = volume->pvc->capacity_bytes;
@@ -39,7 +40,7 @@ static const char *figures(const struct volume *volume)
                         quantity_short(arena, volume->report->available_bytes));
 }
 
-/* Half as much again, in whole GiB. */
+/* One and a half times the size, in whole GiB. */
 static const char *next_size(const struct volume *volume)
 {
     const int64_t gib = (int64_t)1 << 30;
@@ -64,7 +65,7 @@ static void advise(const struct volume *volume, struct model_wait *wait)
                      next_size(volume));
 }
 
-/* What is to be done, in the words of the spec. */
+/* What to do, in terms of the spec. */
 static const char *remedy(const struct volume *volume)
 {
     struct arena *arena = volume->work->arena;
@@ -116,7 +117,7 @@ int model_used_percent(const struct volume_report *report)
     int64_t all = report->used_bytes + report->available_bytes;
     if (all <= 0 || report->used_bytes < 0 || report->available_bytes < 0)
         return 0;
-    /* As df does it: what is kept for root is not available, and no percent is rounded away. */
+    /* Like df: what is reserved for root is not available, and the percentage is rounded up. */
     double percent = (double)report->used_bytes * 100.0 / (double)all;
     return (int)percent + (percent > (int)percent);
 }
@@ -143,7 +144,7 @@ void waits_of_room(struct work *work)
                              "walStorage",
                              name_wal_pvc(work->arena, instance->name),
                              &seen->report.wal_volume};
-        one_volume(&wal); /* it stops the server for certain, and first */
+        one_volume(&wal); /* first, because a full WAL volume always stops the server */
         one_volume(&data);
     }
 }

@@ -1,5 +1,5 @@
-/* What leads the Services elsewhere than their selectors, and the slice that the primary's agent
- * writes. */
+/* What leads the Services elsewhere than their selectors, or -rw elsewhere than the slice of the
+ * primary's agent. */
 #include "model/internal.h"
 
 #include "api/names.h"
@@ -10,8 +10,8 @@ static const char *words_of(struct work *work, const char *suffix, const char *s
     const struct seen_object *object =
         snapshot_object(snapshot, api_child_infos[CHILD_SERVICE].kind, service);
     const char *found = "";
-    /* What is added to the others is removed without a word beside the Event: their selector, which
-     * is ours, decides where they lead. */
+    /* Fields that are added to the other Services are removed with only an Event: our selector
+     * decides where these lead. */
     if (text_same(suffix, "rw") && object != NULL && text_given(object->foreign))
         found = arena_printf(work->arena, "somebody added %s to the Service", object->foreign);
     for (size_t i = 0; i < snapshot->stray_count; i++) {

@@ -1,18 +1,18 @@
 /*
- * What is said of an instance that nothing is heard of. It may be dead, cut off, or locked out, and
- * a primary may go on acknowledging writes to whoever can reach it: what is not known is called
- * unknown, with what is known, since when, and what helps.
+ * What status says of an instance that is not heard of. It may be dead, cut off, or locked out, and
+ * a primary may still acknowledge writes of clients that reach it. So its state is called unknown,
+ * and the message says what is known, since when, and what helps.
  */
 #include "model/internal.h"
 
 #include "api/names.h"
 #include "base/clock.h"
 
-/* By then the node controller would have told of a node that does not answer. */
+/* By then the node controller would have reported a node that does not answer. */
 enum { NODE_TOLD_MS = 60 * 1000 };
 
-/* Since when nothing is heard of the primary. What the status says stays, also when more is learned
- * about the cause: an operator that has just started knows less than the one before it. */
+/* Since when the primary is not heard of. The time in status stays, even when the cause becomes
+ * clearer: an operator that has just started knows less than the one before it. */
 static int64_t silent_since(const struct work *work, const char *what)
 {
     static const char *const reasons[] = {REASON_LEASE_OVERDUE, REASON_NODE_UNREACHABLE,
@@ -29,8 +29,8 @@ static int64_t silent_since(const struct work *work, const char *what)
     return work->model->now_ms - work->lease->silent_ms;
 }
 
-/* The token of a pod dies with the ServiceAccount that it was made for, and the kubelet may keep it
- * for most of an hour. Both times are the API server's. */
+/* A pod's token becomes invalid when its ServiceAccount is deleted, and the kubelet may keep the
+ * old one for most of an hour. Both times are the API server's. */
 static bool is_locked_out(const struct work *work, const struct model_instance *instance)
 {
     const struct seen_pod *pod = &instance->seen->pod;
@@ -110,6 +110,9 @@ static void no_api_wait(struct work *work, const struct model_instance *primary,
                  ns, pod, ns, pod);
 }
 
+/* A silent node explains the silence of its pod. If the node answers, the fault is between the
+ * agent and the API server; that is certain only after NODE_TOLD_MS, or if the pod's token is
+ * invalid. */
 static void primary_wait(struct work *work, const struct model_instance *primary, unsigned concern,
                          const char *what)
 {
@@ -140,6 +143,8 @@ static void primary_wait(struct work *work, const struct model_instance *primary
     }
 }
 
+/* Only the primary can tell whether a replica streams. Its silence alone is no fault of the
+ * replica. */
 static void replica_wait(struct work *work, const struct model_instance *replica, unsigned concern,
                          const char *what)
 {
@@ -176,7 +181,7 @@ bool wait_for_news(struct work *work, const struct model_instance *instance, uns
     return true;
 }
 
-/* It works, but Kubernetes takes it out of the Services that it looks after. */
+/* It works, but Kubernetes removes it from the Services that select it. */
 static void not_offered_wait(struct work *work, const struct model_instance *instance)
 {
     const char *name = text_or_empty(work->snapshot->spec.name);

@@ -1,12 +1,12 @@
 /*
- * How a person goes on without the primary's data. Nothing here is done unasked: what it had
- * committed and no replica had received is then lost.
+ * How a person continues without the primary's data. pgkeel never does this by itself: what the
+ * primary had committed and no replica had received is then lost.
  */
 #include "model/internal.h"
 
 #include "api/names.h"
 
-/* The replica with the newest data, as far as the claims tell. */
+/* The replica with the newest data, according to the claims. */
 static const struct model_instance *successor(const struct work *work,
                                               const struct model_instance *primary)
 {
@@ -20,8 +20,8 @@ static const struct model_instance *successor(const struct work *work,
     return best;
 }
 
-/* The claims go first, both, because what stands on them says that they are the primary's; then the
- * lease, while which is held the operator overwrites the annotation with what the agent reports. */
+/* First both claims, because their annotations mark them as the primary's. Then the lease: while it
+ * is held, the operator overwrites the annotation that follows with what the agent reports. */
 void wait_unblock_by_successor(struct work *work, struct model_wait *wait,
                                const struct model_instance *primary, const char *before)
 {

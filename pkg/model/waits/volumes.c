@@ -25,7 +25,7 @@ static struct model_wait *volume_wait(const struct volume *volume, const char *r
                     state);
 }
 
-/* Both volumes together: WAL without the data that it belongs to is nobody's, and left alone. */
+/* Both volumes together: the agent does not touch WAL without the data that it belongs to. */
 void wait_unblock_by_cloning(struct work *work, struct model_wait *wait,
                              const struct model_instance *instance, const char *condition)
 {
@@ -38,8 +38,8 @@ void wait_unblock_by_cloning(struct work *work, struct model_wait *wait,
                  ns, name_pod(work->arena, instance->name));
 }
 
-/* How to get a new volume where the old one goes: a replica is cloned again, a primary's data is
- * the only copy that is known to be whole. */
+/* How to get a new volume when the old one goes: a replica is cloned again; a primary's data is the
+ * only copy that is known to be complete. */
 static void say_how_to_replace(const struct volume *volume, struct model_wait *wait)
 {
     const char *pod = name_pod(volume->work->arena, volume->instance->name);
@@ -58,6 +58,7 @@ static void say_how_to_replace(const struct volume *volume, struct model_wait *w
             arena_printf(volume->work->arena, "bring the volume of %s back; or ", volume->name));
 }
 
+/* Without a message it is no fault: a volume may be created only once its pod is scheduled. */
 static void pending_wait(const struct volume *volume)
 {
     const char *said = text_or_empty(volume->pvc->pending_message);
@@ -109,7 +110,8 @@ static void take_back_wait(const struct volume *volume)
              quantity_text(volume->work->arena, volume->pvc->capacity_bytes));
 }
 
-/* It was asked to grow, did not, and is asked to be no larger than it is. */
+/* A growth was requested and did not happen, and now the spec asks for no more than the volume
+ * has. */
 static void not_grown_wait(const struct volume *volume, struct model_wait *wait)
 {
     const char *has = quantity_text(volume->work->arena, volume->pvc->capacity_bytes);
@@ -122,6 +124,7 @@ static void not_grown_wait(const struct volume *volume, struct model_wait *wait)
                  asked);
 }
 
+/* A growth that did not happen can still be taken back, so that its remedy is another one. */
 static void shrink_wait(const struct volume *volume)
 {
     struct model_wait *wait = volume_wait(volume, REASON_SHRINK_REFUSED, "has the requested size");
@@ -147,7 +150,7 @@ static void growing_wait(const struct volume *volume)
 {
     const struct seen_pvc *pvc = volume->pvc;
     struct model_wait *wait = volume_wait(volume, REASON_VOLUME_RESIZING, "has the requested size");
-    wait->concerns = CONCERN_STORAGE; /* the server goes on meanwhile */
+    wait->concerns = CONCERN_STORAGE; /* the server keeps running meanwhile */
     wait_say(volume->work, wait, "it grows from %s to %s%s%s",
              quantity_text(volume->work->arena, pvc->capacity_bytes),
              text_or_empty(volume->spec->size), text_given(pvc->resize_message) ? ": " : "",
@@ -177,7 +180,7 @@ static void class_wait(const struct volume *volume)
     wait_fault(wait, true);
 }
 
-/* Size and class, which an invalid spec cannot be asked about. */
+/* Size and class, which only a valid spec says. */
 static void bound_waits(const struct volume *volume)
 {
     const struct seen_pvc *pvc = volume->pvc;

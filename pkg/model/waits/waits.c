@@ -4,7 +4,7 @@
 
 #include "base/clock.h"
 
-/* The time since which the same thing has been waited for, from the status as it stands. */
+/* Since when this has been waited for, according to the current status. */
 static int64_t waiting_since(const cJSON *list, const char *what, const char *reason,
                              int64_t now_ms)
 {
@@ -117,7 +117,8 @@ void model_waits_sort(struct model *model)
         }
 }
 
-/* Keys of maps are anybody's words, and what is before a command is pasted with it. */
+/* A path can contain keys of maps, which users choose, and people paste it together with the
+ * command that follows. */
 static bool is_plain(const char *path)
 {
     static const char plain[] =
@@ -158,7 +159,7 @@ static void credentials_waits(struct work *work)
             "every Secret of the cluster is complete");
         wait_say(work, wait, "%s", text_or_empty(credentials->message));
         wait->unblock = text_or_empty(credentials->unblock);
-        if (text_given(credentials->reason)) /* without one they are only being made */
+        if (text_given(credentials->reason)) /* without a reason they are only being created */
             wait_fault(wait, true);
         return;
     }
@@ -182,6 +183,7 @@ static void credentials_waits(struct work *work)
     }
 }
 
+/* Scaling down never removes the primary: spec.instances has to include it while it leads. */
 static void surplus_wait(struct work *work, const struct model_instance *instance)
 {
     const struct cluster_spec *spec = &work->snapshot->spec;
