@@ -1,4 +1,4 @@
-/* What rules ask about names, places and what was remembered. */
+/* What rules can ask about names, places and earlier statements. */
 #include "lint/internal.h"
 
 #include <stdio.h>
@@ -95,7 +95,7 @@ bool lint_is_new_name(struct lint_pass *pass, const List *name)
     return known_new(pass, "pg_temp", last) || known_new(pass, pass->schema, last);
 }
 
-/* Commands stand in the order they were written in, with commas between them. */
+/* The offset of the n-th command: commands are parted by commas, in the order of the list. */
 static size_t nth_command(const char *text, size_t from, size_t length, int n)
 {
     int depth = 0;

@@ -10,7 +10,7 @@ static void fault(struct lint_pass *pass, size_t offset, const char *message)
     say_report(pass, lint_rule_find("MIG000", 6), offset, message);
 }
 
-/* The value behind name=, quoted or not; NULL where it is missing. */
+/* The value after name=, quoted or not; NULL when it is missing. */
 static const char *value_of(const char *text, size_t length, const char *name, size_t *ret_length)
 {
     size_t n = strlen(name);
@@ -72,7 +72,8 @@ void directives_comment(struct lint_pass *pass, const struct split_item *item)
         directives_end(pass, false);
     if (found == NULL)
         return;
-    /* Text about directives is none: only dashes and spaces stand before one. */
+    /* Text that merely mentions a directive is not one: only comment marks and blanks may precede
+     * it. */
     for (const char *at = comment; at < found; at++)
         if (*at != '-' && *at != ' ' && *at != '\t' && *at != '/' && *at != '*')
             return;
@@ -97,7 +98,7 @@ void directives_comment(struct lint_pass *pass, const struct split_item *item)
 void directives_end(struct lint_pass *pass, bool statement_seen)
 {
     size_t count = pass->ignore_count;
-    pass->ignore_count = 0; /* what is told here cannot be ignored */
+    pass->ignore_count = 0; /* the findings below cannot be ignored */
     for (size_t i = 0; i < count; i++) {
         if (pass->ignores[i].used || !say_enabled(pass, pass->ignores[i].rule) || pass->flow.down)
             continue;

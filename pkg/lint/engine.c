@@ -67,7 +67,7 @@ const struct lint_counts *lint_counts(const struct lint *lint)
 
 /* -- reading ---------------------------------------------------------------------------------- */
 
-/* Offset of the first byte that is no UTF-8 or is NUL, or SIZE_MAX. */
+/* Offset of the first byte that is NUL or not UTF-8; SIZE_MAX: none. */
 static size_t encoding_fault(const char *text, size_t length)
 {
     const unsigned char *s = (const unsigned char *)text;
@@ -108,7 +108,7 @@ static void tell_encoding(struct lint_pass *pass, size_t offset)
     say_trouble(pass, offset, message);
 }
 
-/* psql's variables as what they stand for most often: a name, or a string. */
+/* Turns psql's variables into what they most often stand for: a name, or a string. */
 static void blank_variables(char *text)
 {
     for (char *at = text; *at; at++) {
@@ -120,7 +120,8 @@ static void blank_variables(char *text)
     }
 }
 
-/* The server never sees a statement as large as this from a tool that works. */
+/* An INSERT of this size is data and only reported as skipped; anything else is a fault of the
+ * file. */
 static bool is_too_large(struct lint_pass *pass)
 {
     size_t length = pass->item.end - pass->item.start;
@@ -150,7 +151,7 @@ static void run_rule(struct lint_pass *pass, const struct lint_rule *rule, const
         rule->command(pass, alter, LIST_AT(AlterTableCmd, alter->cmds, i));
 }
 
-/* The first of the transaction's ACCESS EXCLUSIVE locks, for what comes after it. */
+/* Remembers the transaction's first ACCESS EXCLUSIVE lock, for rules about later statements. */
 static void check_effects(struct lint_pass *pass, const Node *statement)
 {
     struct lint_effect effect = lint_effect_of(pass, statement);
@@ -231,6 +232,7 @@ static void take_statement(struct lint_pass *pass)
     parse_end(&parsed);
 }
 
+/* A file with psql's commands is run by psql, which decides about its transactions (flow.c). */
 static void take_meta(struct lint_pass *pass)
 {
     const char *text = pass->input->text + pass->item.start;
@@ -282,7 +284,7 @@ static void take_item(struct lint_pass *pass)
     say_findings(pass);
 }
 
-/* The first fault of a file is told; later ones only keep their statements from being parsed. */
+/* Only the first fault of a file is reported; statements with later ones are not parsed. */
 static void check_encoding(struct lint_pass *pass, size_t from)
 {
     if (pass->encoding_fault != SIZE_MAX)

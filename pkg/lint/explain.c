@@ -1,4 +1,4 @@
-/* What people read about rules; all of it is in the table. */
+/* Prints what the table says about the rules. */
 #include "lint/report.h"
 
 void lint_list(struct buffer *out)

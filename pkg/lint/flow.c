@@ -1,6 +1,6 @@
 /*
- * How the statements of a file reach the server: which of them share a transaction. Tools tell by
- * the name of the file and by comments in it.
+ * How the statements of a file reach the server: which of them share a transaction. Migration tools
+ * decide that by the name of the file and by comments in it.
  */
 #include "lint/internal.h"
 
@@ -11,12 +11,12 @@
 enum mark { MARK_NONE, MARK_UP, MARK_DOWN, MARK_CHANGESET, MARK_SETTING };
 
 struct marker {
-    const char *text; /* what the comment begins with, behind its dashes */
+    const char *text; /* what the comment begins with, after its dashes */
     enum mark mark;
     enum lint_transaction mode;
 };
 
-/* The longest text that fits wins by being first. */
+/* The first that matches counts, so that a longer text comes before a shorter one. */
 static const struct marker markers[] = {
     {"atlas:txmode none", MARK_SETTING, LINT_NEVER},
     {"+goose no transaction", MARK_SETTING, LINT_NEVER},
@@ -85,7 +85,7 @@ static void next_transaction(struct lint_pass *pass)
     pass->flow.id = ++pass->lint->next_transaction;
 }
 
-/* Django's sqlmigrate heads each operation with three comment lines, and says BEGIN itself. */
+/* Django's sqlmigrate writes three comment lines above each operation, and BEGIN itself. */
 static bool is_sqlmigrate(const char *text, size_t length)
 {
     static const char *const heads[] = {"BEGIN;\n--\n-- ", "--\n-- "};
@@ -122,7 +122,7 @@ bool flow_is_boundary(const char *text, size_t length)
 
 void flow_comment(struct lint_pass *pass, const char *text, size_t length)
 {
-    if (length >= 2 && text[0] == '\\') { /* only psql takes meta-commands */
+    if (length >= 2 && text[0] == '\\') { /* only psql has meta-commands */
         if (asked_for(pass) == LINT_AUTO)
             pass->flow.mode = LINT_NEVER;
         return;
@@ -140,7 +140,7 @@ void flow_comment(struct lint_pass *pass, const char *text, size_t length)
     }
     if (asked_for(pass) != LINT_AUTO)
         return;
-    /* goose's NO TRANSACTION stands above Up and is about the whole file. */
+    /* goose's NO TRANSACTION is written above Up and applies to the whole file. */
     if (pass->flow.mode != LINT_NEVER || marker->mark == MARK_CHANGESET)
         pass->flow.mode = marker->mode;
     if (contains(body, length, "transaction:false"))
@@ -167,6 +167,7 @@ static bool is_zero(const List *args)
     return IsA(&value->val, String) && strcmp(value->val.sval.sval, "0") == 0;
 }
 
+/* A timeout of 0 is none. SET LOCAL counts only for its transaction. */
 static void follow_set(struct lint_pass *pass, const Node *statement)
 {
     bool local = false;
@@ -213,7 +214,7 @@ void flow_after(struct lint_pass *pass, const Node *statement)
     pass->flow.in_section++;
 }
 
-/* Is there another statement in this section? Looked up only where a rule asks. */
+/* Is there another statement in this section? Read ahead only when a rule asks. */
 static bool more_follow(const struct lint_pass *pass)
 {
     struct split ahead = pass->split;

@@ -18,7 +18,7 @@ const struct lint_memory_entry *lint_memory_get(const struct lint_memory *memory
                                                 const char *key);
 /* Was anything of the kind ever put? */
 bool lint_memory_has(const struct lint_memory *memory, int kind);
-/* What was put since the transaction began never happened. */
+/* Drops what was put since the transaction began. */
 void lint_memory_rollback(struct lint_memory *memory, int transaction);
 
 struct ignore { /* one rule of a directive */
@@ -27,7 +27,7 @@ struct ignore { /* one rule of a directive */
     bool used;
 };
 
-struct found { /* a finding of the statement at hand */
+struct found { /* a finding of the current statement */
     const struct lint_rule *rule;
     size_t offset;
     const char *message;
@@ -36,7 +36,7 @@ struct found { /* a finding of the statement at hand */
 /* How the file's statements reach the server, and where in it we are. */
 struct flow {
     enum lint_transaction mode;
-    bool down;            /* in a section that goes back */
+    bool down;            /* in a section that reverts the migration */
     bool open;            /* after BEGIN */
     int id;               /* of the current transaction */
     size_t in_section;    /* statements since the file or section began */
@@ -65,19 +65,19 @@ struct lint_pass {
     struct split split;
     struct split_item item;
     struct flow flow;
-    const struct lint_rule *rule; /* the one that is asking */
-    struct arena *arena;          /* of the statement; made when first needed */
+    const struct lint_rule *rule; /* the current one */
+    struct arena *arena;          /* of the statement; created when first needed */
     char schema[64];              /* first of the search path */
     struct ignore ignores[LINT_IGNORES_MAX];
     size_t ignore_count;
     struct found *found;
     size_t found_count, found_capacity;
     bool lengthy_found;
-    bool effect_known; /* asked for by several rules, found once */
+    bool effect_known; /* several rules ask for it; computed once */
     struct lint_effect effect;
-    const RangeVar *asked; /* many rules ask in turn whether the same table is new */
+    const RangeVar *asked; /* many rules ask one after the other whether the same table is new */
     bool asked_new;
-    size_t encoding_fault; /* offset of the first bytes that are no UTF-8; SIZE_MAX: none */
+    size_t encoding_fault; /* offset of the first bytes that are not UTF-8; SIZE_MAX: none */
 };
 
 /* say.c */
@@ -86,9 +86,9 @@ void say_report(struct lint_pass *pass, const struct lint_rule *rule, size_t off
                 const char *message);
 void say_trouble(struct lint_pass *pass, size_t offset, const char *message);
 bool say_enabled(const struct lint_pass *pass, const struct lint_rule *rule);
-/* Hands over what was reported of the item at hand, in the order of the text. */
+/* Passes on the findings of the current item, in the order of the text. */
 void say_findings(struct lint_pass *pass);
-/* Tells of ignores that ignored nothing, and forgets them all. */
+/* Reports directives that ignored nothing, and forgets all of them. */
 void directives_end(struct lint_pass *pass, bool statement_seen);
 /* A comment between statements: directive, or marker of a tool. */
 void directives_comment(struct lint_pass *pass, const struct split_item *item);

@@ -26,7 +26,7 @@ const char *lint_level_name(enum lint_level level);
 
 /* How the statements of a file reach the server. */
 enum lint_transaction {
-    LINT_AUTO,     /* by the tool that the name and the markers of the file tell */
+    LINT_AUTO,     /* by the tool, which name and markers of the file show */
     LINT_ALWAYS,   /* all of them in one BEGIN ... COMMIT that the tool adds */
     LINT_TOGETHER, /* sent as one message: one alone runs outside, several in one transaction */
     LINT_NEVER,    /* each by itself */
@@ -37,7 +37,7 @@ struct AlterTableStmt;
 struct AlterTableCmd;
 struct Node;
 
-/* One kind of danger. Everything that people read about it is here: --list, --explain, docs/lint.md
+/* One kind of danger, with everything that people read about it: --list, --explain, docs/lint.md
  * and runbooks/migrations.md are checked against this table. */
 struct lint_rule {
     const char *id;    /* "MIG001" */
@@ -51,8 +51,8 @@ struct lint_rule {
     const char *safe;     /* what to write instead */
     int since, until;     /* PostgreSQL majors; 0 means no bound */
     bool off;             /* off unless named: style */
-    bool new_too;         /* asks about tables of the same batch, too */
-    bool lengthy;         /* the lock lasts as long as the table is large */
+    bool new_too;         /* applies also to tables that the same batch created */
+    bool lengthy;         /* the lock lasts longer on a larger table */
     /* Either may be NULL. `command` is called for each command of an ALTER TABLE. */
     void (*statement)(struct lint_pass *pass, const struct Node *statement);
     void (*command)(struct lint_pass *pass, const struct AlterTableStmt *alter,
@@ -89,11 +89,11 @@ struct lint_options {
 };
 
 struct lint_input {
-    const char *name; /* as it was given; its last part tells the tool */
+    const char *name; /* as it was given; its last part can show the tool */
     const char *text;
     size_t length;
-    enum lint_transaction transaction; /* said beside the file (Flyway, sqlx); else LINT_AUTO */
-    /* Told now and then that nothing before `offset` is looked at any more; may be NULL. */
+    enum lint_transaction transaction; /* set next to the file (Flyway, sqlx); else LINT_AUTO */
+    /* Called now and then: nothing before `offset` is read any more; may be NULL. */
     void (*passed)(void *arg, size_t offset);
     void *arg;
 };
@@ -115,5 +115,5 @@ const struct lint_counts *lint_counts(const struct lint *lint);
 /* NULL is fine. */
 void lint_free(struct lint *lint);
 
-/* Is it a migration that goes back (name.down.sql, Flyway's U1__name.sql)? */
+/* Does it revert another migration (name.down.sql, Flyway's U1__name.sql)? */
 bool lint_is_down(const char *name);

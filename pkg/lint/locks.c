@@ -1,9 +1,12 @@
 /*
- * The strongest lock that a statement takes on a live table, and whether it lasts as long as the
- * table is large. https://www.postgresql.org/docs/17/explicit-locking.html; tests/lint proves it.
+ * The strongest lock that a statement takes on a live table, and whether the statement takes longer
+ * on a larger table. https://www.postgresql.org/docs/17/explicit-locking.html; tests/lint proves
+ * it.
  */
 #include "lint/internal.h"
 
+/* As AlterTableGetLockLevel() of PostgreSQL. Commands that are not listed count as ACCESS
+ * EXCLUSIVE. */
 static enum lint_lock command_lock(struct lint_pass *pass, const AlterTableCmd *command)
 {
     switch (command->subtype) {
@@ -161,6 +164,6 @@ struct lint_effect lint_effect_of(struct lint_pass *pass, const Node *statement)
         pass->effect = find_effect(pass, statement);
     pass->effect_known = true;
     struct lint_effect effect = pass->effect;
-    effect.slow |= pass->lengthy_found; /* by rules with smaller ids */
+    effect.slow |= pass->lengthy_found; /* found by rules with smaller ids */
     return effect;
 }

@@ -1,4 +1,4 @@
-/* What earlier statements did, by name: a hash table whose entries tell their transaction. */
+/* What earlier statements did, by name: a hash table whose entries know their transaction. */
 #include "lint/internal.h"
 
 #include <stdlib.h>
@@ -67,7 +67,7 @@ static void grow(struct lint_memory *memory)
         if (old[i].key)
             memory->slots[find(memory, old[i].key[0], old[i].key + 1)] = old[i];
     free(old);
-    memory->journal_count = 0; /* its places are no more */
+    memory->journal_count = 0; /* the slots that it names have moved */
     for (size_t i = 0; i < memory->capacity; i++)
         if (memory->slots[i].key &&
             memory->slots[i].entry.transaction == memory->journal_transaction)

@@ -1,4 +1,4 @@
-/* What a rule may ask and say about the statement at hand. For pkg/lint and its rules only. */
+/* What a rule may ask and say about the current statement. For pkg/lint and its rules only. */
 #pragma once
 
 #include "lint/lint.h"
@@ -18,7 +18,7 @@ enum lint_lock {
 struct lint_effect {
     enum lint_lock lock;
     const RangeVar *table; /* the one with the strongest lock */
-    bool slow;             /* takes as long as the table is large */
+    bool slow;             /* takes longer on a larger table */
 };
 struct lint_effect lint_effect_of(struct lint_pass *pass, const Node *statement);
 
@@ -68,15 +68,17 @@ const struct lint_memory_entry *lint_recall(struct lint_pass *pass, enum lint_ki
                                             const char *key);
 
 bool lint_has_memory(const struct lint_pass *pass, enum lint_kind kind);
-/* The key of the table that this transaction holds ACCESS EXCLUSIVE, and since which line; NULL. */
+/* The key of the table that this transaction has locked ACCESS EXCLUSIVE, and the line that did it;
+ * NULL when there is none. */
 const char *lint_exclusive(const struct lint_pass *pass, int *ret_line);
-/* Is no lock_timeout set, and was that not said yet in this file? Counts as said from now on. */
+/* True when no lock_timeout is set and this was not reported in this file yet. It counts as
+ * reported from now on. */
 bool lint_wants_timeout(struct lint_pass *pass);
 
-/* -- live tables, where --schema-stats told of them ------------------------------------------- */
-/* Does the table live there? */
+/* -- live tables, as --schema-stats describes them -------------------------------------------- */
+/* Is the table among them? */
 bool lint_live(struct lint_pass *pass, const RangeVar *table);
-/* The type as format_type() writes it, or NULL where nothing is known. */
+/* The type as format_type() writes it; NULL when it is not known. */
 const char *lint_live_type(struct lint_pass *pass, const RangeVar *table, const char *column);
 /* Is there a valid CHECK (column IS NOT NULL), or is the column NOT NULL already? */
 bool lint_live_not_null(struct lint_pass *pass, const RangeVar *table, const char *column);
@@ -95,8 +97,8 @@ const char *lint_type(const TypeName *type);
 /* The n-th modifier, or -1. */
 int lint_type_modifier(const TypeName *type, int n);
 bool lint_is_serial(const TypeName *type);
-/* A function in it that is evaluated for each row, or NULL: then ADD COLUMN needs no rewrite.
- * *ret_known is false where the function is not one of PostgreSQL's own. */
+/* A function in the expression that may be evaluated for each row; NULL: none, so that ADD COLUMN
+ * needs no rewrite. *ret_known is false when it is not known whether the function is volatile. */
 const char *lint_volatile(struct lint_pass *pass, const Node *expression, bool *ret_known);
 /* The constraint of that type in a list of Constraint, or NULL. */
 const Constraint *lint_constraint(const List *constraints, ConstrType type);
@@ -108,6 +110,6 @@ bool lint_option(const List *options, const char *name);
 void lint_each_string(const Node *statement, bool (*visit)(const char *value, void *arg),
                       void *arg);
 
-/* Each column with a type that CREATE TABLE or ADD COLUMN makes. */
+/* Visits each column with a type that CREATE TABLE or ADD COLUMN creates. */
 typedef void (*lint_column_visit)(struct lint_pass *pass, const ColumnDef *column);
 void lint_new_columns(struct lint_pass *pass, const Node *statement, lint_column_visit visit);

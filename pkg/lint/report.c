@@ -32,7 +32,8 @@ static void put_field(struct buffer *out, const char *name, const char *text)
     put_json(out, text, strlen(text));
 }
 
-/* Byte sequences that are no UTF-8 would make the whole report unreadable. */
+/* Cuts at control characters, and never within a UTF-8 sequence: that would make the whole report
+ * unreadable. */
 static size_t safe_length(const char *text, size_t length, size_t limit)
 {
     size_t n = 0;

@@ -12,7 +12,7 @@ struct lint_format {
     void (*end)(struct buffer *out, const struct lint_counts *counts);
 };
 
-/* NULL where there is none of that name. */
+/* NULL when there is none of that name. */
 const struct lint_format *lint_format_find(const char *name);
 /* What --list and --explain print. */
 void lint_list(struct buffer *out);

@@ -1,10 +1,10 @@
-/* What is found in a statement: its place in the file, and in which order it is told. */
+/* What is found in a statement: its place in the file, and the order of the report. */
 #include "lint/internal.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-/* An arena per statement would cost as much as its rules do. */
+/* Statements share an arena up to this size: one for each would cost as much as the rules do. */
 enum { ARENA_KEPT_BYTES = 64 * 1024 };
 
 const char *lint_level_name(enum lint_level level)
@@ -13,7 +13,8 @@ const char *lint_level_name(enum lint_level level)
     return names[level];
 }
 
-/* Line and column of an offset, from the place of the item at hand where it lies behind it. */
+/* Line and column of an offset, counted from the current item, or from the start of the file if the
+ * offset is before it. */
 static void locate(const struct lint_pass *pass, size_t offset, struct lint_finding *finding)
 {
     const char *text = pass->input->text;

@@ -1,4 +1,4 @@
-/* What --schema-stats told of live tables, and what work on them costs. */
+/* What --schema-stats says of live tables, and what work on them costs. */
 #include "lint/internal.h"
 
 #include <stdio.h>
@@ -10,7 +10,7 @@ struct lint_stats {
     const cJSON *tables; /* "schema.table" -> {bytes, columns, not_null_checks, has_check} */
 };
 
-/* Bytes a second, of a machine with an SSD of the cloud kind; docs/lint.md says so. */
+/* Bytes per second of a machine with a cloud provider's SSD; docs/lint.md says so. */
 static const double speed[] = {[WORK_REWRITE] = 130e6, [WORK_SCAN] = 500e6, [WORK_INDEX] = 100e6};
 
 int lint_stats_parse(struct arena *arena, const char *text, size_t length,

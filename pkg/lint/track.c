@@ -1,4 +1,4 @@
-/* What a statement creates, drops and renames, so that later ones are judged by it. */
+/* What a statement creates, drops and renames, so that rules can judge later ones. */
 #include "lint/internal.h"
 
 #include <string.h>
@@ -9,7 +9,7 @@ static void created(struct lint_pass *pass, const RangeVar *table)
         lint_remember(pass, KIND_RELATION, lint_key(pass, table), NULL);
 }
 
-/* IF NOT EXISTS makes nothing where the statistics know the table: then it stays a live one. */
+/* IF NOT EXISTS creates nothing if the statistics know the table: then it stays a live one. */
 static void perhaps_created(struct lint_pass *pass, const RangeVar *table, bool if_not_exists)
 {
     if (!if_not_exists || !lint_live(pass, table))
@@ -43,7 +43,7 @@ static const char *member_key(struct lint_pass *pass, const RangeVar *table, con
     return arena_printf(lint_arena(pass), "%s.%s", lint_key(pass, table), member);
 }
 
-/* A constraint without a name cannot be validated by it; PostgreSQL names a CHECK of one column
+/* VALIDATE needs a name. Without one in the statement, PostgreSQL names a CHECK of one column
  * table_column_check. */
 static void added_constraint(struct lint_pass *pass, const RangeVar *table,
                              const Constraint *constraint)
@@ -77,19 +77,13 @@ static void altered(struct lint_pass *pass, const AlterTableStmt *alter)
             const struct lint_memory_entry *entry = lint_recall(pass, KIND_NOT_VALID, key);
             if (entry == NULL || entry->value)
                 lint_remember(pass, KIND_CHECK, lint_key(pass, alter->relation), NULL);
-            entry = lint_recall(pass, KIND_NOT_VALID, key); /* remembering moves entries */
+            entry = lint_recall(pass, KIND_NOT_VALID, key); /* lint_remember() may have moved it */
             if (entry && entry->value && entry->value[0])
                 lint_remember(pass, KIND_NOT_NULL, member_key(pass, alter->relation, entry->value),
                               NULL);
             lint_forget(pass, KIND_NOT_VALID, key);
         }
     }
-}
-
-static void created_by_select(struct lint_pass *pass, const SelectStmt *select)
-{
-    if (select->intoClause)
-        created(pass, select->intoClause->rel);
 }
 
 static void created_index(struct lint_pass *pass, const IndexStmt *index)
@@ -101,8 +95,7 @@ static void created_index(struct lint_pass *pass, const IndexStmt *index)
     created(pass, &name);
 }
 
-/* ALTER TABLE t ADD CONSTRAINT ... gives t's index the constraint's name; that is not followed:
- * nobody drops such an index by itself. */
+/* The index of a constraint is not tracked: it cannot be dropped without the constraint. */
 void track(struct lint_pass *pass, const Node *statement)
 {
     switch (nodeTag(statement)) {
@@ -122,7 +115,8 @@ void track(struct lint_pass *pass, const Node *statement)
         created(pass, ((const ViewStmt *)statement)->view);
         break;
     case T_SelectStmt:
-        created_by_select(pass, (const SelectStmt *)statement);
+        if (((const SelectStmt *)statement)->intoClause)
+            created(pass, ((const SelectStmt *)statement)->intoClause->rel);
         break;
     case T_IndexStmt:
         created_index(pass, (const IndexStmt *)statement);

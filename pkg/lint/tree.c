@@ -1,9 +1,9 @@
-/* What rules ask about types and expressions. */
+/* What rules can ask about types and expressions. */
 #include "lint/internal.h"
 
 #include <string.h>
 
-/* Deeper than people write; a parser of a chain of operators nests without bound. */
+/* Deeper than people write; a long chain of operators nests without bound. */
 enum { DEPTH_MAX = 500 };
 
 const char *lint_type(const TypeName *type)
@@ -30,8 +30,8 @@ bool lint_is_serial(const TypeName *type)
     return false;
 }
 
-/* Evaluated once and stored as the column's default: no rewrite. Type conversions are not here:
- * text to regclass and the like are calls without a name. pg_proc.provolatile is i or s. */
+/* Functions with pg_proc.provolatile i or s: as a default they are evaluated once and stored,
+ * without a rewrite. Casts are missing here, because they are not calls by name. */
 static const char *const steady[] = {
     "abs",
     "age",
@@ -145,6 +145,7 @@ struct walk {
     int depth;
 };
 
+/* Only PostgreSQL's own functions are known. Any other one counts as volatile. */
 static bool volatile_walker(Node *node, struct walk *walk)
 {
     if (node == NULL)
@@ -193,7 +194,8 @@ static bool string_walker(Node *node, struct walk *walk)
     return stop;
 }
 
-/* The walker knows queries and expressions; of other statements only what holds such. */
+/* The walker takes queries and expressions; of other statements, only their parts of these
+ * kinds. */
 void lint_each_string(const Node *statement, bool (*visit)(const char *value, void *arg), void *arg)
 {
     struct walk walk = {.visit = visit, .arg = arg};

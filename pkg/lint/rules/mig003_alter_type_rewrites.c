@@ -90,6 +90,7 @@ static struct type new_type(const TypeName *name)
     return type;
 }
 
+/* Without statistics the present type is unknown, so that every change is reported. */
 static void check(struct lint_pass *pass, const AlterTableStmt *alter, const AlterTableCmd *command)
 {
     if (command->subtype != AT_AlterColumnType)

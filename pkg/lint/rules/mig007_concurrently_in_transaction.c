@@ -1,6 +1,7 @@
 /* CONCURRENTLY in a transaction, or mixed with other statements */
 #include "lint/rules/rules.h"
 
+/* All that the server refuses in a transaction block; VACUUM is one, too. */
 static const char *concurrent(const Node *statement)
 {
     switch (nodeTag(statement)) {

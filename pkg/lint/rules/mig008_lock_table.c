@@ -1,6 +1,7 @@
 /* LOCK TABLE */
 #include "lint/rules/rules.h"
 
+/* Only SHARE and stronger modes make writes wait. */
 static void check(struct lint_pass *pass, const Node *statement)
 {
     static const char *const modes[] = {

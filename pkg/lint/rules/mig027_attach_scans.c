@@ -1,7 +1,7 @@
 /* ATTACH PARTITION without a CHECK that proves its bounds */
 #include "lint/rules/rules.h"
 
-/* Which constraint implies which bounds is the server's business; that there is one is ours. */
+/* Only the server can tell whether a CHECK implies the bounds; lint asks only that there is one. */
 static bool has_check(struct lint_pass *pass, const RangeVar *table)
 {
     return lint_recall(pass, KIND_CHECK, lint_key(pass, table)) || lint_live_has_check(pass, table);

@@ -3,14 +3,9 @@
 
 #include <string.h>
 
-static bool is_bad(const ColumnDef *column)
-{
-    return strcmp(lint_type(column->typeName), "json") == 0;
-}
-
 static void look(struct lint_pass *pass, const ColumnDef *column)
 {
-    if (is_bad(column))
+    if (strcmp(lint_type(column->typeName), "json") == 0)
         lint_report(pass, column->typeName->location,
                     "column '%s' is json: jsonb can be compared and indexed", column->colname);
 }

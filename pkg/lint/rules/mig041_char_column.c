@@ -3,14 +3,9 @@
 
 #include <string.h>
 
-static bool is_bad(const ColumnDef *column)
-{
-    return strcmp(lint_type(column->typeName), "bpchar") == 0;
-}
-
 static void look(struct lint_pass *pass, const ColumnDef *column)
 {
-    if (is_bad(column))
+    if (strcmp(lint_type(column->typeName), "bpchar") == 0)
         lint_report(pass, column->typeName->location,
                     "column '%s' is char(n), which is padded with blanks: use text",
                     column->colname);

@@ -1,7 +1,7 @@
 /* psql's own commands and COPY data, which lint skips */
 #include "lint/rules/rules.h"
 
-/* Found by engine.c, which reads what is no SQL. */
+/* Found by engine.c, which reads what is not SQL. */
 
 const struct lint_rule rule_mig043 = {
     .id = "MIG043",
