@@ -1,12 +1,13 @@
 /*
- * The bytes of both bodies. libcurl calls in here while it works; the caller's own callbacks run
- * later, from the pump, so that they may do what they like. In between the bytes wait in `in` and
- * `out`, and libcurl is told to rest where one of the two is not ready for more.
+ * The bodies of request and answer. libcurl calls this file while it works; the caller's own
+ * callbacks run later, from the pump, so that they may do anything. In between the bytes are in
+ * `in` and `out`, and libcurl pauses the direction that is not ready for more.
  */
 #include "http/internal.h"
 
 #include <string.h>
 
+/* A refusal (300 or more) is never streamed: data() gets answers only. */
 static size_t on_answer(char *bytes, size_t one, size_t count, void *arg)
 {
     struct http_transfer *t = arg;
@@ -15,7 +16,7 @@ static size_t on_answer(char *bytes, size_t one, size_t count, void *arg)
     bool streamed = t->request.data != NULL && !refused;
     size_t limit = refused ? HTTP_REFUSAL_MAX_BYTES : t->request.answer_max_bytes;
     if (t->paused)
-        return CURL_WRITEFUNC_PAUSE; /* libcurl keeps this piece and brings it again */
+        return CURL_WRITEFUNC_PAUSE; /* libcurl keeps this piece and calls again with it */
     t->moved_ms = timer_now_ms(t->http->clock);
     if (t->in.length + length > limit) {
         t->too_large = true;
@@ -62,17 +63,18 @@ void http_body_set_pauses(struct http_transfer *t)
 {
     if (t->easy == NULL || t->state != HTTP_RUNNING)
         return;
-    /* It may hand over at once what it kept. */
+    /* This may call on_answer() at once, with what libcurl kept. */
     CURLcode code =
         curl_easy_pause(t->easy, (t->paused ? CURLPAUSE_RECV : CURLPAUSE_RECV_CONT) |
                                      (t->starved ? CURLPAUSE_SEND : CURLPAUSE_SEND_CONT));
     struct error err;
-    /* Without a connection there is nothing to rest: none yet, or the end has been read. */
+    /* Without a connection there is nothing to pause: there is none yet, or the answer has
+     * ended. */
     if (code != CURLE_OK && code != CURLE_BAD_FUNCTION_ARGUMENT)
         http_fail(t, http_failure(t, code, &err), &err);
 }
 
-/* libcurl would wait for bytes that never come, or leave some of them out. */
+/* libcurl would wait for bytes that never come, or omit some. */
 static bool length_is_wrong(const struct http_transfer *t)
 {
     int64_t promised = t->request.length;

@@ -1,4 +1,4 @@
-/* What libcurl is told about a transfer: address, TLS, connection, headers. */
+/* The options of a transfer in libcurl: address, TLS, connection, headers. */
 #include "http/internal.h"
 
 #include <netinet/in.h>
@@ -7,7 +7,7 @@
 #include <strings.h>
 #include <sys/socket.h>
 
-/* A silent peer is found by the kernel in about a minute, under the stall deadline of a watch. */
+/* The kernel notices a silent peer within about a minute, before the stall deadline of a watch. */
 enum { KEEPALIVE_S = 30, KEEPALIVE_INTERVAL_S = 10, USER_TIMEOUT_MS = 30000 };
 
 enum { BUFFER_BYTES = 16384 };
@@ -16,7 +16,7 @@ static int on_new_socket(void *arg, curl_socket_t fd, curlsocktype purpose)
 {
     (void)arg, (void)purpose;
     int timeout = USER_TIMEOUT_MS;
-    /* A kernel that does not know it leaves us the slower ways to notice. */
+    /* Without it (old kernels) a silent peer is noticed more slowly. */
     (void)setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout, sizeof timeout);
     return CURL_SOCKOPT_OK;
 }
@@ -50,11 +50,11 @@ static void set_tls(struct http_transfer *t)
 static void set_connection(struct http_transfer *t)
 {
     bool encrypted = strncasecmp(t->request.url, "https:", 6) == 0;
-    /* Over TLS the two agree on HTTP/2; in clear text it is HTTP/1.1. */
+    /* Over TLS, HTTP/2 is negotiated; in clear text it is HTTP/1.1. */
     curl_easy_setopt(t->easy, CURLOPT_HTTP_VERSION,
                      encrypted ? (long)CURL_HTTP_VERSION_2TLS : (long)CURL_HTTP_VERSION_1_1);
-    /* Waiting for a connection to share is right while TLS finds out whether it can be shared; in
-     * clear text only an answer tells, and a long poll may be long in giving one. */
+    /* Over TLS it waits for a new connection that it may share: the handshake soon shows whether it
+     * can. In clear text only the first answer would show it, and a long poll may answer late. */
     curl_easy_setopt(t->easy, CURLOPT_PIPEWAIT, encrypted && !t->request.apart ? 1L : 0L);
     curl_easy_setopt(t->easy, CURLOPT_FRESH_CONNECT, t->request.apart ? 1L : 0L);
     curl_easy_setopt(t->easy, CURLOPT_NOSIGNAL, 1L);
@@ -85,7 +85,7 @@ static void set_headers(struct http_transfer *t)
     for (; line != NULL && *line != NULL; line++)
         t->headers = curl_slist_append(t->headers, *line);
     if (has_body(t))
-        t->headers = curl_slist_append(t->headers, "Expect:"); /* no round trip before a body */
+        t->headers = curl_slist_append(t->headers, "Expect:"); /* no round trip before the body */
     curl_easy_setopt(t->easy, CURLOPT_HTTPHEADER, t->headers);
     curl_easy_setopt(t->easy, CURLOPT_USERAGENT, t->http->user_agent);
 }

@@ -1,11 +1,11 @@
-/* Why libcurl gave up, in a closed set of troubles. */
+/* Why libcurl gave up, as an enum http_trouble. */
 #include "http/internal.h"
 
 #include <stdint.h>
 
 #include <openssl/ssl.h>
 
-/* The number of the transfer that a TLS context was made for, kept as a pointer. */
+/* Where a TLS context keeps the number of the transfer for which it was created. */
 static int number_index(void)
 {
     static int index = -1;
@@ -14,8 +14,8 @@ static int number_index(void)
     return index;
 }
 
-/* OpenSSL's verdict stands; its reason is noted, because libcurl tells some of them as mere codes.
- */
+/* Keeps OpenSSL's verdict and notes its reason, because libcurl reports some reasons only as
+ * numbers. */
 static int on_verdict(int good, X509_STORE_CTX *store)
 {
     SSL *ssl = X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx());
@@ -32,7 +32,7 @@ CURLcode http_failure_watch_tls(CURL *easy, void *context, void *transfer)
 {
     (void)easy;
     const struct http_transfer *t = transfer;
-    /* The context lives as long as the connection, longer than the transfer perhaps. */
+    /* The context lives as long as the connection, which may be longer than the transfer. */
     SSL_CTX_set_app_data(context, t->http);
     SSL_CTX_set_ex_data(context, number_index(), (void *)(intptr_t)t->number);
     SSL_CTX_set_verify(context, SSL_CTX_get_verify_mode(context), on_verdict);
@@ -47,7 +47,7 @@ static enum http_trouble distrust(struct http *http, int why, const char *detail
     err_set(err, ERR_TRANSPORT, "%s",
             why == X509_V_OK ? detail : X509_verify_cert_error_string(why));
     switch (why) {
-    case X509_V_OK: /* libcurl's own finding, after OpenSSL's: the name */
+    case X509_V_OK: /* libcurl's own check, after OpenSSL's: the name */
         return HTTP_UNTRUSTED_NAME;
     case X509_V_ERR_CERT_HAS_EXPIRED:
     case X509_V_ERR_CERT_NOT_YET_VALID:

@@ -12,15 +12,15 @@ enum { HTTP_IDLE_HANDLES = 4 };
 enum http_state {
     HTTP_RUNNING,
     HTTP_ENDED, /* libcurl is done with it; `code` says how */
-    HTTP_FAILED /* of our own account: `trouble` and `failure` */
+    HTTP_FAILED /* by our own decision: see `trouble` and `failure` */
 };
 
 struct http_transfer {
     TAILQ_ENTRY(http_transfer) link;
     struct http *http;
-    struct http_request request; /* what libcurl has a copy of is NULL */
-    int64_t number;              /* among those of its client */
-    CURL *easy;                  /* NULL: it could not even be made */
+    struct http_request request; /* NULL where libcurl has a copy */
+    int64_t number;              /* counts the transfers of its client */
+    CURL *easy;                  /* NULL: it could not be created */
     struct curl_slist *headers, *connect_to;
     struct event *deadline, *stall; /* NULL: none */
     int64_t started_ms, moved_ms;   /* CLOCK_BOOTTIME; the last byte in either direction */
@@ -40,8 +40,8 @@ struct http_transfer {
     bool starved;             /* libcurl waits for more of the body */
     bool later, supplied_all; /* supply() has nothing for now; has nothing any more */
 
-    int busy;  /* a callback is running: */
-    bool dead; /* it cancelled this transfer */
+    int busy;  /* callbacks that are running */
+    bool dead; /* one of them cancelled this transfer */
     char detail[CURL_ERROR_SIZE];
 };
 
@@ -68,8 +68,8 @@ struct http {
     int idle_count;
     int64_t started;       /* transfers so far */
     int ended_since_trim;  /* see transfer.c */
-    int verify_error;      /* why a server's certificate was refused last; X509_V_OK: it was not */
-    int64_t verify_number; /* whose connection that was */
+    int verify_error;      /* why a server's certificate was last refused; X509_V_OK: it was not */
+    int64_t verify_number; /* for which transfer */
 };
 
 /* The multi handle on the loop: multi.c */
@@ -77,27 +77,27 @@ int http_multi_open(struct http *http, struct error *err) ERR_CHECKED;
 void http_multi_close(struct http *http);
 /* Closes the connection of a transfer if nothing came over it since since_ms. */
 void http_multi_cut_silent(struct http *http, CURL *easy, int64_t since_ms);
-/* Hands new bytes out, and what ended: transfer.c */
+/* Hands out new bytes and ends transfers: transfer.c */
 void http_pump(struct http *http);
-/* From the next round of the loop. */
+/* The same, from the next iteration of the loop. */
 void http_pump_soon(struct http *http);
 
-/* What libcurl is told about a transfer: easy.c */
+/* The options of a transfer in libcurl: easy.c */
 void http_easy_set(struct http_transfer *transfer);
 
-/* The bytes of both bodies: body.c */
+/* The bodies of request and answer: body.c */
 void http_body_set(struct http_transfer *transfer);
 /* Asks supply() when libcurl waits for bytes. False: there is nothing to do. */
 bool http_body_feed(struct http_transfer *transfer);
-/* Tells libcurl which directions rest. */
+/* Tells libcurl which directions to pause. */
 void http_body_set_pauses(struct http_transfer *transfer);
 
-/* Why libcurl gave up, in words: failure.c */
+/* Why libcurl gave up: failure.c */
 enum http_trouble http_failure(struct http_transfer *transfer, CURLcode code, struct error *err);
-/* OpenSSL's reason is noted for it. */
+/* Notes OpenSSL's reason for http_failure(). */
 CURLcode http_failure_watch_tls(CURL *easy, void *context, void *transfer);
 
-/* Ends a transfer with a failure of our own, from the next round of the loop. */
+/* Ends a transfer with a failure of our own, from the next iteration of the loop. */
 void http_fail(struct http_transfer *transfer, enum http_trouble trouble, const struct error *err);
 /* Around callbacks that may cancel the transfer; false: it is gone. */
 void http_enter(struct http_transfer *transfer);

@@ -130,7 +130,8 @@ void http_multi_close(struct http *http)
         event_free(http->soon);
 }
 
-/* libcurl tells a transfer's local port while it runs and after, its socket only sometimes. */
+/* libcurl reports a transfer's local port while it runs and afterwards, but its socket only
+ * sometimes. */
 static struct http_socket *find_by_port(struct http *http, long port)
 {
     struct http_socket *socket;
@@ -155,7 +156,7 @@ void http_multi_cut_silent(struct http *http, CURL *easy, int64_t since_ms)
     struct http_socket *socket = port > 0 ? find_by_port(http, port) : NULL;
     if (socket == NULL || socket->heard_ms >= since_ms)
         return;
-    /* libcurl must see the end before anybody starts another request. */
+    /* libcurl must see the end before another request starts. */
     int running;
     shutdown(socket->fd, SHUT_RDWR);
     curl_multi_socket_action(http->multi, socket->fd, CURL_CSELECT_IN, &running);

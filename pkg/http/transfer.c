@@ -33,7 +33,7 @@ const char *http_header(const struct http_transfer *t, const char *name)
     return header->value;
 }
 
-/* Nothing of it comes from libcurl or a timer any more; what it answered can still be asked for. */
+/* After this, neither libcurl nor a timer calls for it; its answer can still be read. */
 static void detach(struct http_transfer *t)
 {
     struct http *http = t->http;
@@ -45,7 +45,7 @@ static void detach(struct http_transfer *t)
         curl_multi_remove_handle(http->multi, t->easy);
 }
 
-/* Gives libcurl's part back; wipes the headers, which may hold credentials. */
+/* Frees libcurl's part; wipes the headers, which may hold credentials. */
 static void discard(struct http_transfer *t)
 {
     struct http *http = t->http;
@@ -112,7 +112,7 @@ static void finish_failed(struct http_transfer *t, enum http_trouble trouble,
     finish(t, &end);
 }
 
-/* libcurl is done with it. */
+/* For a transfer that libcurl has ended. */
 static void finish_ended(struct http_transfer *t)
 {
     struct error err = {0};
@@ -147,14 +147,14 @@ static void on_deadline(evutil_socket_t fd, short what, void *arg)
     finish_failed(t, HTTP_DEADLINE, &err);
 }
 
-/* One timer looks whether anything moved lately; it is not set again for each byte. */
+/* The timer checks whether anything moved lately; this way it need not be reset for each byte. */
 static void on_stall(evutil_socket_t fd, short what, void *arg)
 {
     (void)fd, (void)what;
     struct http_transfer *t = arg;
     struct error err;
     if (t->paused || t->later)
-        t->moved_ms = now_ms(t); /* it is we who make the other side wait */
+        t->moved_ms = now_ms(t); /* the other side waits for us */
     int64_t left_ms = t->moved_ms + t->request.stall_ms - now_ms(t);
     if (left_ms > 0) {
         timer_set(t->http->clock, t->stall, left_ms);
@@ -202,7 +202,7 @@ struct http_transfer *http_start(struct http *http, const struct http_request *r
     t->stall = timer_of(t, request->stall_ms, on_stall);
     TAILQ_INSERT_TAIL(&http->transfers, t, link);
     attach(t);
-    /* Theirs, and copied where they are still needed: not to be looked at any more. */
+    /* They belong to the caller, and libcurl has copies: they must not be used any more. */
     t->request.url = t->request.connect_to = t->request.proxy = NULL;
     t->request.headers = NULL;
     t->request.tls = NULL;
@@ -217,7 +217,8 @@ static void hand_out(struct http_transfer *t)
     (void)http_leave(t);
 }
 
-/* Does one thing for it, if there is one to do. A callback may cancel any transfer. */
+/* Does at most one thing for it, because a callback may cancel any transfer. False: nothing to
+ * do. */
 static bool pump_one(struct http_transfer *t)
 {
     if (t->fresh && !t->paused) {
@@ -236,7 +237,7 @@ static bool pump_one(struct http_transfer *t)
     return http_body_feed(t);
 }
 
-/* Each round looks at the list from its start, because the last one may have changed it. */
+/* Starts at the head of the list each time, because a callback may have changed it. */
 static bool pump_any(struct http *http)
 {
     struct http_transfer *t;
@@ -246,7 +247,7 @@ static bool pump_any(struct http *http)
     return false;
 }
 
-/* After a burst of requests the heap is full of holes that the next hours do not need. */
+/* A burst of requests leaves the heap full of holes that are not needed for hours. */
 static void trim(struct http *http)
 {
     struct http_transfer *t;
@@ -265,7 +266,7 @@ static void note_end(CURL *easy, CURLcode code)
     curl_easy_getinfo(easy, CURLINFO_PRIVATE, (char **)&t);
     if (t->state != HTTP_RUNNING)
         return;
-    timer_free(t->http->clock, t->deadline); /* the server did its part */
+    timer_free(t->http->clock, t->deadline); /* the server is done; what follows is up to us */
     timer_free(t->http->clock, t->stall);
     t->deadline = t->stall = NULL;
     t->state = HTTP_ENDED;
