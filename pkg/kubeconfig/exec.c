@@ -89,6 +89,7 @@ static int check_token(const char *token, struct error *err)
     return 0;
 }
 
+/* The apiVersion must be the one that the kubeconfig names: client-go refuses others, too. */
 static int parse_status(const cJSON *tree, const struct kubeconfig_exec *exec,
                         struct kubeconfig_exec_credential *ret_credential, struct error *err)
 {
@@ -163,8 +164,9 @@ static void conclude(struct kubeconfig_exec_run *run, int wait_status)
     done(arg, good ? &credential : NULL, &err);
 }
 
-/* stdout ends a moment before the process does; it is asked for again until it can be reaped. A
- * parent that reaps everything (PID 1) may have been quicker: then only the output counts. */
+/* stdout is closed shortly before the process ends, so that waitpid() is repeated until it ends. If
+ * this process reaps all its children (as PID 1), that may have been faster: then only the output
+ * counts. */
 static void try_reap(evutil_socket_t fd, short what, void *arg)
 {
     (void)fd, (void)what;
@@ -180,6 +182,7 @@ static void try_reap(evutil_socket_t fd, short what, void *arg)
     conclude(run, got < 0 ? 0 : wait_status);
 }
 
+/* A plugin that writes too much is killed; being killed then is its failure. */
 static void on_output(evutil_socket_t fd, short what, void *arg)
 {
     (void)what;
@@ -218,7 +221,7 @@ static char *exec_info(struct arena *arena, const struct kubeconfig_exec *exec, 
     json_set_bool(spec, "interactive", interactive);
     if (exec->cluster_info != NULL) {
         cJSON *cluster;
-        struct error ignored; /* it was written by us: it parses */
+        struct error ignored; /* we wrote it, so it parses */
         if (json_parse(arena, exec->cluster_info, strlen(exec->cluster_info), &cluster, &ignored) ==
             0)
             json_set_copy(spec, "cluster", cluster);
@@ -232,7 +235,7 @@ static bool same_name(const char *a, const char *b)
     return strncmp(a, b, length + 1) == 0;
 }
 
-/* Ours, overridden by the kubeconfig's, and KUBERNETES_EXEC_INFO. */
+/* Our own environment, overridden by the kubeconfig's variables and KUBERNETES_EXEC_INFO. */
 static char **environment(struct arena *arena, const struct kubeconfig_exec *exec, bool interactive)
 {
     size_t count = 0, extra = 0;

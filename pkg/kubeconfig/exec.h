@@ -10,7 +10,7 @@ struct kubeconfig_exec_run;
 
 struct kubeconfig_exec_credential {
     const char *token, *certificate_pem, *key_pem; /* NULL when the plugin gave none */
-    int64_t expires_wall_ms;                       /* -1: when it is refused */
+    int64_t expires_wall_ms;                       /* -1: not known; used until it is refused */
 };
 
 /* On failure credential is NULL and err says what the plugin did, with its install hint. Called
@@ -18,7 +18,7 @@ struct kubeconfig_exec_credential {
 typedef void (*kubeconfig_exec_done)(void *arg, const struct kubeconfig_exec_credential *credential,
                                      const struct error *err);
 
-/* What it prints on stderr goes to ours. timeout_ms bounds a plugin that cannot ask anybody. */
+/* Its stderr is ours. timeout_ms applies to a plugin that cannot ask a person. */
 int kubeconfig_exec_start(struct event_base *loop, const struct kubeconfig_exec *exec,
                           int timeout_ms, kubeconfig_exec_done done, void *arg,
                           struct kubeconfig_exec_run **ret_run, struct error *err) ERR_CHECKED;

@@ -58,7 +58,7 @@ int kubeconfig_path(struct arena *arena, const struct kubeconfig_place *place, c
     return 0;
 }
 
-/* Base64 may be folded over lines; the decoder wants none. */
+/* Base64 may be broken into lines; the decoder takes no white space. */
 static char *without_space(struct arena *arena, const char *text)
 {
     char *packed = arena_alloc(arena, strlen(text) + 1), *out = packed;

@@ -91,7 +91,7 @@ int kubeconfig_parse(struct arena *arena, const char *path, const char *text, si
     return 0;
 }
 
-/* The first file that names it wins, whole: kubectl does not merge below an entry. */
+/* The first file that has the entry provides all of it: kubectl does not merge within an entry. */
 static bool find(const struct kubeconfig_file *files, size_t count, const char *list,
                  const char *inner, const char *name, struct kubeconfig_place *ret_place)
 {

@@ -32,7 +32,7 @@ struct kubeconfig {
     const char *ca_pem;                           /* NULL: the system's CAs */
     const char *client_cert_pem, *client_key_pem; /* NULL when none */
     const char *token;                            /* NULL when none */
-    const char *token_file;                       /* reread: it rotates; goes before token */
+    const char *token_file;                       /* reread, as it rotates; goes before token */
     const char *username, *password;              /* basic auth; NULL when none */
     const char *proxy_url;
     const struct kubeconfig_exec *exec; /* NULL when none */

@@ -8,7 +8,7 @@ enum { KUBECONFIG_MAX_BYTES = 4 * 1024 * 1024, KUBECONFIG_SECRET_MAX_BYTES = 102
 
 #define KUBECONFIG_SERVICE_ACCOUNT_DIR "/var/run/secrets/kubernetes.io/serviceaccount"
 
-/* One kubeconfig file that was read. Relative paths in it are meant from its own folder. */
+/* One kubeconfig file that was read. Relative paths in it start at its own folder. */
 struct kubeconfig_file {
     const char *path;
     const char *folder;
@@ -27,7 +27,7 @@ int kubeconfig_in_cluster(struct arena *arena, const char *host, const char *por
                           const char *folder, struct kubeconfig *ret_config,
                           struct error *err) ERR_CHECKED;
 
-/* One named entry of one of a file's lists: what error texts point at. */
+/* One named entry of one of a file's lists: error texts name it. */
 struct kubeconfig_place {
     const struct kubeconfig_file *file;
     const char *list;  /* "users" */

@@ -48,6 +48,7 @@ static int read_env(struct arena *arena, const struct kubeconfig_place *place,
     return 0;
 }
 
+/* v1 requires the field; for v1beta1 IfAvailable is the default. */
 static int read_interactive(const struct kubeconfig_place *place, struct kubeconfig_exec *exec,
                             struct error *err)
 {
@@ -69,7 +70,8 @@ static int read_interactive(const struct kubeconfig_place *place, struct kubecon
     return 0;
 }
 
-/* What KUBERNETES_EXEC_INFO tells a plugin that asked for it; `config` comes from the extension. */
+/* The cluster in KUBERNETES_EXEC_INFO, for a plugin that asks for it; `config` comes from the
+ * extension. */
 static const char *cluster_info(struct arena *arena, const struct kubeconfig_place *cluster,
                                 const struct kubeconfig *config)
 {
@@ -89,6 +91,7 @@ static const char *cluster_info(struct arena *arena, const struct kubeconfig_pla
     return json_compact(arena, info);
 }
 
+/* A command with a slash starts at the kubeconfig's folder; a plain name is looked up in PATH. */
 static int read_command(struct arena *arena, const struct kubeconfig_place *place,
                         struct kubeconfig_exec *exec, struct error *err)
 {
@@ -151,7 +154,7 @@ static int impersonate_list(struct arena *arena, const struct kubeconfig_place *
     return 0;
 }
 
-/* Ignoring `as` would act with more rights than the user meant to lend. */
+/* Without `as` we would act with more rights than the user intended. */
 static int read_impersonation(struct arena *arena, const struct kubeconfig_place *place,
                               struct kubeconfig *config, struct error *err)
 {
