@@ -32,7 +32,7 @@ struct reader {
     struct arena *arena;
     struct error *err;
     yaml_parser_t parser;
-    yaml_mark_t mark; /* of the event at hand */
+    yaml_mark_t mark; /* of the current event */
     struct yaml_lines *lines;
     struct anchor *anchors;
     size_t anchor_count, anchor_capacity;
@@ -99,7 +99,8 @@ static struct frame *top(struct reader *reader)
     return reader->depth > 0 ? &reader->frames[reader->depth - 1] : NULL;
 }
 
-/* Hangs a finished scalar, or a collection that was just opened, into what is open. Takes over. */
+/* Adds a scalar, or a collection that was just opened, to the innermost open one, which then owns
+ * it. */
 static int attach(struct reader *reader, cJSON *node)
 {
     struct frame *frame = top(reader);
@@ -166,7 +167,7 @@ static int take_key(struct reader *reader, struct frame *frame, const yaml_event
         frame->merging = true;
         return 0;
     }
-    /* What kubectl makes of such keys. */
+    /* As kubectl converts such keys. */
     if (kind == YAML_TRUE || kind == YAML_FALSE)
         text = kind == YAML_TRUE ? "true" : "false";
     frame->key = xstrdup(text);
@@ -211,6 +212,7 @@ static cJSON *scalar_node(const yaml_event_t *event)
     return NULL;
 }
 
+/* Every alias copies its node, so that the size of each anchor is kept: the limits count copies. */
 static int on_scalar(struct reader *reader, const yaml_event_t *event)
 {
     struct frame *frame = top(reader);
@@ -230,6 +232,7 @@ static int on_scalar(struct reader *reader, const yaml_event_t *event)
     return attach(reader, node);
 }
 
+/* Until it is attached, the node is ours to free. */
 static int on_open(struct reader *reader, cJSON *node, const unsigned char *anchor)
 {
     size_t nodes = reader->nodes, bytes = reader->bytes;
@@ -276,7 +279,7 @@ static int refuse_duplicates(struct reader *reader, struct frame *frame)
     return 0;
 }
 
-/* Members of `from` that are not there yet; what is written out wins over what is merged. */
+/* Adds the members of `from` that are missing: what is written out wins over what is merged. */
 static int merge(struct reader *reader, cJSON *into, const cJSON *from)
 {
     if (cJSON_IsArray(from)) {
@@ -305,6 +308,7 @@ static void drop_frame(struct frame *frame)
     memset(frame, 0, sizeof *frame);
 }
 
+/* Keys are checked for duplicates before <<: a written key may replace a merged one. */
 static int on_close(struct reader *reader)
 {
     struct frame *frame = top(reader);
@@ -328,6 +332,7 @@ static int on_close(struct reader *reader)
     return 0;
 }
 
+/* A copy counts like its original: aliases of aliases would otherwise grow without bound. */
 static int on_alias(struct reader *reader, const char *name)
 {
     struct frame *frame = top(reader);
@@ -389,7 +394,7 @@ struct documents {
     size_t count, capacity;
 };
 
-/* A document that says nothing ("---" alone, or only comments) is one plain null. */
+/* A document without content ("---" alone, or only comments) is read as a plain null. */
 static int on_document_end(struct reader *reader, struct documents *documents)
 {
     cJSON *root = reader->root;

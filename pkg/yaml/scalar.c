@@ -20,9 +20,10 @@ static const struct {
     {".INF", YAML_NO_JSON},
 };
 
-/* Longer texts are no numbers that anybody meant. */
+/* Longer texts are not meant as numbers. */
 enum { NUMBER_MAX = 64 };
 
+/* Bases as in Go's ParseInt(text, 0, 64), which Kubernetes' YAML reader uses. */
 static bool parse_whole(const char *digits, bool negative, double *ret_number)
 {
     int base = 10;

@@ -1,4 +1,4 @@
-/* cJSON trees -> block-style YAML that any reader takes for the same values. */
+/* cJSON trees -> block-style YAML that every reader reads as the same values. */
 #include "yaml/yaml.h"
 
 #include <ctype.h>
@@ -11,7 +11,7 @@ static void write_indent(struct buffer *out, int indent)
     buffer_printf(out, "%*s", indent, "");
 }
 
-/* One UTF-8 sequence; returns its length and code point, or 1 and U+FFFD where it is none. */
+/* One UTF-8 sequence; returns its length and code point, or 1 and U+FFFD when it is not valid. */
 static size_t next_code_point(const unsigned char *p, unsigned *ret_code)
 {
     static const unsigned smallest[] = {0, 0, 0x80, 0x800, 0x10000};
@@ -58,8 +58,7 @@ static void write_quoted(struct buffer *out, const char *text)
     buffer_puts(out, "\"");
 }
 
-/* Whether the text may stand without quotes: a narrow set that no reader takes for anything else.
- */
+/* True if the text needs no quotes: a narrow set that every reader takes as a string. */
 static bool is_plain(const char *text)
 {
     static const char allowed[] =
@@ -148,7 +147,7 @@ static void write_member(struct buffer *out, const cJSON *member, int indent)
     buffer_puts(out, ":");
     bool collection = member->child != NULL;
     buffer_puts(out, collection ? "\n" : " ");
-    /* Lists stand at the level of their key, as kubectl prints them. */
+    /* Lists are indented like their key, as kubectl prints them. */
     write_node(out, member, cJSON_IsArray(member) && collection ? indent : indent + 2, false);
 }
 

@@ -3,7 +3,7 @@
  * tools do with a manifest, so that a file means the same to pgkeel and to kubectl: plain scalars
  * yes/no/on/off are booleans, 0x1f, 0o17, 017 and 1_000 are numbers, quoted ones stay strings,
  * merge keys (<<) are merged. Anchors and aliases have a bound on expansion; duplicate keys, keys
- * that are no scalars, infinities and NUL bytes are refused.
+ * that are not scalars, infinities and NUL bytes are refused.
  */
 #pragma once
 
@@ -27,8 +27,7 @@ struct yaml_document {
 int yaml_parse(struct arena *arena, const char *text, size_t length,
                struct yaml_document **ret_documents, size_t *ret_count,
                struct error *err) ERR_CHECKED;
-/* The line on which the node at a json.h path was written, or, when it is not there, the nearest
- * node above it. */
+/* The line of the node at a json.h path or, when there is none, of the nearest node above it. */
 int yaml_line_of(const struct yaml_document *document, const char *path);
 /* Appends one document without a "---" line, block style, members in the tree's order. */
 void yaml_write(struct buffer *out, const cJSON *tree);
@@ -39,7 +38,7 @@ enum yaml_kind {
     YAML_TRUE,
     YAML_FALSE,
     YAML_NUMBER,
-    YAML_NO_JSON, /* .inf and .nan, which JSON cannot say */
+    YAML_NO_JSON, /* .inf and .nan, which JSON cannot represent */
 };
 
 /* What a plain scalar means. ret_number is set for YAML_NUMBER only. */
