@@ -1,6 +1,6 @@
 /*
- * What the lines of spec.postgres.hba may say. PostgreSQL refuses to start with a pg_hba.conf it
- * cannot parse, so a line is read here as the server reads it
+ * What the lines of spec.postgres.hba may contain. PostgreSQL refuses to start with a pg_hba.conf
+ * it cannot parse, so a line is read here as the server reads it
  * (https://www.postgresql.org/docs/current/auth-pg-hba-conf.html).
  */
 #include "spec/shape.h"
@@ -15,7 +15,7 @@ enum { FIELDS_MAX = 64 };
 struct line {
     struct shape_faults *faults;
     const char *path;
-    char *fields[FIELDS_MAX]; /* comma lists stay one field, quotes are taken off */
+    char *fields[FIELDS_MAX]; /* a comma list is one field, quotes are removed */
     size_t count;
 };
 
@@ -33,8 +33,8 @@ static bool is_one_of(const char *text, const char *const *words, size_t count)
 }
 #define IS_ONE_OF(text, words) is_one_of(text, words, sizeof words / sizeof words[0])
 
-/* One field: tokens joined by commas, blanks after a comma included. Returns what follows, NULL
- * when a quote is not closed. */
+/* Reads one field: tokens joined by commas, blanks after a comma included. Returns the rest of the
+ * line; NULL when a quote is not closed. */
 static const char *take_field(struct line *line, const char *p)
 {
     char *field = arena_alloc(line->faults->arena, strlen(p) + 1), *out = field;
@@ -95,7 +95,7 @@ static bool is_host_name(const char *text)
     return *text && strspn(text, allowed) == strlen(text) && strlen(text) <= 253;
 }
 
-/* Returns how many fields the address takes: 1, or 2 with a mask of its own; 0 after a fault. */
+/* Returns how many fields the address takes: 1, or 2 with a separate mask; 0 after a fault. */
 static size_t check_address(struct line *line, size_t at)
 {
     const char *text = line->fields[at];
@@ -154,6 +154,7 @@ static void check_options(struct line *line, const char *method, size_t from)
         shape_fault(line->faults, line->path, "method oauth needs issuer= and scope=");
 }
 
+/* Stricter than the server: what lets in anyone, or cannot work in a pod, is refused. */
 static void check_method(struct line *line, size_t at, int version)
 {
     const char *method = line->fields[at], *type = line->fields[0];
@@ -178,6 +179,8 @@ static void check_method(struct line *line, size_t at, int version)
         check_options(line, method, at + 1);
 }
 
+/* local and include are valid for the server, but the Unix socket belongs to the agent, and there
+ * are no files to include. */
 static bool check_type(struct line *line)
 {
     const char *type = line->fields[0];
@@ -197,6 +200,7 @@ static bool check_type(struct line *line)
     return false;
 }
 
+/* One text must be one line and name no files: it goes into pg_hba.conf as it is. */
 static void check_line(struct shape_faults *faults, const char *path, const char *text, int version)
 {
     struct line line = {.faults = faults, .path = path};

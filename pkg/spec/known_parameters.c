@@ -1,8 +1,8 @@
 /*
- * What PostgreSQL's own parameters are called and what kind of value each takes
- * (https://www.postgresql.org/docs/current/runtime-config.html). One wrong name or value and the
- * server refuses the whole file, at the next start at the latest. Names that are not known here
- * pass, for minor releases and other builds add some, unless they look like a slip of the pen.
+ * The names of PostgreSQL's own parameters, and the kind of value that each takes
+ * (https://www.postgresql.org/docs/current/runtime-config.html). With one wrong name or value the
+ * server refuses the whole file, at its next start at the latest. Unknown names pass, because minor
+ * releases and other builds add some, unless they look like a typing error.
  */
 #include "spec/shape.h"
 
@@ -239,7 +239,7 @@ static const struct kind *kind_of(const char *name)
     return NULL;
 }
 
-/* Any beginning of a word that fits no other word; "o" would fit two. */
+/* As in PostgreSQL, any unambiguous prefix of a word; "o" fits two. */
 static bool is_switch(const char *value)
 {
     static const char *const words[] = {"true", "false", "yes", "no", "on", "off"};

@@ -1,6 +1,6 @@
 /*
- * What spec.postgres.parameters may say. PostgreSQL does not start with a file it cannot read, and
- * some parameters belong to pgkeel: both are found here, before a server sees them.
+ * What spec.postgres.parameters may contain. PostgreSQL does not start with a file that it cannot
+ * read, and some parameters belong to pgkeel: both are found here, before a server sees them.
  */
 #include "spec/shape.h"
 
@@ -21,7 +21,7 @@
 #define DURABLE  "switching it off loses or corrupts data when a server crashes"
 
 struct refused {
-    const char *name; /* with a trailing '*': all that begin so */
+    const char *name; /* a prefix when it ends with '*' */
     const char *reason;
 };
 
@@ -183,7 +183,7 @@ static long number_in(const cJSON *spec, const char *name, long otherwise)
     return value ? strtol(value, NULL, 10) : otherwise;
 }
 
-/* PostgreSQL compares them at its start only, when it is too late. */
+/* PostgreSQL compares them only when it starts; that is too late. */
 static void check_room(struct shape_faults *faults, const char *path, const cJSON *spec,
                        const char *other, long other_number)
 {
@@ -204,7 +204,7 @@ static void check_superuser_reserved(struct shape_faults *faults, const char *pa
     long reserved = number_in(spec, "reserved_connections", 0);
     check_at_least(faults, path, value, 3,
                    "the agent needs three connections even when clients use all others");
-    /* With both given, the other one's check tells. */
+    /* If both are set, check_reserved() reports it. */
     if (faults->faults->count == before &&
         json_get(spec, "postgres.parameters.reserved_connections") == NULL)
         check_room(faults, path, spec, "reserved_connections", reserved);

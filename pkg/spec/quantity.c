@@ -95,7 +95,7 @@ bool quantity_valid(const char *text)
 int quantity_compare(const char *a, const char *b)
 {
     nano x = 0, y = 0;
-    (void)parse_nano(a, &x); /* none counts as zero, as documented */
+    (void)parse_nano(a, &x); /* what is not a quantity counts as zero */
     (void)parse_nano(b, &y);
     return (x > y) - (x < y);
 }

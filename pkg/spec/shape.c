@@ -124,6 +124,7 @@ static void unknown_field(struct shape_faults *faults, const char *parent, const
     shape_fault(faults, path, "unknown field (known fields: %s)", list);
 }
 
+/* cJSON has only doubles: an integer is a number without a fraction. */
 static bool has_type(const cJSON *node, enum shape_type type)
 {
     switch (type) {
@@ -153,6 +154,7 @@ static const char *const type_names[] = {
     [SHAPE_QUANTITY] = "a quantity",
 };
 
+/* The syntax comes before "must not be empty", because it says what is expected. */
 static void check_string(struct shape_faults *faults, const struct shape_field *field,
                          const char *path, const char *text)
 {

@@ -1,8 +1,8 @@
 /*
- * The shape of spec: one row per field, with what it may hold. The walk over it finds unknown
+ * The shape of spec: one row per field, with what it may contain. The walk over it finds unknown
  * fields, wrong types, missing ones and values out of range, all at once; rules that relate fields
- * to each other are in parameters.c, hba.c and api/decode.c. For these and for tests, which
- * compare the rows with crds/.
+ * to each other are in parameters.c, hba.c and api/decode.c. For these and for tests, which compare
+ * the rows with crds/.
  */
 #pragma once
 
@@ -22,10 +22,10 @@ struct shape_field {
     const char *path; /* below spec; "[]" list items, "{}" map values */
     enum shape_type type;
     int64_t min, max;           /* integers: value; strings: characters; lists and maps: items */
-    bool required;              /* when the object around it is there */
-    const char *const *options; /* ended by NULL; NULL: no closed set */
+    bool required;              /* if the object that contains it is there */
+    const char *const *options; /* ended by NULL; NULL: any text */
     bool (*valid)(const char *text);
-    const char *expected; /* what would be right, for messages */
+    const char *expected; /* what is right, for messages */
 };
 
 const struct shape_field *shape_fields(size_t *ret_count);
@@ -45,9 +45,9 @@ char *shape_key(struct arena *arena, const char *path, const char *key);
 char *shape_found(struct arena *arena, const cJSON *node);
 /* Walks spec. */
 void shape_check(struct shape_faults *faults, const cJSON *spec);
-/* The nearest of `names` when it is near enough for a slip of the pen, else NULL. */
+/* The nearest of `names`, if it is near enough for a typing error; else NULL. */
 const char *shape_suggest(const char *name, const char *const *names, size_t count);
-/* Letters to change, add, drop or swap to make b of a. */
+/* The number of letters to change, add, drop or swap to turn a into b. */
 size_t shape_distance(const char *a, const char *b);
 
 /* Syntax of names; each says whether the whole text is one. */
