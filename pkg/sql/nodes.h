@@ -1,6 +1,7 @@
 /*
- * PostgreSQL's parse nodes, and nothing else of its headers: they replace printf and friends by
- * functions that the archive does not export. A new major of the parser is met here and in parse.c.
+ * PostgreSQL's parse nodes, without the rest of its headers: these replace printf and friends by
+ * functions that the archive does not export. A new major of the parser needs changes only here and
+ * in parse.c.
  */
 #pragma once
 

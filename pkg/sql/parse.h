@@ -1,4 +1,4 @@
-/* A statement's parse tree, as PostgreSQL itself makes it. */
+/* A statement's parse tree, from PostgreSQL's own parser. */
 #pragma once
 
 #include "base/error.h"
@@ -9,7 +9,7 @@ struct parsed {
     void *context;
 };
 
-/* The tree lives until parse_end(). Errors: *ret_offset is where the server points. */
+/* The tree lives until parse_end(). Errors: *ret_offset is where the server would point. */
 int parse_begin(const char *text, struct parsed *ret_parsed, size_t *ret_offset,
                 struct error *err) ERR_CHECKED;
 void parse_end(struct parsed *parsed);

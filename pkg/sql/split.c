@@ -3,8 +3,8 @@
 #include <string.h>
 #include <strings.h>
 
-/* psql remembers the first words of a statement to know function bodies: BEGIN ... END nests only
- * in CREATE [OR REPLACE] {FUNCTION | PROCEDURE}. */
+/* psql remembers the first words of a statement to recognise function bodies: BEGIN ... END nests
+ * only in CREATE [OR REPLACE] {FUNCTION | PROCEDURE}. */
 enum { WORDS_KEPT = 4 };
 
 struct cutter {
@@ -84,7 +84,7 @@ static void begin_item(struct split *split, struct split_item *item, enum split_
     item->line_start = split->line_start;
 }
 
-/* Each skips what begins at `at`; false when the text ends before it does. */
+/* Each skips what begins at `at`; false when the text ends first. */
 static bool skip_comment(struct cutter *cutter)
 {
     const struct split *split = cutter->split;
@@ -123,7 +123,7 @@ static bool skip_quoted(struct cutter *cutter, char quote, bool backslashes)
     return false;
 }
 
-/* E'a' <newline> 'b\'' is one string, and backslashes go on meaning something in it. */
+/* E'a' <newline> 'b\'' is one string, in which backslashes keep their meaning. */
 static bool skip_escaped(struct cutter *cutter)
 {
     for (;;) {
@@ -139,7 +139,7 @@ static bool skip_escaped(struct cutter *cutter)
     }
 }
 
-/* False when the quote never ends. A lone $ is stepped over. */
+/* False when the quote never ends. A lone $ is skipped. */
 static bool skip_dollar(struct cutter *cutter)
 {
     const struct split *split = cutter->split;
@@ -170,6 +170,7 @@ static bool word_is(const char *word, size_t length, const char *wanted)
     return length == strlen(wanted) && strncasecmp(word, wanted, length) == 0;
 }
 
+/* CASE, too, ends with END, so that it nests like BEGIN inside a body. */
 static void note_word(struct cutter *cutter, const char *word, size_t length)
 {
     static const char *const kept[] = {"create", "function", "procedure", "or", "replace"};
@@ -260,7 +261,7 @@ static bool skip_token(struct cutter *cutter, const char **ret_what)
         }
         break;
     default:
-        /* 1e5 and 0xff are no words. */
+        /* 1e5 and 0xff are not words. */
         while (is_digit(c) && is_word(peek(cutter, 1)) && peek(cutter, 1) != '$')
             cutter->at++;
         break;
@@ -272,7 +273,7 @@ static bool skip_token(struct cutter *cutter, const char **ret_what)
 static void cut_statement(struct split *split, struct split_item *item)
 {
     struct cutter cutter = {.split = split, .item = item, .at = split->at};
-    size_t last = split->at; /* end of the last token that is no space */
+    size_t last = split->at; /* end of the last token that is not a comment */
     begin_item(split, item, SPLIT_STATEMENT, split->at, split->length);
     while (cutter.at < split->length) {
         char c = split->text[cutter.at];
@@ -333,7 +334,7 @@ static void cut_meta(struct split *split, struct split_item *item)
         item->end--;
 }
 
-/* Data are the lines behind the one that COPY ends on, up to \. or the end of the file. */
+/* The data begin on the line after the end of COPY, and end with \. or the file. */
 static void cut_data(struct split *split, struct split_item *item)
 {
     size_t at = line_end(split, split->at);

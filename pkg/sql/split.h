@@ -1,6 +1,6 @@
 /*
  * Cuts SQL into statements where psql would: nested comments, quotes, dollar quotes, parentheses,
- * SQL-standard function bodies, meta-commands, data behind COPY ... FROM stdin.
+ * SQL-standard function bodies, meta-commands, data after COPY ... FROM stdin.
  * https://www.postgresql.org/docs/17/app-psql.html
  */
 #pragma once
