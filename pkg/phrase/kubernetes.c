@@ -1,4 +1,4 @@
-/* Kubernetes 1.29 and later: what has no reason or code of its own. Sources are below
+/* Kubernetes 1.29 and later: messages without a reason or code of their own. Sources are below
  * https://github.com/kubernetes/kubernetes. */
 #include "phrase/phrase.h"
 
@@ -17,13 +17,13 @@ const struct phrase_row phrase_kubernetes[] = {
      "the same in the message, where no cause is given"},
     {PHRASE_K8S_UID_CHANGED, PHRASE_ANYWHERE, "metadata.uid", "",
      "apimachinery/pkg/api/validation/objectmeta.go: ValidateObjectMetaAccessorUpdate", "1.29-",
-     "the object was replaced by another one of its name: look again"},
+     "another object of this name has replaced it: read again"},
     {PHRASE_K8S_QUOTA_EXCEEDED, PHRASE_ANYWHERE, "exceeded quota", "", QUOTA, "1.29-",
      "a ResourceQuota is used up"},
     {PHRASE_K8S_QUOTA, PHRASE_ANYWHERE, "quota", "", QUOTA, "1.29-",
      "the same, as a StatefulSet's event FailedCreate repeats it"},
     {PHRASE_K8S_QUOTA_UNSPECIFIED, PHRASE_ANYWHERE, "must specify", "", QUOTA, "1.29-",
-     "a ResourceQuota counts what the object does not say"},
+     "a ResourceQuota requires a request or limit that the object does not set"},
     {PHRASE_K8S_NAMESPACE_TERMINATING, PHRASE_ANYWHERE, "being terminated", "",
      "apiserver/pkg/admission/plugin/namespace/lifecycle/admission.go: Admit", "1.29-",
      "the namespace is being deleted"},
@@ -32,10 +32,10 @@ const struct phrase_row phrase_kubernetes[] = {
     {PHRASE_K8S_VOLUME_RESIZE, PHRASE_ANYWHERE, "resize", "", RESIZE, "1.29-",
      "the class does not let volumes grow"},
     {PHRASE_K8S_VOLUME_EXPANSION, PHRASE_ANYWHERE, "expansion", "", RESIZE, "1.29-",
-     "the same, in the words of webhooks of provisioners"},
+     "the same, from webhooks of provisioners"},
 
     {PHRASE_K8S_STORAGE_CLASS, PHRASE_ANYWHERE, "storageclass", "",
-     BINDING ": provisionClaimOperation", "1.29-", "event ProvisioningFailed speaks of the class"},
+     BINDING ": provisionClaimOperation", "1.29-", "event ProvisioningFailed is about the class"},
     {PHRASE_K8S_NOT_FOUND, PHRASE_ANYWHERE, "not found", "",
      "apimachinery/pkg/api/errors/errors.go: NewNotFound", "1.29-", "what is named does not exist"},
     {PHRASE_K8S_NO_DEFAULT_CLASS, PHRASE_ANYWHERE, "no storage class is set", "",
@@ -48,7 +48,7 @@ const struct phrase_row phrase_kubernetes[] = {
     {PHRASE_K8S_VOLUME_NODE_AFFINITY, PHRASE_ANYWHERE, "volume node affinity conflict", "",
      SCHEDULER, "older", "the pod's volumes are on one node, which cannot take it"},
     {PHRASE_K8S_VOLUME_NODE_AFFINITY, PHRASE_ANYWHERE, "PersistentVolume's node affinity", "",
-     SCHEDULER, "newer", "the same in newer words"},
+     SCHEDULER, "newer", "the same in newer versions"},
     {PHRASE_K8S_SECRET, PHRASE_ANY_CASE, "secret", "",
      "pkg/kubelet/kubelet_pods.go, volume/secret/secret.go", "1.29-",
      "a container waits for a Secret or one of its keys"},

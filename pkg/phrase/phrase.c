@@ -14,7 +14,7 @@ static const char *place_of(const struct phrase_row *row, const char *text)
     }
 }
 
-/* The first of its rows that stands in the text. */
+/* The first of its rows that is in the text. */
 static const struct phrase_row *row_in(enum phrase phrase, const char *text, const char **ret_at)
 {
     const struct phrase_row *const tables[] = {phrase_postgres, phrase_kubernetes};

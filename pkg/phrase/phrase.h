@@ -1,10 +1,11 @@
 /*
- * What other programs say, where we act on their words: one table per program, each row with where
- * the words come from and what they mean. Where a program gives a code (SQLSTATE, a status, a
- * reason) that decides, not its words. Words alone destroy, promote and hand out nothing.
+ * Messages of other programs that we act on: one table per program; each row has the source and the
+ * meaning of a message. Where a program gives a code (SQLSTATE, a status, a reason), the code
+ * decides, not the text. Nothing is destroyed, promoted or handed out because of a text alone.
  *
- * A new version of one of these programs is met here: tests/unit/phrase_table_test.c looks for each
- * row in the programs of the PostgreSQL that is installed, and in lines that were recorded.
+ * If a new version of such a program changes a message, add its row here:
+ * tests/unit/phrase_table_test.c looks for each row in the programs of the PostgreSQL that is
+ * installed, and in lines that were recorded.
  */
 #pragma once
 
@@ -74,18 +75,18 @@ enum phrase_place {
 struct phrase_row {
     enum phrase phrase; /* may have several rows */
     enum phrase_place place;
-    const char *text;     /* as it stands in the program, without what it fills in */
-    const char *program;  /* whose file holds it: "postgres", "libpq"; "" for what others' do */
+    const char *text;     /* as in the program, without the parts that it fills in */
+    const char *program;  /* whose file contains it: "postgres", "libpq"; "": another's */
     const char *source;   /* file and function in that program's sources */
     const char *versions; /* that say it so: "14-18" */
-    const char *means;    /* what we take it for */
+    const char *means;    /* what it means to us */
 };
 
 /* Ended by a row of PHRASE_NONE. */
 extern const struct phrase_row phrase_postgres[], phrase_kubernetes[];
 
-/* Where it stands in `text`, or NULL; text may be NULL. */
+/* Where it is in `text`; NULL when it is not there. text may be NULL. */
 const char *phrase_find(enum phrase phrase, const char *text);
-/* What comes behind it, or NULL. */
+/* What follows it, or NULL. */
 const char *phrase_after(enum phrase phrase, const char *text);
 bool phrase_is_in(enum phrase phrase, const char *text);
