@@ -3,8 +3,8 @@
  * are both printed from it. The page is the text format 0.0.4:
  * https://prometheus.io/docs/instrumenting/exposition_formats/
  *
- * A row's series keep their order and their labels from one scrape to the next; what has no value
- * now has no line. Pure: readers take what they tell from `arg`.
+ * A row's series keep their order and their labels from one scrape to the next; one without a value
+ * has no line. Pure: readers read everything from `arg`.
  */
 #pragma once
 
@@ -23,12 +23,12 @@ struct metric {
     const char *name; /* in base units, with the unit last; a counter ends in _total */
     enum metric_type type;
     const char *help;                                         /* a sentence */
-    const char *labels[4];                                    /* names; NULL behind the last */
+    const char *labels[4];                                    /* names; NULL after the last */
     void (*read)(struct metrics_page *page, const void *arg); /* by metrics_add() and _add_real() */
 };
 
 /* One series of the row that is being read; a value for each of its labels, in their order. They
- * may hold anything. */
+ * may contain any text. */
 void metrics_add(struct metrics_page *page, int64_t value, const char *const *label_values);
 void metrics_add_real(struct metrics_page *page, double value, const char *const *label_values);
 

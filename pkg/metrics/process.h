@@ -1,4 +1,4 @@
-/* What every long-running verb tells of its own process; `arg` is not used. */
+/* The metrics that every long-running verb has of its own process; `arg` is not used. */
 #pragma once
 
 #include "metrics/metrics.h"
