@@ -4,10 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Of a term: when it is renewed, what the holder keeps to spare, the longest wait for an answer,
+/* Parts of a term: until it is renewed, the margin of the holder, the longest wait for an answer,
  * and the shortest pause after a failure. */
 enum { RENEW_PART = 3, MARGIN_PART = 3, TIMEOUT_PART = 6, PAUSE_PART = 15 };
-/* A candidate's looks at what another holds, and its pause after a failure. */
+/* A candidate's pauses between reads of a lease that another holds, and after a conflict. */
 enum { LOOK_LEAST_PART = 15, LOOK_MOST_PART = 6, CONFLICT_PART = 50 };
 enum { PAUSE_MS = 500, BURST = 6, REFILL_MS = 500, TAKE_BURST = 3, TAKE_REFILL_MS = 2000 };
 
@@ -23,7 +23,7 @@ void lease_engine_init(struct lease_engine *engine, const struct lease_engine_op
     };
     snprintf(engine->identity, sizeof engine->identity, "%s", options->identity);
     engine->options.identity = NULL;
-    engine->options.random |= 1; /* of zero xorshift makes zero */
+    engine->options.random |= 1; /* xorshift turns zero into zero */
 }
 
 void lease_engine_set_term(struct lease_engine *engine, int64_t term_ms)
@@ -67,9 +67,9 @@ static int64_t renewal_ms(const struct lease_engine *engine)
     return engine->sent_ms + engine->options.term_ms / RENEW_PART;
 }
 
-/* The version of an agent's lease also grows when the operator writes an annotation: only what its
- * holder writes tells that it lives. Candidates alone write theirs, and any change counts: a wall
- * clock that stands still must not make a renewal look like none. */
+/* The version of an agent's lease also changes when the operator writes an annotation: only what
+ * its holder writes shows that the holder lives. A lease of candidates is written by them alone, so
+ * that any change counts: with a wall clock that stands still, renewTime does not change. */
 static bool shows_life(const struct lease_engine *engine, const struct lease_object *object)
 {
     const struct lease_object *before = &engine->object;
@@ -80,6 +80,7 @@ static bool shows_life(const struct lease_engine *engine, const struct lease_obj
            strcmp(object->renewed, before->renewed) != 0;
 }
 
+/* When the object is deleted, its last holder may lead until its term ends: others_until_ms. */
 static void note(struct lease_engine *engine, const struct lease_object *object, int64_t now_ms)
 {
     static const struct lease_object nothing;
@@ -99,14 +100,14 @@ static void note(struct lease_engine *engine, const struct lease_object *object,
     if (engine->object.epoch > engine->held_epoch)
         engine->held_epoch = engine->object.epoch;
     if (!held_before) {
-        /* Maybe from an earlier process of the same identity, and about to run out. */
+        /* It may be from an earlier process with the same identity, and about to expire. */
         engine->heard_ms = now_ms;
         engine->due_ms = engine->doing == LEASE_DO_NOTHING ? now_ms : renewal_ms(engine);
     }
 }
 
-/* resourceVersions of one object grow: what the watch delivers late must not undo what a write's
- * own answer has told already, nor the other way round. */
+/* resourceVersions of one object grow: what the watch delivers late must not undo what the answer
+ * to a write has shown already, nor the reverse. */
 static bool is_stale(const struct lease_engine *engine, const struct lease_object *object)
 {
     return strtoull(object->version, NULL, 10) < strtoull(engine->object.version, NULL, 10);
@@ -121,8 +122,7 @@ bool lease_engine_see(struct lease_engine *engine, const struct lease_object *ob
     return true;
 }
 
-/* What is refused is tried again by our own measure: the pause that the server asks for may be
- * longer than the term. */
+/* We decide when to try again, because the server's Retry-After may be longer than the term. */
 static int64_t pause_ms(struct lease_engine *engine, int64_t retry_after_ms)
 {
     int64_t term_ms = engine->options.term_ms;
@@ -149,6 +149,8 @@ static void after_read(struct lease_engine *engine, enum lease_outcome outcome,
         engine->due_ms = now_ms;
 }
 
+/* The term counts from when the write was sent, less the margin: others count from when they see
+ * it. */
 static bool after_write(struct lease_engine *engine, enum lease_action done,
                         const struct lease_object *object, int64_t now_ms)
 {
@@ -164,7 +166,7 @@ static bool after_write(struct lease_engine *engine, enum lease_action done,
     engine->due_ms = engine->leaving ? now_ms
                      : engine->again ? now_ms + bucket_wait_ms(&engine->writes, now_ms)
                                      : renewal_ms(engine);
-    /* Where answers take that long, not without a pause. */
+    /* If answers take that long, there is still a pause. */
     if (!engine->leaving && engine->due_ms <= now_ms && !engine->again)
         engine->due_ms = now_ms + 1;
     engine->again = false;
@@ -188,7 +190,7 @@ bool lease_engine_answer(struct lease_engine *engine, enum lease_outcome outcome
         return after_write(engine, done, object, now_ms);
     case LEASE_CONFLICT:
     case LEASE_MISSING:
-        /* Of several candidates that want it at once one has it by now; the others hold off. */
+        /* When several candidates tried at once, one of them has it by now; the others wait. */
         engine->read_due = !engine->options.candidate || engine->state == LEASE_HELD;
         if (!engine->read_due)
             engine->due_ms =
@@ -229,9 +231,9 @@ void lease_engine_leave(struct lease_engine *engine, int64_t last_epoch, int64_t
     engine->last_epoch = last_epoch;
     if (!engine->leaving && engine->doing == LEASE_DO_NOTHING && engine->state == LEASE_HELD)
         engine->due_ms = now_ms;
-    /* A take whose answer never came may have made it ours. */
+    /* A take without an answer may have succeeded. */
     engine->read_due |= !engine->leaving && engine->take_unclear;
-    engine->leaving = true; /* a write under way is waited for: it could land after ours */
+    engine->leaving = true; /* waits for a write under way, which could be stored after ours */
 }
 
 static enum lease_action begin(struct lease_engine *engine, enum lease_action action,
@@ -250,14 +252,14 @@ static enum lease_action asked_take(struct lease_engine *engine, int64_t now_ms)
     int wait_ms = bucket_wait_ms(&engine->takes, now_ms);
     engine->take_asked = false;
     if (wait_ms > 0) {
-        engine->due_ms = now_ms + wait_ms; /* then it is asked for again */
+        engine->due_ms = now_ms + wait_ms; /* the owner asks again then */
         return LEASE_DO_NOTHING;
     }
     bucket_spend(&engine->takes);
     return begin(engine, LEASE_DO_TAKE, now_ms);
 }
 
-/* After a read: what nobody holds, or nobody has renewed for a whole term, is taken. */
+/* After a read: a lease that is not held, or was not renewed for a whole term, is taken. */
 static enum lease_action candidate_next(struct lease_engine *engine, int64_t now_ms)
 {
     if (!engine->fresh)

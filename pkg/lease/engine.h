@@ -1,16 +1,14 @@
 /*
- * One Lease (coordination.k8s.io/v1) as one program sees and writes it. Pure: time comes in, what
- * is to be sent goes out. It serves the operators, who elect a leader among themselves, and the
- * agents, whose lease says which instance is the primary.
+ * One Lease (coordination.k8s.io/v1) as one program sees and writes it. Pure: time is an argument,
+ * and what to send is a result. It serves the operators, who elect a leader among themselves, and
+ * the agents, whose lease says which instance is the primary.
  *
- * Safety rests on three rules:
- * - Every write is a compare-and-swap on resourceVersion.
- * - Durations are measured on each one's own CLOCK_BOOTTIME; renewTime is never compared with it.
- *   The holder counts its term from before it sent the renewal, others count from after they saw
- *   it, so that the holder always stops first, with LEASE_MARGIN of the term to spare.
- * - An answer that never came says nothing: the write may have been stored, may be stored later, or
- *   never. It extends no term; what stands in the Lease is learnt by the next compare-and-swap or
- *   by a read.
+ * Safety rests on three rules: - Every write is a compare-and-swap on resourceVersion. - Each
+ * program measures durations by its own CLOCK_BOOTTIME; renewTime is never compared with it. The
+ * holder counts its term from before it sent the renewal, others count from after they saw it, so
+ * that the holder always stops first, with a third of the term to spare. - A missing answer proves
+ * nothing: the write may have been stored, may be stored later, or never. It extends no term; the
+ * next compare-and-swap or a read shows what the Lease contains.
  *
  * The owner calls lease_engine_next() after each of the events below and at lease_engine_due_ms(),
  * sends what it says, and reports the answer.
@@ -22,15 +20,15 @@
 
 #include "loop/bucket.h"
 
-/* Nobody leads a billion times: a later epoch is somebody's slip, and a lease that followed it to
- * the end of its numbers could never be taken again. */
+/* No lease is taken a billion times: a larger epoch is a mistake, and a lease that followed it to
+ * the largest number could never be taken again. */
 enum { LEASE_EPOCH_MAX = 1 << 30 };
 
 enum lease_state {
     LEASE_UNKNOWN,  /* the API has not answered yet */
     LEASE_ABSENT,   /* the object is not there */
     LEASE_FREE,     /* never held */
-    LEASE_RELEASED, /* held once, by nobody now */
+    LEASE_RELEASED, /* held before, but not now */
     LEASE_MINE,     /* by the same instance: another pod of it, or none */
     LEASE_HELD,     /* by this identity */
     LEASE_OTHER,    /* by another one */
@@ -49,8 +47,8 @@ struct lease_object {
 struct lease_engine_options {
     const char *identity; /* "<instance>/<pod uid>", or any name; copied */
     int64_t term_ms;      /* how long each write of ours lasts */
-    int64_t term_max_ms;  /* a longer term of another's is not waited for */
-    int second_ms;        /* what leaseDurationSeconds is counted in: 1000 */
+    int64_t term_max_ms;  /* a longer term of another holder counts as this */
+    int second_ms;        /* the length of a second in leaseDurationSeconds: 1000 */
     /* A candidate watches nothing: it reads the Lease now and then, creates it where it is absent,
      * and takes it when its holder let it expire. Any other takes it by lease_engine_take() only.
      */
@@ -72,8 +70,8 @@ enum lease_outcome {
     LEASE_CONFLICT,   /* somebody else wrote since */
     LEASE_MISSING,    /* there is no such object */
     LEASE_REFUSED,    /* we may not write it */
-    LEASE_FAILED,     /* the server answered, but could not */
-    LEASE_UNANSWERED, /* nothing came: no word on whether it was done */
+    LEASE_FAILED,     /* the server answered, but could not do it */
+    LEASE_UNANSWERED, /* no answer: it is unknown whether it was done */
 };
 
 struct lease_engine {
@@ -81,22 +79,22 @@ struct lease_engine {
     char identity[192];
     enum lease_state state;
     struct lease_object object;
-    int64_t unchanged_since_ms; /* since when nobody has taken or renewed it */
+    int64_t unchanged_since_ms; /* since when it was neither taken nor renewed */
     int64_t others_until_ms;    /* the object is gone, but its last holder may lead until then */
     int64_t held_epoch, seen_epoch; /* the highest: held by us, held by anybody */
     /* the request under way, or the last one */
     enum lease_action doing;
     int64_t sent_ms;
-    int64_t heard_ms; /* when what had an outcome last was sent, or the lease became ours */
+    int64_t heard_ms; /* when the last request with an outcome was sent, or the lease became ours */
     int64_t until_ms; /* the end of the term that is certainly ours, less the margin */
-    int64_t due_ms;   /* when something is to be done; -1: not before something happens */
+    int64_t due_ms;   /* when there is something to do; -1: only after an event */
     struct bucket writes, takes;
     int64_t at_least;   /* of a take: its epoch comes after that one */
     bool take_asked;    /* see lease_engine_take() */
     bool read_due;      /* before anything else */
     bool fresh;         /* a candidate decides only on what it has just read */
     bool again;         /* renew once more when the write under way has ended */
-    bool taking;        /* a take was asked for: a pause until due_ms holds it up */
+    bool taking;        /* a take was asked for, and waits for a pause until due_ms */
     bool leaving;       /* it is to be given back, not renewed... */
     int64_t last_epoch; /* ...with this epoch or an earlier one */
     bool refused;       /* we may not write it (any more) */
@@ -112,9 +110,9 @@ enum lease_state lease_state_of(const struct lease_object *object, const char *i
 
 /* ---- events ---- */
 
-/* A watch or a list told of the object (NULL: it is not there). False: older than what is known
- * already, and passed over. `listing`: a list starts afresh, since the server's history may be
- * another one. */
+/* A watch or a list delivered the object (NULL: it does not exist). False: it is older than what is
+ * known, and ignored. `listing`: a list always counts, because the server's history may be another
+ * one. */
 bool lease_engine_see(struct lease_engine *engine, const struct lease_object *object, bool listing,
                       int64_t now_ms);
 /* How the request under way ended; `object` with LEASE_DONE only. retry_after_ms: a pause that the
@@ -128,8 +126,8 @@ void lease_engine_take(struct lease_engine *engine, int64_t at_least);
 /* Renews soon, after a burst not more often than twice a second, instead of at the next third of
  * the term. */
 void lease_engine_renew_soon(struct lease_engine *engine, int64_t now_ms);
-/* From now on it is to be given back; but not with a later epoch than last_epoch: what was only
- * taken, and not led with, runs out by itself. */
+/* From now on the lease is to be given back, but not with an epoch later than last_epoch: one that
+ * was only taken, and not led with, expires by itself. */
 void lease_engine_leave(struct lease_engine *engine, int64_t last_epoch, int64_t now_ms);
 
 /* ---- what follows ---- */
@@ -139,22 +137,22 @@ void lease_engine_leave(struct lease_engine *engine, int64_t last_epoch, int64_t
 enum lease_action lease_engine_next(struct lease_engine *engine, int64_t now_ms);
 /* The epoch of a take. */
 int64_t lease_engine_next_epoch(const struct lease_engine *engine);
-/* When next() is to be asked again, whatever happens; -1: not before something happens. */
+/* When to call next() again; -1: only after an event. */
 int64_t lease_engine_due_ms(const struct lease_engine *engine);
-/* How long an answer is waited for: a term has room for several attempts. */
+/* How long to wait for an answer: a term has time for several attempts. */
 int64_t lease_engine_timeout_ms(const struct lease_engine *engine);
 
-/* Held, and the term that is certainly ours has not ended: nobody who obeys the rules above has
- * taken it. That the object was deleted since does not end the term. */
+/* Held, and the term that is certainly ours has not ended: no program that follows the rules above
+ * has taken it. A deletion of the object does not end the term. */
 bool lease_engine_leads(const struct lease_engine *engine, int64_t now_ms);
 /* When the lease as it was seen last will have been unchanged for a whole term: a holder that lives
  * and reaches the API server has renewed it by then. */
 int64_t lease_engine_rests_at_ms(const struct lease_engine *engine);
 /* Held as far as is known, but for a whole term no attempt to renew it has had an outcome, not even
- * a failure: this process did not run (frozen, or a machine that was paused), and the lease may be
- * anybody's. */
+ * a failure: this process did not run (frozen, or a machine that was paused), and another may hold
+ * the lease by now. */
 bool lease_engine_is_doubtful(const struct lease_engine *engine, int64_t now_ms);
-/* A request is under way, or a take is held up by a pause. */
+/* A request is under way, or a take waits for a pause. */
 bool lease_engine_is_busy(const struct lease_engine *engine);
-/* Nothing is left to give back, as far as can be known, or the server refuses. */
+/* Nothing is left to give back, as far as is known, or the server refuses. */
 bool lease_engine_has_left(const struct lease_engine *engine);
