@@ -1,7 +1,7 @@
 /*
- * How often something may be written: a burst at once, then one each so often. A start makes a
+ * How often something may be written: a burst at once, then one per refill_ms. A start causes a
  * handful of changes within a second, and something waits for each of them; what flaps for hours is
- * slowed down. Pure: `now_ms` (CLOCK_BOOTTIME) comes in.
+ * slowed down. Pure: `now_ms` (CLOCK_BOOTTIME) is an argument.
  */
 #pragma once
 

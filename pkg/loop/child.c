@@ -102,7 +102,7 @@ static void take_output(struct child *child, const char *data, size_t length)
         buffer_consume(&child->collected, child->collected.length - CHILD_OUTPUT_MAX_BYTES);
 }
 
-/* Reads what is there; false when nothing more will ever come. */
+/* Reads what is available; false at the end of the output. */
 static bool drain(struct child *child, int most_reads)
 {
     char data[16384];
@@ -182,7 +182,7 @@ static void finish(struct child *child, int status)
     if (child->ended != NULL)
         child->ended(child->arg, &result);
     if (more)
-        return; /* what it left behind still holds the pipe */
+        return; /* a process that it left behind still has the pipe */
     close_output(child);
     release(child);
 }
@@ -244,7 +244,7 @@ static void run_program(const struct child_spec *spec)
     _exit(127);
 }
 
-/* In the forked process: nothing of the agent's loop is touched from here on. */
+/* In the forked process, which must not use the agent's loop any more. */
 __attribute__((noreturn)) static void become(const struct child_spec *spec, int output, pid_t agent)
 {
     prctl(PR_SET_PDEATHSIG, spec->death_signal ? spec->death_signal : SIGKILL);
@@ -270,7 +270,8 @@ __attribute__((noreturn)) static void become(const struct child_spec *spec, int 
 }
 
 /* Pipes of packets: https://man7.org/linux/man-pages/man2/pipe.2.html (O_DIRECT). Each write takes
- * a page of the pipe, so that it needs more of them; without, writers only wait sooner. */
+ * a page of the pipe, so that the pipe needs more of them; without these, writers only block
+ * sooner. */
 static int make_pipe(bool apart, int ends[2], bool *ret_apart)
 {
     *ret_apart = apart && pipe2(ends, O_CLOEXEC | O_DIRECT) == 0;
@@ -332,7 +333,7 @@ void child_signal(const struct child *child, int signal)
 
 void child_signal_all(const struct child *child, int signal)
 {
-    /* Before its setsid() the group does not exist yet: the process itself always does. */
+    /* Before its setsid() the process group does not exist; the process itself does. */
     if (!child->reaped && kill(-child->pid, signal) < 0)
         kill(child->pid, signal);
 }
@@ -402,7 +403,7 @@ int children_strays(const struct children *children, const char *executable, int
     return count;
 }
 
-/* Of the line from `pid` up to us, the one that is our own child; 0 when it does not lead here. */
+/* The ancestor of `pid` (or itself) that is our own child; 0 when there is none. */
 static pid_t our_child_above(pid_t pid)
 {
     for (int depth = 0; depth < DEEPEST; depth++) {
@@ -436,7 +437,7 @@ void children_kill(const struct children *children, const struct child *child)
         kill(-1, SIGKILL);
         return;
     }
-    kill_below(children, root); /* while they can be told by who started them */
+    kill_below(children, root); /* first: after its death their parent is another */
     if (root > 0)
         kill(root, SIGKILL);
     kill_below(children, root);

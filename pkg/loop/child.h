@@ -5,7 +5,7 @@
  * 0).
  *
  * A child never outlives the agent: it gets death_signal when the agent dies. Each runs in a
- * session of its own, so that child_signal() reaches what it started, too.
+ * session of its own, so that child_signal_all() reaches what it started, too.
  */
 #pragma once
 
@@ -34,18 +34,18 @@ struct child_spec {
     const char *const *env;  /* NULL-ended "NAME=value", added to our own; may be NULL */
     int (*task)(void *task_arg, struct error *err);
     void *task_arg;     /* the forked copy has it as it was at child_start() */
-    void *answer;       /* what the task fills in: comes from its copy into ours when it ended */
+    void *answer;       /* the task fills it in its copy; it is copied here when the task ended */
     size_t answer_size; /* small: it goes through the pipe in one piece */
     int death_signal;   /* 0: SIGKILL */
     int keep_fd;        /* a descriptor that it inherits (the volume's lock); 0 or less: none */
-    /* Output as it comes; may be NULL. With `stream`, nothing is collected for the result, and what
-     * the child left behind is heard to its end. */
+    /* Gets the output as it arrives; may be NULL. With `stream`, nothing is collected for the
+     * result, and output of processes that the child left behind is read to its end. */
     void (*output)(void *arg, const char *data, size_t length);
     bool stream;
-    bool apart; /* each write(2) of it comes by itself, at most PIPE_BUF bytes at a time, where the
-                   kernel can (child_writes_apart()) */
+    bool apart; /* each write(2) arrives separately, at most PIPE_BUF bytes at a time, if the kernel
+                   can (child_writes_apart()) */
     void (*ended)(void *arg, const struct child_result *result);
-    void (*closed)(void *arg); /* the last call: it ended and its output did, too */
+    void (*closed)(void *arg); /* the last call: the child and its output have ended */
     void *arg;
 };
 
@@ -57,16 +57,16 @@ void children_free(struct children *children);
 
 int child_start(struct children *children, const struct child_spec *spec, struct child **ret_child,
                 struct error *err) ERR_CHECKED;
-/* To the process alone. */
+/* Only to the process itself. */
 void child_signal(const struct child *child, int signal);
 /* To the process and to all that it started in its session. */
 void child_signal_all(const struct child *child, int signal);
 pid_t child_pid(const struct child *child);
 bool child_writes_apart(const struct child *child);
 
-/* SIGKILL to `child` (may be NULL), to all that it started, and to orphans of ours and all that
- * these started, whatever session they are in. As PID 1, where everything is ours, to every process
- * but this one, at once, so that no fork escapes; elsewhere children that we know of are spared. */
+/* Sends SIGKILL to `child` (may be NULL), to all that it started, and to our orphans and all that
+ * these started, in whatever session. As PID 1, where everything is ours, to every other process at
+ * once, so that no fork escapes; elsewhere not to our other known children. */
 void children_kill(const struct children *children, const struct child *child);
 
 /* Orphans of ours that run `executable` (base name): backends whose postmaster was killed. Sends

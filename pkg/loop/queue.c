@@ -8,7 +8,7 @@
 #include "base/error.h"
 #include "loop/pause.h"
 
-/* What only a change of input can help is looked at again all the same, but rarely. */
+/* What only other input can mend is retried, too, but rarely. */
 enum { REFUSED_MAX_MS = 300000 };
 
 struct queue {
@@ -114,7 +114,7 @@ static struct queue_key *make_key(struct queue *queue, const struct queue_key *n
     return key;
 }
 
-/* When an event that comes now may be answered: at once, unless too many came. */
+/* When an event that comes now may lead to a pass: at once, unless too many came. */
 static int64_t earliest(struct queue_key *key, int64_t now_ms)
 {
     int64_t earned = (now_ms - key->tokens_ms) / QUEUE_REFILL_MS;
@@ -167,12 +167,13 @@ int64_t queue_backoff_ms(int class, int failures)
                             failures - 1);
 }
 
-/* The server is away or overloaded: events must not bring the next attempt forward. */
+/* The server is away or overloaded: events must not start the next attempt earlier. */
 static bool holds(int class)
 {
     return class == ERR_TRANSPORT || class == ERR_TIMEOUT || class == ERR_OVERLOADED;
 }
 
+/* An event during the pass shortens the pause after a failure, unless hold_ms forbids it. */
 void queue_done(struct queue *queue, struct queue_key *key, const struct queue_verdict *verdict,
                 int64_t now_ms)
 {

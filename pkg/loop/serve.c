@@ -38,7 +38,7 @@ struct serve {
     void *arg;
     TAILQ_HEAD(connection_list, connection) connections; /* the oldest first */
     size_t count;
-    int accepted; /* since the others had their turn */
+    int accepted; /* in a row, see give_way() */
 };
 
 bool serve_split(const char *address, char *ret_host, size_t size, int *ret_port)
@@ -113,7 +113,7 @@ static void close_connection(struct connection *connection)
 
 static void on_io(evutil_socket_t fd, short what, void *arg);
 
-/* The time counts from the accept, whatever comes in: a client that sends a byte a second gains
+/* The time counts from the accept, whatever arrives: a client that sends one byte per second gains
  * nothing. */
 static void wait_for(struct connection *connection, short what)
 {
@@ -166,7 +166,7 @@ static void refuse(struct connection *connection, int code)
     reply(connection, code, "text/plain", &body, false);
 }
 
-/* "GET /path?query HTTP/1.1": cuts the line at its words. False when it is none. */
+/* "GET /path?query HTTP/1.1": cuts the line at its words. False when it is not a request line. */
 static bool read_line(char *line, char **ret_method, char **ret_path)
 {
     line[strcspn(line, "\r\n")] = '\0';
@@ -184,6 +184,7 @@ static bool read_line(char *line, char **ret_method, char **ret_path)
     return true;
 }
 
+/* A NUL would hide the rest of the request from the string functions: it is refused. */
 static void answer(struct connection *connection)
 {
     AUTO_ARENA arena = arena_new();
@@ -254,7 +255,7 @@ static bool write_reply(struct connection *connection)
             return false;
         buffer_consume(out, (size_t)sent);
     }
-    /* Closed at once, what came in and was not read would turn the answer into a reset. */
+    /* If it were closed now, input that was not read would turn the answer into a reset. */
     shutdown(connection->fd, SHUT_WR);
     connection->stage = STAGE_LINGER;
     int64_t end_ms = clock_boot_ms() + LINGER_MS;
@@ -314,7 +315,8 @@ static void make_room(struct serve *serve)
     close_connection(connection);
 }
 
-/* libevent accepts until none waits, which a flood may put off for ever: nothing else would run. */
+/* libevent accepts until no connection waits. In a flood that may never be, and nothing else would
+ * run. */
 static void give_way(struct serve *serve)
 {
     static const struct timeval at_once = {0, 0};
@@ -338,8 +340,8 @@ static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struc
     connection->deadline_ms = clock_boot_ms() + SERVE_LIFE_MS;
     TAILQ_INSERT_TAIL(&serve->connections, connection, link);
     serve->count++;
-    /* A kubelet has sent its request by now: it is answered before other clients can crowd it
-     * out. */
+    /* A kubelet has usually sent its request by now: it gets its answer before other clients can
+     * crowd it out. */
     go_on(connection);
 }
 
@@ -351,7 +353,7 @@ static void on_again(evutil_socket_t fd, short what, void *arg)
     evconnlistener_enable(serve->listener);
 }
 
-/* No descriptors are left, or no memory: the listener would be ready again and again. */
+/* Out of descriptors or memory: without a pause the listener would be ready again and again. */
 static void on_listen_error(struct evconnlistener *listener, void *arg)
 {
     struct serve *serve = arg;
@@ -394,7 +396,7 @@ int serve_new(struct event_base *loop, const char *address, serve_answer answer_
     serve->answer = answer_function;
     serve->arg = arg;
     TAILQ_INIT(&serve->connections);
-    /* A wildcard of IPv6 serves both families, unless the node has no IPv6. */
+    /* The wildcard of IPv6 serves both families, unless the node has no IPv6. */
     serve->listener = listen_on(serve, host[0] ? host : "::", port);
     if (serve->listener == NULL && host[0] == '\0')
         serve->listener = listen_on(serve, "0.0.0.0", port);

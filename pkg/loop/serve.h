@@ -1,5 +1,5 @@
 /*
- * Short answers over plain HTTP, for probes and metrics: GET and HEAD, one request a connection,
+ * Short answers over plain HTTP, for probes and metrics: GET and HEAD, one request per connection,
  * nothing secret. Anyone who reaches the port may ask, so the cost of a client is bounded:
  * connections, bytes of a request and the time of a connection have limits, and a client with many
  * connections loses its own, never those of others (a kubelet's).
@@ -22,8 +22,8 @@ enum {
 
 struct serve;
 
-/* Writes the answer to a path such as "/readyz" and returns its HTTP code; ret_type is
- * "text/plain" unless it is set. Not called for anything but GET and HEAD. */
+/* Writes the answer to a path such as "/readyz" and returns its HTTP code; ret_type is "text/plain"
+ * unless it is set. Called for GET and HEAD only. */
 typedef int (*serve_answer)(void *arg, const char *path, struct buffer *body,
                             const char **ret_type);
 
@@ -32,12 +32,12 @@ int serve_new(struct event_base *loop, const char *address, serve_answer answer,
               struct serve **ret_serve, struct error *err) ERR_CHECKED;
 void serve_free(struct serve *serve); /* NULL is fine */
 
-/* Splits the address; false when it is none. */
+/* Splits the address; false when it is not one. */
 bool serve_split(const char *address, char *ret_host, size_t size, int *ret_port);
 
 /* Pure: which of these connections, the oldest first, is closed for a new one: the oldest of the
- * client that has the most. Clients are told apart by their address; in IPv6 by its first 64 bits,
- * for anybody has more addresses than that. */
+ * client that has the most. A client is an address; in IPv6 its first 64 bits, because one client
+ * has all addresses of such a prefix. */
 struct serve_client {
     unsigned char key[16];
 };

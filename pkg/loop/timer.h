@@ -1,4 +1,4 @@
-/* libevent timers in milliseconds, and time itself, so that tests can let it pass at will. */
+/* libevent timers in milliseconds, and a clock that tests can replace. */
 #pragma once
 
 #include <event2/event.h>
@@ -6,10 +6,10 @@
 
 #include "base/clock.h"
 
-/* What stands in for the machine's clock. NULL, wherever one is taken: the machine's own. */
+/* Replaces the machine's clock. Wherever one is an argument, NULL is the machine's own. */
 struct timer_clock {
     int64_t (*now_ms)(void *arg);
-    /* When the time has come the timer is made active on its loop; ms < 0 forgets it. */
+    /* Makes the timer active on its loop when the time has come; ms < 0 cancels it. */
     void (*set_timer)(void *arg, struct event *timer, int64_t ms);
     void *arg;
 };
@@ -26,7 +26,7 @@ static inline int64_t timer_now_ms(const struct timer_clock *clock)
     return clock != NULL ? clock->now_ms(clock->arg) : clock_boot_ms();
 }
 
-/* Sets it, in place of what it was set to, or stops it when ms < 0. */
+/* Sets the timer in place of an earlier setting, or stops it when ms < 0. */
 static inline void timer_set(const struct timer_clock *clock, struct event *timer, int64_t ms)
 {
     struct timeval after = {ms / 1000, ms % 1000 * 1000};
@@ -47,9 +47,9 @@ static inline void timer_free(const struct timer_clock *clock, struct event *tim
     event_free(timer);
 }
 
-/* ms from now_ms until at_ms; -1 when at_ms had been reached already at looked_ms, the moment
- * from which all that depends on it was decided. One that passes between the two is due at once,
- * because nothing else sees it. */
+/* ms from now_ms until at_ms; -1 when at_ms had passed already at looked_ms, the time by which
+ * everything was decided. If it passed after that, the timer is due at once, because nothing else
+ * notices it. */
 static inline int64_t timer_wait_ms(int64_t at_ms, int64_t looked_ms, int64_t now_ms)
 {
     if (at_ms <= looked_ms)
