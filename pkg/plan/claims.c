@@ -31,8 +31,8 @@ static bool is_noted(const cJSON *object, const char *path, const char *seen)
     return !text_given(wanted) || text_same(wanted, seen);
 }
 
-/* What is on the volume is noted before its size changes, which may be refused. NULL when all of it
- * is noted, or the size stays. */
+/* Records what is on the volume before its size changes, because that change may be refused. NULL
+ * when all of it is recorded, or the size stays. */
 const cJSON *plan_stamp_pvc(struct arena *arena, const struct model *model, const cJSON *object)
 {
     const struct model_instance *instance;

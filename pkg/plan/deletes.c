@@ -55,6 +55,7 @@ static bool volume_may_go(struct arena *arena, const struct model *model,
            !instance->seen->set_there && !instance->seen->pod.there;
 }
 
+/* For StatefulSets and volumes, which hold servers and data, the model must agree, too. */
 static void delete_object(struct arena *arena, const struct model *model,
                           const struct seen_object *object, struct plan *plan)
 {
@@ -76,8 +77,8 @@ static void delete_object(struct arena *arena, const struct model *model,
     plan->actions[plan->count++] = action;
 }
 
-/* A revision that somebody else's fields have made is no reason to end a pod that works: they are
- * taken out first, and what is old after that has an intent of ours. */
+/* A revision that came from another manager's fields is no reason to end a pod that works: the
+ * fields are removed first, and a pod that is still old then differs from our intent. */
 static bool waits_for_repair(const struct model *model, const struct model_instance *instance)
 {
     const struct seen_object *set =
@@ -85,6 +86,7 @@ static bool waits_for_repair(const struct model *model, const struct model_insta
     return instance->delete_rolls && set != NULL && (text_given(set->foreign) || set->drifted);
 }
 
+/* Only with a uid: without it the delete could hit the pod's successor, which has the same name. */
 static void delete_pods(const struct model *model, struct plan *plan)
 {
     for (size_t i = 0; i < model->instance_count; i++) {
@@ -105,7 +107,7 @@ static void delete_pods(const struct model *model, struct plan *plan)
     }
 }
 
-/* Behind the write of the Service: what its selector made would be made again. */
+/* After the write of the Service: what its selector caused would be created again. */
 static void delete_strays(struct arena *arena, const struct snapshot *snapshot, struct plan *plan)
 {
     for (size_t i = 0; i < snapshot->stray_count; i++) {

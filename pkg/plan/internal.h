@@ -11,8 +11,8 @@ const struct seen_pvc *plan_find_pvc(struct arena *arena, const struct model *mo
                                      const char *name, const struct model_instance **ret_instance);
 const struct model_instance *plan_find_instance(const struct model *model, const char *name);
 
-/* claims.c: the same object with the size that the claim has, when something else of it is to be
- * written before its size may be refused; NULL when nothing is. */
+/* claims.c: the same object with the claim's present size, to write everything else first, because
+ * the new size may be refused; NULL when there is nothing else to write. */
 const cJSON *plan_stamp_pvc(struct arena *arena, const struct model *model, const cJSON *object);
 
 /* reasons.c: fills effect and reason of an action on an object that is there, and moves a growing
@@ -20,6 +20,6 @@ const cJSON *plan_stamp_pvc(struct arena *arena, const struct model *model, cons
 void plan_explain(struct arena *arena, const struct model *model, const struct seen_object *seen,
                   bool intent_changed, struct plan_action *action);
 
-/* deletes.c: appends the pods that are due and the objects that are not wanted any more. */
+/* deletes.c: appends the pods that are due and the objects that are no longer wanted. */
 void plan_deletes(struct arena *arena, const struct model *model, const struct desired *desired,
                   struct plan *plan);

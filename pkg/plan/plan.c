@@ -2,8 +2,8 @@
 
 #include "api/names.h"
 
-/* Whose it is, for people, when it is not ours; NULL when it is. Without a controller the label
- * decides: what outlived an earlier cluster of this name is adopted. */
+/* The owner of an object that is not ours, for people; NULL when it is ours. Without a controller
+ * the label decides: what outlived an earlier cluster of this name is adopted. */
 static const char *foreign_owner(struct arena *arena, const struct snapshot *snapshot,
                                  const struct seen_object *seen)
 {
@@ -43,9 +43,9 @@ static const cJSON *marked(struct arena *arena, const cJSON *object, const char 
     return copy;
 }
 
-/* Applying cannot remove what is not ours. It goes before what is ours is written, which may not
- * agree with it (a PodDisruptionBudget with two bounds); where it is the other way round (a Service
- * without externalName that still is one) the next pass finds it again. */
+/* Server-side apply cannot remove fields that others own. They are removed before ours are written,
+ * because both may not go together (a PodDisruptionBudget with two bounds). If ours must be written
+ * first (a Service without externalName that still is one), the next pass removes them. */
 static void mend_object(struct arena *arena, struct plan *plan, const cJSON *wanted,
                         const struct seen_object *seen, bool alone)
 {
@@ -59,13 +59,13 @@ static void mend_object(struct arena *arena, struct plan *plan, const cJSON *wan
         .effect = "",
         .reason = arena_printf(arena, "somebody added %s, which pgkeel does not set; it is removed",
                                seen->foreign),
-        .drift = alone, /* else what is written beside it is told */
+        .drift = alone, /* else the write of the same object is reported */
         .wave = PLAN_WAVE_MEND,
     };
 }
 
-/* A StatefulSet that waits for its turn keeps its pod template, which nobody knows here; all else
- * of it is set back. */
+/* A StatefulSet that waits for its turn keeps its pod template, which is not known here; everything
+ * else is set back. */
 static void restore_set(struct arena *arena, struct plan *plan, const cJSON *wanted,
                         const struct seen_object *seen)
 {
@@ -93,6 +93,8 @@ static bool is_held(const struct model *model, const char *kind, const char *nam
     return api_child_kind_of(kind) == CHILD_SET && instance != NULL && instance->template_held;
 }
 
+/* Writes if our intent changed, or somebody else changed our fields. A StatefulSet that waits for
+ * its turn is only set back. */
 static void write_object(struct arena *arena, const struct model *model, struct plan *plan,
                          const cJSON *object, const struct seen_object *seen)
 {
@@ -155,7 +157,7 @@ static void one_object(struct arena *arena, const struct model *model, struct pl
         write_object(arena, model, plan, wanted, seen);
 }
 
-/* Stable, for `desired` has an order of its own. */
+/* Stable, because the order of `desired` counts within a wave. */
 static void sort_by_wave(struct plan *plan)
 {
     for (size_t i = 1; i < plan->count; i++)

@@ -11,6 +11,7 @@ struct change {
     struct plan_action *action;
 };
 
+/* A growth goes to the first wave: it must not wait for the health of the pods (plan.h). */
 static void explain_pvc(const struct change *change)
 {
     const struct model_instance *instance;
@@ -50,6 +51,7 @@ static void explain_set(const struct change *change)
         "the pod template changed (image, resources, scheduling or names of Secrets)";
 }
 
+/* A restart counts more than a reload: one new token decides the effect. */
 static void explain_config(const struct change *change)
 {
     bool reload = false;
