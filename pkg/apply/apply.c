@@ -35,8 +35,8 @@ struct apply_run {
     struct apply_step *steps;
     size_t count;
     struct job *jobs;
-    size_t open;     /* jobs of the present wave that have not ended */
-    int wave;        /* the present one */
+    size_t open;     /* jobs of the current wave that have not ended */
+    int wave;        /* the current one */
     bool cut_off;    /* the server cannot be reached, or we may not write */
     bool set_failed; /* a StatefulSet could not be written */
     bool ended;      /* a vital step failed: nothing of a later wave is begun */
@@ -47,7 +47,7 @@ struct apply_run {
 
 struct apply {
     struct apply_options options;
-    struct event *tick; /* everything starts and ends through the loop: nothing recurses */
+    struct event *tick; /* everything starts and ends through the loop, so that nothing recurses */
     int in_flight;
     int64_t writes;
     TAILQ_HEAD(, job) waiting;
@@ -116,7 +116,7 @@ static bool is_cut_off(int class)
 }
 
 /* Server-side apply with the uid of an object that was replaced meanwhile is refused as a change of
- * an immutable field (422); it only means: look again. */
+ * an immutable field (422). It only means that the object must be read again. */
 static bool is_replaced(const struct error *err)
 {
     return err->class == ERR_INVALID && phrase_is_in(PHRASE_K8S_UID_CHANGED, err->text);
@@ -156,6 +156,8 @@ static void repeat_later(struct job *job)
     kick(apply);
 }
 
+/* A failure stops only what depends on it: everything while the server is away, pods after a failed
+ * StatefulSet, later waves after a vital step. */
 static void end_job(struct job *job, const struct error *err)
 {
     struct apply_run *run = job->run;
@@ -242,6 +244,7 @@ static const cJSON *body_of(struct arena *scratch, const struct job *job)
     return body;
 }
 
+/* A `posted` kind is created by POST, so that a write never takes over an existing object. */
 static void send_write(struct job *job)
 {
     const struct apply_step *step = job->step;
@@ -296,6 +299,8 @@ static void look_first(struct job *job)
     job->call = kube_call_start(job->run->apply->options.kube, &request, on_looked, job);
 }
 
+/* The patch is computed from the object as it is now, and carries its uid and resourceVersion: it
+ * removes nothing that changed in between. */
 static void on_mend(void *arg, const cJSON *body, const struct error *err)
 {
     struct job *job = arg;
@@ -365,7 +370,7 @@ static void pump(struct apply *apply)
     }
 }
 
-/* The lowest wave above the present one; false when there is none. */
+/* The lowest wave above the current one; false when there is none. */
 static bool next_wave(const struct apply_run *run, int *ret_wave)
 {
     bool found = false;
@@ -460,7 +465,7 @@ void apply_cancel(struct apply_run *run)
     kick(apply);
 }
 
-/* The server checks a RoleBinding against its Role, which must stand by then. */
+/* The server checks a RoleBinding against its Role, which must exist by then. */
 static int wave_of(const struct plan_action *action)
 {
     const struct child_info *child = api_child_info_of(action->kind);

@@ -2,10 +2,10 @@
  * The only writer. Takes steps in waves (those of one wave go out together, waves in order), keeps
  * the number of requests in flight bounded over all clusters, and never touches what is not ours:
  *
- * - what is to be created is looked for first; a foreign object under that name is a collision;
- * - what is known is written with its uid as precondition, and deleted so too;
- * - before every single write may_write() is asked: an operator that was deposed, or frozen while
- *    another took over, writes nothing any more.
+ * - what is to be created is looked for first; a foreign object under that name is a collision; - a
+ * known object is written and deleted with its uid as precondition; - before every single write
+ * may_write() is asked: an operator that no longer leads, or was frozen while another took over,
+ * writes nothing.
  *
  * A step that is refused does not hold the others back, with three exceptions: nothing else is
  * tried while the server cannot be reached, no Pod is deleted when its StatefulSet could not be
@@ -22,11 +22,10 @@ enum apply_verb {
                    */
     APPLY_UPDATE, /* server-side apply, forced, with uid */
     APPLY_POST,   /* must not exist */
-    APPLY_MEND,   /* read, and patched to be without what others added; with uid and resourceVersion
-                   */
-    APPLY_MERGE,  /* JSON merge patch, with the preconditions that it carries itself */
+    APPLY_MEND,   /* read, then patched to remove what others added; with uid and resourceVersion */
+    APPLY_MERGE,  /* JSON merge patch, with the preconditions in its object */
     APPLY_STATUS, /* server-side apply of the status subresource */
-    APPLY_DELETE, /* with uid; gone already is as good */
+    APPLY_DELETE, /* with uid; an object that is gone is a success */
 };
 
 struct apply_step {
@@ -68,18 +67,18 @@ void apply_free(struct apply *apply);
 int apply_in_flight(const struct apply *apply);
 int64_t apply_writes(const struct apply *apply);
 
-/* Starts; done is called once, never before this returns, and then the run is no more. Owner and
+/* Starts; done is called once, never before this returns, and the run is freed before it. Owner and
  * steps must live until then. */
 struct apply_run *apply_start(struct apply *apply, const struct apply_owner *owner,
                               struct apply_step *steps, size_t count, void (*done)(void *arg),
                               void *arg);
-/* Nothing more is written; what is on its way may still arrive. done is not called. */
+/* Nothing more is sent; a request under way may still take effect. done is not called. */
 void apply_cancel(struct apply_run *run);
 
 /* The steps of a plan, in its order, with room for one more; a RoleBinding goes one wave later. */
 struct apply_step *apply_steps(struct arena *arena, const struct plan *plan);
 
-/* Whether an object that stands under a name we want may be written: 0, or ERR_CONFLICT that says
+/* Whether an existing object with a name that we need may be written: 0, or ERR_CONFLICT that says
  * whose it is. `metadata` is its PartialObjectMetadata or itself. */
 int apply_may_take(const struct apply_owner *owner, const char *kind, const cJSON *object,
                    struct error *err) ERR_CHECKED;

@@ -1,4 +1,4 @@
-/* Whose an object is that stands under a name we want. */
+/* Who owns an existing object with a name that we need. */
 #include "apply/apply.h"
 
 #include <string.h>
