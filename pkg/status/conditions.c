@@ -61,8 +61,8 @@ static struct summary sum_up(const struct model *model, unsigned concerns)
     return sum;
 }
 
-/* False when anything is known to be wrong, with the first such wait's reason; Unknown when nothing
- * is known; or `otherwise`. Ready names the cause, which comes first. */
+/* False when something is known to be wrong, with the reason of the first such wait; Unknown when
+ * nothing is known; else `otherwise`. Ready names the first wait of all, which is the cause. */
 static void write_by_waits(struct making *making, unsigned concerns,
                            const struct condition *otherwise)
 {
@@ -128,7 +128,7 @@ static void credentials_in_sync(struct making *making)
     write_by_waits(making, CONCERN_CREDENTIALS, &condition);
 }
 
-/* Roles and database do not vanish with a primary that is away: what was said stays said. */
+/* Roles and database still exist while the primary is away: True stays True. */
 static void bootstrap_complete(struct making *making)
 {
     const struct model_instance *primary = making->model->primary;
@@ -144,8 +144,7 @@ static void bootstrap_complete(struct making *making)
     write_by_waits(making, CONCERN_BOOTSTRAP, &condition);
 }
 
-/* The claim of a volume that its agent cannot look at; NULL where all can be, or nothing is told.
- */
+/* The claim of a volume that its agent cannot check; NULL when there is none. */
 static const char *unknown_volume(const struct making *making)
 {
     for (size_t i = 0; i < making->model->instance_count; i++) {
@@ -161,6 +160,7 @@ static const char *unknown_volume(const struct making *making)
     return NULL;
 }
 
+/* A wait goes before a warning, and a warning before a volume whose use is unknown. */
 static void storage_healthy(struct making *making)
 {
     const struct model *model = making->model;
@@ -231,7 +231,7 @@ static void drain_allowed(struct making *making)
     write_condition(making, &condition);
 }
 
-/* What people have to know of certificates in time. Never part of Ready: all of them work. */
+/* What people must know of certificates in time. Never part of Ready: all of them work. */
 static void certificates_settled(struct making *making)
 {
     const struct seen_credentials *seen = &making->model->snapshot->credentials;

@@ -1,4 +1,4 @@
-/* What holds where the spec says nothing: defaults are shown here and never written into spec. */
+/* The spec with its defaults filled in: defaults are shown here and never written into spec. */
 #include "status/internal.h"
 
 static cJSON *part(cJSON *effective, const char *name)
@@ -34,7 +34,7 @@ void status_effective(struct making *making)
 {
     const struct cluster_spec *spec = &making->model->snapshot->spec;
     if (making->model->snapshot->faults.count > 0)
-        return; /* what is invalid has no defaults */
+        return; /* an invalid spec has no defaults */
     cJSON *effective = json_add_object(making->result.status, "effective");
     json_set_str(part(effective, "postgres"), "image", spec->image);
     json_set_str(part(effective, "postgres"), "imagePullPolicy", spec->image_pull_policy);

@@ -1,4 +1,4 @@
-/* One event per decision: what changed its phase, what went wrong, what was done about it. */
+/* One event per decision: a change of phase, a fault, an action. */
 #include "status/internal.h"
 
 static void emit(struct making *making, const char *type, const char *reason, const char *message)
@@ -61,8 +61,8 @@ static bool crash_told_before(const cJSON *status, const char *instance,
            text_same(json_str(node, "lastCrash.time", ""), report->last_crash_time);
 }
 
-/* A server that crashes and recovers within a second is down for too short a time to be waited
- * for, and yet somebody should look into it. */
+/* A server that crashes and recovers within a second is down too briefly for a wait, but somebody
+ * should look into it. */
 static void crash_events(struct making *making)
 {
     for (size_t i = 0; i < making->model->instance_count; i++) {
@@ -101,6 +101,7 @@ static const char *decision(const struct making *making, const struct plan_actio
     return grants && !making->model->ever_held ? REASON_BOOTSTRAP_GRANTED : NULL;
 }
 
+/* `done`: the action has happened, so that the event is true even if status cannot be written. */
 static void decision_events(struct making *making)
 {
     for (size_t i = 0; i < making->outcome_count; i++) {
@@ -124,7 +125,7 @@ static void decision_events(struct making *making)
     }
 }
 
-/* What is to be known of certificates, and that clients have another CA to trust. */
+/* Notices about certificates, and that clients must trust another CA. */
 static void certificate_events(struct making *making)
 {
     const struct seen_credentials *seen = &making->model->snapshot->credentials;

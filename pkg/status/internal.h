@@ -8,7 +8,7 @@
 
 struct making {
     struct arena *arena;
-    struct model *model; /* a copy: its waits are added to */
+    struct model *model; /* a copy, to which waits are added */
     const struct plan *plan;
     const struct status_outcome *outcomes;
     size_t outcome_count;
@@ -20,15 +20,15 @@ struct making {
 void status_outcome_waits(struct making *making);
 /* conditions.c */
 void status_conditions(struct making *making);
-/* A condition of a status as it stands; NULL when there is none. */
+/* A condition of this status; NULL when there is none. */
 const cJSON *status_condition(const cJSON *status, const char *type);
 /* "waits until primary a-1 serves: ...; to unblock: ..." */
 char *status_wait_text(struct arena *arena, const struct model_wait *wait);
 /* "volume a-1-data is filling: ...; to prevent it: ..." */
 char *status_warning_text(struct arena *arena, const struct model_wait *warning);
-/* summary.c: everything of the status but conditions and waits. */
+/* summary.c: everything in status except conditions and waits. */
 void status_summary(struct making *making);
-/* effective.c: the spec's fields as they hold, defaults filled in. */
+/* effective.c: the spec with its defaults filled in. */
 void status_effective(struct making *making);
 /* events.c */
 void status_events(struct making *making);

@@ -1,4 +1,4 @@
-/* What plan and apply ran into, as waits: what is in the way, and what helps. */
+/* The obstacles that plan and apply met, as waits, and what helps. */
 #include "status/internal.h"
 #include "phrase/phrase.h"
 
@@ -57,8 +57,8 @@ static void held_waits(struct making *making)
     }
 }
 
-/* What a refusal means. The first line that fits counts; PHRASE_NONE, CHILD_NONE and class 0 fit
- * everything. */
+/* What a refusal means. The first row that matches counts; PHRASE_NONE, CHILD_NONE and class 0
+ * match everything. */
 static const struct refusal {
     int class;
     enum child_kind kind; /* CHILD_NONE: any */
@@ -104,15 +104,15 @@ static const struct refusal *classify(const struct error *err, const char *kind)
     return refusal;
 }
 
-/* A reason of our own rooms is passed on; the API's words ("Invalid") and those for a connection
- * that failed are less than is known here. */
+/* A reason of our own rooms is passed on; one of the API server ("Invalid") or of a failed
+ * connection says less than the table above. */
 static bool has_own_reason(const struct error *err)
 {
     return text_same(err->reason, REASON_NAME_COLLISION) ||
            (text_given(err->reason) && err->http_status == 0 && !err_policy(err->class)->retry);
 }
 
-/* The server says what it refuses, but not which class it asked. */
+/* The server's refusal does not name the StorageClass. */
 static void name_class(struct making *making, const char *claim, struct model_wait *wait)
 {
     const char *class = "";
@@ -136,6 +136,7 @@ static void name_class(struct making *making, const char *claim, struct model_wa
                      class, class);
 }
 
+/* A failure with a reason of our own (has_own_reason()) does not pass by itself. */
 static void failure_wait(struct making *making, const struct status_outcome *outcome)
 {
     const struct plan_action *action = outcome->action;
@@ -172,6 +173,7 @@ static bool is_tried(const struct making *making, const struct plan_action *acti
     return false;
 }
 
+/* An action without an outcome counts as not done: Ready is False until it is (status.h). */
 static void pending_wait(struct making *making)
 {
     const struct plan *plan = making->plan;

@@ -64,8 +64,8 @@ static size_t drop_provisional(struct model *model)
     return count - kept;
 }
 
-/* For one condition that is longer than 32768 characters the API server refuses all of the status.
- * Cut at a character's border. */
+/* The API server refuses the whole status when one condition is longer than 32768 characters. Cuts
+ * between characters. */
 static const char *bounded(struct arena *arena, const char *text)
 {
     enum { LONGEST = 8192 };
@@ -104,9 +104,8 @@ static struct status_result build(struct making making)
     return making.result;
 }
 
-/* What is not known yet is not a reason to take back what was said before: an operator that
- * starts leaves a status as it is if only its own doubt would change it. It claims nothing
- * before it knows. */
+/* An operator that has just started does not know everything yet. If only its own doubt would
+ * change the status, it leaves the status as it is; it claims nothing before it knows. */
 struct status_result status_build(struct arena *arena, const struct model *model,
                                   const struct plan *plan, const struct status_outcome *outcomes,
                                   size_t outcome_count, int64_t now_ms)

@@ -5,10 +5,11 @@
  * True when there is none. An action of the plan without an outcome counts as not done, so that a
  * call before the first write says Ready=False for a generation that is not running yet.
  *
- * Called twice in a pass (before and after the writes), give the second call a snapshot whose
- * status is what the first one returned, or its events are told twice. Events are told once the
- * status that they compare with has been written, or when it did not change: what is put right at
- * once changes nothing in it. Those of something done are told even when it cannot be written.
+ * If it is called twice in a pass (before and after the writes), the second call needs a snapshot
+ * with the status that the first one returned; otherwise its events are reported twice. Report the
+ * events once the status has been written, or when it did not change: drift that is repaired at
+ * once changes nothing in it. Events with `done` are reported even when the status cannot be
+ * written.
  */
 #pragma once
 
@@ -23,12 +24,12 @@ struct status_event {
     const char *type;   /* Normal | Warning */
     const char *reason; /* CamelCase */
     const char *message;
-    bool done; /* of something that was done: true whatever becomes of the status */
+    bool done; /* about something that was done: true even if the status is not written */
 };
 
 struct status_result {
     cJSON *status; /* complete; transition times kept from the old status where nothing changed */
-    bool changed;  /* differs from snapshot->status in more than times: is to be written */
+    bool changed;  /* differs from snapshot->status in more than times: must be written */
     bool ready;    /* what condition Ready says */
     struct status_event *events; /* one per decision: phase changes, faults, rollout steps */
     size_t event_count;

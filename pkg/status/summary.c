@@ -1,4 +1,5 @@
-/* What is, for people and for the scale subresource: instances, endpoints, counts. */
+/* The state of the cluster, for people and for the scale subresource: instances, endpoints,
+ * counts. */
 #include "status/internal.h"
 
 #include "api/names.h"
@@ -7,7 +8,7 @@
 static const char *phase_of(const struct model_instance *instance)
 {
     const struct seen_instance *seen = instance->seen;
-    if (instance->unknown) /* its agent's last word may be old */
+    if (instance->unknown) /* its agent's last report may be old */
         return "Unknown";
     if (!seen->pod.there)
         return "Absent";
@@ -26,7 +27,8 @@ static const char *role_of(const struct model_instance *instance)
                : NULL;
 }
 
-/* Coarse on purpose: figures that change with every write would make status be written for ever. */
+/* Coarse on purpose: with a figure that changes all the time, status would be written all the
+ * time. */
 static const char *lag_of(struct making *making, const struct model_instance *instance)
 {
     const struct seen_lease *lease = &making->model->snapshot->lease;
@@ -39,12 +41,12 @@ static const char *lag_of(struct making *making, const struct model_instance *in
     return NULL;
 }
 
-/* Less than a MiB would make a figure hard to read. */
+/* In whole MiB: finer figures are hard to read. */
 static void write_volume(struct making *making, cJSON *node, const char *member,
                          const struct volume_report *report)
 {
     if (report->capacity_bytes <= 0)
-        return; /* not told, or unknown */
+        return; /* not reported, or unknown */
     cJSON *volume = json_add_object(node, member);
     json_set_str(volume, "capacity", quantity_short(making->arena, report->capacity_bytes));
     json_set_str(volume, "used", quantity_short(making->arena, report->used_bytes));
@@ -65,6 +67,7 @@ static void write_seen_by_agent(struct making *making, cJSON *node,
     json_set_str(crash, "message", text_or_empty(report->last_crash));
 }
 
+/* What is not known is left out, so that an old value is not taken for a current one. */
 static void write_instance(struct making *making, const struct model_instance *instance)
 {
     const struct seen_instance *seen = instance->seen;
@@ -94,6 +97,7 @@ static void write_instance(struct making *making, const struct model_instance *i
         write_seen_by_agent(making, node, &seen->report);
 }
 
+/* instanceCount is for the scale subresource: it counts StatefulSets, also those to be removed. */
 static void write_instances(struct making *making)
 {
     const struct model *model = making->model;
@@ -153,8 +157,8 @@ static bool was_refused(const struct making *making, const char *claim)
     return false;
 }
 
-/* Of a claim that is not bound nothing can be changed. One that the API server refused to make
- * holds nobody to its size; of one that is being made nothing is known yet. */
+/* The request of an unbound claim cannot be changed. A claim that the API server refused to create
+ * sets no limit; of one that is being created nothing is known yet. */
 static bool least_of(const struct making *making, const struct seen_pvc *pvc, int64_t *least)
 {
     bool bound = text_same(pvc->phase, "Bound") && pvc->capacity_bytes > 0;
@@ -165,8 +169,7 @@ static bool least_of(const struct making *making, const struct seen_pvc *pvc, in
     return true;
 }
 
-/* To which size a growth that did not happen can be taken back: the largest volume that there is.
- */
+/* The size to which a growth that did not happen can be taken back: that of the largest volume. */
 static void write_volumes(struct making *making)
 {
     const struct model *model = making->model;
