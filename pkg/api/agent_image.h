@@ -1,6 +1,6 @@
 /*
- * The agent's image, and how its file comes into a pod: see docs/architecture.md. Both are kept in
- * ANN_AGENT_IMAGE of the StatefulSet, so that a template that stays stays whole.
+ * The agent's image, and how its file gets into a pod: see docs/architecture.md. Both are kept in
+ * ANN_AGENT_IMAGE of the StatefulSet, so that a template that is kept is kept completely.
  */
 #pragma once
 
@@ -18,8 +18,8 @@ struct agent_image {
     const char *reference; /* "" while there is none */
 };
 
-/* What a new template is given. */
+/* For a new template. */
 struct agent_image api_agent_image_new(const char *reference, bool image_volumes);
-/* What stands in ANN_AGENT_IMAGE. A text without the word for a mode is taken for a reference. */
+/* Reads ANN_AGENT_IMAGE. A text without the word of a mode is a reference. */
 struct agent_image api_agent_image_decode(const char *text, bool image_volumes);
 char *api_agent_image_encode(struct arena *arena, const struct agent_image *image);

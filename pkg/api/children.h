@@ -20,7 +20,7 @@ enum child_kind {
     CHILD_VOLUME,
     CHILD_SET,
     CHILD_POD,
-    CHILD_WATCHED,                /* how many are watched: all so far */
+    CHILD_WATCHED,                /* the number of watched kinds: all above */
     CHILD_SECRET = CHILD_WATCHED, /* only ever read by its name */
     CHILD_KINDS,
     CHILD_NONE = -1,
@@ -38,21 +38,21 @@ enum child_concern {
 struct child_info {
     const char *api_version, *kind;
     unsigned concerns; /* enum child_concern: what a failed write of it holds back */
-    bool goes;         /* is deleted when the cluster no longer wants it; else it is another's */
-    bool posted;       /* is created only where none is: a write never takes over another's */
+    bool goes;         /* is deleted when the cluster no longer needs it; else others delete it */
+    bool posted;       /* is created by POST: a write never takes over an existing object */
     bool after;        /* is checked against another object of its wave, which must exist first */
     bool retried;      /* a refused write of it is tried again in every pass */
     bool left_open;    /* a change by somebody else may stay for a while: it is undone less and less
                           often */
-    bool waited_for;   /* the model tells itself why one that is being deleted is waited for */
-    bool ours;         /* its content is ours alone but for `theirs`: what others add is removed */
+    bool waited_for;   /* the model itself has a wait for one that is being deleted */
+    bool ours;         /* its content is ours alone except `theirs`: what others add is removed */
     const char *theirs[8]; /* fields that others may set: paths without the keys of lists */
     const char *labels[2]; /* labels that others may not set; the rest of metadata is theirs */
 };
 
 extern const struct child_info api_child_infos[CHILD_KINDS];
 
-/* CHILD_NONE when a cluster has none of the kind, and for NULL. */
+/* CHILD_NONE for any other kind, and for NULL. */
 enum child_kind api_child_kind_of(const char *kind);
 /* NULL for CHILD_NONE. */
 const struct child_info *api_child_info_of(const char *kind);

@@ -202,6 +202,7 @@ static bool is_namespace(const char *text)
            strspn(text, "abcdefghijklmnopqrstuvwxyz0123456789-") == strlen(text);
 }
 
+/* The API server checks these, too, but `render` reads files that no server has seen. */
 static void check_metadata(struct shape_faults *faults, const cJSON *object)
 {
     static const char *const known[] = {"apiVersion", "kind", "metadata", "spec", "status"};
@@ -228,7 +229,7 @@ static void check_metadata(struct shape_faults *faults, const cJSON *object)
                     shape_found(faults->arena, namespace));
 }
 
-/* What status repeats of an annotation, which may have 256 KiB. */
+/* For status: an annotation may have 256 KiB, so that a long one is repeated as its hash. */
 static char *word_of(struct arena *arena, const char *text)
 {
     size_t length = strlen(text);
@@ -312,6 +313,7 @@ static bool is_container_resource(const char *name)
            (strchr(name, '/') && syntax_label_key(name));
 }
 
+/* The schema in crds/ does not check this; the API server would refuse only the StatefulSet. */
 static void check_resources(struct shape_faults *faults, const cJSON *resources)
 {
     static const char *const lists[] = {"requests", "limits"};
@@ -337,6 +339,7 @@ static void check_resources(struct shape_faults *faults, const cJSON *resources)
         }
 }
 
+/* As for resources: otherwise the API server would refuse only the StatefulSet. */
 static void check_tolerations(struct shape_faults *faults, const cJSON *tolerations)
 {
     const cJSON *item;

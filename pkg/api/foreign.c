@@ -36,7 +36,7 @@ struct search {
     struct buffer *names; /* of what is found */
 };
 
-/* Where the search stands in the set of one stranger. */
+/* The current place of the search in the fields of one stranger. */
 struct place {
     const char *path; /* of fields only: "spec.ports.nodePort" */
     const char *name; /* for people, with the keys of lists */
@@ -61,7 +61,7 @@ static struct owners below(const struct owners *owners, const char *element)
     return children;
 }
 
-/* On the way to labels that are not others' to set; it is never taken out itself. */
+/* The path leads to labels that others may not set; it is never removed itself. */
 static bool leads_to_labels(const struct child_info *kind, const char *path)
 {
     return kind->labels[0] != NULL &&
@@ -221,7 +221,7 @@ bool api_foreign_remove(struct arena *arena, const char *kind, const cJSON *inte
     return names.length > 0;
 }
 
-/* What turns `before` into `after`, which has nothing that `before` has not. */
+/* The patch that turns `before` into `after`, which is `before` with parts removed. */
 static void put_difference(cJSON *patch, const cJSON *before, const cJSON *after)
 {
     const cJSON *was;

@@ -1,7 +1,7 @@
 /*
  * The names on which operator, agent and people agree: labels, annotations, object names, and the
  * names of the small JSON documents (api/reports.h) that operator and agent exchange through them.
- * Nothing else spells them, but for the API client's table of kinds.
+ * They are spelled only here, except in the API client's table of kinds.
  */
 #pragma once
 
@@ -27,13 +27,13 @@
 /* Annotations */
 /* Hash of the intent that was last applied. */
 #define ANN_APPLIED "pgkeel.dev/applied"
-/* StatefulSet: hash of the pod template in its first form and without the agent's image, so that
- * an upgrade of the operator restarts nobody. */
+/* StatefulSet: hash of the pod template in its first form and without the agent's image, so that an
+ * upgrade of the operator restarts no pod. */
 #define ANN_TEMPLATE "pgkeel.dev/template"
 /* PostgresCluster, by people: read the Secrets at once, and say so in status.credentials.observed
  * with this text. */
 #define ANN_REREAD "pgkeel.dev/reread-credentials"
-/* PostgresCluster, by people: "planned" or "now", and anything behind it that makes it differ from
+/* PostgresCluster, by people: "planned" or "now", and after it anything that makes it differ from
  * the last request. */
 #define ANN_REPLACE_CA "pgkeel.dev/replace-ca"
 /* Secrets <cluster>-ca and <cluster>-server: the last such request that was done. */
@@ -42,10 +42,10 @@
 #define ANN_CA_CHANGED "pgkeel.dev/ca-changed"
 /* StatefulSet: how and from which image the agent comes; see api/agent_image.h. */
 #define ANN_AGENT_IMAGE "pgkeel.dev/agent-image"
-/* StatefulSet: in which form the operator's own part of the pod template stands there; none: in the
- * first. What a later operator wants otherwise is a new form: the hash in ANN_TEMPLATE is always
- * that of the first, so that a form, like the agent's image, is kept until the template changes for
- * a reason of the spec's. */
+/* StatefulSet: the form of the operator's own part of its pod template; without the annotation, the
+ * first. What a later operator changes there is a new form. The hash in ANN_TEMPLATE is always that
+ * of the first form, so that a form, like the agent's image, is kept until the spec changes the
+ * template. */
 #define ANN_POD_FORM "pgkeel.dev/pod-form"
 enum {
     POD_FORM_FIRST = 1,
@@ -61,9 +61,9 @@ enum {
 #define ANN_LEAD "pgkeel.dev/lead"
 /* Lease: struct primary_report as JSON. */
 #define ANN_PRIMARY_STATUS "pgkeel.dev/primary-status"
-/* PVC of the data, by the operator: what lives on it, the epoch of the instance on it, and whether
- * that was primary or replica. The epoch stands on the EndpointSlice -rw, too, by the agent that
- * pointed it: the epoch of the lease that it held. */
+/* PVC of the data, by the operator: the system identifier of the data, the epoch of the instance,
+ * and whether it was primary or replica. The EndpointSlice -rw has the epoch, too, from the agent
+ * that wrote it: the epoch of the lease that it held. */
 #define ANN_SYSTEM_ID "pgkeel.dev/system-identifier"
 #define ANN_EPOCH     "pgkeel.dev/epoch"
 #define ANN_LAST_ROLE "pgkeel.dev/last-role"
@@ -72,7 +72,7 @@ enum {
 #define CONFIG_KEY_POSTGRESQL "postgresql.conf" /* shared by all instances */
 #define CONFIG_KEY_HBA        "pg_hba.conf"
 #define CONFIG_KEY_CLUSTER    "cluster.json" /* struct cluster_config */
-#define CONFIG_KEY_PASSWD     "passwd" /* mounted at /etc/passwd: images know nothing of our uid */
+#define CONFIG_KEY_PASSWD     "passwd" /* mounted at /etc/passwd: images do not know our uid */
 /* Key of Secret <cluster>-verifiers: [{"name","verifier","superuser","replication","login"}] */
 #define VERIFIERS_KEY "roles.json"
 
@@ -86,8 +86,8 @@ enum {
 #define POD_VERIFIERS_DIR "/pgkeel/verifiers" /* Secret <cluster>-verifiers */
 /* Secret <cluster>-replication: username, password */
 #define POD_REPLICATION_DIR "/pgkeel/replication"
-/* Images disagree about the uid of postgres, so none of theirs is used; fsGroup makes the volumes
- * belong to this one. */
+/* Images have different uids for postgres, so none of theirs is used; fsGroup gives the volumes to
+ * this one. */
 #define POD_UID_NUMBER     70000
 #define CONTAINER_POSTGRES "postgres"
 #define PORT_POSTGRES      5432
@@ -108,7 +108,7 @@ char *name_child(struct arena *arena, const char *cluster, const char *suffix);
 /* The suffixes of a cluster's Services; the first is the primary's, which has no selector. */
 enum { SERVICES = 4 };
 extern const char *const name_services[SERVICES];
-/* The ordinal of instance "a-3" of cluster "a", or 0 when it is none. */
+/* The ordinal of instance "a-3" of cluster "a", or 0 when it is not one. */
 int name_ordinal(const char *cluster, const char *instance);
 /* "a-2" -> replication slot "a_2" */
 char *name_slot(struct arena *arena, const char *instance);

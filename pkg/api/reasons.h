@@ -15,7 +15,7 @@
 #define REASON_EVICTION_ALLOWED   "EvictionAllowed"
 #define REASON_CERTIFICATES_VALID "CertificatesValid"
 
-/* What holds a drain back */
+/* What prevents a drain */
 #define REASON_SINGLE_INSTANCE      "SingleInstance"
 #define REASON_INSTANCE_UNAVAILABLE "InstanceUnavailable"
 
@@ -115,7 +115,7 @@
 #define REASON_SLOT_LOST        "SlotLost"
 #define REASON_REPLICA_LAGGING  "ReplicaLagging"
 
-/* What agents say by themselves */
+/* What agents report themselves */
 #define REASON_VOLUME_IN_USE              "VolumeInUse"
 #define REASON_VOLUME_FOREIGN             "VolumeForeign"
 #define REASON_WAL_VOLUME_LOST            "WalVolumeLost"

@@ -7,19 +7,19 @@
 
 #include "base/json.h"
 
-/* How full a volume is: coarse, see instance/room.h. */
+/* How full a volume is: coarse, see volume/room.h. */
 #define REPORT_ROOM_ENOUGH  "enough"
 #define REPORT_ROOM_FILLING "filling"
 #define REPORT_ROOM_FULL    "full"
 #define REPORT_ROOM_UNKNOWN "unknown" /* its file system does not answer */
 
 struct volume_report {
-    const char *room; /* REPORT_ROOM_...; "" when nothing is told of it */
+    const char *room; /* REPORT_ROOM_...; "" when it is not reported */
     int64_t capacity_bytes, used_bytes, available_bytes; /* of the file system; 0 while unknown */
-    const char *words; /* with which PostgreSQL said that there is no room; "" unless full */
+    const char *words; /* PostgreSQL's message about missing space; "" unless full */
 };
 
-/* Pod annotation ANN_REPORT; written by the agent whenever it changes, never at rest. */
+/* Pod annotation ANN_REPORT; written by the agent only when it changes. */
 struct instance_report {
     const char *instance;          /* "a-1" */
     const char *role;              /* "primary" | "replica" | "" while unknown */
@@ -34,10 +34,10 @@ struct instance_report {
     int64_t seen_epoch;             /* the highest that the lease had under others */
     const char *config_hash;        /* cluster_config.config_hash that postgres runs with */
     const char *verifiers_hash;     /* hash of roles.json that was applied (primary) */
-    const char *restart_token;      /* the last token obeyed */
-    const char *restarted_for;      /* the parameters that waited when it was obeyed; "none" when
-                                       it found nothing to do; "" of agents that do not tell */
-    bool pending_restart;           /* parameters wait for a restart of postgres */
+    const char *restart_token;      /* the last token that was carried out */
+    const char *restarted_for;      /* the parameters that needed a restart then; "none": there were
+                                       none; "": of agents that do not report it */
+    bool pending_restart;           /* parameters need a restart of postgres */
     const char *pending_parameters; /* "max_connections, shared_buffers" */
     int crashes;                    /* of postgres since this agent started */
     const char *last_crash_time;    /* RFC 3339, by the clock of its node; "" without one */
@@ -56,11 +56,10 @@ struct replica_report {
     const char *slot_restart_lsn; /* the oldest WAL that the slot keeps; "" when it keeps none */
 };
 
-/* Lease annotation ANN_PRIMARY_STATUS; rides on renewals. */
+/* Lease annotation ANN_PRIMARY_STATUS; written with renewals. */
 struct primary_report {
     int timeline;
-    const char
-        *address; /* of the pod, its first: clones need not wait for a Service to lead to it */
+    const char *address; /* the pod's first: clones need not wait for the Service */
     const char *lsn;
     struct replica_report *replicas;
     size_t replica_count;
@@ -75,21 +74,21 @@ struct lead_report {
 
 struct member_config {
     const char *name;          /* "a-1" */
-    const char *restart_token; /* restart postgres once when it differs from the last obeyed; "" */
+    const char *restart_token; /* restart postgres once unless it was carried out already; "" */
 };
 
 /* ConfigMap key CONFIG_KEY_CLUSTER; written by the operator. */
 struct cluster_config {
     const char *cluster, *namespace;
     int postgres_version, lease_seconds;
-    int termination_grace_seconds; /* of pods that are made now; 0 of an operator that does not
-                                      tell */
+    int termination_grace_seconds; /* of pods that are created now; 0: of an operator that does not
+                                      report it */
     const char *database, *owner, *encoding, *locale;
     const char *max_slot_wal_keep_size;
     const char *config_hash; /* hash over postgresql.conf and pg_hba.conf of the same ConfigMap */
     const char *verifiers_hash; /* hash_hex16 of roles.json: when it differs from what was applied,
-                                   the agent GETs Secret <cluster>-verifiers (it holds no watch on
-                                   Secrets, so that the operator needs none to grant it) */
+                                   the agent GETs Secret <cluster>-verifiers (it does not watch
+                                   Secrets, so that the operator needs no such right to grant) */
     struct member_config *members;
     size_t member_count;
 };

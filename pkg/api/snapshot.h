@@ -1,7 +1,7 @@
 /*
- * One cluster as it was seen at one moment: what `observe` takes from the watch caches and
- * everything pure works on. Absent objects have `there == false`; strings are never NULL ("" when
- * unknown) unless said otherwise.
+ * One cluster at one moment: `observe` builds it from the watch caches, and all pure rooms work on
+ * it. Absent objects have `there == false`; strings are never NULL ("" when unknown) unless said
+ * otherwise.
  */
 #pragma once
 
@@ -15,9 +15,9 @@ struct seen_object {
     const char *owner_uid; /* controller owner reference; "" when none */
     const char *cluster;   /* LABEL_CLUSTER */
     const char *applied;   /* ANN_APPLIED */
-    const char *stranger;  /* who else wrote to it last, see api/foreign.h; "" */
-    const char *foreign;   /* fields that somebody else added, see api/foreign.h; "" */
-    bool drifted;          /* somebody else wrote to it since our last apply */
+    const char *stranger;  /* the other manager that wrote last, see api/foreign.h; "" */
+    const char *foreign;   /* fields that others added, see api/foreign.h; "" */
+    bool drifted;          /* others changed our fields since our last apply */
     bool deleting;
 };
 
@@ -48,10 +48,10 @@ struct seen_pod {
     const char *waiting_reason,
         *waiting_message;              /* ImagePullBackOff, CreateContainerConfigError… */
     const char *unschedulable_message; /* PodScheduled=False */
-    /* The node controller calls it not ready, because it hears nothing from its node; the kubelet's
-     * own last word was that its containers are ready. */
+    /* The node controller marked it as not ready, because its node is silent; the kubelet's last
+     * report was that its containers are ready. */
     bool node_silent;
-    /* Why it has to go (condition DisruptionTarget): PreemptionByScheduler, EvictionByEvictionAPI,
+    /* Why it is removed (condition DisruptionTarget): PreemptionByScheduler, EvictionByEvictionAPI,
      * DeletionByTaintManager, TerminationByKubelet, ...; "" */
     const char *disruption, *disruption_message;
     const char *priority; /* a number, as the API server resolved it; "" */
@@ -64,30 +64,30 @@ struct seen_instance {
     int ordinal;
     /* StatefulSet */
     bool set_there, set_deleting;
-    bool set_ends_pods; /* somebody has set it so that its controller ends pods by itself */
+    bool set_ends_pods; /* somebody changed it so that its controller ends pods by itself */
     const char *set_uid, *template_hash, *agent_image, *update_revision;
     int pod_form;              /* ANN_POD_FORM */
     const char *set_message;   /* its last FailedCreate event while the pod is absent; "" */
-    const char *restart_token; /* its member's token in cluster.json as it stands; "" */
+    const char *restart_token; /* its member's token in the present cluster.json; "" */
     int64_t set_generation, set_observed_generation;
     struct seen_pod pod;
     bool reported;
-    struct instance_report report; /* of the present pod; zero when !reported */
+    struct instance_report report; /* of the current pod; zero when !reported */
     struct seen_pvc data, wal;
 };
 
-/* Does its holder still renew the lease? Timed by the operator's own clock, from the renewals that
- * it saw come: what clocks elsewhere say is never compared. */
+/* Does its holder still renew the lease? Measured by the operator's own clock, from the renewals
+ * that it saw: times of other clocks are never compared. */
 enum lease_pulse {
-    PULSE_STEADY,  /* a renewal was seen to come, no longer ago than the lease lasts */
-    PULSE_UNSEEN,  /* not looked at for long enough to tell */
-    PULSE_OVERDUE, /* none has come for longer than the lease lasts */
+    PULSE_STEADY,  /* a renewal was seen, no longer ago than the lease lasts */
+    PULSE_UNSEEN,  /* not watched for long enough to tell */
+    PULSE_OVERDUE, /* none was seen for longer than the lease lasts */
 };
 
 struct seen_lease {
     bool there;
     enum lease_pulse pulse;
-    int64_t silent_ms; /* since the last renewal was seen, or since it was looked at first */
+    int64_t silent_ms; /* since the last renewal was seen, or since the first look */
     const char *uid, *resource_version;
     const char *holder;  /* "a-1/<pod uid>", "" when never held or released */
     int64_t transitions; /* the epoch */
@@ -99,25 +99,25 @@ struct seen_lease {
 
 /* What `credentials` found in the Secrets, read by name. No password is in here. */
 struct seen_credentials {
-    bool complete;              /* all Secrets are there and whole */
+    bool complete;              /* all Secrets exist and are complete */
     const char *reason;         /* CamelCase when not */
     const char *message;        /* names the Secret, the key and the remedy */
     const char *unblock;        /* what a person can do: commands where there are any */
     const char *verifiers_json; /* roles.json; "" until complete */
     const char *verifiers_hash;
     const char *ca_pem;
-    const char *ca_fingerprint; /* SHA-256 of the present CA's certificate; "" when none */
+    const char *ca_fingerprint; /* SHA-256 of the current CA's certificate; "" when none */
     int64_t certificate_expires_ms, ca_expires_ms; /* 0 when unknown */
     /* What people should know of the certificates while all of them work; "" for nothing. */
     const char *notice_reason, *notice;
     const char *observed; /* the cluster's annotation ANN_REREAD when the Secrets were read */
 };
 
-/* What leads a Service somewhere beside the slice that is ours. */
+/* An object that leads a Service elsewhere, see control/routes.c. */
 struct seen_stray {
     const char *api_version, *kind, *name, *uid;
     const char *service; /* the suffix of its name: "rw" */
-    bool deleting;       /* somebody's finalizer holds it; it leads there still */
+    bool deleting;       /* a finalizer holds it, so that it still has effect */
 };
 
 struct snapshot {
@@ -130,13 +130,13 @@ struct snapshot {
     size_t instance_count;
     struct seen_lease lease;
     struct seen_credentials credentials;
-    struct seen_stray *strays; /* of the Services, when they were looked at last */
+    struct seen_stray *strays; /* of the Services, when they were last looked for */
     size_t stray_count;
-    bool strays_more;           /* than there is room for in one look */
+    bool strays_more;           /* than one pass has room for */
     const char *rw_address;     /* what the -rw EndpointSlice points at, "" when empty */
     int64_t account_created_ms; /* the agents' ServiceAccount; 0 when it is not there */
-    const cJSON *status;        /* status as it stands in the API; NULL when none */
-    /* Facts of the server that shape the objects */
+    const cJSON *status;        /* the current status; NULL when none */
+    /* What the objects depend on besides the cluster */
     bool ipv6;               /* Services have IPv6 addresses unless they ask for others */
     bool image_volumes;      /* the server offers image volumes */
     const char *agent_image; /* image of the operator itself */
