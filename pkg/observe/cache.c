@@ -22,8 +22,8 @@ const char *record_field(const struct record *record, int field)
     return text;
 }
 
-/* Without a write of our own to compare with, a stranger's later write is the only evidence: one
- * apply then settles it. */
+/* If this process has not written the object, a stranger's later write is the only evidence of
+ * drift: one apply then settles it. */
 bool record_drifted(const struct record *record)
 {
     return record->applied_fields ? record->fields != record->applied_fields : record->strange;
@@ -221,7 +221,7 @@ static void take_fields(const cJSON *object, int kind, const struct cluster *clu
         seen_infos[kind].take(object, cluster, fields);
 }
 
-/* Packs the fields into the record; true when one of those that count is another now. */
+/* Packs the fields into the record; true when one of those that count has changed. */
 static bool store(struct record *record, const struct fields *fields)
 {
     size_t sizes[FIELDS_MAX], total = 0, quiet_at = 0;
@@ -265,8 +265,8 @@ static void forget(struct observe *observe, struct record *record)
 }
 
 /* resourceVersions are compared as numbers, which the API guarantees since Kubernetes 1.35 and kept
- * before. A list is believed whatever it says (etcd may have been restored from a backup), unless
- * we wrote since it began. */
+ * before. A list counts even with older versions (etcd may have been restored from a backup),
+ * unless we wrote since it began. */
 static bool is_old_news(const struct record *record, uint64_t version, const struct feed *feed)
 {
     if (feed && feed->listing && record->epoch != feed->epoch)
@@ -274,8 +274,8 @@ static bool is_old_news(const struct record *record, uint64_t version, const str
     return record->version >= version && version != 0;
 }
 
-/* The record of this object, made where needed; NULL when what comes is older than what is known.
- */
+/* The record of this object, created if needed; NULL when the object is older than what is
+ * known. */
 static struct record *record_for(struct observe *observe, int kind, const cJSON *object,
                                  const struct feed *feed)
 {
@@ -308,8 +308,8 @@ static uint8_t epoch_of(const struct observe *observe, int kind, const char *nam
     return 0;
 }
 
-/* An answer to a write of ours says which fields are ours now, however old it is by the time it
- * arrives: a write that changed nothing even bears the version that is known. */
+/* The answer to a write of ours shows which fields are ours now, even if it arrives late: a write
+ * that changed nothing even has the version that is known already. */
 static void note_applied(struct observe *observe, int kind, const cJSON *object)
 {
     struct record *record = cache_find(observe, kind, json_str(object, "metadata.namespace", ""),
@@ -346,7 +346,7 @@ void cache_upsert(struct observe *observe, const struct feed *feed, int kind, co
         if (own)
             record->applied_fields = record->fields;
         changed = changed || drifted != record_drifted(record) || deleting != record->deleting;
-        if (changed) /* our own too: an answer may bring what others wrote meanwhile */
+        if (changed) /* our own too: an answer may contain what others wrote meanwhile */
             signal_change(observe, record->cluster);
     } else if (own) {
         note_applied(observe, kind, object);

@@ -12,8 +12,8 @@ static void signal_change(struct observe *observe, const struct cluster *cluster
         observe->options.changed(observe->options.arg, cluster->namespace, cluster->name);
 }
 
-/* Everything but status and the server's bookkeeping. Labels and annotations are kept too: a change
- * of them is how people ask for another look. */
+/* Everything but status and the server's bookkeeping. Labels and annotations are kept, too: people
+ * ask for another pass by changing them. */
 static char *essence(struct arena *scratch, const cJSON *object)
 {
     static const char *const kept[] = {
@@ -43,8 +43,8 @@ void clusters_upsert(struct observe *observe, const struct feed *feed, const cJS
 {
     AUTO_ARENA scratch = arena_new();
     uint64_t version = strtoull(json_str(object, "metadata.resourceVersion", "0"), NULL, 10);
-    /* The answer to an own write may be read after the news that the object is gone: it must not
-     * bring the cluster back, because its end would not be reported again. */
+    /* The answer to a write of ours may arrive after the object's deletion. It must not bring the
+     * cluster back, because the deletion would not be reported again. */
     struct cluster *cluster = cache_cluster(observe, json_str(object, "metadata.namespace", ""),
                                             json_str(object, "metadata.name", ""), !own);
     bool listed = feed && feed->listing;

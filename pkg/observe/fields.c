@@ -1,8 +1,8 @@
 /*
- * Drift, from metadata.managedFields. The API server keeps for each manager the set of fields that
- * are its own: whoever changes or removes a field of ours takes it out of our set. So our set, not
- * the resourceVersion, tells whether somebody wrote to what is ours; what others add beside it
- * (annotations, status) is their business.
+ * Drift, from metadata.managedFields. For each manager, the API server keeps the set of fields that
+ * it owns. A manager that changes or removes a field of ours takes it out of our set. So our set,
+ * not the resourceVersion, shows whether our fields were changed; what others add (annotations,
+ * status) does not count.
  * https://kubernetes.io/docs/reference/using-api/server-side-apply/#field-management
  */
 #include "observe/internal.h"
@@ -11,7 +11,7 @@
 
 #include "api/foreign.h"
 
-/* FNV-1a: only a short form of a set, not a defence. */
+/* FNV-1a: it only shortens a set, and protects against nothing. */
 uint64_t fields_digest(const void *data, size_t length, uint64_t seed)
 {
     const unsigned char *bytes = data;
@@ -21,7 +21,7 @@ uint64_t fields_digest(const void *data, size_t length, uint64_t seed)
     return hash;
 }
 
-/* Sum over the paths of the set: independent of the members' order, which the server sorts, but
+/* Sum over the paths of the set: independent of the order of members, which the server sorts but
  * does not promise. */
 static uint64_t tree_digest(const cJSON *tree, uint64_t seed)
 {

@@ -7,7 +7,7 @@
 #include "api/names.h"
 #include "observe/observe.h"
 
-/* Texts of a record, in this order; each kind has its own behind the common ones. */
+/* Texts of a record, in this order; each kind has its own after the common ones. */
 enum {
     FIELD_NAME,
     FIELD_UID,
@@ -19,14 +19,15 @@ enum {
 };
 enum { CONFIG_TOKENS = FIELD_COMMON };
 enum { SLICE_ADDRESS = FIELD_COMMON };
-enum { /* LEASE_REPORT comes with every renewal: only its digest counts as a change */
-       LEASE_HOLDER = FIELD_COMMON,
-       LEASE_TRANSITIONS,
-       LEASE_GRANT,
-       LEASE_SECONDS,
-       LEASE_DIGEST,
-       LEASE_REPORT,
-       LEASE_RENEWED
+/* LEASE_REPORT comes with every renewal: only its digest counts as a change. */
+enum {
+    LEASE_HOLDER = FIELD_COMMON,
+    LEASE_TRANSITIONS,
+    LEASE_GRANT,
+    LEASE_SECONDS,
+    LEASE_DIGEST,
+    LEASE_REPORT,
+    LEASE_RENEWED
 };
 enum { ACCOUNT_CREATED = FIELD_COMMON };
 enum {
@@ -39,7 +40,7 @@ enum {
     PVC_LAST_ROLE,
     PVC_EPOCH,
     PVC_CREATED,
-    PVC_NODE, /* chosen by the scheduler: it should be made now */
+    PVC_NODE, /* chosen by the scheduler: the volume is to be created now */
     PVC_VOLUME
 };
 enum {
@@ -79,7 +80,7 @@ struct record {
     uint64_t fields;         /* digest of the fields that belong to us, as the server keeps them */
     uint64_t applied_fields; /* the same after our last write; 0: not written by this process */
     char *text;              /* the fields, each ended by NUL */
-    uint32_t text_bytes, quiet_at; /* what lies behind quiet_at changes without being a change */
+    uint32_t text_bytes, quiet_at; /* changes from quiet_at on do not count */
     uint8_t kind, epoch;
     bool deleting;
     bool strange; /* another manager wrote at or after our last write */
@@ -91,7 +92,7 @@ struct answer {
     uint8_t kind;
     int asked;         /* how often */
     int64_t ask_at_ms; /* boot */
-    bool wanted;       /* still in trouble when it was last looked at */
+    bool wanted;       /* it still waited when it was last looked at */
     char *text;        /* "" until there is one */
     char name[];
 };
@@ -99,10 +100,10 @@ struct answer {
 /* When this process saw the lease being renewed; all times are CLOCK_BOOTTIME. */
 struct pulse {
     int64_t since_ms;   /* the last renewal, or when it was first looked at; 0: no lease is held */
-    int64_t checked_ms; /* the lease itself was asked for then, and nothing was new */
+    int64_t checked_ms; /* the lease itself was read then, without a newer renewal */
     int32_t lasts_ms;
     bool proven; /* the renewal was seen to come; one found in a list may be of any age */
-    bool told;   /* that it is overdue */
+    bool told;   /* it was reported as overdue */
 };
 
 struct cluster {
@@ -118,7 +119,7 @@ struct cluster {
     uint8_t epoch;
 };
 
-/* One watch and the list it is in: what bears an older epoch at its end is gone. */
+/* One watch and its present list: records with an older epoch at the end of the list are gone. */
 struct feed {
     struct observe *observe;
     const char *namespace; /* NULL: all */
@@ -141,9 +142,9 @@ struct observe {
     struct question *question; /* the one under way */
     struct event *ask_timer, *pulse_timer;
     int64_t pulse_due_ms;     /* when the timer fires; 0: not set */
-    int64_t (*boot_ms)(void); /* clock_boot_ms, but for tests */
-    int patience_ms;          /* how long something may be in trouble before it is asked about */
-    char *class_name;         /* the StorageClass asked for last, and what it was then */
+    int64_t (*boot_ms)(void); /* clock_boot_ms, except in tests */
+    int patience_ms;          /* how long something may wait before a question about it */
+    char *class_name;         /* the StorageClass that was last read, and the answer */
     bool class_missing, class_delays;
     int64_t class_asked_ms;
 };
@@ -154,12 +155,12 @@ struct fields {
     const char *text[FIELDS_MAX];
     size_t count;
 };
-/* How a kind is watched, and what is kept of it besides what is kept of all. */
+/* How a kind is watched, and what is kept of it besides the common fields. */
 struct seen_info {
     const char *selector; /* added to the label managed-by; may be NULL */
     bool metadata_only;   /* else it comes whole */
     void (*take)(const cJSON *object, const struct cluster *cluster, struct fields *fields);
-    int quiet; /* first field whose change is none; 0: all count */
+    int quiet; /* the first field whose change does not count; 0: all count */
 };
 extern const struct seen_info seen_infos[CHILD_WATCHED];
 enum child_kind seen_kind_find(const char *kind); /* CHILD_NONE when it is not watched */
@@ -197,7 +198,7 @@ void pulse_note(struct observe *observe, const struct feed *feed, const struct r
                 const struct fields *fields);
 void pulse_fill(const struct observe *observe, const struct cluster *cluster,
                 struct seen_lease *lease);
-/* Tells of every cluster whose lease has become overdue, and sets the timer for the next one. */
+/* Reports every cluster whose lease has become overdue, and sets the timer for the next one. */
 void pulse_look(struct observe *observe);
 void pulse_free(struct observe *observe);
 

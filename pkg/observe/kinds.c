@@ -16,7 +16,7 @@ static void take_int(struct fields *fields, int64_t number)
     take(fields, arena_printf(fields->scratch, "%lld", (long long)number));
 }
 
-/* Messages are for people: the beginning says it, and records stay small. */
+/* Messages are for people: the beginning is enough, and records stay small. */
 static void take_message(struct fields *fields, const char *text)
 {
     take(fields,
@@ -48,7 +48,7 @@ static void take_config_map(const cJSON *object, const struct cluster *cluster,
     const cJSON *item =
         cJSON_GetObjectItemCaseSensitive(json_get(object, "data"), CONFIG_KEY_CLUSTER);
     struct cluster_config config = {0};
-    struct error ignored; /* a config that somebody broke is drift, and written anew */
+    struct error ignored; /* a config that somebody broke is drift, and is rewritten */
     char *tokens = arena_strdup(fields->scratch, "");
     if (cJSON_IsString(item) &&
         report_config_decode(fields->scratch, item->valuestring, &config, &ignored) == 0)
@@ -64,11 +64,12 @@ static void take_slice(const cJSON *object, const struct cluster *cluster, struc
     take(fields, json_str(object, "endpoints[0].addresses[0]", ""));
 }
 
-/* What of the primary's report a pass would act on: positions and small lags move all the time. */
+/* The parts of the primary's report that a pass acts on; positions and small lags change all the
+ * time. */
 static const char *report_digest(struct arena *scratch, const char *json, int64_t max_lag_bytes)
 {
     struct primary_report report = {0};
-    struct error ignored; /* an unreadable report is none */
+    struct error ignored; /* an unreadable report counts as none */
     if (*json == '\0' || report_primary_decode(scratch, json, &report, &ignored) < 0)
         return json;
     char *digest = arena_printf(scratch, "%d", report.timeline);
@@ -123,7 +124,7 @@ static void take_bytes(struct fields *fields, const char *quantity)
     take_int(fields, bytes > 0 ? bytes : 0);
 }
 
-/* Anybody who may write the claim may write this annotation, and commands that people paste show
+/* Anyone who may write the claim may write this annotation, and commands that people paste contain
  * it: a text that cannot be the name of a node is ignored. */
 static const char *selected_node(const cJSON *object)
 {
@@ -203,9 +204,9 @@ static void take_addresses(const cJSON *object, struct fields *fields)
     take(fields, *text ? text : json_str(object, "status.podIP", ""));
 }
 
-/* The kubelet derives both conditions from the same containers, so that only the node controller
- * leaves one without the other. It does so to every pod of a node that it does not hear of. (A pod
- * with readiness gates, which some webhook has added, says so.) */
+/* The kubelet derives both conditions from the same containers. If only Ready is False, the node
+ * controller has set it, as on every pod of a silent node. (A pod with readiness gates, which a
+ * webhook may have added, has another reason.) */
 static bool node_is_silent(const cJSON *object)
 {
     const cJSON *ready = condition(object, "Ready");

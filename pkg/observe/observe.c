@@ -1,4 +1,4 @@
-/* The watches, and what comes and goes through them. */
+/* The watches, and what arrives through them. */
 #include "observe/internal.h"
 
 #include <stdlib.h>
@@ -31,6 +31,7 @@ static void on_remove(void *arg, const cJSON *object)
         cache_remove(feed->observe, feed->kind, object);
 }
 
+/* Reported once all caches are complete: before, a snapshot could lack objects that exist. */
 static void on_synced(void *arg)
 {
     struct feed *feed = arg;
@@ -177,8 +178,8 @@ void observe_mended(struct observe *observe, const char *kind, const cJSON *obje
     if (record == NULL)
         return;
     cache_upsert(observe, NULL, index, object, false);
-    /* This process has not applied it yet: that others had set something was all that told of
-     * drift, and it stays drift until it has. */
+    /* This process has not applied the object yet, so that the other manager's write was the only
+     * evidence of drift. It stays drift until we apply. */
     if (record->applied_fields == 0)
         record->applied_fields = ~record->fields;
 }

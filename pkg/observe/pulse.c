@@ -1,15 +1,16 @@
 /*
- * Whether the holders of the clusters' leases still renew them, told by our own clock. A pass need
- * not look at renewals, but it must look when one does not come. One timer serves all clusters: it
- * is set to when the first lease runs out, and by then all that are alive have moved on, so that a
- * thousand clusters cost one walk over them per few seconds.
+ * Whether the holders of the clusters' leases still renew them, by our own clock. A renewal needs
+ * no pass, but a missing one does. One timer serves all clusters: it is set to the first expiry of
+ * a lease. By then all live holders have renewed theirs, so that a thousand clusters cost one walk
+ * over them every few seconds.
  */
 #include "observe/internal.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-/* What spec.failover.leaseSeconds may be; a lease that says otherwise was written by somebody. */
+/* The bounds of spec.failover.leaseSeconds; another value in a lease was written by somebody
+ * else. */
 enum { LASTS_LEAST_S = 5, LASTS_MOST_S = 120 };
 
 static bool is_primary_lease(const struct record *record)
@@ -53,7 +54,7 @@ static int32_t lasts_ms(const char *seconds)
     return (int32_t)kept * 1000;
 }
 
-/* The holder's doing, unlike a label or the operator's grant. */
+/* Only what the holder writes, not a label or the operator's grant. */
 static bool is_renewed(const struct record *record, const struct fields *fields)
 {
     static const int renewed[] = {FIELD_UID, LEASE_HOLDER, LEASE_TRANSITIONS, LEASE_RENEWED};
@@ -79,8 +80,7 @@ void pulse_note(struct observe *observe, const struct feed *feed, const struct r
     bool was_told = pulse->told || !pulse->proven;
     bool first = pulse->since_ms == 0;
     pulse->since_ms = observe->boot_ms();
-    pulse->lasts_ms =
-        lasts_ms(fields->text[LEASE_SECONDS]); /* the holder's word, like the renewal */
+    pulse->lasts_ms = lasts_ms(fields->text[LEASE_SECONDS]); /* as the holder wrote it */
     pulse->proven = feed == NULL || !feed->listing;
     pulse->told = false;
     if (observe->pulse_due_ms == 0 || runs_out_ms(pulse) < observe->pulse_due_ms)
@@ -152,7 +152,7 @@ void observe_lease_asked(struct observe *observe, const cJSON *lease)
     const char *uid = json_str(lease, "metadata.uid", "");
     const struct record *record = cache_find(observe, CHILD_LEASE, namespace, name);
     if (record == NULL || strcmp(record_field(record, FIELD_UID), uid) != 0)
-        return; /* news of its end came first */
+        return; /* its deletion was seen first */
     cache_upsert(observe, NULL, CHILD_LEASE, lease, false);
     record = cache_find(observe, CHILD_LEASE, namespace, name);
     if (record != NULL && is_primary_lease(record) && record->cluster->pulse.since_ms != 0)

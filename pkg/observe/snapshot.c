@@ -1,4 +1,5 @@
-/* From records to one snapshot of one cluster. Everything is copied: the caches go on changing. */
+/* From records to one snapshot of one cluster. Everything is copied, because the caches keep
+ * changing. */
 #include "observe/internal.h"
 
 #include <stdlib.h>
@@ -103,7 +104,7 @@ static void put_pvc(const struct build *b, const char *name, struct seen_pvc *re
     ret_pvc->volume = text(b, record, PVC_VOLUME);
     ret_pvc->node = text(b, record, PVC_NODE);
     if (strcmp(ret_pvc->phase, "Bound") == 0 && *ret_pvc->pending_message) {
-        ret_pvc->node = ret_pvc->pending_message; /* see wonder.c: who has gone */
+        ret_pvc->node = ret_pvc->pending_message; /* the node that is gone, see wonder.c */
         ret_pvc->node_gone = true;
     }
     if (strcmp(ret_pvc->phase, "Pending") == 0)
@@ -124,6 +125,7 @@ static void put_report(const struct build *b, const struct record *record,
             report_instance_decode(b->arena, "{}", &instance->report, &ignored)); /* "" all over */
 }
 
+/* The pod's own message counts more than what the Events say of it. */
 static void put_pod(const struct build *b, struct seen_instance *instance)
 {
     const char *name = name_pod(b->arena, instance->name);
@@ -179,7 +181,8 @@ static const char *restart_token(const struct build *b, const char *instance)
     return "";
 }
 
-/* What this operator does not know, a later one wrote: the nearest to it is the newest known. */
+/* A form that this operator does not know is from a later one: the newest known form is nearest to
+ * it. */
 static int pod_form(const char *text)
 {
     long form = strtol(text, NULL, 10);
@@ -232,7 +235,7 @@ static void put_lease(const struct build *b)
     lease->report.lsn = "";
     if (record == NULL)
         return;
-    struct error ignored; /* what cannot be read is as good as absent */
+    struct error ignored; /* what cannot be read counts as absent */
     lease->there = true;
     lease->uid = text(b, record, FIELD_UID);
     lease->resource_version = arena_printf(b->arena, "%llu", (unsigned long long)record->version);

@@ -1,11 +1,11 @@
 /*
- * Questions that no watch answers, asked only about what has been waiting for a while: whether the
- * StorageClass of a pending volume exists, and what the Events say of a volume that is not made, a
- * StatefulSet without a pod, a pod that does not start; and of a volume that lets its pod run
- * nowhere, whether the only node that it exists on is still there (its answer is the name of that
- * node, when it is gone; who may not read volumes and nodes does not get one). One request at a
- * time for the whole operator, and for one object ever more rarely: the API server reads Events
- * from etcd.
+ * Questions that no watch answers, asked only about what has waited for a while. Does the
+ * StorageClass of a pending volume exist? What do the Events say of a volume that is not created, a
+ * StatefulSet without a pod, or a pod that does not start? If a volume keeps its pod from running
+ * anywhere: does the only node with the volume still exist? (The answer is the name of that node if
+ * it is gone; without the right to read volumes and nodes there is no answer.) One request at a
+ * time for the whole operator, and with growing pauses for one object, because the API server reads
+ * Events from etcd.
  */
 #include "observe/internal.h"
 
@@ -20,14 +20,14 @@
 enum {
     FIRST_PAUSE_MS = 5000,
     LONGEST_PAUSE_MS = 600000,
-    CLASS_KEPT_MS = 5000 /* volumes of one class are asked about in a row */
+    CLASS_KEPT_MS = 5000 /* one answer serves all volumes of a class that are next to each other */
 };
 
 struct question {
     struct observe *observe;
     struct arena *arena;
     const char *namespace, *cluster, *name, *class, *volume, *node;
-    const char *host; /* the only one that the volume says it is on; "" */
+    const char *host; /* the only host with the volume, as the volume says; "" */
     int kind;
     bool delayed; /* the volume waits for its pod to be scheduled: nothing is wrong with it yet */
     struct kube_call *call;
@@ -42,7 +42,7 @@ const char *wonder_answer(const struct cluster *cluster, const struct record *re
     const char *name = record->text;
     if (kind == CHILD_VOLUME && *record_field(record, PVC_CLASS) == '\0' &&
         strcmp(record_field(record, PVC_PHASE), "Pending") == 0)
-        return no_class; /* needs no asking: the server would have filled its default in */
+        return no_class; /* no need to ask: the server would have filled in its default */
     for (const struct answer *a = cluster->answers; a; a = a->next)
         if (a->kind == kind && strcmp(a->name, name) == 0)
             return text_or_empty(a->text);
@@ -213,8 +213,8 @@ static void ask_node(struct question *question, const char *node)
     question->call = kube_call_start(question->observe->options.kube, &request, on_node, question);
 }
 
-/* What the claim names counts for nothing while the host that the volume itself names is there: the
- * claim's annotation may be anybody's, and what is said of a node that is gone costs data. */
+/* The node that the claim names does not count while the host that the volume itself names exists:
+ * anyone may write the claim's annotation, and the advice for a node that is gone costs data. */
 static void on_node(void *arg, const cJSON *body, const struct error *err)
 {
     struct question *question = arg;
@@ -227,9 +227,9 @@ static void on_node(void *arg, const cJSON *body, const struct error *err)
         conclude(question, err->class == ERR_NOT_FOUND ? question->node : "");
 }
 
-/* The node that alone has the volume: chosen by the scheduler when the volume was made, and the
- * only value of a term of its affinity; or the only host, whose label need not be its node's name.
- * NULL: it may exist on others (of its zone). */
+/* The only node with the volume: the one that the scheduler chose for it, if that is the only value
+ * of a term of its affinity; or the only host there, whose label need not be its node's name. NULL:
+ * the volume may be on several nodes (of its zone). */
 static const char *only_node(struct question *question, const cJSON *volume)
 {
     question->host = "";
@@ -301,7 +301,7 @@ static void ask(struct observe *observe, const struct cluster *cluster, const st
     ask_class(question);
 }
 
-/* The pod that this claim is of finds no node because of a volume. */
+/* The pod of this claim finds no node because of a volume. */
 static bool keeps_pod_back(const struct observe *observe, const struct record *claim)
 {
     AUTO_ARENA scratch = arena_new();
@@ -316,7 +316,7 @@ static bool keeps_pod_back(const struct observe *observe, const struct record *c
            phrase_is_in(PHRASE_K8S_NODE_AFFINITY, record_field(pod, POD_UNSCHEDULABLE));
 }
 
-/* What the record itself says already needs no question. */
+/* A record that explains itself needs no question. */
 static bool puzzling(const struct observe *observe, const struct record *record)
 {
     AUTO_ARENA scratch = arena_new();
@@ -334,12 +334,7 @@ static bool puzzling(const struct observe *observe, const struct record *record)
            *record_field(record, POD_WAITING_MESSAGE) == '\0';
 }
 
-static int64_t pause_ms(int asked)
-{
-    return pause_doubled_ms(FIRST_PAUSE_MS, LONGEST_PAUSE_MS, asked * 2);
-}
-
-/* The answer that is to be asked for first, and its cluster. */
+/* The answer that is due first, and its cluster. */
 static struct answer *first_due(const struct observe *observe, struct cluster **ret_cluster)
 {
     struct answer *first = NULL;
@@ -353,6 +348,7 @@ static struct answer *first_due(const struct observe *observe, struct cluster **
     return first;
 }
 
+/* What waited may have got on since: it is looked at once more before the API server is asked. */
 static void on_timer(evutil_socket_t fd, short what, void *arg)
 {
     (void)fd, (void)what;
@@ -366,7 +362,8 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
         ask_next(observe);
         return;
     }
-    answer->ask_at_ms = now_ms + pause_ms(answer->asked++);
+    answer->ask_at_ms =
+        now_ms + pause_doubled_ms(FIRST_PAUSE_MS, LONGEST_PAUSE_MS, 2 * answer->asked++);
     const struct record *record =
         cache_find(observe, answer->kind, cluster->namespace, answer->name);
     if (record && record->cluster == cluster && puzzling(observe, record))
