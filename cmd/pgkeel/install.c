@@ -17,14 +17,15 @@
 #include "pgkeel/verb.h"
 
 static const char target_name[] = "pgkeel";
-/* One name for all runs, under a lock on the folder, so that what a killed run left is replaced. */
+/* One name for all runs, under a lock on the folder: the next run replaces what a killed one
+ * left. */
 static const char temporary_name[] = ".pgkeel.new";
 enum { CHUNK_BYTES = 128 * 1024, TARGET_MODE = 0755 };
 
 static int open_self(struct error *err)
 {
     int fd = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
-    /* A bare chroot has no /proc; the kernel also hands every process the path it came from. */
+    /* A bare chroot has no /proc; the kernel also gives every process the path of its program. */
     if (fd < 0 && errno == ENOENT)
         fd = open((const char *)getauxval(AT_EXECFN), O_RDONLY | O_CLOEXEC);
     if (fd < 0)

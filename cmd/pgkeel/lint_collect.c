@@ -53,7 +53,7 @@ static void add_columns(cJSON *tables, const PGresult *result)
 {
     for (int row = 0; row < PQntuples(result); row++) {
         cJSON *table = cJSON_GetObjectItemCaseSensitive(tables, PQgetvalue(result, row, 0));
-        if (table == NULL) /* made between the two queries */
+        if (table == NULL) /* created between the two queries */
             continue;
         cJSON *list = cJSON_GetObjectItemCaseSensitive(table, "columns");
         if (list == NULL)

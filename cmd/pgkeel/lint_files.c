@@ -248,6 +248,7 @@ static bool is_above(const struct folder *folder, const struct stat *info)
     return false;
 }
 
+/* What was named on the command line is linted whatever its name; in folders, only *.sql files. */
 static void walk_path(struct lint_walk *walk, const char *path, const struct folder *above,
                       bool given)
 {

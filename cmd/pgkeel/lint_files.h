@@ -8,7 +8,7 @@ struct lint_walk {
     struct lint *lint;
     const char *since, *stdin_name;
     bool include_down;
-    const char *folder; /* of the file at hand, as it was written; begins as NULL */
+    const char *folder; /* of the current file, as it was written; begins as NULL */
     bool folder_of_sqlx;
 };
 

@@ -154,6 +154,7 @@ static void take_cluster(struct render *render, const struct yaml_document *docu
     cluster->snapshot.spec = spec;
 }
 
+/* Other kinds are skipped, not refused: a manifest may hold the whole application. */
 static void take_object(struct render *render, const struct yaml_document *document,
                         const char *file, const char *prefix, cJSON *object)
 {
@@ -176,6 +177,7 @@ static void take_object(struct render *render, const struct yaml_document *docum
     }
 }
 
+/* Reads on after an unreadable file, so that one run reports the faults of all. */
 static void take_file(struct render *render, const char *file)
 {
     bool from_stdin = strcmp(file, "-") == 0;
