@@ -1,4 +1,4 @@
-/* pgkeel lint: the migration linter. Options, output and exit codes; lint_files.c finds the files.
+/* pgkeel lint, the migration linter: options, output and exit codes. lint_files.c finds the files.
  */
 #include <errno.h>
 #include <stdio.h>

@@ -210,6 +210,7 @@ static bool is_wanted(const struct lint_walk *walk, const char *path, bool given
     return walk->since == NULL || natural(name, last_part(walk->since)) > 0;
 }
 
+/* Sorted as migration tools sort: rules judge a statement by what earlier files did. */
 static void walk_folder(struct lint_walk *walk, const char *path, const struct folder *folder)
 {
     DIR *dir = opendir(path);

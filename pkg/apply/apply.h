@@ -18,8 +18,7 @@
 #include "plan/plan.h"
 
 enum apply_verb {
-    APPLY_CREATE, /* looked for, then server-side apply (a Lease: POST, so that it is never taken)
-                   */
+    APPLY_CREATE, /* read, then server-side apply; a Lease: POST, so that none is taken over */
     APPLY_UPDATE, /* server-side apply, forced, with uid */
     APPLY_POST,   /* must not exist */
     APPLY_MEND,   /* read, then patched to remove what others added; with uid and resourceVersion */

@@ -19,8 +19,7 @@ enum {
     QUIET_S = 5
 };
 
-/* -- what is due --------------------------------------------------------------------------------
- */
+/* -- what is due ------------------------------------------------------------------------------- */
 
 bool control_may_write(void *arg)
 {
@@ -137,8 +136,7 @@ static void on_deleted(void *arg, const char *kind, const char *namespace, const
     observe_deleted(control->observe, kind, namespace, name, uid, object);
 }
 
-/* -- who leads ----------------------------------------------------------------------------------
- */
+/* -- who leads --------------------------------------------------------------------------------- */
 
 static void lead(void *arg)
 {
@@ -174,8 +172,7 @@ static void step_down(void *arg, const char *why)
         log_warning("no longer leading", "why", why, NULL);
 }
 
-/* -- the end ------------------------------------------------------------------------------------
- */
+/* -- the end ----------------------------------------------------------------------------------- */
 
 static void leave(void *arg)
 {
@@ -226,8 +223,7 @@ static void on_signal(evutil_socket_t number, short what, void *arg)
     finish(control);
 }
 
-/* -- the beginning ------------------------------------------------------------------------------
- */
+/* -- the beginning ----------------------------------------------------------------------------- */
 
 static void start_election(struct control *control)
 {

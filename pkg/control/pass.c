@@ -14,8 +14,7 @@
 
 enum { DOOMED_MS = 60000 };
 
-/* -- observe ------------------------------------------------------------------------------------
- */
+/* -- observe ----------------------------------------------------------------------------------- */
 
 /* False when the cluster does not exist. Another uid under the same name is another cluster, so
  * that nothing that was remembered applies to it. */
@@ -41,8 +40,7 @@ static bool pass_observe(struct pass *pass)
     return true;
 }
 
-/* -- model, desired, plan -----------------------------------------------------------------------
- */
+/* -- model, desired, plan ---------------------------------------------------------------------- */
 
 static struct model *build_model(struct pass *pass)
 {
@@ -72,8 +70,7 @@ static void decide(struct pass *pass)
     pass->plan = plan_diff(pass->arena, pass->model, &pass->desired);
 }
 
-/* -- status -------------------------------------------------------------------------------------
- */
+/* -- status ------------------------------------------------------------------------------------ */
 
 static struct apply_step status_step(struct pass *pass, const cJSON *status, int wave)
 {
@@ -107,8 +104,7 @@ void pass_failed(struct pass *pass, const struct error *err)
         pass->worst = *err;
 }
 
-/* -- apply --------------------------------------------------------------------------------------
- */
+/* -- apply ------------------------------------------------------------------------------------- */
 
 static void log_done(const struct pass *pass, const struct plan_action *action)
 {
@@ -168,8 +164,7 @@ static void pass_apply(struct pass *pass)
                             on_applied, pass);
 }
 
-/* -- a namespace that is being deleted ----------------------------------------------------------
- */
+/* -- a namespace that is being deleted --------------------------------------------------------- */
 
 static void on_namespace(void *arg, const cJSON *body, const struct error *err)
 {
@@ -226,8 +221,7 @@ static bool pass_judge(struct pass *pass)
     return true;
 }
 
-/* -- report -------------------------------------------------------------------------------------
- */
+/* -- report ------------------------------------------------------------------------------------ */
 
 static void on_reported(void *arg)
 {
@@ -255,8 +249,7 @@ static bool pass_report(struct pass *pass)
     return true;
 }
 
-/* -- the end ------------------------------------------------------------------------------------
- */
+/* -- the end ----------------------------------------------------------------------------------- */
 
 static int64_t jitter(int64_t ms)
 {

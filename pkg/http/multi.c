@@ -77,7 +77,7 @@ static int socket_changed(CURL *easy, curl_socket_t fd, int what, void *arg, voi
         socket = remember(http, fd);
     short events = (short)(EV_PERSIST | (what & CURL_POLL_IN ? EV_READ : 0) |
                            (what & CURL_POLL_OUT ? EV_WRITE : 0));
-    event_del(socket->event);
+    event_del(socket->event); /* libevent: a pending event must not be assigned */
     event_assign(socket->event, http->loop, fd, events, on_socket, http);
     event_add(socket->event, NULL);
     return 0;

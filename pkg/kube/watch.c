@@ -127,8 +127,7 @@ static void forget_position(struct kube_watch *w)
     forget_page(w);
 }
 
-/* The position is too old, or newer than a restored etcd: list again, at once unless that repeats.
- */
+/* The position is too old, or newer than a restored etcd: list again, at first without a pause. */
 static void relist(struct kube_watch *w, const struct error *err)
 {
     forget_position(w);

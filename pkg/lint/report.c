@@ -225,8 +225,7 @@ static void gitlab_end(struct buffer *out, const struct lint_counts *counts)
     buffer_puts(out, "\n]\n");
 }
 
-/* -- GitHub's workflow commands: %, line ends, and in properties also : and , are escaped -------
- */
+/* -- GitHub's workflow commands: %, line ends, and in properties also : and , are escaped ------ */
 
 static void put_github(struct buffer *out, const char *text, bool property)
 {

@@ -251,8 +251,8 @@ static void certificates_settled(struct making *making)
     write_condition(making, &condition);
 }
 
-/* kstatus: Reconciling means in progress, Stalled means failed; both only while true, never both.
- */
+/* kstatus: Reconciling means in progress, Stalled means failed. At most one of them is there, and
+ * only while it is true. */
 static void progress(struct making *making)
 {
     const struct model_wait *wait = sum_up(making->model, 0).first;

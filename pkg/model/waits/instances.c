@@ -259,6 +259,8 @@ static void replication_wait(struct work *work, const struct model_instance *ins
     }
 }
 
+/* What the agent reports comes before readiness: a server that is not running is not ready either,
+ * and only the report says why. */
 static void server_wait(struct work *work, const struct model_instance *instance, unsigned concern,
                         const char *what)
 {

@@ -109,6 +109,7 @@ static void terminating_wait(const struct looked_at *at)
     wait_fault(wait, false);
 }
 
+/* A missing pod is a fault only if the StatefulSet controller says why it cannot create one. */
 static void missing_pod_wait(const struct looked_at *at)
 {
     const struct seen_instance *seen = at->instance->seen;

@@ -196,6 +196,8 @@ static void bound_waits(const struct volume *volume)
         growing_wait(volume);
 }
 
+/* The size and class of a volume that is lost or being deleted no longer matter: only a volume that
+ * stays is compared with the spec. */
 static void look_at_volume(const struct volume *volume)
 {
     const struct seen_pvc *pvc = volume->pvc;
