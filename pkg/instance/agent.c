@@ -109,11 +109,11 @@ static bool primary_is_named(struct agent *agent, struct arena *arena, const cha
         file_read(arena, path, CERTIFICATE_MAX_BYTES, &text, NULL, &err) < 0)
         return false;
     bool named = certificate_names(text, host);
-    if (!named && !agent->unnamed)
+    if (!named && !agent->told.unnamed)
         log_warning("the server certificate does not contain the name of the primary, so replicas "
                     "check only its CA; add the name to the certificate",
                     "name", host, NULL);
-    agent->unnamed = !named;
+    agent->told.unnamed = !named;
     return named;
 }
 
@@ -193,14 +193,14 @@ static void open_cluster(struct agent *agent)
 static void lock_volume(struct agent *agent)
 {
     struct error err = {0};
-    if (volume_lock(&agent->volume, &agent->lock_fd, &err) == 0) {
-        agent_forget_trouble(&agent->volume_trouble);
+    if (volume_lock(&agent->volume, &agent->found.lock_fd, &err) == 0) {
+        agent_forget_trouble(&agent->troubles.volume);
         return;
     }
     if (err.reason[0] == '\0')
         snprintf(err.reason, sizeof err.reason, REASON_VOLUME_UNREADABLE);
-    agent->lock_error = err;
-    agent_note_trouble(agent, &agent->volume_trouble, err.reason, err.text, LOCK_FIRST_PAUSE_MS,
+    agent->found.lock_error = err;
+    agent_note_trouble(agent, &agent->troubles.volume, err.reason, err.text, LOCK_FIRST_PAUSE_MS,
                        LOCK_LONGEST_PAUSE_MS);
 }
 
@@ -209,16 +209,16 @@ static void start_server(struct agent *agent)
     AUTO_ARENA arena = arena_new();
     struct error err = {0};
     struct server_start start = {.postgres =
-                                     arena_printf(arena, "%s/postgres", agent->binaries.dir),
+                                     arena_printf(arena, "%s/postgres", agent->found.binaries.dir),
                                  .pgdata = agent->volume.pgdata,
                                  .run_dir = agent->options.run_dir,
                                  .port = agent->options.port,
-                                 .lock_fd = agent->lock_fd};
-    agent->running = agent->standby_signal ? ROLE_REPLICA : ROLE_PRIMARY;
-    agent->started_ms = clock_boot_ms();
+                                 .lock_fd = agent->found.lock_fd};
+    agent->run.role = agent->found.standby_signal ? ROLE_REPLICA : ROLE_PRIMARY;
+    agent->run.started_ms = clock_boot_ms();
     if (volume_prepare_start(&agent->volume, &err) < 0 ||
         server_start(agent->server, &start, &err) < 0)
-        agent_note_trouble(agent, &agent->start_trouble, REASON_CRASH_LOOPING, err.text,
+        agent_note_trouble(agent, &agent->troubles.start, REASON_CRASH_LOOPING, err.text,
                            START_FIRST_PAUSE_MS, START_LONGEST_PAUSE_MS);
 }
 
@@ -236,8 +236,8 @@ static void stop_server(struct agent *agent)
  * volume is newer. True when there is nothing (more) to do. */
 static bool give_lease_back(struct agent *agent)
 {
-    return agent->lease == NULL || agent->record.role != ROLE_PRIMARY ||
-           member_lease_give_back(agent->lease, agent->record.epoch);
+    return agent->lease == NULL || agent->found.record.role != ROLE_PRIMARY ||
+           member_lease_give_back(agent->lease, agent->found.record.epoch);
 }
 
 /* The order of a shutdown: postgres first, then the last words. They are worth a moment, not more:
@@ -262,7 +262,8 @@ static void say_farewell(struct agent *agent)
  * that are known of. */
 static int64_t highest_epoch(const struct agent *agent)
 {
-    int64_t epochs[] = {agent->record.epoch, agent->record.seen, agent->record.superseded,
+    int64_t epochs[] = {agent->found.record.epoch, agent->found.record.seen,
+                        agent->found.record.superseded,
                         agent->slice ? slice_seen_epoch(agent->slice) : 0,
                         member_lease_engine(agent->lease)->seen_epoch};
     int64_t highest = 0;
@@ -274,7 +275,7 @@ static int64_t highest_epoch(const struct agent *agent)
 /* The first renewal from then on tells it: none of the volume's older copies may be led with. */
 static void tell_record(struct agent *agent)
 {
-    const struct volume_record *record = &agent->record;
+    const struct volume_record *record = &agent->found.record;
     bool ours = record->role == ROLE_PRIMARY && strcmp(record->pod, agent->options.pod_uid) == 0;
     if (agent->lease != NULL)
         member_lease_set_recorded(agent->lease, ours ? record->epoch : 0);
@@ -352,19 +353,19 @@ static bool perform(struct agent *agent, const struct decision *decision)
 
 static void note_decision(struct agent *agent, const struct decision *decision)
 {
-    bool same = strcmp(agent->last_phase, decision->phase) == 0 &&
-                strcmp(agent->last_reason, decision->reason) == 0 &&
-                strcmp(agent->last_message, decision->message) == 0 &&
-                agent->last_step == decision->step;
+    bool same = strcmp(agent->told.phase, decision->phase) == 0 &&
+                strcmp(agent->told.reason, decision->reason) == 0 &&
+                strcmp(agent->told.message, decision->message) == 0 &&
+                agent->told.step == decision->step;
     if (same)
         return;
     if (decision->step != STEP_WAIT || decision->reason[0] != '\0')
         log_info("step", "step", machine_step_name(decision->step), "phase", decision->phase,
                  "reason", decision->reason, "message", decision->message, NULL);
-    agent->last_step = decision->step;
-    snprintf(agent->last_phase, sizeof agent->last_phase, "%s", decision->phase);
-    snprintf(agent->last_reason, sizeof agent->last_reason, "%s", decision->reason);
-    snprintf(agent->last_message, sizeof agent->last_message, "%s", decision->message);
+    agent->told.step = decision->step;
+    snprintf(agent->told.phase, sizeof agent->told.phase, "%s", decision->phase);
+    snprintf(agent->told.reason, sizeof agent->told.reason, "%s", decision->reason);
+    snprintf(agent->told.message, sizeof agent->told.message, "%s", decision->message);
 }
 
 static void wake_at(struct agent *agent, int64_t at_ms, int64_t looked_ms)
@@ -378,10 +379,10 @@ static void wake_at(struct agent *agent, int64_t at_ms, int64_t looked_ms)
  * before the facts were read. */
 static void keep_deadlines(struct agent *agent, int64_t looked_ms)
 {
-    const struct trouble *troubles[] = {&agent->volume_trouble, &agent->start_trouble,
-                                        &agent->clone_trouble,  &agent->roles_trouble,
-                                        &agent->stream_trouble, &agent->config_trouble,
-                                        &agent->retire_trouble};
+    const struct trouble *troubles[] = {&agent->troubles.volume, &agent->troubles.start,
+                                        &agent->troubles.clone,  &agent->troubles.roles,
+                                        &agent->troubles.stream, &agent->troubles.config,
+                                        &agent->troubles.retire};
     for (size_t i = 0; i < sizeof troubles / sizeof troubles[0]; i++)
         wake_at(agent, troubles[i]->until_ms, looked_ms);
     wake_at(agent, agent->began_ms + agent->options.api_wait_ms, looked_ms);
@@ -390,7 +391,7 @@ static void keep_deadlines(struct agent *agent, int64_t looked_ms)
     wake_at(agent, agent->farewell_deadline_ms, looked_ms);
     if (agent->lease != NULL && member_lease_view(agent->lease)->state == LEASE_MINE)
         wake_at(agent, lease_engine_rests_at_ms(member_lease_engine(agent->lease)), looked_ms);
-    if (agent->refusal.what != REFUSED_NOTHING) /* an hour is long: later is soon enough */
+    if (agent->run.refusal.what != REFUSED_NOTHING) /* an hour is long: later is soon enough */
         agent_wake_in(agent, RETIRE_LOOK_MS);
     wake_at(agent, agent->config.deadline_ms, looked_ms);
 }
@@ -456,7 +457,7 @@ static struct agent *agent_new(const struct instance_options *options)
 {
     struct agent *agent = xcalloc(1, sizeof *agent);
     agent->options = *options;
-    agent->lock_fd = -1;
+    agent->found.lock_fd = -1;
     agent->began_ms = clock_boot_ms();
     agent->config.dirty = true;
     snprintf(agent->namespace, sizeof agent->namespace, "%s",
@@ -465,7 +466,7 @@ static struct agent *agent_new(const struct instance_options *options)
              options->pod_name ? options->pod_name : options->name, options->pod_name ? "" : "-0");
     if (agent->options.pod_uid == NULL)
         agent->options.pod_uid = "";
-    snprintf(agent->last_phase, sizeof agent->last_phase, "Starting");
+    snprintf(agent->told.phase, sizeof agent->told.phase, "Starting");
     return agent;
 }
 
@@ -499,7 +500,7 @@ static void agent_free(struct agent *agent)
     children_free(agent->children);
     server_free(agent->server);
     survey_free(agent->survey);
-    roles_free(agent->roles);
+    roles_free(agent->duty.roles);
     monitor_free(agent->monitor);
     probes_free(agent->probes);
     slice_free(agent->slice);
@@ -513,8 +514,8 @@ static void agent_free(struct agent *agent)
     timer_freep(&agent->step);
     timer_freep(&agent->wake);
     timer_freep(&agent->api_again);
-    if (agent->lock_fd >= 0)
-        close(agent->lock_fd);
+    if (agent->found.lock_fd >= 0)
+        close(agent->found.lock_fd);
     event_base_free(agent->loop);
     free(agent);
 }

@@ -93,6 +93,79 @@ struct configuration {
     bool asked_pending; /* after the reload, what waits for a restart */
 };
 
+/* What is on the volumes and in the image, as it was found last. */
+struct found {
+    int lock_fd;
+    struct error lock_error;
+    enum known binaries_known;
+    int binaries_wanted; /* the major version that was looked for last */
+    struct binaries binaries;
+    struct error binaries_error;
+    enum volume_state state;
+    struct volume_record record, next_record;
+    bool control_known;
+    bool control_seen; /* control was read for what is on the volume now */
+    struct controldata control;
+    int64_t control_read_ms; /* when it was read last, or could not be */
+    /* volume_control_written_ns() of what was read, and of what is being read */
+    int64_t control_written_ns, next_control_written_ns;
+    bool standby_signal;
+    int64_t retired_at_ms; /* of the wall clock, as it is on the volume */
+};
+
+/* The present run of postgres. */
+struct run {
+    enum volume_role role; /* as it was started, or promoted */
+    int64_t started_ms, up_since_ms;
+    struct cause cause;     /* why it is silent, since it last answered or was started */
+    struct refusal refusal; /* what the primary refuses it */
+    int64_t stream_told_ms; /* when the WAL receiver told of troubles.stream last */
+    int64_t wal_wanted_ms;  /* when it got no stream at all, which is asked for only once everything
+                               on the volume is replayed; 0: it had one since */
+    bool wal_gone_proven; /* its own report says so, too; kept while the server is stopped for it */
+};
+
+/* What a primary needs besides running: its roles, slots and database. */
+struct duty {
+    struct roles *roles; /* at work; or NULL */
+    bool wrote, bootstrapped;
+    char roles_hash[17]; /* of what was applied, or is being */
+    int64_t done_ms;
+    char verifiers_hash[17], next_verifiers_hash[17];
+};
+
+/* Restarts by order. */
+struct restart {
+    struct pg *connection; /* of the one that is under way; or NULL */
+    char token[128];       /* the last one obeyed */
+    char done_for[1024];   /* what waited then; instance_report.restarted_for */
+};
+
+/* What is to be told, and stands in the way. */
+struct troubles {
+    struct trouble config; /* what kept a configuration from being tried */
+    struct trouble start, clone, volume, roles, stream;
+    struct trouble retire;             /* why a copy could not be given up */
+    char no_room[SURVEY_VOLUMES][320]; /* what PostgreSQL said last; "" unless the volume is full */
+    char start_text[1024];             /* start's, with the volume that is full */
+    char retire_text[1024];            /* likewise */
+};
+
+/* Whom the server streams with, as last seen, and since when it is so. */
+struct peers {
+    char hash[17];
+    int64_t changed_ms;
+};
+
+/* What was told last: to the log and the probes, on the pod, on the lease. */
+struct told {
+    enum step step;
+    char phase[32], reason[64], message[1024];
+    bool ready;          /* the last report said so */
+    char peers_hash[17]; /* what the lease's status was renewed for */
+    bool unnamed;        /* that the server certificate lacks the primary's name */
+};
+
 struct agent {
     struct instance_options options;
     struct event_base *loop;
@@ -108,68 +181,28 @@ struct agent {
     struct probes *probes;
     struct server *server;
     struct monitor *monitor;
-    struct roles *roles;
-    struct pg *restarting; /* the connection of restart.c, or NULL */
     struct survey *survey;
+    struct volume volume;
     char namespace[256], pod_name[256];
 
-    /* what was found out */
-    struct volume volume;
-    int lock_fd;
-    struct error lock_error;
-    enum known binaries_known;
-    int binaries_wanted; /* the major version that was looked for last */
-    struct binaries binaries;
-    struct error binaries_error;
-    enum volume_state volume_state;
-    struct volume_record record, next_record;
-    bool control_known;
-    struct controldata control;
-    int64_t control_read_ms; /* when it was read last, or could not be */
-    /* volume_control_written_ns() of what was read, and of what is being read */
-    int64_t control_written_ns, next_control_written_ns;
-    bool standby_signal;
-
-    struct job job;
+    struct found found;
+    struct run run;
+    struct duty duty;
+    struct peers peers;
+    struct restart restart;
     struct configuration config;
-    struct trouble config_trouble; /* what kept a configuration from being tried */
-    struct trouble start_trouble, clone_trouble, volume_trouble, roles_trouble, stream_trouble;
-    struct trouble retire_trouble; /* why a copy could not be given up */
-    enum volume_role running;      /* as postgres was started, or promoted */
-    bool stopping, farewell_done;
-    struct error end; /* why it ended by itself; class 0: it was asked to */
-    struct refusal refusal;
-    int64_t started_ms;     /* when postgres was, last */
-    int64_t stream_told_ms; /* when the WAL receiver told of stream_trouble last */
-    int64_t wal_wanted_ms;  /* when it got no stream at all, which is asked for only once everything
-                               on the volume is replayed; 0: it had one since */
-    bool wal_gone_proven; /* its own report says so, too; kept while the server is stopped for it */
-    int64_t retired_at_ms; /* of the wall clock, as it is on the volume */
-    int grace_seconds;     /* of this pod; 0 until it is known */
-    bool unnamed;          /* it was told that the server certificate lacks the primary's name */
-    int64_t began_ms, up_since_ms, farewell_deadline_ms;
+    struct troubles troubles;
     struct crashes crashes;
-    char no_room[SURVEY_VOLUMES][320]; /* what PostgreSQL said last; "" unless the volume is full */
-    char trouble_text[1024];           /* start_trouble's, with the volume that is full */
-    char retire_text[1024];            /* likewise */
-    bool gave_memory;                  /* what only the start needed */
-    struct cause cause;       /* why postgres is silent, since it last answered or was started */
-    char restart_token[128];  /* the last one obeyed */
-    char restarted_for[1024]; /* what waited then; instance_report.restarted_for */
-    /* of the present run as primary */
-    bool wrote, bootstrapped;
-    bool served;         /* this process has had traffic pointed at itself */
-    bool control_seen;   /* control was read for what is on the volume now */
-    char roles_hash[17]; /* of what was applied, or is being */
-    int64_t roles_done_ms;
-    bool told_ready;     /* the last report said so */
-    char told_peers[17]; /* hash of what the lease's status was renewed for */
-    char peers_hash[17]; /* who streams, as last seen, and since when it is so */
-    int64_t peers_changed_ms;
-    char verifiers_hash[17], next_verifiers_hash[17];
-    /* the last decision, for the log and the probes */
-    enum step last_step;
-    char last_phase[32], last_reason[64], last_message[1024];
+    struct told told;
+    struct job job;
+
+    int64_t began_ms;
+    int grace_seconds; /* of this pod; 0 until it is known */
+    bool gave_memory;  /* what only the start needed */
+    bool served;       /* this process has had traffic pointed at itself */
+    bool stopping, farewell_done;
+    int64_t farewell_deadline_ms;
+    struct error end; /* why it ended by itself; class 0: it was asked to */
 };
 
 /* agent.c: looks at the facts again, at the next turn of the loop. */

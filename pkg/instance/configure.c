@@ -65,9 +65,9 @@ static struct conf_input input_of(struct agent *agent, struct arena *arena, cons
 {
     struct conf_input input = agent_conf_input(agent, arena);
     bool up = server_state(agent->server) != SERVER_DOWN;
-    bool standby = up ? agent->running == ROLE_REPLICA : agent->standby_signal;
+    bool standby = up ? agent->run.role == ROLE_REPLICA : agent->found.standby_signal;
     input.shared = shared;
-    input.standby_floor = standby && agent->control_known ? &agent->control : NULL;
+    input.standby_floor = standby && agent->found.control_known ? &agent->found.control : NULL;
     return input;
 }
 
@@ -83,14 +83,14 @@ static char *render(struct agent *agent, struct arena *arena, const char *shared
 bool configure_control_due(const struct agent *agent)
 {
     const struct configuration *config = &agent->config;
-    int64_t age_ms = clock_boot_ms() - agent->control_read_ms;
-    if (server_state(agent->server) != SERVER_UP || agent->running != ROLE_REPLICA)
+    int64_t age_ms = clock_boot_ms() - agent->found.control_read_ms;
+    if (server_state(agent->server) != SERVER_UP || agent->run.role != ROLE_REPLICA)
         return false;
     if (config->stale)
         return age_ms >= CONTROL_FRESH_MS;
     return config->lifted && age_ms >= CONTROL_PERIOD_MS &&
-           (agent->control_written_ns == 0 ||
-            agent->control_written_ns != volume_control_written_ns(&agent->volume));
+           (agent->found.control_written_ns == 0 ||
+            agent->found.control_written_ns != volume_control_written_ns(&agent->volume));
 }
 
 /* Another server than the one that runs may need another instance part of the same sources. */
@@ -99,8 +99,8 @@ void configure_refresh(struct agent *agent)
     struct configuration *config = &agent->config;
     const struct settings_view *view = settings_view(agent->settings);
     bool down = server_state(agent->server) == SERVER_DOWN;
-    bool waits = down ? agent->standby_signal && !agent->control_known
-                      : agent_in_pause(&agent->config_trouble);
+    bool waits = down ? agent->found.standby_signal && !agent->found.control_known
+                      : agent_in_pause(&agent->troubles.config);
     if (!config->dirty || !view->known || waits)
         return;
     AUTO_ARENA arena = arena_new();
@@ -115,7 +115,7 @@ void configure_refresh(struct agent *agent)
     if (wanted == TRIAL_TRY_NEWEST && !config->stale &&
         text_same(config->trial.newest, config->trial.loaded)) {
         config->fault = (struct error){0};
-        agent_forget_trouble(&agent->config_trouble);
+        agent_forget_trouble(&agent->troubles.config);
     }
 }
 
@@ -175,7 +175,7 @@ static void fall_back(struct agent *agent)
 static void postpone(struct agent *agent, const char *why)
 {
     bool running = server_state(agent->server) == SERVER_UP;
-    struct trouble *trouble = running ? &agent->config_trouble : &agent->start_trouble;
+    struct trouble *trouble = running ? &agent->troubles.config : &agent->troubles.start;
     AUTO_ARENA arena = arena_new();
     agent_note_trouble(
         agent, trouble, REASON_CONFIGURATION_PENDING,
@@ -209,7 +209,7 @@ static void refuse_and_end(struct agent *agent, const char *why)
 static void finish(struct agent *agent)
 {
     struct configuration *config = &agent->config;
-    agent_forget_trouble(&agent->config_trouble);
+    agent_forget_trouble(&agent->troubles.config);
     text_replace(&config->conf, config->next_conf);
     text_replace(&config->hba, config->next_hba);
     text_replace(&config->shared_conf, config->next_shared);
@@ -365,7 +365,7 @@ static void check(struct agent *agent, const char *shared, const char *hba)
         return;
     }
     const char *argv[] = {
-        arena_printf(arena, "%s/postgres", agent->binaries.dir),
+        arena_printf(arena, "%s/postgres", agent->found.binaries.dir),
         "-D",
         agent->volume.pgdata,
         "-c",
@@ -422,14 +422,14 @@ static void after_accepted(struct agent *agent, const struct child_result *resul
     if (result->err.class == 0)
         tell(agent, TRIAL_ACCEPTED);
     else if (!agent->stopping)
-        agent_note_trouble(agent, &agent->volume_trouble, REASON_VOLUME_UNREADABLE,
+        agent_note_trouble(agent, &agent->troubles.volume, REASON_VOLUME_UNREADABLE,
                            result->err.text, 1000, 30000);
     job_end(agent);
 }
 
 void configure_proven(struct agent *agent)
 {
-    if (agent_is_busy(agent) || agent_in_pause(&agent->volume_trouble) ||
+    if (agent_is_busy(agent) || agent_in_pause(&agent->troubles.volume) ||
         tell(agent, TRIAL_PROVEN) != TRIAL_WRITE)
         return;
     job_begin(agent, JOB_ACCEPT);

@@ -61,29 +61,29 @@ static void fail_bootstrap(struct agent *agent, struct trouble *trouble, const c
             text);
     log_output(job_name(agent->job.kind), result->output);
     agent_note_trouble(agent, trouble, reason, text, FIRST_PAUSE_MS, LONGEST_PAUSE_MS);
-    agent->volume_state = VOLUME_UNKNOWN;
+    agent->found.state = VOLUME_UNKNOWN;
     job_end(agent);
 }
 
 static void end_bootstrap(struct agent *agent, struct trouble *trouble)
 {
     agent_forget_trouble(trouble);
-    agent->volume_state = VOLUME_UNKNOWN; /* checked once more, to be sure */
+    agent->found.state = VOLUME_UNKNOWN; /* checked once more, to be sure */
     job_end(agent);
 }
 
 static void after_initdb_commit(struct agent *agent, const struct child_result *result)
 {
     if (result->err.class != 0)
-        fail_bootstrap(agent, &agent->start_trouble, REASON_INITDB_FAILED, result);
+        fail_bootstrap(agent, &agent->troubles.start, REASON_INITDB_FAILED, result);
     else
-        end_bootstrap(agent, &agent->start_trouble);
+        end_bootstrap(agent, &agent->troubles.start);
 }
 
 static void after_initdb(struct agent *agent, const struct child_result *result)
 {
     if (result->err.class != 0) {
-        fail_bootstrap(agent, &agent->start_trouble, REASON_INITDB_FAILED, result);
+        fail_bootstrap(agent, &agent->troubles.start, REASON_INITDB_FAILED, result);
         return;
     }
     goes_on(agent, "commit");
@@ -94,12 +94,12 @@ static void run_initdb(struct agent *agent, const struct child_result *result)
 {
     AUTO_ARENA arena = arena_new();
     if (result->err.class != 0) {
-        fail_bootstrap(agent, &agent->start_trouble, REASON_INITDB_FAILED, result);
+        fail_bootstrap(agent, &agent->troubles.start, REASON_INITDB_FAILED, result);
         return;
     }
     goes_on(agent, "run");
     job_program(agent,
-                bootstrap_initdb(arena, &agent->binaries, &agent->volume,
+                bootstrap_initdb(arena, &agent->found.binaries, &agent->volume,
                                  &settings_view(agent->settings)->config),
                 NULL, after_initdb);
 }
@@ -113,15 +113,15 @@ void job_initdb(struct agent *agent)
 static void after_clone_commit(struct agent *agent, const struct child_result *result)
 {
     if (result->err.class != 0)
-        fail_bootstrap(agent, &agent->clone_trouble, REASON_CLONE_FAILED, result);
+        fail_bootstrap(agent, &agent->troubles.clone, REASON_CLONE_FAILED, result);
     else
-        end_bootstrap(agent, &agent->clone_trouble);
+        end_bootstrap(agent, &agent->troubles.clone);
 }
 
 static void after_clone(struct agent *agent, const struct child_result *result)
 {
     if (result->err.class != 0) {
-        fail_bootstrap(agent, &agent->clone_trouble, REASON_CLONE_FAILED, result);
+        fail_bootstrap(agent, &agent->troubles.clone, REASON_CLONE_FAILED, result);
         return;
     }
     goes_on(agent, "commit");
@@ -147,16 +147,16 @@ static void run_clone(struct agent *agent, const struct child_result *result)
 {
     AUTO_ARENA arena = arena_new();
     if (result->err.class != 0) {
-        fail_bootstrap(agent, &agent->clone_trouble, REASON_CLONE_FAILED, result);
+        fail_bootstrap(agent, &agent->troubles.clone, REASON_CLONE_FAILED, result);
         return;
     }
     goes_on(agent, "run");
     struct conf_input input = agent_conf_input(agent, arena);
     const char *address = agent->lease ? member_lease_view(agent->lease)->primary_address : "";
     const char *conninfo = conf_clone_conninfo(arena, &input, address);
-    job_program(agent,
-                bootstrap_clone(arena, &agent->binaries, &agent->volume, conninfo, input.slot),
-                on_clone_output, after_clone);
+    job_program(
+        agent, bootstrap_clone(arena, &agent->found.binaries, &agent->volume, conninfo, input.slot),
+        on_clone_output, after_clone);
 }
 
 void job_clone(struct agent *agent)

@@ -83,7 +83,7 @@ static void start(struct agent *agent, struct child_spec *spec,
     spec->name = job_name(agent->job.kind);
     spec->ended = on_ended;
     spec->arg = agent;
-    spec->keep_fd = agent->lock_fd;
+    spec->keep_fd = agent->found.lock_fd;
     if (child_start(agent->children, spec, &agent->job.child, &failed.err) < 0)
         next(agent, &failed);
 }
@@ -110,12 +110,12 @@ void job_task(struct agent *agent, int (*task)(void *agent, struct error *err),
 static void on_binaries(void *arg, const struct binaries *binaries, const struct error *err)
 {
     struct agent *agent = arg;
-    agent->binaries_known = binaries != NULL ? KNOWN_GOOD : KNOWN_BAD;
-    agent->binaries_error = *err;
-    if (settings_view(agent->settings)->config.postgres_version != agent->binaries_wanted) {
-        agent->binaries_known = KNOWN_NOT_YET; /* that answered an earlier question */
+    agent->found.binaries_known = binaries != NULL ? KNOWN_GOOD : KNOWN_BAD;
+    agent->found.binaries_error = *err;
+    if (settings_view(agent->settings)->config.postgres_version != agent->found.binaries_wanted) {
+        agent->found.binaries_known = KNOWN_NOT_YET; /* that answered an earlier question */
     } else if (binaries != NULL) {
-        agent->binaries = *binaries;
+        agent->found.binaries = *binaries;
         log_info("PostgreSQL found", "version", binaries->version, "folder", binaries->dir, NULL);
     } else {
         log_failure(err, "this image cannot be used", NULL);
@@ -126,9 +126,10 @@ static void on_binaries(void *arg, const struct binaries *binaries, const struct
 void job_find_binaries(struct agent *agent)
 {
     struct error err = {0};
-    agent->binaries_wanted = settings_view(agent->settings)->config.postgres_version;
+    agent->found.binaries_wanted = settings_view(agent->settings)->config.postgres_version;
     job_begin(agent, JOB_FIND_BINARIES);
-    if (binaries_find(agent->children, "", agent->binaries_wanted, on_binaries, agent, &err) < 0)
+    if (binaries_find(agent->children, "", agent->found.binaries_wanted, on_binaries, agent, &err) <
+        0)
         on_binaries(agent, NULL, &err);
 }
 
@@ -145,12 +146,12 @@ static const char *state_name(enum volume_state state)
 static void read_retired_at(struct agent *agent)
 {
     struct error err = {0};
-    if (volume_retired_at(&agent->volume, &agent->retired_at_ms, &err) == 0)
+    if (volume_retired_at(&agent->volume, &agent->found.retired_at_ms, &err) == 0)
         return;
     log_failure(&err,
                 "the time of the last clone cannot be read: this copy is kept for at least an hour",
                 NULL);
-    agent->retired_at_ms = clock_wall_ms();
+    agent->found.retired_at_ms = clock_wall_ms();
 }
 
 /* A few system calls on the volume's own folders: not worth a process. */
@@ -158,22 +159,22 @@ void job_inspect(struct agent *agent)
 {
     struct error err = {0};
     enum volume_state state = VOLUME_UNKNOWN;
-    agent->control_known = agent->control_seen = false;
+    agent->found.control_known = agent->found.control_seen = false;
     read_retired_at(agent);
-    if (volume_record_read(&agent->volume, &agent->record, &err) < 0 ||
+    if (volume_record_read(&agent->volume, &agent->found.record, &err) < 0 ||
         volume_inspect(&agent->volume, &state, &err) < 0) {
         state = VOLUME_UNKNOWN;
         snprintf(err.reason, sizeof err.reason, REASON_VOLUME_UNREADABLE);
     }
-    agent->volume_state = state;
-    agent->standby_signal = volume_is_standby(&agent->volume);
+    agent->found.state = state;
+    agent->found.standby_signal = volume_is_standby(&agent->volume);
     if (err.class != 0)
-        agent_note_trouble(agent, &agent->volume_trouble, err.reason, err.text, LONGEST_PAUSE_MS,
+        agent_note_trouble(agent, &agent->troubles.volume, err.reason, err.text, LONGEST_PAUSE_MS,
                            LONGEST_PAUSE_MS);
     else
-        agent_forget_trouble(&agent->volume_trouble);
+        agent_forget_trouble(&agent->troubles.volume);
     log_info("volumes inspected", "state", state_name(state), "role",
-             volume_role_name(agent->record.role), NULL);
+             volume_role_name(agent->found.record.role), NULL);
     agent_kick(agent);
 }
 
@@ -184,9 +185,9 @@ static int discard(void *arg, struct error *err)
 
 static void after_discard(struct agent *agent, const struct child_result *result)
 {
-    agent->volume_state = VOLUME_UNKNOWN;
+    agent->found.state = VOLUME_UNKNOWN;
     if (result->err.class != 0 && !agent->stopping)
-        agent_note_trouble(agent, &agent->volume_trouble, REASON_VOLUME_UNREADABLE,
+        agent_note_trouble(agent, &agent->troubles.volume, REASON_VOLUME_UNREADABLE,
                            result->err.text, FIRST_PAUSE_MS, LONGEST_PAUSE_MS);
     job_end(agent);
 }
@@ -200,19 +201,19 @@ void job_discard(struct agent *agent)
 static int retire(void *arg, struct error *err)
 {
     struct agent *agent = arg;
-    return volume_retire(&agent->volume, agent->retired_at_ms, err);
+    return volume_retire(&agent->volume, agent->found.retired_at_ms, err);
 }
 
 static void after_retire(struct agent *agent, const struct child_result *result)
 {
-    agent->volume_state = VOLUME_UNKNOWN;
-    agent->wal_gone_proven = false;
+    agent->found.state = VOLUME_UNKNOWN;
+    agent->run.wal_gone_proven = false;
     if (result->err.class == 0) {
-        agent->refusal = (struct refusal){0};
-        agent_forget_trouble(&agent->retire_trouble);
+        agent->run.refusal = (struct refusal){0};
+        agent_forget_trouble(&agent->troubles.retire);
     } else if (!agent->stopping) {
         /* The copy may be read meanwhile, and postgres says more of what is amiss. */
-        agent_note_trouble(agent, &agent->retire_trouble, REASON_WAL_GONE, result->err.text,
+        agent_note_trouble(agent, &agent->troubles.retire, REASON_WAL_GONE, result->err.text,
                            LONGEST_PAUSE_MS, RETIRE_LONGEST_PAUSE_MS);
         survey_hurry(agent->survey); /* was it for want of room? */
     }
@@ -224,35 +225,36 @@ void job_retire(struct agent *agent)
     log_warning("the primary has removed WAL that this replica needs: its copy is removed, and the "
                 "primary is cloned again",
                 NULL);
-    agent_forget_trouble(&agent->stream_trouble);
-    agent->retired_at_ms = clock_wall_ms();
+    agent_forget_trouble(&agent->troubles.stream);
+    agent->found.retired_at_ms = clock_wall_ms();
     job_begin(agent, JOB_RETIRE);
     job_task(agent, retire, after_retire);
 }
 
 static void log_control(const struct agent *agent, const struct controldata *before)
 {
-    bool same_limits = memcmp(before->limits, agent->control.limits, sizeof before->limits) == 0;
+    bool same_limits =
+        memcmp(before->limits, agent->found.control.limits, sizeof before->limits) == 0;
     if (server_state(agent->server) == SERVER_DOWN || !same_limits)
-        log_info("data directory read", "system", agent->control.system_identifier, "state",
-                 agent->control.state, NULL);
+        log_info("data directory read", "system", agent->found.control.system_identifier, "state",
+                 agent->found.control.state, NULL);
 }
 
 static void after_control(struct agent *agent, const struct child_result *result)
 {
-    struct controldata before = agent->control;
+    struct controldata before = agent->found.control;
     struct error err = result->err;
-    agent->control_read_ms = clock_boot_ms();
+    agent->found.control_read_ms = clock_boot_ms();
     agent->config.dirty = true; /* a standby's file follows what its data needs */
-    if (err.class == 0 && controldata_parse(result->output, &agent->control, &err) == 0) {
-        agent->control_known = agent->control_seen = true;
-        agent->control_written_ns = agent->next_control_written_ns;
+    if (err.class == 0 && controldata_parse(result->output, &agent->found.control, &err) == 0) {
+        agent->found.control_known = agent->found.control_seen = true;
+        agent->found.control_written_ns = agent->found.next_control_written_ns;
         log_control(agent, &before);
     } else if (server_state(agent->server) != SERVER_DOWN) {
         /* Before a start it is read again in any case. */
         log_warning("the limits that the data requires cannot be read", "error", err.text, NULL);
     } else if (!agent->stopping) {
-        agent_note_trouble(agent, &agent->start_trouble, REASON_DATA_INVALID, err.text,
+        agent_note_trouble(agent, &agent->troubles.start, REASON_DATA_INVALID, err.text,
                            FIRST_PAUSE_MS, LONGEST_PAUSE_MS);
     }
     job_end(agent);
@@ -261,9 +263,9 @@ static void after_control(struct agent *agent, const struct child_result *result
 void job_read_control(struct agent *agent)
 {
     AUTO_ARENA arena = arena_new();
-    const char *argv[] = {arena_printf(arena, "%s/pg_controldata", agent->binaries.dir),
+    const char *argv[] = {arena_printf(arena, "%s/pg_controldata", agent->found.binaries.dir),
                           agent->volume.pgdata, NULL};
-    agent->next_control_written_ns = volume_control_written_ns(&agent->volume);
+    agent->found.next_control_written_ns = volume_control_written_ns(&agent->volume);
     job_begin(agent, JOB_READ_CONTROL);
     job_program(agent, argv, NULL, after_control);
 }
@@ -273,12 +275,13 @@ void job_read_control(struct agent *agent)
 static int write_record(void *arg, struct error *err)
 {
     struct agent *agent = arg;
-    return volume_record_replace(&agent->volume, &agent->record, &agent->next_record, err);
+    return volume_record_replace(&agent->volume, &agent->found.record, &agent->found.next_record,
+                                 err);
 }
 
 static void note_volume_trouble(struct agent *agent, const struct error *err)
 {
-    agent_note_trouble(agent, &agent->start_trouble, REASON_VOLUME_UNREADABLE, err->text,
+    agent_note_trouble(agent, &agent->troubles.start, REASON_VOLUME_UNREADABLE, err->text,
                        FIRST_PAUSE_MS, LONGEST_PAUSE_MS);
     survey_hurry(agent->survey);
 }
@@ -288,14 +291,14 @@ static void adopt_record(struct agent *agent, const struct error *conflict)
 {
     struct error err;
     log_failure(conflict, "the record on the volume belongs to another pod", NULL);
-    if (volume_record_read(&agent->volume, &agent->record, &err) < 0)
+    if (volume_record_read(&agent->volume, &agent->found.record, &err) < 0)
         note_volume_trouble(agent, &err);
 }
 
 static void after_record(struct agent *agent, const struct child_result *result)
 {
     if (result->err.class == 0)
-        agent->record = agent->next_record;
+        agent->found.record = agent->found.next_record;
     else if (result->err.class == ERR_CONFLICT)
         adopt_record(agent, &result->err);
     else
@@ -305,7 +308,7 @@ static void after_record(struct agent *agent, const struct child_result *result)
 
 void job_record(struct agent *agent, struct volume_record record)
 {
-    agent->next_record = record;
+    agent->found.next_record = record;
     job_begin(agent, JOB_RECORD);
     job_task(agent, write_record, after_record);
 }
@@ -318,7 +321,7 @@ static int make_standby(void *arg, struct error *err)
 static void after_make_standby(struct agent *agent, const struct child_result *result)
 {
     if (result->err.class == 0)
-        agent->standby_signal = agent->config.dirty = true;
+        agent->found.standby_signal = agent->config.dirty = true;
     else
         note_volume_trouble(agent, &result->err);
     job_end(agent);

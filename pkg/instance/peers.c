@@ -66,11 +66,11 @@ int peers_period(const struct agent *agent)
         return RELOAD_PERIOD_MS;
     if (!view->answered || !view->pending_known)
         return QUICK_PERIOD_MS;
-    int64_t waited_ms = clock_boot_ms() - agent->peers_changed_ms;
+    int64_t waited_ms = clock_boot_ms() - agent->peers.changed_ms;
     int rest_ms = settings_view(agent->settings)->config.lease_seconds * 1000 / 3;
     if (!view->in_recovery)
         return all_stream(agent) ? rest_ms : peers_patience_ms(waited_ms, rest_ms);
-    bool settled = view->streaming && view->streamed && agent->stream_trouble.text[0] == '\0';
+    bool settled = view->streaming && view->streamed && agent->troubles.stream.text[0] == '\0';
     return settled ? REPLICA_PERIOD_MS : peers_patience_ms(waited_ms, WAITING_PERIOD_MS);
 }
 
@@ -87,13 +87,14 @@ void peers_tend(struct agent *agent)
     for (int i = 0; i < view->slot_count; i++)
         buffer_printf(&text, "\n%s=%s", view->slots[i].name, view->slots[i].wal_status);
     const char *hash = hash_hex16(arena, text.data, text.length);
-    if (strcmp(hash, agent->peers_hash) != 0) {
-        snprintf(agent->peers_hash, sizeof agent->peers_hash, "%s", hash);
-        agent->peers_changed_ms = clock_boot_ms();
+    if (strcmp(hash, agent->peers.hash) != 0) {
+        snprintf(agent->peers.hash, sizeof agent->peers.hash, "%s", hash);
+        agent->peers.changed_ms = clock_boot_ms();
     }
-    if (!tend_is_primary(agent) || !tend_holds_lease(agent) || strcmp(hash, agent->told_peers) == 0)
+    if (!tend_is_primary(agent) || !tend_holds_lease(agent) ||
+        strcmp(hash, agent->told.peers_hash) == 0)
         return;
-    snprintf(agent->told_peers, sizeof agent->told_peers, "%s", hash);
+    snprintf(agent->told.peers_hash, sizeof agent->told.peers_hash, "%s", hash);
     member_lease_renew_now(agent->lease);
 }
 

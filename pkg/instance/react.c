@@ -21,8 +21,8 @@ void react_settings(void *arg)
     agent->config.dirty = true;
     if (agent->lease != NULL && view->known)
         member_lease_set_seconds(agent->lease, view->config.lease_seconds);
-    if (agent->binaries_known == KNOWN_BAD)
-        agent->binaries_known = KNOWN_NOT_YET;
+    if (agent->found.binaries_known == KNOWN_BAD)
+        agent->found.binaries_known = KNOWN_NOT_YET;
     agent_kick(agent);
 }
 
@@ -41,20 +41,20 @@ void react_server(void *arg)
     enum server_state state = server_state(agent->server);
     agent->config.dirty = true;
     if (state == SERVER_UP) {
-        agent->up_since_ms = agent->peers_changed_ms = clock_boot_ms();
-        agent->start_trouble.text[0] = agent->start_trouble.reason[0] = '\0';
-        agent->refusal = (struct refusal){0};
-        agent->wal_gone_proven = false;
+        agent->run.up_since_ms = agent->peers.changed_ms = clock_boot_ms();
+        agent->troubles.start.text[0] = agent->troubles.start.reason[0] = '\0';
+        agent->run.refusal = (struct refusal){0};
+        agent->run.wal_gone_proven = false;
         configure_up(agent);
-        log_info("postgres is up", "role", volume_role_name(agent->running), NULL);
+        log_info("postgres is up", "role", volume_role_name(agent->run.role), NULL);
     } else if (agent_is_busy(agent) && agent->job.child == NULL) {
         job_end(agent); /* it waited for a server that is not there any more */
     }
     if (state == SERVER_DOWN) {
-        agent->running = ROLE_NONE;
-        agent->cause = (struct cause){0};
-        agent->control_known = false;
-        agent->standby_signal = volume_is_standby(&agent->volume);
+        agent->run.role = ROLE_NONE;
+        agent->run.cause = (struct cause){0};
+        agent->found.control_known = false;
+        agent->found.standby_signal = volume_is_standby(&agent->volume);
         log_info("postgres is down", NULL);
     }
     agent_kick(agent);
@@ -97,13 +97,13 @@ void react_room(void *arg)
     struct agent *agent = arg;
     for (int i = 0; i < SURVEY_VOLUMES; i++)
         if (survey_room(agent->survey, (enum survey_volume)i)->level != ROOM_FULL)
-            agent->no_room[i][0] = '\0';
-    if (agent->trouble_text[0] != '\0' && react_no_room(agent)[0] == '\0') {
-        agent->start_trouble.until_ms = 0;
-        agent->trouble_text[0] = '\0';
+            agent->troubles.no_room[i][0] = '\0';
+    if (agent->troubles.start_text[0] != '\0' && react_no_room(agent)[0] == '\0') {
+        agent->troubles.start.until_ms = 0;
+        agent->troubles.start_text[0] = '\0';
     }
     if (react_no_room(agent)[0] == '\0')
-        agent->retire_trouble.until_ms = 0;
+        agent->troubles.retire.until_ms = 0;
     agent_kick(agent);
 }
 
@@ -111,8 +111,8 @@ static void note_no_room(struct agent *agent, const struct logs_message *message
 {
     bool of_wal = strstr(message->text, "pg_wal/") != NULL &&
                   strcmp(agent->volume.data_dir, agent->volume.wal_dir) != 0;
-    char *place = agent->no_room[of_wal ? SURVEY_WAL : SURVEY_DATA];
-    char text[sizeof agent->no_room[0]];
+    char *place = agent->troubles.no_room[of_wal ? SURVEY_WAL : SURVEY_DATA];
+    char text[sizeof agent->troubles.no_room[0]];
     snprintf(text, sizeof text, "%s:  %s", message->severity, message->text);
     /* The first message says it all, and thousands of sessions may repeat it every second. */
     text_one_line(text);
@@ -124,8 +124,8 @@ static void note_no_room(struct agent *agent, const struct logs_message *message
 void react_crashed(void *arg, const char *why, bool was_up)
 {
     struct agent *agent = arg;
-    struct trouble *trouble = &agent->start_trouble;
-    bool steady = was_up && clock_boot_ms() - agent->up_since_ms >= STEADY_MS;
+    struct trouble *trouble = &agent->troubles.start;
+    bool steady = was_up && clock_boot_ms() - agent->run.up_since_ms >= STEADY_MS;
     if (!was_up && configure_blame(agent, why))
         return;
     configure_failed(agent);
@@ -146,28 +146,28 @@ void react_fatal(void *arg, const struct logs_message *message)
 {
     struct agent *agent = arg;
     const char *text = message->text;
-    struct trouble *trouble = &agent->stream_trouble;
+    struct trouble *trouble = &agent->troubles.stream;
     const char *reason = NULL, *remedy = "";
     int64_t now_ms = clock_boot_ms();
-    cause_note_message(&agent->cause, message, now_ms);
+    cause_note_message(&agent->run.cause, message, now_ms);
     if (strcmp(message->sqlstate, SQLSTATE_DISK_FULL) == 0)
         note_no_room(agent, message);
     /* Nothing below depends on text that a session can write itself. */
     if (strcmp(message->severity, "FATAL") != 0 && strcmp(message->severity, "PANIC") != 0)
         return;
-    if (agent->running != ROLE_REPLICA || strcmp(message->backend, "walreceiver") != 0)
+    if (agent->run.role != ROLE_REPLICA || strcmp(message->backend, "walreceiver") != 0)
         return;
     bool broke_off = phrase_is_in(PHRASE_WAL_RECEIVE_FAILED, text);
     if (phrase_is_in(PHRASE_WAL_REMOVED, text)) {
         reason = REASON_WAL_GONE;
         remedy = ": it is cloned again once the primary's report confirms it; if that "
                  "lasts, " CLONE_BY_HAND;
-        refusal_note(&agent->refusal, REFUSED_WAL, now_ms);
+        refusal_note(&agent->run.refusal, REFUSED_WAL, now_ms);
     } else if (phrase_is_in(PHRASE_SYSTEM_DIFFERS, text)) {
         reason = REASON_SYSTEM_IDENTIFIER_MISMATCH;
         remedy =
             ": the volume holds the data of another cluster; to clone the primary, " CLONE_BY_HAND;
-        refusal_note(&agent->refusal, REFUSED_SYSTEM, now_ms);
+        refusal_note(&agent->run.refusal, REFUSED_SYSTEM, now_ms);
     } else if (phrase_is_in(PHRASE_PRIMARY_UNREACHABLE, text) ||
                phrase_is_in(PHRASE_STREAMING_REFUSED, text) || broke_off) {
         reason = REASON_NOT_STREAMING;
@@ -179,9 +179,9 @@ void react_fatal(void *arg, const struct logs_message *message)
     pg_sentence(sentence, sizeof sentence, text);
     snprintf(trouble->text, sizeof trouble->text, "%s%s", sentence, remedy);
     text_one_line(trouble->text);
-    agent->stream_told_ms = now_ms;
+    agent->run.stream_told_ms = now_ms;
     /* What came before a stream broke off is still to be replayed. */
-    agent->wal_wanted_ms = broke_off ? 0 : now_ms;
+    agent->run.wal_wanted_ms = broke_off ? 0 : now_ms;
     monitor_poll_now(agent->monitor);
     agent_kick(agent);
 }

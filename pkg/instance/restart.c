@@ -12,17 +12,17 @@ enum { CHECKPOINT_TIMEOUT_MS = 600000, QUERY_TIMEOUT_MS = 5000 };
 
 void restart_end(struct agent *agent)
 {
-    pg_close(agent->restarting);
-    agent->restarting = NULL;
+    pg_close(agent->restart.connection);
+    agent->restart.connection = NULL;
 }
 
 static void obey(struct agent *agent)
 {
-    snprintf(agent->restart_token, sizeof agent->restart_token, "%s", agent_member_token(agent));
-    snprintf(agent->restarted_for, sizeof agent->restarted_for, "%s",
+    snprintf(agent->restart.token, sizeof agent->restart.token, "%s", agent_member_token(agent));
+    snprintf(agent->restart.done_for, sizeof agent->restart.done_for, "%s",
              monitor_view(agent->monitor)->pending_parameters);
     server_stop(agent->server, agent_stop_timeout_ms(agent));
-    if (agent->restarting != NULL) /* else the stop has ended the job */
+    if (agent->restart.connection != NULL) /* else the stop has ended the job */
         job_end(agent);
 }
 
@@ -62,8 +62,8 @@ static void on_opened(void *arg, const struct error *err)
 void restart_begin(struct agent *agent)
 {
     job_begin(agent, JOB_RESTART);
-    agent->restarting =
+    agent->restart.connection =
         monitor_open(agent->monitor, "pgkeel-restart", " -c statement_timeout=0", on_opened, agent);
-    pg_query(agent->restarting, "checkpoint", CHECKPOINT_TIMEOUT_MS, on_checkpoint, agent);
-    pg_query(agent->restarting, monitor_pending_sql, QUERY_TIMEOUT_MS, on_pending, agent);
+    pg_query(agent->restart.connection, "checkpoint", CHECKPOINT_TIMEOUT_MS, on_checkpoint, agent);
+    pg_query(agent->restart.connection, monitor_pending_sql, QUERY_TIMEOUT_MS, on_pending, agent);
 }

@@ -24,7 +24,7 @@ bool tend_is_primary(const struct agent *agent)
 {
     const struct monitor_view *view = monitor_view(agent->monitor);
     return server_state(agent->server) == SERVER_UP && view->answered && !view->in_recovery &&
-           agent->running == ROLE_PRIMARY;
+           agent->run.role == ROLE_PRIMARY;
 }
 
 bool tend_holds_lease(const struct agent *agent)
@@ -75,7 +75,7 @@ static bool slots_need_work(const struct agent *agent)
 static void on_wrote(void *arg)
 {
     struct agent *agent = arg;
-    agent->wrote = true;
+    agent->duty.wrote = true;
     agent_kick(agent);
 }
 
@@ -89,17 +89,18 @@ static void on_slots(void *arg)
 static void on_roles_done(void *arg, const struct error *err)
 {
     struct agent *agent = arg;
-    roles_free(agent->roles);
-    agent->roles = NULL;
-    agent->roles_done_ms = clock_boot_ms();
+    roles_free(agent->duty.roles);
+    agent->duty.roles = NULL;
+    agent->duty.done_ms = clock_boot_ms();
     if (err->class == 0) {
-        agent_forget_trouble(&agent->roles_trouble);
-        memcpy(agent->verifiers_hash, agent->next_verifiers_hash, sizeof agent->verifiers_hash);
+        agent_forget_trouble(&agent->troubles.roles);
+        memcpy(agent->duty.verifiers_hash, agent->duty.next_verifiers_hash,
+               sizeof agent->duty.verifiers_hash);
         /* Without verifiers there are no roles yet, whatever else was made. */
-        agent->bootstrapped = agent->verifiers_hash[0] != '\0';
+        agent->duty.bootstrapped = agent->duty.verifiers_hash[0] != '\0';
     } else {
-        agent->roles_hash[0] = '\0';
-        agent_note_trouble(agent, &agent->roles_trouble, err->reason, err->text,
+        agent->duty.roles_hash[0] = '\0';
+        agent_note_trouble(agent, &agent->troubles.roles, err->reason, err->text,
                            ROLES_FIRST_PAUSE_MS, ROLES_LONGEST_PAUSE_MS);
     }
     monitor_poll_now(agent->monitor);
@@ -113,13 +114,13 @@ static void tend_roles(struct agent *agent)
     settings_fetch_verifiers(agent->settings);
     hash_of_duty(agent, hash);
     /* Slots as they were seen before the last round say nothing of what it left. */
-    bool seen_since = monitor_view(agent->monitor)->answered_ms > agent->roles_done_ms;
-    bool due = strcmp(hash, agent->roles_hash) != 0 ||
-               (agent->bootstrapped && seen_since && slots_need_work(agent));
-    if (agent->roles != NULL || !due || agent_in_pause(&agent->roles_trouble))
+    bool seen_since = monitor_view(agent->monitor)->answered_ms > agent->duty.done_ms;
+    bool due = strcmp(hash, agent->duty.roles_hash) != 0 ||
+               (agent->duty.bootstrapped && seen_since && slots_need_work(agent));
+    if (agent->duty.roles != NULL || !due || agent_in_pause(&agent->troubles.roles))
         return;
-    memcpy(agent->roles_hash, hash, sizeof hash);
-    snprintf(agent->next_verifiers_hash, sizeof agent->next_verifiers_hash, "%s",
+    memcpy(agent->duty.roles_hash, hash, sizeof hash);
+    snprintf(agent->duty.next_verifiers_hash, sizeof agent->duty.next_verifiers_hash, "%s",
              view->verifiers_hash);
     struct roles_input input = {.socket_dir = agent->options.run_dir,
                                 .port = agent->options.port,
@@ -127,15 +128,15 @@ static void tend_roles(struct agent *agent)
                                 .config = &view->config,
                                 .verifiers = view->verifiers};
     struct roles_handlers handlers = {on_wrote, on_slots, on_roles_done, agent};
-    agent->roles = roles_start(agent->loop, &input, &handlers);
+    agent->duty.roles = roles_start(agent->loop, &input, &handlers);
 }
 
 static void forget_run(struct agent *agent)
 {
-    roles_free(agent->roles);
-    agent->roles = NULL;
-    agent->wrote = false;
-    agent->roles_hash[0] = '\0';
+    roles_free(agent->duty.roles);
+    agent->duty.roles = NULL;
+    agent->duty.wrote = false;
+    agent->duty.roles_hash[0] = '\0';
 }
 
 /* ---- endpoint ---- */
@@ -146,7 +147,7 @@ static enum slice_want wanted_slice(const struct agent *agent)
         return SLICE_LEAVE;
     if (agent->stopping)
         return SLICE_EMPTY;
-    if (tend_is_primary(agent) && agent->wrote)
+    if (tend_is_primary(agent) && agent->duty.wrote)
         return SLICE_SELF;
     /* A crash of postgres in place leaves it: the address is right, and back in a moment. What
      * stands there from an earlier pod is wrong. */
@@ -166,7 +167,7 @@ static void tend_slice(struct agent *agent)
  */
 static void tend_memory(struct agent *agent)
 {
-    if (agent->gave_memory || clock_boot_ms() - agent->up_since_ms < QUIET_MS)
+    if (agent->gave_memory || clock_boot_ms() - agent->run.up_since_ms < QUIET_MS)
         return;
     agent->gave_memory = true;
     memory_give_back();
@@ -176,9 +177,9 @@ static void tend_cause(struct agent *agent)
 {
     const struct monitor_view *view = monitor_view(agent->monitor);
     if (view->trouble.class != 0)
-        cause_note_refusal(&agent->cause, view->trouble.text, clock_boot_ms());
-    else if (view->answered_ms > agent->cause.seen_ms)
-        agent->cause = (struct cause){0};
+        cause_note_refusal(&agent->run.cause, view->trouble.text, clock_boot_ms());
+    else if (view->answered_ms > agent->run.cause.seen_ms)
+        agent->run.cause = (struct cause){0};
 }
 
 /* A WAL receiver calls itself streaming before the primary has answered it: one that has gone on
@@ -189,7 +190,7 @@ static bool streams(const struct agent *agent)
     const struct monitor_view *view = monitor_view(agent->monitor);
     return view->receiver_since_ms != 0 &&
            view->answered_ms - view->receiver_since_ms >= REFUSAL_STEADY_MS &&
-           (view->receiver_heard || agent->refusal.what == REFUSED_NOTHING);
+           (view->receiver_heard || agent->run.refusal.what == REFUSED_NOTHING);
 }
 
 static void tend_stream(struct agent *agent)
@@ -197,9 +198,10 @@ static void tend_stream(struct agent *agent)
     const struct monitor_view *view = monitor_view(agent->monitor);
     if (!view->answered)
         return;
-    refusal_look(&agent->refusal, view->answered_ms, view->receiver_since_ms, view->receiver_heard);
-    if (streams(agent) && view->answered_ms > agent->stream_told_ms)
-        agent_forget_trouble(&agent->stream_trouble);
+    refusal_look(&agent->run.refusal, view->answered_ms, view->receiver_since_ms,
+                 view->receiver_heard);
+    if (streams(agent) && view->answered_ms > agent->run.stream_told_ms)
+        agent_forget_trouble(&agent->troubles.stream);
 }
 
 void tend_running(struct agent *agent)
@@ -234,9 +236,9 @@ static const char *silence(const struct agent *agent)
     const struct monitor_view *view = monitor_view(agent->monitor);
     int64_t now = clock_boot_ms();
     if (server_state(agent->server) != SERVER_UP || view->trouble.class == 0 ||
-        now - agent->up_since_ms < SILENCE_MS || now - view->answered_ms < SILENCE_MS)
+        now - agent->run.up_since_ms < SILENCE_MS || now - view->answered_ms < SILENCE_MS)
         return "";
-    return agent->cause.text;
+    return agent->run.cause.text;
 }
 
 void tend_notice(const struct agent *agent, const char **ret_reason, const char **ret_text)
@@ -249,12 +251,12 @@ void tend_notice(const struct agent *agent, const char **ret_reason, const char 
         {REASON_NOT_ACCEPTING, silence(agent)},
         {REASON_PREPARED_TRANSACTIONS, pending->pending_held},
         {agent->config.fault.reason, agent->config.fault.text},
-        {agent->config_trouble.reason, agent->config_trouble.text},
+        {agent->troubles.config.reason, agent->troubles.config.text},
         {view->fault.reason, view->fault.text},
-        {agent->roles_trouble.reason, agent->roles_trouble.text},
-        {agent->stream_trouble.reason, streams(agent) ? "" : agent->stream_trouble.text},
+        {agent->troubles.roles.reason, agent->troubles.roles.text},
+        {agent->troubles.stream.reason, streams(agent) ? "" : agent->troubles.stream.text},
         {view->password_fault.reason[0] ? view->password_fault.reason : REASON_PASSWORD_INVALID,
-         agent->running == ROLE_REPLICA ? view->password_fault.text : ""},
+         agent->run.role == ROLE_REPLICA ? view->password_fault.text : ""},
     };
     *ret_reason = *ret_text = "";
     for (size_t i = 0; i < sizeof notices / sizeof notices[0]; i++) {
@@ -268,10 +270,10 @@ void tend_notice(const struct agent *agent, const char **ret_reason, const char 
 
 static const char *told_role(const struct agent *agent)
 {
-    if (server_state(agent->server) != SERVER_DOWN && agent->running != ROLE_NONE)
-        return volume_role_name(tend_is_primary(agent) ? ROLE_PRIMARY : agent->running);
-    if (agent->volume_state == VOLUME_DATA)
-        return volume_role_name(agent->record.role);
+    if (server_state(agent->server) != SERVER_DOWN && agent->run.role != ROLE_NONE)
+        return volume_role_name(tend_is_primary(agent) ? ROLE_PRIMARY : agent->run.role);
+    if (agent->found.state == VOLUME_DATA)
+        return volume_role_name(agent->found.record.role);
     enum lease_state state = agent->lease ? member_lease_view(agent->lease)->state : LEASE_UNKNOWN;
     return state == LEASE_OTHER ? "replica" : "";
 }
@@ -291,7 +293,7 @@ static struct volume_report told_volume(const struct agent *agent, enum survey_v
     report.used_bytes = whole_mib(room->told.used_bytes);
     report.available_bytes = whole_mib(room->told.available_bytes);
     if (room->level == ROOM_FULL)
-        report.words = agent->no_room[volume];
+        report.words = agent->troubles.no_room[volume];
     return report;
 }
 
@@ -301,7 +303,7 @@ void tend_report(struct agent *agent, const struct decision *decision)
         return;
     AUTO_ARENA arena = arena_new();
     const struct monitor_view *view = monitor_view(agent->monitor);
-    bool has_data = agent->volume_state == VOLUME_DATA && agent->control_seen;
+    bool has_data = agent->found.state == VOLUME_DATA && agent->found.control_seen;
     char ignored[1024];
     const char *role = told_role(agent);
     struct instance_report report = {
@@ -310,17 +312,17 @@ void tend_report(struct agent *agent, const struct decision *decision)
         .phase = decision->phase,
         .reason = decision->reason,
         .message = decision->message,
-        .system_identifier = has_data ? agent->control.system_identifier : "",
-        .postgres_version = agent->binaries.version,
+        .system_identifier = has_data ? agent->found.control.system_identifier : "",
+        .postgres_version = agent->found.binaries.version,
         .timeline = view->answered ? view->timeline
-                    : has_data     ? agent->control.timeline
+                    : has_data     ? agent->found.control.timeline
                                    : 0,
-        .epoch = agent->record.epoch,
-        .seen_epoch = agent->record.seen,
+        .epoch = agent->found.record.epoch,
+        .seen_epoch = agent->found.record.seen,
         .config_hash = agent->config.trial.known == KNOWN_GOOD ? agent->config.trial.loaded : "",
-        .verifiers_hash = agent->bootstrapped ? agent->verifiers_hash : "",
-        .restart_token = agent->restart_token,
-        .restarted_for = agent->restarted_for,
+        .verifiers_hash = agent->duty.bootstrapped ? agent->duty.verifiers_hash : "",
+        .restart_token = agent->restart.token,
+        .restarted_for = agent->restart.done_for,
         .pending_restart = view->pending_known && view->pending_restart,
         .pending_parameters = view->pending_known ? view->pending_parameters : "",
         .crashes = agent->crashes.count,
@@ -328,22 +330,22 @@ void tend_report(struct agent *agent, const struct decision *decision)
         .last_crash = agent->crashes.words,
         .data_volume = told_volume(agent, SURVEY_DATA),
         .wal_volume = told_volume(agent, SURVEY_WAL),
-        .bootstrapped = agent->bootstrapped && strcmp(role, "primary") == 0,
+        .bootstrapped = agent->duty.bootstrapped && strcmp(role, "primary") == 0,
         .ready = tend_ready(agent, ignored, sizeof ignored),
     };
-    bool passing = !report.ready && !agent->told_ready && !agent->stopping &&
+    bool passing = !report.ready && !agent->told.ready && !agent->stopping &&
                    strcmp(report.phase, "Failed") != 0;
     reporter_set(agent->reporter, json_canonical(arena, report_instance_encode(arena, &report)),
                  role, !passing);
-    agent->told_ready = report.ready;
+    agent->told.ready = report.ready;
 }
 
 static bool answers(const struct agent *agent, char *text, size_t size)
 {
     const struct monitor_view *view = monitor_view(agent->monitor);
     if (agent->stopping || server_state(agent->server) != SERVER_UP) {
-        snprintf(text, size, "%s%s%s", agent->last_phase, agent->last_message[0] ? ": " : "",
-                 agent->last_message);
+        snprintf(text, size, "%s%s%s", agent->told.phase, agent->told.message[0] ? ": " : "",
+                 agent->told.message);
         return false;
     }
     if (!view->answered || clock_boot_ms() - view->answered_ms > STALE_ANSWER_MS) {
@@ -361,9 +363,9 @@ bool tend_ready(void *arg, char *text, size_t size)
     if (!answers(agent, text, size))
         return false;
     if (view->in_recovery) {
-        bool wants_primary = agent->record.role == ROLE_PRIMARY;
+        bool wants_primary = agent->found.record.role == ROLE_PRIMARY;
         /* It would show an ever older past, or another one. */
-        bool cut_off = refusal_stands(&agent->refusal);
+        bool cut_off = refusal_stands(&agent->run.refusal);
         snprintf(text, size, "%s",
                  wants_primary    ? "waiting for its promotion"
                  : cut_off        ? "replica that can never catch up: the primary refuses it"
@@ -376,6 +378,6 @@ bool tend_ready(void *arg, char *text, size_t size)
         return false;
     }
     snprintf(text, size, "%s",
-             agent->wrote ? "primary: accepts writes" : "primary that has not written yet");
-    return agent->wrote;
+             agent->duty.wrote ? "primary: accepts writes" : "primary that has not written yet");
+    return agent->duty.wrote;
 }
