@@ -408,6 +408,7 @@ static void on_step(evutil_socket_t fd, short what, void *arg)
         learn_grace(agent);
         tell_record(agent);
         looked_ms = clock_boot_ms();
+        agent_look(agent);
         struct facts facts = agent_facts(agent);
         decision = machine_next(&facts);
         note_decision(agent, &decision);

@@ -141,14 +141,17 @@ struct restart {
     char done_for[1024];   /* what waited then; instance_report.restarted_for */
 };
 
+enum { TROUBLE_TEXT = 1024 };
+
 /* What is to be told, and stands in the way. */
 struct troubles {
     struct trouble config; /* what kept a configuration from being tried */
     struct trouble start, clone, volume, roles, stream;
     struct trouble retire;             /* why a copy could not be given up */
     char no_room[SURVEY_VOLUMES][320]; /* what PostgreSQL said last; "" unless the volume is full */
-    char start_text[1024];             /* start's, with the volume that is full */
-    char retire_text[1024];            /* likewise */
+    bool start_lacks_room;             /* a start failed while a volume was full */
+    /* As they are told: with the volume that is full. */
+    char start_text[TROUBLE_TEXT], clone_text[TROUBLE_TEXT], retire_text[TROUBLE_TEXT];
 };
 
 /* Whom the server streams with, as last seen, and since when it is so. */
@@ -229,10 +232,10 @@ int agent_stop_timeout_ms(const struct agent *agent);
 struct conf_input agent_conf_input(struct agent *agent, struct arena *arena);
 
 /* facts.c */
-struct facts agent_facts(struct agent *agent);
+void agent_look(struct agent *agent); /* brings what is known up to date */
+struct facts agent_facts(const struct agent *agent);
 /* Asks the clock: to be asked each time that something is done on its word. */
 enum authority agent_authority(const struct agent *agent);
-bool agent_restart_due(struct agent *agent);
 const char *agent_member_token(const struct agent *agent); /* in cluster.json; "" */
 
 /* jobs.c, fill.c: each begins a job; its end kicks. */

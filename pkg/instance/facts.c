@@ -1,4 +1,5 @@
-/* What is known now, put together for the state machine. */
+/* What is known now: first it is brought up to date, then put together for the state machine, which
+ * changes nothing. */
 #include <stdio.h>
 #include <string.h>
 
@@ -13,30 +14,98 @@ const char *agent_member_token(const struct agent *agent)
     return "";
 }
 
-/* A token asks for one restart of a server that needs it. One that finds nothing to do counts as
- * obeyed, so that a later change is not restarted for by an old token. */
-bool agent_restart_due(struct agent *agent)
+/* ---- brought up to date ---- */
+
+static void look_at_server(struct agent *agent)
+{
+    const struct monitor_view *view = monitor_view(agent->monitor);
+    if (server_state(agent->server) == SERVER_UP && agent->run.role == ROLE_REPLICA &&
+        view->answered && !view->in_recovery) {
+        agent->run.role = ROLE_PRIMARY; /* promoted */
+        agent->found.standby_signal = false;
+        agent_forget_trouble(&agent->troubles.stream); /* it follows nobody any more */
+        agent->run.refusal = (struct refusal){0};
+        agent->config.dirty = true;
+    }
+}
+
+/* A server that does not answer keeps what was proven: it may be stopped for it just now. */
+static void look_at_refusal(struct agent *agent)
+{
+    const struct monitor_view *view = monitor_view(agent->monitor);
+    if (agent->lease == NULL || server_state(agent->server) != SERVER_UP || !view->answered)
+        return;
+    const struct lease_view *lease = member_lease_view(agent->lease);
+    struct refusal_slot slot = {lease->slot_status, lease->slot_restart, lease->read_ms};
+    agent->run.wal_gone_proven = refusal_is_of_wal(&agent->run.refusal) &&
+                                 refusal_is_confirmed(&agent->run.refusal, &slot, view->have_lsn);
+}
+
+/* A token asks for one restart of a server that needs it. */
+static bool token_is_new(const struct agent *agent)
 {
     const char *token = agent_member_token(agent);
-    const struct monitor_view *view = monitor_view(agent->monitor);
-    if (token[0] == '\0' || strcmp(token, agent->restart.token) == 0 || agent->config.stale ||
-        agent->config.dirty || !view->pending_known)
-        return false;
-    if (view->pending_restart)
-        return view->pending_held[0] == '\0';
-    snprintf(agent->restart.token, sizeof agent->restart.token, "%s", token);
-    snprintf(agent->restart.done_for, sizeof agent->restart.done_for, "none");
-    return false;
+    return token[0] != '\0' && strcmp(token, agent->restart.token) != 0 && !agent->config.stale &&
+           !agent->config.dirty && monitor_view(agent->monitor)->pending_known;
 }
 
-static void lock_facts(struct agent *agent, struct facts *f)
+/* One that finds nothing to do counts as obeyed, so that a later change is not restarted for by an
+ * old token. */
+static void look_at_token(struct agent *agent)
 {
-    f->locked = agent->found.lock_fd >= 0;
-    f->lock_reason = agent->found.lock_error.reason;
-    f->lock_error = agent_in_pause(&agent->troubles.volume) ? agent->found.lock_error.text : "";
+    struct restart *restart = &agent->restart;
+    if (server_state(agent->server) != SERVER_UP || !token_is_new(agent) ||
+        monitor_view(agent->monitor)->pending_restart)
+        return;
+    snprintf(restart->token, sizeof restart->token, "%s", agent_member_token(agent));
+    snprintf(restart->done_for, sizeof restart->done_for, "none");
 }
 
-static void settings_facts(struct agent *agent, struct facts *f)
+/* What is foreign may have been moved away meanwhile: it is looked at again after a pause. */
+static void look_at_volume(struct agent *agent)
+{
+    if (agent->found.state == VOLUME_FOREIGN && !agent_in_pause(&agent->troubles.volume))
+        agent->found.state = VOLUME_UNKNOWN;
+}
+
+/* What fails for want of room needs a person: the field to raise stands behind it. */
+static void word(char text[TROUBLE_TEXT], const char *trouble, const char *no_room)
+{
+    if (trouble[0] != '\0' && no_room[0] != '\0')
+        snprintf(text, TROUBLE_TEXT, "%.840s; %s", trouble, no_room);
+    else
+        snprintf(text, TROUBLE_TEXT, "%s", trouble);
+}
+
+static void look_at_troubles(struct troubles *troubles, const char *no_room)
+{
+    const char *retire = troubles->retire.text;
+    word(troubles->start_text, troubles->start.text, no_room);
+    word(troubles->clone_text, troubles->clone.text, no_room);
+    if (no_room[0] != '\0' && troubles->start.text[0] != '\0')
+        troubles->start_lacks_room = true;
+    troubles->retire_text[0] = '\0';
+    if (retire[0] != '\0')
+        snprintf(troubles->retire_text, TROUBLE_TEXT,
+                 "the primary has removed WAL that this replica needs, but its copy could not be "
+                 "removed to clone it again: %.500s%s%s. The agent tries again; to clone it by "
+                 "hand, " CLONE_BY_HAND,
+                 retire, no_room[0] ? "; " : "", no_room);
+}
+
+void agent_look(struct agent *agent)
+{
+    look_at_server(agent);
+    look_at_refusal(agent);
+    look_at_token(agent);
+    look_at_volume(agent);
+    configure_refresh(agent);
+    look_at_troubles(&agent->troubles, react_no_room(agent));
+}
+
+/* ---- put together ---- */
+
+static void settings_facts(const struct agent *agent, struct facts *f)
 {
     const struct settings_view *view = settings_view(agent->settings);
     f->settings = view->known ? KNOWN_GOOD : view->fault.class != 0 ? KNOWN_BAD : KNOWN_NOT_YET;
@@ -44,25 +113,25 @@ static void settings_facts(struct agent *agent, struct facts *f)
     f->binaries = agent->found.binaries_known;
     f->binaries_reason = agent->found.binaries_error.reason;
     f->binaries_error = agent->found.binaries_error.text;
-    configure_refresh(agent);
     f->config = agent->config.trial.known;
     f->config_error = agent->config.fault.text;
     f->config_stale = agent->config.stale;
     f->control_due = configure_control_due(agent);
 }
 
-static void volume_facts(struct agent *agent, struct facts *f)
+static void volume_facts(const struct agent *agent, struct facts *f)
 {
-    /* What is foreign may have been moved away meanwhile: it is looked at again after a pause. */
-    if (agent->found.state == VOLUME_FOREIGN && !agent_in_pause(&agent->troubles.volume))
-        agent->found.state = VOLUME_UNKNOWN;
+    const struct found *found = &agent->found;
     bool paused = agent_in_pause(&agent->troubles.volume);
-    f->volume = agent->found.state;
+    f->locked = found->lock_fd >= 0;
+    f->lock_reason = found->lock_error.reason;
+    f->lock_error = paused ? found->lock_error.text : "";
+    f->volume = found->state;
     f->volume_reason = paused ? agent->troubles.volume.reason : "";
     f->volume_error = paused ? agent->troubles.volume.text : "";
-    f->record = agent->found.record;
-    f->standby_signal = agent->found.standby_signal;
-    f->control_known = agent->found.control_known;
+    f->record = found->record;
+    f->standby_signal = found->standby_signal;
+    f->control_known = found->control_known;
 }
 
 static void lease_facts(const struct agent *agent, struct facts *f)
@@ -99,84 +168,46 @@ enum authority agent_authority(const struct agent *agent)
 }
 
 /* Wall clocks may be set: a stamp from the future counts by its distance, too. */
-static bool retired_lately(const struct agent *agent)
+static bool retired_lately(const struct found *found)
 {
-    int64_t since_ms = clock_wall_ms() - agent->found.retired_at_ms;
+    int64_t since_ms = clock_wall_ms() - found->retired_at_ms;
     return since_ms > -RETIRE_AGAIN_MS && since_ms < RETIRE_AGAIN_MS;
 }
 
-static void retire_facts(struct agent *agent, struct facts *f)
+static void refusal_facts(const struct agent *agent, struct facts *f)
 {
-    const struct trouble *trouble = &agent->troubles.retire;
-    const char *no_room = react_no_room(agent);
-    f->retired_lately = retired_lately(agent);
-    f->retire_waits = agent_in_pause(trouble);
-    f->retire_error = "";
-    if (trouble->text[0] == '\0')
-        return;
-    snprintf(
-        agent->troubles.retire_text, sizeof agent->troubles.retire_text,
-        "the primary has removed WAL that this replica needs, but its copy could not be removed to "
-        "clone it again: %.500s%s%s. The agent tries again; to clone it by hand, " CLONE_BY_HAND,
-        trouble->text, no_room[0] ? "; " : "", no_room);
+    f->wal_gone = refusal_is_of_wal(&agent->run.refusal);
+    f->wal_gone_proven = agent->run.wal_gone_proven;
+    f->retired_lately = retired_lately(&agent->found);
+    f->retire_waits = agent_in_pause(&agent->troubles.retire);
     f->retire_error = agent->troubles.retire_text;
 }
 
-static void refusal_facts(struct agent *agent, struct facts *f)
+static void server_facts(const struct agent *agent, struct facts *f)
 {
     const struct monitor_view *view = monitor_view(agent->monitor);
-    if (agent->lease != NULL && f->server == SERVER_UP && view->answered) {
-        const struct lease_view *lease = member_lease_view(agent->lease);
-        struct refusal_slot slot = {lease->slot_status, lease->slot_restart, lease->read_ms};
-        agent->run.wal_gone_proven =
-            refusal_is_of_wal(&agent->run.refusal) &&
-            refusal_is_confirmed(&agent->run.refusal, &slot, view->have_lsn);
-    }
-    f->wal_gone = refusal_is_of_wal(&agent->run.refusal);
-    f->wal_gone_proven = agent->run.wal_gone_proven;
-    retire_facts(agent, f);
-}
-
-/* What does not start for want of room needs a person: the field to raise stands behind it. */
-static const char *with_room(struct agent *agent, const char *trouble)
-{
-    const char *no_room = react_no_room(agent);
-    if (trouble[0] == '\0' || no_room[0] == '\0')
-        return trouble;
-    snprintf(agent->troubles.start_text, sizeof agent->troubles.start_text, "%.840s; %s", trouble,
-             no_room);
-    return agent->troubles.start_text;
-}
-
-static void server_facts(struct agent *agent, struct facts *f)
-{
-    const struct monitor_view *view = monitor_view(agent->monitor);
+    const struct run *run = &agent->run;
     f->server = server_state(agent->server);
     f->server_quits = server_quits(agent->server);
-    if (f->server == SERVER_UP && agent->run.role == ROLE_REPLICA && view->answered &&
-        !view->in_recovery) {
-        agent->run.role = ROLE_PRIMARY; /* promoted */
-        agent->found.standby_signal = false;
-        agent_forget_trouble(&agent->troubles.stream); /* it follows nobody any more */
-        agent->run.refusal = (struct refusal){0};
-        agent->config.dirty = true;
-    }
     /* A WAL receiver is started for what is not on the volume, and this one got nothing. */
-    f->wal_missing =
-        f->server == SERVER_STARTING && agent->run.wal_wanted_ms > agent->run.started_ms;
-    f->running = f->server == SERVER_DOWN ? ROLE_NONE : agent->run.role;
-    f->in_recovery = view->answered ? view->in_recovery : agent->run.role == ROLE_REPLICA;
-    refusal_facts(agent, f);
-    f->restart_due = f->server == SERVER_UP && agent_restart_due(agent);
-    f->restart_waits = agent_in_pause(&agent->troubles.start);
-    f->clone_waits = agent_in_pause(&agent->troubles.clone);
-    bool cloning = agent->found.state == VOLUME_EMPTY && f->lease == LEASE_OTHER;
-    const struct trouble *trouble = cloning ? &agent->troubles.clone : &agent->troubles.start;
-    f->trouble_reason = trouble->reason;
-    f->trouble = with_room(agent, trouble->text);
+    f->wal_missing = f->server == SERVER_STARTING && run->wal_wanted_ms > run->started_ms;
+    f->running = f->server == SERVER_DOWN ? ROLE_NONE : run->role;
+    f->in_recovery = view->answered ? view->in_recovery : run->role == ROLE_REPLICA;
+    f->restart_due = f->server == SERVER_UP && token_is_new(agent) && view->pending_restart &&
+                     view->pending_held[0] == '\0';
 }
 
-struct facts agent_facts(struct agent *agent)
+static void trouble_facts(const struct agent *agent, struct facts *f)
+{
+    const struct troubles *troubles = &agent->troubles;
+    bool cloning = agent->found.state == VOLUME_EMPTY && f->lease == LEASE_OTHER;
+    f->restart_waits = agent_in_pause(&troubles->start);
+    f->clone_waits = agent_in_pause(&troubles->clone);
+    f->trouble_reason = cloning ? troubles->clone.reason : troubles->start.reason;
+    f->trouble = cloning ? troubles->clone_text : troubles->start_text;
+}
+
+struct facts agent_facts(const struct agent *agent)
 {
     struct facts f = {.stopping = agent->stopping,
                       .farewell_done = agent->farewell_done,
@@ -184,9 +215,10 @@ struct facts agent_facts(struct agent *agent)
                       .job_running = agent_is_busy(agent),
                       .job_phase = agent_is_busy(agent) ? agent->job.phase : "",
                       .job_message = agent->job.message};
-    lock_facts(agent, &f);
     lease_facts(agent, &f);
     server_facts(agent, &f);
+    refusal_facts(agent, &f);
+    trouble_facts(agent, &f);
     settings_facts(agent, &f);
     volume_facts(agent, &f);
     tend_notice(agent, &f.notice_reason, &f.notice);

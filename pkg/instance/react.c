@@ -98,9 +98,9 @@ void react_room(void *arg)
     for (int i = 0; i < SURVEY_VOLUMES; i++)
         if (survey_room(agent->survey, (enum survey_volume)i)->level != ROOM_FULL)
             agent->troubles.no_room[i][0] = '\0';
-    if (agent->troubles.start_text[0] != '\0' && react_no_room(agent)[0] == '\0') {
+    if (agent->troubles.start_lacks_room && react_no_room(agent)[0] == '\0') {
         agent->troubles.start.until_ms = 0;
-        agent->troubles.start_text[0] = '\0';
+        agent->troubles.start_lacks_room = false;
     }
     if (react_no_room(agent)[0] == '\0')
         agent->troubles.retire.until_ms = 0;
