@@ -234,10 +234,10 @@ static void stop_server(struct agent *agent)
 /* Postgres is gone: the next pod need not wait for the lease to run out. What it was held with must
  * stand on the volume: the next pod takes a given back lease for proof that no other copy of the
  * volume is newer. True when there is nothing (more) to do. */
-static bool give_lease_back(struct agent *agent)
+static bool give_lease_back(struct lease *lease, const struct volume_record *record)
 {
-    return agent->lease == NULL || agent->found.record.role != ROLE_PRIMARY ||
-           member_lease_give_back(agent->lease, agent->found.record.epoch);
+    return lease == NULL || record->role != ROLE_PRIMARY ||
+           member_lease_give_back(lease, record->epoch);
 }
 
 /* The order of a shutdown: postgres first, then the last words. They are worth a moment, not more:
@@ -252,7 +252,7 @@ static void say_farewell(struct agent *agent)
                             reporter_refused(agent->reporter));
     /* While it is ours nobody else writes the endpoint, so that comes first. */
     if (emptied || agent->farewell_deadline_ms - now < FAREWELL_MS / 2)
-        told = give_lease_back(agent) && told;
+        told = give_lease_back(agent->lease, &agent->found.record) && told;
     agent->farewell_done = told || now >= agent->farewell_deadline_ms;
     if (agent->farewell_done)
         agent_kick(agent);
@@ -351,21 +351,20 @@ static bool perform(struct agent *agent, const struct decision *decision)
     return false;
 }
 
-static void note_decision(struct agent *agent, const struct decision *decision)
+static void note_decision(struct told *told, const struct decision *decision)
 {
-    bool same = strcmp(agent->told.phase, decision->phase) == 0 &&
-                strcmp(agent->told.reason, decision->reason) == 0 &&
-                strcmp(agent->told.message, decision->message) == 0 &&
-                agent->told.step == decision->step;
+    bool same = strcmp(told->phase, decision->phase) == 0 &&
+                strcmp(told->reason, decision->reason) == 0 &&
+                strcmp(told->message, decision->message) == 0 && told->step == decision->step;
     if (same)
         return;
     if (decision->step != STEP_WAIT || decision->reason[0] != '\0')
         log_info("step", "step", machine_step_name(decision->step), "phase", decision->phase,
                  "reason", decision->reason, "message", decision->message, NULL);
-    agent->told.step = decision->step;
-    snprintf(agent->told.phase, sizeof agent->told.phase, "%s", decision->phase);
-    snprintf(agent->told.reason, sizeof agent->told.reason, "%s", decision->reason);
-    snprintf(agent->told.message, sizeof agent->told.message, "%s", decision->message);
+    told->step = decision->step;
+    snprintf(told->phase, sizeof told->phase, "%s", decision->phase);
+    snprintf(told->reason, sizeof told->reason, "%s", decision->reason);
+    snprintf(told->message, sizeof told->message, "%s", decision->message);
 }
 
 static void wake_at(struct agent *agent, int64_t at_ms, int64_t looked_ms)
@@ -411,7 +410,7 @@ static void on_step(evutil_socket_t fd, short what, void *arg)
         agent_look(agent);
         struct facts facts = agent_facts(agent);
         decision = machine_next(&facts);
-        note_decision(agent, &decision);
+        note_decision(&agent->told, &decision);
         more = perform(agent, &decision);
     }
     tend_running(agent);
@@ -423,9 +422,9 @@ static void on_step(evutil_socket_t fd, short what, void *arg)
 
 /* ---- life ---- */
 
-static int prepare_folders(struct agent *agent, struct error *err)
+static int prepare_folders(const struct instance_options *options, struct volume *volume,
+                           struct error *err)
 {
-    const struct instance_options *options = &agent->options;
     umask(0077);
     /* libpq looks for files in the home folder; the uid may have none. */
     setenv("HOME", options->run_dir, 1);
@@ -435,7 +434,7 @@ static int prepare_folders(struct agent *agent, struct error *err)
     if (geteuid() == 0)
         return err_set(err, ERR_FORBIDDEN,
                        "PostgreSQL does not run as root: set runAsUser to a uid other than 0");
-    return volume_init(&agent->volume, options->data_dir, options->wal_dir, err);
+    return volume_init(volume, options->data_dir, options->wal_dir, err);
 }
 
 static void print_metrics(void *agent, struct buffer *page)
@@ -525,7 +524,7 @@ int instance_run(const struct instance_options *options, struct error *err)
 {
     memory_give_back();
     struct agent *agent = agent_new(options);
-    if (prepare_folders(agent, err) < 0) {
+    if (prepare_folders(&agent->options, &agent->volume, err) < 0) {
         free(agent);
         return err->class;
     }

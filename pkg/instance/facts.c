@@ -62,10 +62,10 @@ static void look_at_token(struct agent *agent)
 }
 
 /* What is foreign may have been moved away meanwhile: it is looked at again after a pause. */
-static void look_at_volume(struct agent *agent)
+static void look_at_volume(struct found *found, const struct troubles *troubles)
 {
-    if (agent->found.state == VOLUME_FOREIGN && !agent_in_pause(&agent->troubles.volume))
-        agent->found.state = VOLUME_UNKNOWN;
+    if (found->state == VOLUME_FOREIGN && !agent_in_pause(&troubles->volume))
+        found->state = VOLUME_UNKNOWN;
 }
 
 /* What fails for want of room needs a person: the field to raise stands behind it. */
@@ -98,7 +98,7 @@ void agent_look(struct agent *agent)
     look_at_server(agent);
     look_at_refusal(agent);
     look_at_token(agent);
-    look_at_volume(agent);
+    look_at_volume(&agent->found, &agent->troubles);
     configure_refresh(agent);
     look_at_troubles(&agent->troubles, react_no_room(agent));
 }
@@ -119,16 +119,16 @@ static void settings_facts(const struct agent *agent, struct facts *f)
     f->control_due = configure_control_due(agent);
 }
 
-static void volume_facts(const struct agent *agent, struct facts *f)
+static void volume_facts(const struct found *found, const struct troubles *troubles,
+                         struct facts *f)
 {
-    const struct found *found = &agent->found;
-    bool paused = agent_in_pause(&agent->troubles.volume);
+    bool paused = agent_in_pause(&troubles->volume);
     f->locked = found->lock_fd >= 0;
     f->lock_reason = found->lock_error.reason;
     f->lock_error = paused ? found->lock_error.text : "";
     f->volume = found->state;
-    f->volume_reason = paused ? agent->troubles.volume.reason : "";
-    f->volume_error = paused ? agent->troubles.volume.text : "";
+    f->volume_reason = paused ? troubles->volume.reason : "";
+    f->volume_error = paused ? troubles->volume.text : "";
     f->record = found->record;
     f->standby_signal = found->standby_signal;
     f->control_known = found->control_known;
@@ -197,10 +197,10 @@ static void server_facts(const struct agent *agent, struct facts *f)
                      view->pending_held[0] == '\0';
 }
 
-static void trouble_facts(const struct agent *agent, struct facts *f)
+static void trouble_facts(const struct found *found, const struct troubles *troubles,
+                          struct facts *f)
 {
-    const struct troubles *troubles = &agent->troubles;
-    bool cloning = agent->found.state == VOLUME_EMPTY && f->lease == LEASE_OTHER;
+    bool cloning = found->state == VOLUME_EMPTY && f->lease == LEASE_OTHER;
     f->restart_waits = agent_in_pause(&troubles->start);
     f->clone_waits = agent_in_pause(&troubles->clone);
     f->trouble_reason = cloning ? troubles->clone.reason : troubles->start.reason;
@@ -218,9 +218,9 @@ struct facts agent_facts(const struct agent *agent)
     lease_facts(agent, &f);
     server_facts(agent, &f);
     refusal_facts(agent, &f);
-    trouble_facts(agent, &f);
+    trouble_facts(&agent->found, &agent->troubles, &f);
     settings_facts(agent, &f);
-    volume_facts(agent, &f);
+    volume_facts(&agent->found, &agent->troubles, &f);
     tend_notice(agent, &f.notice_reason, &f.notice);
     return f;
 }

@@ -8,12 +8,11 @@
 
 enum { FIRST_PAUSE_MS = 500, LONGEST_PAUSE_MS = 10000 };
 
-static void goes_on(struct agent *agent, const char *part)
+static void goes_on(const struct job *job, const char *part)
 {
     AUTO_ARENA arena = arena_new();
-    log_info("step goes on", "step", job_name(agent->job.kind), "part", part, "ms",
-             arena_printf(arena, "%lld", (long long)(clock_boot_ms() - agent->job.started_ms)),
-             NULL);
+    log_info("step goes on", "step", job_name(job->kind), "part", part, "ms",
+             arena_printf(arena, "%lld", (long long)(clock_boot_ms() - job->started_ms)), NULL);
 }
 
 static int begin_bootstrap(void *arg, struct error *err)
@@ -86,7 +85,7 @@ static void after_initdb(struct agent *agent, const struct child_result *result)
         fail_bootstrap(agent, &agent->troubles.start, REASON_INITDB_FAILED, result);
         return;
     }
-    goes_on(agent, "commit");
+    goes_on(&agent->job, "commit");
     job_task(agent, commit_primary, after_initdb_commit);
 }
 
@@ -97,7 +96,7 @@ static void run_initdb(struct agent *agent, const struct child_result *result)
         fail_bootstrap(agent, &agent->troubles.start, REASON_INITDB_FAILED, result);
         return;
     }
-    goes_on(agent, "run");
+    goes_on(&agent->job, "run");
     job_program(agent,
                 bootstrap_initdb(arena, &agent->found.binaries, &agent->volume,
                                  &settings_view(agent->settings)->config),
@@ -124,7 +123,7 @@ static void after_clone(struct agent *agent, const struct child_result *result)
         fail_bootstrap(agent, &agent->troubles.clone, REASON_CLONE_FAILED, result);
         return;
     }
-    goes_on(agent, "commit");
+    goes_on(&agent->job, "commit");
     snprintf(agent->job.message, sizeof agent->job.message, "flushing the copy to disk");
     job_task(agent, commit_standby, after_clone_commit);
 }
@@ -150,7 +149,7 @@ static void run_clone(struct agent *agent, const struct child_result *result)
         fail_bootstrap(agent, &agent->troubles.clone, REASON_CLONE_FAILED, result);
         return;
     }
-    goes_on(agent, "run");
+    goes_on(&agent->job, "run");
     struct conf_input input = agent_conf_input(agent, arena);
     const char *address = agent->lease ? member_lease_view(agent->lease)->primary_address : "";
     const char *conninfo = conf_clone_conninfo(arena, &input, address);

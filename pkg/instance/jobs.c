@@ -143,15 +143,15 @@ static const char *state_name(enum volume_state state)
     return names[state];
 }
 
-static void read_retired_at(struct agent *agent)
+static void read_retired_at(const struct volume *volume, struct found *found)
 {
     struct error err = {0};
-    if (volume_retired_at(&agent->volume, &agent->found.retired_at_ms, &err) == 0)
+    if (volume_retired_at(volume, &found->retired_at_ms, &err) == 0)
         return;
     log_failure(&err,
                 "the time of the last clone cannot be read: this copy is kept for at least an hour",
                 NULL);
-    agent->found.retired_at_ms = clock_wall_ms();
+    found->retired_at_ms = clock_wall_ms();
 }
 
 /* A few system calls on the volume's own folders: not worth a process. */
@@ -160,7 +160,7 @@ void job_inspect(struct agent *agent)
     struct error err = {0};
     enum volume_state state = VOLUME_UNKNOWN;
     agent->found.control_known = agent->found.control_seen = false;
-    read_retired_at(agent);
+    read_retired_at(&agent->volume, &agent->found);
     if (volume_record_read(&agent->volume, &agent->found.record, &err) < 0 ||
         volume_inspect(&agent->volume, &state, &err) < 0) {
         state = VOLUME_UNKNOWN;

@@ -34,9 +34,8 @@ bool tend_holds_lease(const struct agent *agent)
 
 /* ---- roles, slots, database ---- */
 
-static void hash_of_duty(struct agent *agent, char ret_hash[17])
+static void hash_of_duty(const struct settings_view *view, char ret_hash[17])
 {
-    const struct settings_view *view = settings_view(agent->settings);
     AUTO_ARENA arena = arena_new();
     char *text = arena_printf(arena, "%s\n%s\n%s", view->verifiers, view->config.database,
                               view->config.owner);
@@ -112,7 +111,7 @@ static void tend_roles(struct agent *agent)
     const struct settings_view *view = settings_view(agent->settings);
     char hash[17];
     settings_fetch_verifiers(agent->settings);
-    hash_of_duty(agent, hash);
+    hash_of_duty(view, hash);
     /* Slots as they were seen before the last round say nothing of what it left. */
     bool seen_since = monitor_view(agent->monitor)->answered_ms > agent->duty.done_ms;
     bool due = strcmp(hash, agent->duty.roles_hash) != 0 ||
@@ -131,12 +130,12 @@ static void tend_roles(struct agent *agent)
     agent->duty.roles = roles_start(agent->loop, &input, &handlers);
 }
 
-static void forget_run(struct agent *agent)
+static void forget_duty(struct duty *duty)
 {
-    roles_free(agent->duty.roles);
-    agent->duty.roles = NULL;
-    agent->duty.wrote = false;
-    agent->duty.roles_hash[0] = '\0';
+    roles_free(duty->roles);
+    duty->roles = NULL;
+    duty->wrote = false;
+    duty->roles_hash[0] = '\0';
 }
 
 /* ---- endpoint ---- */
@@ -173,24 +172,22 @@ static void tend_memory(struct agent *agent)
     memory_give_back();
 }
 
-static void tend_cause(struct agent *agent)
+static void tend_cause(struct cause *cause, const struct monitor_view *view)
 {
-    const struct monitor_view *view = monitor_view(agent->monitor);
     if (view->trouble.class != 0)
-        cause_note_refusal(&agent->run.cause, view->trouble.text, clock_boot_ms());
-    else if (view->answered_ms > agent->run.cause.seen_ms)
-        agent->run.cause = (struct cause){0};
+        cause_note_refusal(cause, view->trouble.text, clock_boot_ms());
+    else if (view->answered_ms > cause->seen_ms)
+        *cause = (struct cause){0};
 }
 
 /* A WAL receiver calls itself streaming before the primary has answered it: one that has gone on
  * since then does stream, whatever the log said; after a refusal only one that was sent something.
  */
-static bool streams(const struct agent *agent)
+static bool streams(const struct monitor_view *view, const struct refusal *refusal)
 {
-    const struct monitor_view *view = monitor_view(agent->monitor);
     return view->receiver_since_ms != 0 &&
            view->answered_ms - view->receiver_since_ms >= REFUSAL_STEADY_MS &&
-           (view->receiver_heard || agent->run.refusal.what == REFUSED_NOTHING);
+           (view->receiver_heard || refusal->what == REFUSED_NOTHING);
 }
 
 static void tend_stream(struct agent *agent)
@@ -200,7 +197,7 @@ static void tend_stream(struct agent *agent)
         return;
     refusal_look(&agent->run.refusal, view->answered_ms, view->receiver_since_ms,
                  view->receiver_heard);
-    if (streams(agent) && view->answered_ms > agent->run.stream_told_ms)
+    if (streams(view, &agent->run.refusal) && view->answered_ms > agent->run.stream_told_ms)
         agent_forget_trouble(&agent->troubles.stream);
 }
 
@@ -210,12 +207,12 @@ void tend_running(struct agent *agent)
     tend_slice(agent);
     if (server_state(agent->server) != SERVER_UP) {
         monitor_stop(agent->monitor);
-        forget_run(agent);
+        forget_duty(&agent->duty);
         return;
     }
     monitor_start(agent->monitor);
     configure_watch(agent);
-    tend_cause(agent);
+    tend_cause(&agent->run.cause, view);
     tend_memory(agent);
     peers_tend(agent);
     monitor_set_period(agent->monitor, peers_period(agent));
@@ -223,7 +220,7 @@ void tend_running(struct agent *agent)
     if (tend_is_primary(agent) && machine_may_write(agent_authority(agent)) && !agent->stopping)
         tend_roles(agent);
     else if (view->answered && view->in_recovery)
-        forget_run(agent);
+        forget_duty(&agent->duty);
     if (view->pending_known && !view->pending_restart && !agent->config.stale && !agent->stopping)
         configure_proven(agent);
 }
@@ -254,7 +251,8 @@ void tend_notice(const struct agent *agent, const char **ret_reason, const char 
         {agent->troubles.config.reason, agent->troubles.config.text},
         {view->fault.reason, view->fault.text},
         {agent->troubles.roles.reason, agent->troubles.roles.text},
-        {agent->troubles.stream.reason, streams(agent) ? "" : agent->troubles.stream.text},
+        {agent->troubles.stream.reason,
+         streams(pending, &agent->run.refusal) ? "" : agent->troubles.stream.text},
         {view->password_fault.reason[0] ? view->password_fault.reason : REASON_PASSWORD_INVALID,
          agent->run.role == ROLE_REPLICA ? view->password_fault.text : ""},
     };
