@@ -204,7 +204,7 @@ static void lock_volume(struct agent *agent)
                        LOCK_LONGEST_PAUSE_MS);
 }
 
-static void start_server(struct agent *agent)
+static void start_server(struct agent *agent, int64_t now_ms)
 {
     AUTO_ARENA arena = arena_new();
     struct error err = {0};
@@ -215,7 +215,7 @@ static void start_server(struct agent *agent)
                                  .port = agent->options.port,
                                  .lock_fd = agent->found.lock_fd};
     agent->run.role = agent->found.standby_signal ? ROLE_REPLICA : ROLE_PRIMARY;
-    agent->run.started_ms = clock_boot_ms();
+    agent->run.started_ms = now_ms;
     if (volume_prepare_start(&agent->volume, &err) < 0 ||
         server_start(agent->server, &start, &err) < 0)
         agent_note_trouble(agent, &agent->troubles.start, REASON_CRASH_LOOPING, err.text,
@@ -242,18 +242,17 @@ static bool give_lease_back(struct lease *lease, const struct volume_record *rec
 
 /* The order of a shutdown: postgres first, then the last words. They are worth a moment, not more:
  * a cluster that is being deleted has lost the rights to write them. */
-static void say_farewell(struct agent *agent)
+static void say_farewell(struct agent *agent, int64_t now_ms)
 {
-    int64_t now = clock_boot_ms();
     if (agent->farewell_deadline_ms == 0)
-        agent->farewell_deadline_ms = now + FAREWELL_MS;
+        agent->farewell_deadline_ms = now_ms + FAREWELL_MS;
     bool emptied = agent->slice == NULL || slice_settled(agent->slice);
     bool told = emptied && (agent->reporter == NULL || reporter_settled(agent->reporter) ||
                             reporter_refused(agent->reporter));
     /* While it is ours nobody else writes the endpoint, so that comes first. */
-    if (emptied || agent->farewell_deadline_ms - now < FAREWELL_MS / 2)
+    if (emptied || agent->farewell_deadline_ms - now_ms < FAREWELL_MS / 2)
         told = give_lease_back(agent->lease, &agent->found.record) && told;
-    agent->farewell_done = told || now >= agent->farewell_deadline_ms;
+    agent->farewell_done = told || now_ms >= agent->farewell_deadline_ms;
     if (agent->farewell_done)
         agent_kick(agent);
 }
@@ -282,7 +281,7 @@ static void tell_record(struct agent *agent)
 }
 
 /* False when the facts are not new at once: the next event brings the next step. */
-static bool perform(struct agent *agent, const struct decision *decision)
+static bool perform(struct agent *agent, const struct decision *decision, int64_t now_ms)
 {
     switch (decision->step) {
     case STEP_WAIT:
@@ -325,7 +324,7 @@ static bool perform(struct agent *agent, const struct decision *decision)
         configure_begin(agent);
         return true;
     case STEP_START:
-        start_server(agent);
+        start_server(agent, now_ms);
         return true;
     case STEP_PROMOTE:
         job_promote(agent);
@@ -340,7 +339,7 @@ static bool perform(struct agent *agent, const struct decision *decision)
         job_cancel(agent);
         return false;
     case STEP_FAREWELL:
-        say_farewell(agent);
+        say_farewell(agent, now_ms);
         return false;
     case STEP_EXIT:
         if (!agent->stopping)
@@ -407,14 +406,14 @@ static void on_step(evutil_socket_t fd, short what, void *arg)
         learn_grace(agent);
         tell_record(agent);
         looked_ms = clock_boot_ms();
-        agent_look(agent);
-        struct facts facts = agent_facts(agent);
+        agent_look(agent, looked_ms);
+        struct facts facts = agent_facts(agent, looked_ms);
         decision = machine_next(&facts);
         note_decision(&agent->told, &decision);
-        more = perform(agent, &decision);
+        more = perform(agent, &decision, looked_ms);
     }
-    tend_running(agent);
-    tend_report(agent, &decision);
+    tend_running(agent, looked_ms);
+    tend_report(agent, &decision, looked_ms);
     keep_deadlines(agent, looked_ms);
     if (more)
         agent_kick(agent);

@@ -3,6 +3,8 @@
  * (loop, steps), react.c (events), facts.c (what is known), jobs.c and fill.c (steps that take
  * time), restart.c (a restart by order), configure.c (configuration files; which of them, trial.h
  * says), tend.c and peers.c (what a running server needs). What it is made of stands in parts.h.
+ *
+ * The handlers of events read the clock; what decides is told the time (CLOCK_BOOTTIME).
  */
 #pragma once
 
@@ -78,9 +80,9 @@ static inline void agent_forget_trouble(struct trouble *trouble)
 {
     *trouble = (struct trouble){0};
 }
-static inline bool agent_in_pause(const struct trouble *trouble)
+static inline bool agent_in_pause(const struct trouble *trouble, int64_t now_ms)
 {
-    return clock_boot_ms() < trouble->until_ms;
+    return now_ms < trouble->until_ms;
 }
 static inline bool agent_is_busy(const struct agent *agent)
 {
@@ -92,8 +94,8 @@ int agent_stop_timeout_ms(const struct agent *agent);
 struct conf_input agent_conf_input(struct agent *agent, struct arena *arena);
 
 /* facts.c */
-void agent_look(struct agent *agent); /* brings what is known up to date */
-struct facts agent_facts(const struct agent *agent);
+void agent_look(struct agent *agent, int64_t now_ms); /* brings what is known up to date */
+struct facts agent_facts(const struct agent *agent, int64_t now_ms);
 /* Asks the clock: to be asked each time that something is done on its word. */
 enum authority agent_authority(const struct agent *agent);
 const char *agent_member_token(const struct agent *agent); /* in cluster.json; "" */
@@ -124,16 +126,16 @@ void restart_begin(struct agent *agent);
 void restart_end(struct agent *agent);
 
 /* configure.c */
-void configure_refresh(struct agent *agent); /* sets config.stale */
-bool configure_control_due(const struct agent *agent);
+void configure_refresh(struct agent *agent, int64_t now_ms); /* sets config.stale */
+bool configure_control_due(const struct agent *agent, int64_t now_ms);
 void configure_begin(struct agent *agent); /* STEP_CONFIGURE and STEP_RELOAD */
 /* The server came up with it, or crashed before it did (true: another configuration is tried). */
-void configure_proven(struct agent *agent);
+void configure_proven(struct agent *agent, int64_t now_ms);
 bool configure_blame(struct agent *agent, const char *why);
 void configure_failed(struct agent *agent); /* the server failed, and it is not to blame */
 void configure_up(struct agent *agent); /* the server came up: what was doubted is tried again */
 /* While config waits for postgres to have read it: called when the monitor has an answer. */
-void configure_watch(struct agent *agent);
+void configure_watch(struct agent *agent, int64_t now_ms);
 void configure_free(struct configuration *config);
 
 /* react.c: handlers of the parts */
@@ -150,16 +152,17 @@ const char *react_no_room(const struct agent *agent);
 void react_signal(evutil_socket_t signal, short what, void *agent);
 
 /* tend.c */
-void tend_running(struct agent *agent);
-void tend_report(struct agent *agent, const struct decision *decision);
+void tend_running(struct agent *agent, int64_t now_ms);
+void tend_report(struct agent *agent, const struct decision *decision, int64_t now_ms);
 bool tend_ready(void *agent, char *text, size_t size);
-void tend_notice(const struct agent *agent, const char **ret_reason, const char **ret_text);
+void tend_notice(const struct agent *agent, int64_t now_ms, const char **ret_reason,
+                 const char **ret_text);
 bool tend_is_primary(const struct agent *agent); /* up, promoted, and answered */
 bool tend_holds_lease(const struct agent *agent);
 
 /* peers.c */
-void peers_tend(struct agent *agent);
-int peers_period(const struct agent *agent); /* of the monitor */
+void peers_tend(struct agent *agent, int64_t now_ms);
+int peers_period(const struct agent *agent, int64_t now_ms); /* of the monitor */
 /* The longer nothing has changed, the more rarely one looks. Pure. */
 int peers_patience_ms(int64_t waited_ms, int longest_ms);
 const struct monitor_slot *peers_slot(const struct monitor_view *view, const char *name);

@@ -80,10 +80,10 @@ static char *render(struct agent *agent, struct arena *arena, const char *shared
 /* A running standby's limits follow those of its primary, which come with the WAL. They are read
  * again before a file is written from them, and while they are what keeps the file above the
  * sources: when the primary has come down, this one may. */
-bool configure_control_due(const struct agent *agent)
+bool configure_control_due(const struct agent *agent, int64_t now_ms)
 {
     const struct configuration *config = &agent->config;
-    int64_t age_ms = clock_boot_ms() - agent->found.control_read_ms;
+    int64_t age_ms = now_ms - agent->found.control_read_ms;
     if (server_state(agent->server) != SERVER_UP || agent->run.role != ROLE_REPLICA)
         return false;
     if (config->stale)
@@ -94,13 +94,13 @@ bool configure_control_due(const struct agent *agent)
 }
 
 /* Another server than the one that runs may need another instance part of the same sources. */
-void configure_refresh(struct agent *agent)
+void configure_refresh(struct agent *agent, int64_t now_ms)
 {
     struct configuration *config = &agent->config;
     const struct settings_view *view = settings_view(agent->settings);
     bool down = server_state(agent->server) == SERVER_DOWN;
     bool waits = down ? agent->found.standby_signal && !agent->found.control_known
-                      : agent_in_pause(&agent->troubles.config);
+                      : agent_in_pause(&agent->troubles.config, now_ms);
     if (!config->dirty || !view->known || waits)
         return;
     AUTO_ARENA arena = arena_new();
@@ -218,14 +218,14 @@ static void finish(struct agent *agent)
     settle(agent);
 }
 
-void configure_watch(struct agent *agent)
+void configure_watch(struct agent *agent, int64_t now_ms)
 {
     struct configuration *config = &agent->config;
     const struct monitor_view *view = monitor_view(agent->monitor);
     if (agent->job.kind != JOB_RELOAD || config->deadline_ms == 0)
         return;
     bool loaded = view->answered && view->loaded_at > config->loaded_before;
-    if (!loaded && clock_boot_ms() < config->deadline_ms)
+    if (!loaded && now_ms < config->deadline_ms)
         return;
     if (!loaded)
         log_warning("the server did not confirm the reload in time", NULL);
@@ -236,7 +236,7 @@ void configure_watch(struct agent *agent)
     }
     /* The report tells the new hash together with what waits for a restart, never before it: else
      * the cluster would look healthy in between, and the primary might be restarted first. */
-    if (!view->pending_known && clock_boot_ms() < config->deadline_ms)
+    if (!view->pending_known && now_ms < config->deadline_ms)
         return;
     config->deadline_ms = 0;
     finish(agent);
@@ -427,9 +427,9 @@ static void after_accepted(struct agent *agent, const struct child_result *resul
     job_end(agent);
 }
 
-void configure_proven(struct agent *agent)
+void configure_proven(struct agent *agent, int64_t now_ms)
 {
-    if (agent_is_busy(agent) || agent_in_pause(&agent->troubles.volume) ||
+    if (agent_is_busy(agent) || agent_in_pause(&agent->troubles.volume, now_ms) ||
         tell(agent, TRIAL_PROVEN) != TRIAL_WRITE)
         return;
     job_begin(agent, JOB_ACCEPT);

@@ -62,9 +62,9 @@ static void look_at_token(struct agent *agent)
 }
 
 /* What is foreign may have been moved away meanwhile: it is looked at again after a pause. */
-static void look_at_volume(struct found *found, const struct troubles *troubles)
+static void look_at_volume(struct found *found, const struct troubles *troubles, int64_t now_ms)
 {
-    if (found->state == VOLUME_FOREIGN && !agent_in_pause(&troubles->volume))
+    if (found->state == VOLUME_FOREIGN && !agent_in_pause(&troubles->volume, now_ms))
         found->state = VOLUME_UNKNOWN;
 }
 
@@ -93,19 +93,19 @@ static void look_at_troubles(struct troubles *troubles, const char *no_room)
                  retire, no_room[0] ? "; " : "", no_room);
 }
 
-void agent_look(struct agent *agent)
+void agent_look(struct agent *agent, int64_t now_ms)
 {
     look_at_server(agent);
     look_at_refusal(agent);
     look_at_token(agent);
-    look_at_volume(&agent->found, &agent->troubles);
-    configure_refresh(agent);
+    look_at_volume(&agent->found, &agent->troubles, now_ms);
+    configure_refresh(agent, now_ms);
     look_at_troubles(&agent->troubles, react_no_room(agent));
 }
 
 /* ---- put together ---- */
 
-static void settings_facts(const struct agent *agent, struct facts *f)
+static void settings_facts(const struct agent *agent, int64_t now_ms, struct facts *f)
 {
     const struct settings_view *view = settings_view(agent->settings);
     f->settings = view->known ? KNOWN_GOOD : view->fault.class != 0 ? KNOWN_BAD : KNOWN_NOT_YET;
@@ -116,13 +116,13 @@ static void settings_facts(const struct agent *agent, struct facts *f)
     f->config = agent->config.trial.known;
     f->config_error = agent->config.fault.text;
     f->config_stale = agent->config.stale;
-    f->control_due = configure_control_due(agent);
+    f->control_due = configure_control_due(agent, now_ms);
 }
 
-static void volume_facts(const struct found *found, const struct troubles *troubles,
+static void volume_facts(const struct found *found, const struct troubles *troubles, int64_t now_ms,
                          struct facts *f)
 {
-    bool paused = agent_in_pause(&troubles->volume);
+    bool paused = agent_in_pause(&troubles->volume, now_ms);
     f->locked = found->lock_fd >= 0;
     f->lock_reason = found->lock_error.reason;
     f->lock_error = paused ? found->lock_error.text : "";
@@ -134,9 +134,8 @@ static void volume_facts(const struct found *found, const struct troubles *troub
     f->control_known = found->control_known;
 }
 
-static void lease_facts(const struct agent *agent, struct facts *f)
+static void lease_facts(const struct agent *agent, int64_t now_ms, struct facts *f)
 {
-    int64_t now_ms = clock_boot_ms();
     f->api_wait_over = now_ms - agent->began_ms >= agent->options.api_wait_ms;
     if (agent->lease == NULL)
         return;
@@ -163,7 +162,7 @@ enum authority agent_authority(const struct agent *agent)
                       .record = agent->found.record,
                       .server = server,
                       .running = server == SERVER_DOWN ? ROLE_NONE : agent->run.role};
-    lease_facts(agent, &f);
+    lease_facts(agent, clock_boot_ms(), &f);
     return machine_authority(&f);
 }
 
@@ -174,12 +173,12 @@ static bool retired_lately(const struct found *found)
     return since_ms > -RETIRE_AGAIN_MS && since_ms < RETIRE_AGAIN_MS;
 }
 
-static void refusal_facts(const struct agent *agent, struct facts *f)
+static void refusal_facts(const struct agent *agent, int64_t now_ms, struct facts *f)
 {
     f->wal_gone = refusal_is_of_wal(&agent->run.refusal);
     f->wal_gone_proven = agent->run.wal_gone_proven;
     f->retired_lately = retired_lately(&agent->found);
-    f->retire_waits = agent_in_pause(&agent->troubles.retire);
+    f->retire_waits = agent_in_pause(&agent->troubles.retire, now_ms);
     f->retire_error = agent->troubles.retire_text;
 }
 
@@ -198,16 +197,16 @@ static void server_facts(const struct agent *agent, struct facts *f)
 }
 
 static void trouble_facts(const struct found *found, const struct troubles *troubles,
-                          struct facts *f)
+                          int64_t now_ms, struct facts *f)
 {
     bool cloning = found->state == VOLUME_EMPTY && f->lease == LEASE_OTHER;
-    f->restart_waits = agent_in_pause(&troubles->start);
-    f->clone_waits = agent_in_pause(&troubles->clone);
+    f->restart_waits = agent_in_pause(&troubles->start, now_ms);
+    f->clone_waits = agent_in_pause(&troubles->clone, now_ms);
     f->trouble_reason = cloning ? troubles->clone.reason : troubles->start.reason;
     f->trouble = cloning ? troubles->clone_text : troubles->start_text;
 }
 
-struct facts agent_facts(const struct agent *agent)
+struct facts agent_facts(const struct agent *agent, int64_t now_ms)
 {
     struct facts f = {.stopping = agent->stopping,
                       .farewell_done = agent->farewell_done,
@@ -215,12 +214,12 @@ struct facts agent_facts(const struct agent *agent)
                       .job_running = agent_is_busy(agent),
                       .job_phase = agent_is_busy(agent) ? agent->job.phase : "",
                       .job_message = agent->job.message};
-    lease_facts(agent, &f);
+    lease_facts(agent, now_ms, &f);
     server_facts(agent, &f);
-    refusal_facts(agent, &f);
-    trouble_facts(&agent->found, &agent->troubles, &f);
-    settings_facts(agent, &f);
-    volume_facts(&agent->found, &agent->troubles, &f);
-    tend_notice(agent, &f.notice_reason, &f.notice);
+    refusal_facts(agent, now_ms, &f);
+    trouble_facts(&agent->found, &agent->troubles, now_ms, &f);
+    settings_facts(agent, now_ms, &f);
+    volume_facts(&agent->found, &agent->troubles, now_ms, &f);
+    tend_notice(agent, now_ms, &f.notice_reason, &f.notice);
     return f;
 }

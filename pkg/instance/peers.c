@@ -59,14 +59,14 @@ int peers_patience_ms(int64_t waited_ms, int longest_ms)
     return period_ms < longest_ms ? (int)period_ms : longest_ms;
 }
 
-int peers_period(const struct agent *agent)
+int peers_period(const struct agent *agent, int64_t now_ms)
 {
     const struct monitor_view *view = monitor_view(agent->monitor);
     if (agent->job.kind == JOB_RELOAD)
         return RELOAD_PERIOD_MS;
     if (!view->answered || !view->pending_known)
         return QUICK_PERIOD_MS;
-    int64_t waited_ms = clock_boot_ms() - agent->peers.changed_ms;
+    int64_t waited_ms = now_ms - agent->peers.changed_ms;
     int rest_ms = settings_view(agent->settings)->config.lease_seconds * 1000 / 3;
     if (!view->in_recovery)
         return all_stream(agent) ? rest_ms : peers_patience_ms(waited_ms, rest_ms);
@@ -76,7 +76,7 @@ int peers_period(const struct agent *agent)
 
 /* What the operator and waiting replicas act on must not wait for the next renewal; positions
  * and lags, which always change, may. */
-void peers_tend(struct agent *agent)
+void peers_tend(struct agent *agent, int64_t now_ms)
 {
     const struct monitor_view *view = monitor_view(agent->monitor);
     AUTO_ARENA arena = arena_new();
@@ -89,7 +89,7 @@ void peers_tend(struct agent *agent)
     const char *hash = hash_hex16(arena, text.data, text.length);
     if (strcmp(hash, agent->peers.hash) != 0) {
         snprintf(agent->peers.hash, sizeof agent->peers.hash, "%s", hash);
-        agent->peers.changed_ms = clock_boot_ms();
+        agent->peers.changed_ms = now_ms;
     }
     if (!tend_is_primary(agent) || !tend_holds_lease(agent) ||
         strcmp(hash, agent->told.peers_hash) == 0)

@@ -106,7 +106,7 @@ static void on_roles_done(void *arg, const struct error *err)
     agent_kick(agent);
 }
 
-static void tend_roles(struct agent *agent)
+static void tend_roles(struct agent *agent, int64_t now_ms)
 {
     const struct settings_view *view = settings_view(agent->settings);
     char hash[17];
@@ -116,7 +116,7 @@ static void tend_roles(struct agent *agent)
     bool seen_since = monitor_view(agent->monitor)->answered_ms > agent->duty.done_ms;
     bool due = strcmp(hash, agent->duty.roles_hash) != 0 ||
                (agent->duty.bootstrapped && seen_since && slots_need_work(agent));
-    if (agent->duty.roles != NULL || !due || agent_in_pause(&agent->troubles.roles))
+    if (agent->duty.roles != NULL || !due || agent_in_pause(&agent->troubles.roles, now_ms))
         return;
     memcpy(agent->duty.roles_hash, hash, sizeof hash);
     snprintf(agent->duty.next_verifiers_hash, sizeof agent->duty.next_verifiers_hash, "%s",
@@ -164,18 +164,18 @@ static void tend_slice(struct agent *agent)
 
 /* Once things are quiet: bootstrap, the first TLS handshakes and queries need not stay in memory.
  */
-static void tend_memory(struct agent *agent)
+static void tend_memory(struct agent *agent, int64_t now_ms)
 {
-    if (agent->gave_memory || clock_boot_ms() - agent->run.up_since_ms < QUIET_MS)
+    if (agent->gave_memory || now_ms - agent->run.up_since_ms < QUIET_MS)
         return;
     agent->gave_memory = true;
     memory_give_back();
 }
 
-static void tend_cause(struct cause *cause, const struct monitor_view *view)
+static void tend_cause(struct cause *cause, const struct monitor_view *view, int64_t now_ms)
 {
     if (view->trouble.class != 0)
-        cause_note_refusal(cause, view->trouble.text, clock_boot_ms());
+        cause_note_refusal(cause, view->trouble.text, now_ms);
     else if (view->answered_ms > cause->seen_ms)
         *cause = (struct cause){0};
 }
@@ -201,7 +201,7 @@ static void tend_stream(struct agent *agent)
         agent_forget_trouble(&agent->troubles.stream);
 }
 
-void tend_running(struct agent *agent)
+void tend_running(struct agent *agent, int64_t now_ms)
 {
     const struct monitor_view *view = monitor_view(agent->monitor);
     tend_slice(agent);
@@ -211,41 +211,41 @@ void tend_running(struct agent *agent)
         return;
     }
     monitor_start(agent->monitor);
-    configure_watch(agent);
-    tend_cause(&agent->run.cause, view);
-    tend_memory(agent);
-    peers_tend(agent);
-    monitor_set_period(agent->monitor, peers_period(agent));
+    configure_watch(agent, now_ms);
+    tend_cause(&agent->run.cause, view, now_ms);
+    tend_memory(agent, now_ms);
+    peers_tend(agent, now_ms);
+    monitor_set_period(agent->monitor, peers_period(agent, now_ms));
     tend_stream(agent);
     if (tend_is_primary(agent) && machine_may_write(agent_authority(agent)) && !agent->stopping)
-        tend_roles(agent);
+        tend_roles(agent, now_ms);
     else if (view->answered && view->in_recovery)
         forget_duty(&agent->duty);
     if (view->pending_known && !view->pending_restart && !agent->config.stale && !agent->stopping)
-        configure_proven(agent);
+        configure_proven(agent, now_ms);
 }
 
 /* ---- what is told ---- */
 
 /* Up, but nobody gets in. */
-static const char *silence(const struct agent *agent)
+static const char *silence(const struct agent *agent, int64_t now_ms)
 {
     const struct monitor_view *view = monitor_view(agent->monitor);
-    int64_t now = clock_boot_ms();
     if (server_state(agent->server) != SERVER_UP || view->trouble.class == 0 ||
-        now - agent->run.up_since_ms < SILENCE_MS || now - view->answered_ms < SILENCE_MS)
+        now_ms - agent->run.up_since_ms < SILENCE_MS || now_ms - view->answered_ms < SILENCE_MS)
         return "";
     return agent->run.cause.text;
 }
 
-void tend_notice(const struct agent *agent, const char **ret_reason, const char **ret_text)
+void tend_notice(const struct agent *agent, int64_t now_ms, const char **ret_reason,
+                 const char **ret_text)
 {
     const struct settings_view *view = settings_view(agent->settings);
     const struct monitor_view *pending = monitor_view(agent->monitor);
     const struct {
         const char *reason, *text;
     } notices[] = {
-        {REASON_NOT_ACCEPTING, silence(agent)},
+        {REASON_NOT_ACCEPTING, silence(agent, now_ms)},
         {REASON_PREPARED_TRANSACTIONS, pending->pending_held},
         {agent->config.fault.reason, agent->config.fault.text},
         {agent->troubles.config.reason, agent->troubles.config.text},
@@ -295,7 +295,53 @@ static struct volume_report told_volume(const struct agent *agent, enum survey_v
     return report;
 }
 
-void tend_report(struct agent *agent, const struct decision *decision)
+static bool answers(const struct agent *agent, int64_t now_ms, char *text, size_t size)
+{
+    const struct monitor_view *view = monitor_view(agent->monitor);
+    if (agent->stopping || server_state(agent->server) != SERVER_UP) {
+        snprintf(text, size, "%s%s%s", agent->told.phase, agent->told.message[0] ? ": " : "",
+                 agent->told.message);
+        return false;
+    }
+    if (!view->answered || now_ms - view->answered_ms > STALE_ANSWER_MS) {
+        snprintf(text, size, "PostgreSQL does not answer: %s",
+                 view->trouble.text[0] ? view->trouble.text : "no answer yet");
+        return false;
+    }
+    return true;
+}
+
+static bool is_ready(const struct agent *agent, int64_t now_ms, char *text, size_t size)
+{
+    const struct monitor_view *view = monitor_view(agent->monitor);
+    if (!answers(agent, now_ms, text, size))
+        return false;
+    if (view->in_recovery) {
+        bool wants_primary = agent->found.record.role == ROLE_PRIMARY;
+        /* It would show an ever older past, or another one. */
+        bool cut_off = refusal_stands(&agent->run.refusal);
+        snprintf(text, size, "%s",
+                 wants_primary    ? "waiting for its promotion"
+                 : cut_off        ? "replica that can never catch up: the primary refuses it"
+                 : view->streamed ? "replica: accepts reads"
+                                  : "replica that has not streamed yet");
+        return view->streamed && !wants_primary && !cut_off;
+    }
+    if (!machine_may_write(agent_authority(agent))) {
+        snprintf(text, size, "accepts writes, but does not hold the lease");
+        return false;
+    }
+    snprintf(text, size, "%s",
+             agent->duty.wrote ? "primary: accepts writes" : "primary that has not written yet");
+    return agent->duty.wrote;
+}
+
+bool tend_ready(void *agent, char *text, size_t size)
+{
+    return is_ready(agent, clock_boot_ms(), text, size);
+}
+
+void tend_report(struct agent *agent, const struct decision *decision, int64_t now_ms)
 {
     if (agent->reporter == NULL)
         return;
@@ -329,53 +375,11 @@ void tend_report(struct agent *agent, const struct decision *decision)
         .data_volume = told_volume(agent, SURVEY_DATA),
         .wal_volume = told_volume(agent, SURVEY_WAL),
         .bootstrapped = agent->duty.bootstrapped && strcmp(role, "primary") == 0,
-        .ready = tend_ready(agent, ignored, sizeof ignored),
+        .ready = is_ready(agent, now_ms, ignored, sizeof ignored),
     };
     bool passing = !report.ready && !agent->told.ready && !agent->stopping &&
                    strcmp(report.phase, "Failed") != 0;
     reporter_set(agent->reporter, json_canonical(arena, report_instance_encode(arena, &report)),
                  role, !passing);
     agent->told.ready = report.ready;
-}
-
-static bool answers(const struct agent *agent, char *text, size_t size)
-{
-    const struct monitor_view *view = monitor_view(agent->monitor);
-    if (agent->stopping || server_state(agent->server) != SERVER_UP) {
-        snprintf(text, size, "%s%s%s", agent->told.phase, agent->told.message[0] ? ": " : "",
-                 agent->told.message);
-        return false;
-    }
-    if (!view->answered || clock_boot_ms() - view->answered_ms > STALE_ANSWER_MS) {
-        snprintf(text, size, "PostgreSQL does not answer: %s",
-                 view->trouble.text[0] ? view->trouble.text : "no answer yet");
-        return false;
-    }
-    return true;
-}
-
-bool tend_ready(void *arg, char *text, size_t size)
-{
-    struct agent *agent = arg;
-    const struct monitor_view *view = monitor_view(agent->monitor);
-    if (!answers(agent, text, size))
-        return false;
-    if (view->in_recovery) {
-        bool wants_primary = agent->found.record.role == ROLE_PRIMARY;
-        /* It would show an ever older past, or another one. */
-        bool cut_off = refusal_stands(&agent->run.refusal);
-        snprintf(text, size, "%s",
-                 wants_primary    ? "waiting for its promotion"
-                 : cut_off        ? "replica that can never catch up: the primary refuses it"
-                 : view->streamed ? "replica: accepts reads"
-                                  : "replica that has not streamed yet");
-        return view->streamed && !wants_primary && !cut_off;
-    }
-    if (!machine_may_write(agent_authority(agent))) {
-        snprintf(text, size, "accepts writes, but does not hold the lease");
-        return false;
-    }
-    snprintf(text, size, "%s",
-             agent->duty.wrote ? "primary: accepts writes" : "primary that has not written yet");
-    return agent->duty.wrote;
 }
