@@ -27,11 +27,6 @@ void kube_set_timing(struct kube *kube, const struct kube_timing *timing);
 
 /* The clock, which tests replace; NULL: the real one. */
 void kube_set_clock(struct kube *kube, const struct timer_clock *clock);
-int64_t kube_now_ms(const struct kube *kube); /* CLOCK_BOOTTIME */
-/* Sets the timer in place of an earlier setting, or stops it when ms < 0. */
-void kube_timer_set(struct kube *kube, struct event *timer, int64_t ms);
-/* Stops and frees it. NULL is fine. */
-void kube_timer_free(struct kube *kube, struct event *timer);
 
 TAILQ_HEAD(kube_transfers, kube_transfer);
 TAILQ_HEAD(kube_calls, kube_call);

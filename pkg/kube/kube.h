@@ -28,6 +28,13 @@ int kube_new(struct event_base *loop, const struct kubeconfig *config, const cha
  * from a callback. NULL is fine. */
 void kube_free(struct kube *kube);
 
+/* The clock of this client (CLOCK_BOOTTIME) and timers on it, for what measures time by it, too. */
+int64_t kube_now_ms(const struct kube *kube);
+/* Sets it, in place of what it was set to, or stops it when ms < 0. */
+void kube_timer_set(struct kube *kube, struct event *timer, int64_t ms);
+/* Stops and frees it. NULL is fine. */
+void kube_timer_free(struct kube *kube, struct event *timer);
+
 enum kube_method { KUBE_GET, KUBE_POST, KUBE_PUT, KUBE_PATCH_APPLY, KUBE_PATCH_MERGE, KUBE_DELETE };
 
 struct kube_request {

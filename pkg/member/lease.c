@@ -9,7 +9,6 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "lease/object.h"
-#include "loop/timer.h"
 
 /* The maximum of spec.failover.leaseSeconds: no text makes a pod wait longer. */
 enum { TERM_MAX_MS = 120 * 1000 };
@@ -21,7 +20,6 @@ struct lease {
     struct event *timer;
     struct lease_handlers handlers;
     char namespace[256], name[256], instance[64], identity[128];
-    int seconds;
     struct lease_engine engine;
     struct lease_view view;
     int64_t recorded;   /* see member_lease_set_recorded() */
@@ -183,7 +181,7 @@ static void set_view(struct lease *lease, const struct lease_view *view)
         view->granted != lease->view.granted || view->grant_initdb != lease->view.grant_initdb ||
         view->slot_ready != lease->view.slot_ready;
     bool same = strcmp(view->object.version, lease->view.object.version) == 0;
-    int64_t read_ms = same ? lease->view.read_ms : clock_boot_ms();
+    int64_t read_ms = same ? lease->view.read_ms : kube_now_ms(lease->kube);
     lease->view = *view;
     lease->view.read_ms = read_ms;
     if (differs)
@@ -193,7 +191,7 @@ static void set_view(struct lease *lease, const struct lease_view *view)
 static void see(struct lease *lease, const struct lease_view *view)
 {
     if (lease_engine_see(&lease->engine, view->state == LEASE_ABSENT ? NULL : &view->object,
-                         lease->listing, clock_boot_ms()))
+                         lease->listing, kube_now_ms(lease->kube)))
         set_view(lease, view);
     go_on(lease);
 }
@@ -263,7 +261,7 @@ static void on_answer(void *arg, const cJSON *body, const struct error *err)
     if (outcome == LEASE_DONE)
         member_lease_read(body, lease->identity, &view);
     bool news = lease_engine_answer(&lease->engine, outcome, &view.object, err->retry_after_ms,
-                                    clock_boot_ms());
+                                    kube_now_ms(lease->kube));
     if (news && (outcome == LEASE_DONE || (outcome == LEASE_MISSING && done == LEASE_DO_READ)))
         set_view(lease, &view);
     go_on(lease);
@@ -289,13 +287,13 @@ static cJSON *body_of(struct lease *lease, struct arena *arena, enum lease_actio
         return member_lease_give_back_body(arena, view, lease->instance, wall_ms);
     }
     cJSON *status = lease->handlers.status(lease->handlers.arg, arena, action == LEASE_DO_TAKE);
+    int seconds = (int)(lease->engine.options.term_ms / 1000);
     if (action == LEASE_DO_RENEW)
-        return member_lease_renew_body(arena, view, status, lease->seconds, wall_ms);
+        return member_lease_renew_body(arena, view, status, seconds, wall_ms);
     int64_t epoch = lease_engine_next_epoch(&lease->engine);
     log_info("taking the lease", "lease", lease->name, "epoch",
              arena_printf(arena, "%lld", (long long)epoch), NULL);
-    return member_lease_take_body(arena, view, lease->identity, status, lease->seconds, epoch,
-                                  wall_ms);
+    return member_lease_take_body(arena, view, lease->identity, status, seconds, epoch, wall_ms);
 }
 
 static void do_write(struct lease *lease, enum lease_action action)
@@ -313,7 +311,7 @@ static void do_write(struct lease *lease, enum lease_action action)
 /* Sends what is due, and sets the timer for what comes next. */
 static void go_on(struct lease *lease)
 {
-    int64_t now_ms = clock_boot_ms();
+    int64_t now_ms = kube_now_ms(lease->kube);
     enum lease_action action = lease_engine_next(&lease->engine, now_ms);
     if (action == LEASE_DO_READ)
         send_request(lease, &(struct kube_request){.method = KUBE_GET});
@@ -321,9 +319,9 @@ static void go_on(struct lease *lease)
         do_write(lease, action);
     int64_t due_ms = lease_engine_due_ms(&lease->engine);
     if (due_ms < 0)
-        event_del(lease->timer);
+        kube_timer_set(lease->kube, lease->timer, -1);
     else
-        timer_arm(lease->timer, due_ms > now_ms ? (int)(due_ms - now_ms) : 0);
+        kube_timer_set(lease->kube, lease->timer, due_ms > now_ms ? due_ms - now_ms : 0);
 }
 
 static void on_timer(evutil_socket_t fd, short what, void *arg)
@@ -342,7 +340,6 @@ struct lease *member_lease_new(struct event_base *loop, struct kube *kube,
     struct lease *lease = xcalloc(1, sizeof *lease);
     lease->kube = kube;
     lease->handlers = *handlers;
-    lease->seconds = options->seconds;
     snprintf(lease->namespace, sizeof lease->namespace, "%s", options->namespace);
     snprintf(lease->name, sizeof lease->name, "%s", options->name);
     snprintf(lease->instance, sizeof lease->instance, "%s", options->instance);
@@ -351,7 +348,7 @@ struct lease *member_lease_new(struct event_base *loop, struct kube *kube,
                                           .term_ms = options->seconds * 1000,
                                           .term_max_ms = TERM_MAX_MS,
                                           .second_ms = 1000};
-    lease_engine_init(&lease->engine, &engine, clock_boot_ms());
+    lease_engine_init(&lease->engine, &engine, kube_now_ms(kube));
     lease->timer = evtimer_new(loop, on_timer, lease);
     AUTO_ARENA arena = arena_new();
     struct kube_watch_options watch = {.kind = lease_kind(),
@@ -374,7 +371,7 @@ void member_lease_free(struct lease *lease)
     if (lease->call != NULL)
         kube_call_cancel(lease->call);
     kube_watch_free(lease->watch);
-    event_free(lease->timer);
+    kube_timer_free(lease->kube, lease->timer);
     free(lease);
 }
 
@@ -390,7 +387,6 @@ const struct lease_engine *member_lease_engine(const struct lease *lease)
 
 void member_lease_set_seconds(struct lease *lease, int seconds)
 {
-    lease->seconds = seconds;
     lease_engine_set_term(&lease->engine, seconds * 1000);
 }
 
@@ -402,7 +398,7 @@ void member_lease_take(struct lease *lease, int64_t at_least)
 
 void member_lease_renew_now(struct lease *lease)
 {
-    lease_engine_renew_soon(&lease->engine, clock_boot_ms());
+    lease_engine_renew_soon(&lease->engine, kube_now_ms(lease->kube));
     go_on(lease);
 }
 
@@ -417,7 +413,7 @@ void member_lease_set_recorded(struct lease *lease, int64_t epoch)
 
 bool member_lease_give_back(struct lease *lease, int64_t last_epoch)
 {
-    lease_engine_leave(&lease->engine, last_epoch, clock_boot_ms());
+    lease_engine_leave(&lease->engine, last_epoch, kube_now_ms(lease->kube));
     go_on(lease);
     return lease_engine_has_left(&lease->engine);
 }

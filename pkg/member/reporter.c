@@ -5,12 +5,10 @@
 #include <string.h>
 
 #include "api/names.h"
-#include "base/clock.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "loop/bucket.h"
 #include "loop/pause.h"
-#include "loop/timer.h"
 
 enum { BURST = 12, REFILL_MS = 1000, FIRST_PAUSE_MS = 500, LONGEST_PAUSE_MS = 10000 };
 enum { HOLD_MS = 300 };
@@ -35,6 +33,7 @@ struct reporter {
     bool hurry, failing, refused;
     bool uncertain;    /* a write was given up without an answer */
     int confirmations; /* still to come */
+    bool confirming;   /* the timer of the next one runs */
 };
 
 cJSON *reporter_body(struct arena *arena, const char *report, const char *role, const char *pod_uid)
@@ -57,14 +56,18 @@ static void plan_confirmation(struct reporter *reporter)
     if (reporter->uncertain)
         reporter->confirmations = CONFIRMATIONS;
     reporter->uncertain = false;
-    if (reporter->confirmations > 0 && !evtimer_pending(reporter->confirm, NULL))
-        timer_arm(reporter->confirm, confirm_after_ms[CONFIRMATIONS - reporter->confirmations--]);
+    if (reporter->confirmations == 0 || reporter->confirming)
+        return;
+    reporter->confirming = true;
+    kube_timer_set(reporter->kube, reporter->confirm,
+                   confirm_after_ms[CONFIRMATIONS - reporter->confirmations--]);
 }
 
 static void on_confirm(evutil_socket_t fd, short what, void *arg)
 {
     (void)fd, (void)what;
     struct reporter *reporter = arg;
+    reporter->confirming = false;
     text_replace(&reporter->written, NULL);
     go(reporter);
 }
@@ -93,7 +96,8 @@ static void on_written(void *arg, const cJSON *body, const struct error *err)
         log_failure(err, "the pod's report cannot be written", "pod", reporter->pod, NULL);
     reporter->failing = true;
     reporter->paused_until_ms =
-        clock_boot_ms() + pause_doubled_ms(FIRST_PAUSE_MS, LONGEST_PAUSE_MS, reporter->failures++);
+        kube_now_ms(reporter->kube) +
+        pause_doubled_ms(FIRST_PAUSE_MS, LONGEST_PAUSE_MS, reporter->failures++);
     go(reporter);
     if (reporter->refused)
         reporter->settled(reporter->arg);
@@ -131,11 +135,11 @@ static int wait_ms(struct reporter *reporter, int64_t now_ms)
 /* One call at a time, with the newest report: what came in between was never needed. */
 static void go(struct reporter *reporter)
 {
-    int64_t now_ms = clock_boot_ms();
+    int64_t now_ms = kube_now_ms(reporter->kube);
     if (reporter->wanted == NULL || reporter->call != NULL)
         return;
     if (text_same(reporter->wanted, reporter->written)) {
-        event_del(reporter->timer);
+        kube_timer_set(reporter->kube, reporter->timer, -1);
         reporter->held_since_ms = 0;
         return;
     }
@@ -143,7 +147,7 @@ static void go(struct reporter *reporter)
         reporter->held_since_ms = now_ms;
     int wait = wait_ms(reporter, now_ms);
     if (wait > 0)
-        timer_arm(reporter->timer, wait);
+        kube_timer_set(reporter->kube, reporter->timer, wait);
     else
         patch(reporter);
 }
@@ -162,7 +166,7 @@ struct reporter *reporter_new(struct event_base *loop, struct kube *kube,
     reporter->kube = kube;
     reporter->settled = settled;
     reporter->arg = arg;
-    reporter->bucket = (struct bucket){BURST, REFILL_MS, BURST, clock_boot_ms()};
+    reporter->bucket = (struct bucket){BURST, REFILL_MS, BURST, kube_now_ms(kube)};
     reporter->timer = evtimer_new(loop, on_timer, reporter);
     reporter->confirm = evtimer_new(loop, on_confirm, reporter);
     snprintf(reporter->namespace, sizeof reporter->namespace, "%s", options->namespace);
@@ -177,8 +181,8 @@ void reporter_free(struct reporter *reporter)
         return;
     if (reporter->call != NULL)
         kube_call_cancel(reporter->call);
-    event_free(reporter->timer);
-    event_free(reporter->confirm);
+    kube_timer_free(reporter->kube, reporter->timer);
+    kube_timer_free(reporter->kube, reporter->confirm);
     free(reporter->wanted);
     free(reporter->sent);
     free(reporter->written);
