@@ -1,58 +1,5 @@
+/* All objects of one cluster, in the order in which they are created. */
 #include "desired/internal.h"
-
-cJSON *build_object(struct build *build, enum child_kind kind, const char *name, enum owner owner)
-{
-    const struct cluster_spec *spec = build->spec;
-    cJSON *object = json_object(build->arena);
-    json_set_str(object, "apiVersion", api_child_infos[kind].api_version);
-    json_set_str(object, "kind", api_child_infos[kind].kind);
-    cJSON *metadata = json_add_object(object, "metadata");
-    json_set_str(metadata, "name", name);
-    json_set_str(metadata, "namespace", spec->namespace);
-    build_label(object, LABEL_APP_NAME, "postgresql");
-    build_label(object, LABEL_CLUSTER, spec->name);
-    build_label(object, LABEL_MANAGED_BY, LABEL_MANAGED_BY_VALUE);
-    /* Offline there is no uid, so there is nothing to name as the owner. */
-    if (*spec->uid && (owner == OWNED || !spec->retain)) {
-        cJSON *reference = json_push_object(json_add_array(metadata, "ownerReferences"));
-        json_set_str(reference, "apiVersion", API_VERSION);
-        json_set_str(reference, "kind", API_KIND);
-        json_set_str(reference, "name", spec->name);
-        json_set_str(reference, "uid", spec->uid);
-        json_set_bool(reference, "controller", true);
-        json_set_bool(reference, "blockOwnerDeletion", true);
-    }
-    if (build->count == build->capacity) {
-        size_t wanted = build->capacity ? build->capacity * 2 : 32;
-        build->objects =
-            arena_grow(build->arena, build->objects, build->count * sizeof *build->objects,
-                       wanted * sizeof *build->objects);
-        build->capacity = wanted;
-    }
-    return build->objects[build->count++] = object;
-}
-
-void build_label(cJSON *object, const char *key, const char *value)
-{
-    json_set_str(json_add_object(json_add_object(object, "metadata"), "labels"), key, value);
-}
-
-void build_annotate(cJSON *object, const char *key, const char *value)
-{
-    json_set_str(json_add_object(json_add_object(object, "metadata"), "annotations"), key, value);
-}
-
-cJSON *build_selector(const struct build *build, cJSON *node, const char *key)
-{
-    cJSON *selector = json_add_object(node, key);
-    json_set_str(selector, LABEL_CLUSTER, build->spec->name);
-    return selector;
-}
-
-const char *build_child(const struct build *build, const char *suffix)
-{
-    return name_child(build->arena, build->spec->name, suffix);
-}
 
 char *desired_template_hash(struct arena *arena, const struct snapshot *snapshot, const char *name)
 {

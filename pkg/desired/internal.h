@@ -21,6 +21,7 @@ enum owner {
     RETAINED, /* outlives it while spec.storage.retain is true */
 };
 
+/* build.c */
 /* A new object in the list, with labels and owner; `name` is the whole name. */
 cJSON *build_object(struct build *build, enum child_kind kind, const char *name, enum owner owner);
 /* metadata.labels / metadata.annotations of an object of ours. */
