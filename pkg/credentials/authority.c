@@ -106,6 +106,8 @@ bool authority_users_pair(struct check *check, const cJSON *secret, const char *
 /* -- the CA -------------------------------------------------------------------------------------
  */
 
+/* A CA of the user's is never replaced or renewed: what is wrong with it is told, with what to
+ * write. */
 static void users_authority(struct check *check, const cJSON *secret, const char *name,
                             struct authority *authority)
 {
@@ -172,6 +174,8 @@ static bool is_under_way(struct check *check, const cJSON *server, const struct 
            leaf.text && !x509_signed_by(leaf.text, ca->cert_pem);
 }
 
+/* Our CA is renewed with the same key, which no client notices; another key is made only for a new
+ * cluster, or when a person asks. */
 static int our_authority(struct check *check, const cJSON *secret, const cJSON *server,
                          const char *name, struct authority *authority, struct error *err)
 {

@@ -100,6 +100,8 @@ static void tell_expiry(struct check *check, const char *name, const struct x509
                       secret_countdown(check, pair->not_after_ms));
 }
 
+/* A certificate of the user's is checked and shown, never rewritten: replicas check the primary
+ * with its 'ca.crt', so that key is needed, too. */
 static void users_server(struct check *check, const cJSON *secret, const char *name)
 {
     struct x509_pair pair;
@@ -320,6 +322,7 @@ static int decide(struct server *server, const struct credentials_input *input, 
     return issue(server, err);
 }
 
+/* While a CA takes over, `ca.crt` holds the old and the new one: whoever has either can connect. */
 static int our_server(struct server *server, const struct credentials_input *input,
                       struct error *err)
 {
@@ -388,6 +391,8 @@ static void judge_users_authority(struct check *check, const struct server *serv
                        namespace, name);
 }
 
+/* A Secret that is another's is left alone, and a CA that cannot sign ends nothing: what exists
+ * stays in use. */
 int certificates_check(struct check *check, const struct credentials_input *input,
                        struct error *err)
 {

@@ -44,6 +44,7 @@ static char *escape_pgpass(struct check *check, const char *text)
     return escaped;
 }
 
+/* Everything but RFC 3986's unreserved characters, so that any password survives in a URL. */
 static char *escape_url(struct check *check, const char *text)
 {
     static const char hex[] = "0123456789ABCDEF";
@@ -143,6 +144,8 @@ static void check_username(struct check *check, const cJSON *secret, const struc
                        check->spec->namespace, login->secret_name, login->username);
 }
 
+/* A Secret of the user's is read, never written. One of ours is repaired from its password, which
+ * alone counts; a password is made only where no Secret is. */
 static const char *login_check(struct check *check, const cJSON *secret, const struct login *login)
 {
     const struct cluster_spec *spec = check->spec;

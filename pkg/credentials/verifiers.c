@@ -19,6 +19,8 @@ static const char *present_verifier(const cJSON *roles, const char *name)
     return "";
 }
 
+/* A verifier that fits the password is kept: a new salt would have every primary set the same
+ * password again. */
 static int add_role(struct check *check, cJSON *roles, const cJSON *present,
                     const struct role *role, struct error *err)
 {

@@ -64,6 +64,8 @@ static void set_memory(struct settings *settings, const struct cluster_spec *spe
     set(settings, "huge_pages", has_huge_pages(spec) ? "try" : "off");
 }
 
+/* A quarter of the volume at most goes to WAL between checkpoints, so that a small volume does not
+ * fill up by itself. */
 static void set_wal(struct settings *settings, const struct cluster_spec *spec)
 {
     int64_t bytes =

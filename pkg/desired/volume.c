@@ -2,6 +2,8 @@
  * request to grow that was not fulfilled can be taken back. */
 #include "desired/internal.h"
 
+/* A request stays at what it was when the spec is smaller: the API refuses to shrink it, unless the
+ * growth was never carried out. */
 static cJSON *add_claim(struct build *build, const char *name, const char *instance,
                         const char *volume, const struct volume_spec *spec,
                         const struct seen_pvc *seen)

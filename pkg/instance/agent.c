@@ -140,6 +140,8 @@ struct conf_input agent_conf_input(struct agent *agent, struct arena *arena)
 
 /* ---- the API ---- */
 
+/* Without a kubeconfig or service account there is no API: the agent serves from what its volume
+ * records, and tries again. */
 static void open_api(struct agent *agent)
 {
     AUTO_ARENA arena = arena_new();
@@ -394,6 +396,8 @@ static void keep_deadlines(struct agent *agent, int64_t looked_ms)
     wake_at(agent, agent->config.deadline_ms, looked_ms);
 }
 
+/* Several steps in one turn, because most finish at once; but not without end, so that signals and
+ * probes are answered in between. */
 static void on_step(evutil_socket_t fd, short what, void *arg)
 {
     (void)fd, (void)what;

@@ -349,6 +349,7 @@ static void after_check(struct agent *agent, const struct child_result *result)
     }
 }
 
+/* `postgres -C` parses a file exactly as the server will, and touches no data. */
 static void check(struct agent *agent, const char *shared, const char *hba)
 {
     AUTO_ARENA arena = arena_new();
@@ -388,6 +389,7 @@ static void read_accepted_hash(struct agent *agent, char ret_hash[17])
         hash_sources(conf, hba, ret_hash);
 }
 
+/* What the volume keeps as accepted is read first: only then is it known what to fall back on. */
 void configure_begin(struct agent *agent)
 {
     AUTO_ARENA arena = arena_new();
@@ -436,6 +438,8 @@ void configure_proven(struct agent *agent, int64_t now_ms)
     job_task(agent, write_accepted, after_accepted);
 }
 
+/* postgres died before it was up. The configuration is blamed only if it is not the accepted one.
+ */
 bool configure_blame(struct agent *agent, const char *why)
 {
     /* It will be tried again when the cause has gone: once it is loaded, the restart is withheld

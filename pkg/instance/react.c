@@ -35,6 +35,7 @@ void react_tls(void *arg)
     agent_kick(agent);
 }
 
+/* A start or an end of postgres makes all that was known of the run before it void. */
 void react_server(void *arg)
 {
     struct agent *agent = arg;
@@ -121,6 +122,8 @@ static void note_no_room(struct agent *agent, const struct logs_message *message
     survey_hurry(agent->survey);
 }
 
+/* A crash after a steady run is the first of its row: it costs no pause. Each one that follows
+ * doubles the pause, so that a broken server does not burn a processor. */
 void react_crashed(void *arg, const char *why, bool was_up)
 {
     struct agent *agent = arg;

@@ -85,6 +85,7 @@ static void on_slots(void *arg)
     monitor_poll_now(agent->monitor);
 }
 
+/* A failure is tried again after a pause, from the beginning: every statement may run twice. */
 static void on_roles_done(void *arg, const struct error *err)
 {
     struct agent *agent = arg;
@@ -106,6 +107,8 @@ static void on_roles_done(void *arg, const struct error *err)
     agent_kick(agent);
 }
 
+/* Roles are applied when what is asked for differs from what was applied last, or when a slot is
+ * missing, lost, or left behind by a member that is gone. */
 static void tend_roles(struct agent *agent, int64_t now_ms)
 {
     const struct settings_view *view = settings_view(agent->settings);
@@ -237,6 +240,7 @@ static const char *silence(const struct agent *agent, int64_t now_ms)
     return agent->run.cause.text;
 }
 
+/* One notice at a time, the one that keeps clients out first: the report has one line for it. */
 void tend_notice(const struct agent *agent, int64_t now_ms, const char **ret_reason,
                  const char **ret_text)
 {
@@ -311,6 +315,8 @@ static bool answers(const struct agent *agent, int64_t now_ms, char *text, size_
     return true;
 }
 
+/* Ready is what traffic is sent by: a primary that has written under the lease, or a replica that
+ * has streamed and that its primary does not refuse. */
 static bool is_ready(const struct agent *agent, int64_t now_ms, char *text, size_t size)
 {
     const struct monitor_view *view = monitor_view(agent->monitor);

@@ -117,6 +117,8 @@ static struct decision fill_as_primary(const struct facts *f)
                 "status has the commands), or restore a backup into a new cluster");
 }
 
+/* An empty volume is initialised only by the instance that the operator granted it to, or that the
+ * lease names already: a second initdb would be a second cluster. */
 static struct decision fill_volume(const struct facts *f)
 {
     switch (f->lease) {
@@ -196,6 +198,7 @@ static struct decision outdated(const char *phase)
                 "one and lose what was written to the other");
 }
 
+/* Why there is no role yet, in the order in which a person would ask. */
 static struct decision no_role(const struct facts *f)
 {
     if (f->lease == LEASE_UNKNOWN && f->api_wait_over && !machine_led_last(f))
@@ -296,6 +299,8 @@ static struct decision cut_off(const struct facts *f, const char *phase)
     return stay(phase, REASON_WAL_GONE, message);
 }
 
+/* postgres starts last. Lease, record and configuration come before, in an order in which a crash
+ * after any step leaves nothing that a later pod could mistake. */
 static struct decision start(const struct facts *f)
 {
     if (machine_is_superseded(f))
@@ -354,6 +359,8 @@ static struct decision stop_now(const struct facts *f)
     return decision;
 }
 
+/* What a running server needs next. What threatens data comes first, then what clients notice, then
+ * what only status tells. */
 static struct decision tend(const struct facts *f)
 {
     enum volume_role role = machine_role(f);
@@ -393,6 +400,7 @@ static struct decision tend(const struct facts *f)
     return stay("Running", f->notice_reason, f->notice);
 }
 
+/* Stopping at once comes before all else: it must not wait behind a job or an orderly stop. */
 struct decision machine_next(const struct facts *f)
 {
     if (must_stop_now(f))

@@ -107,6 +107,8 @@ static enum trial_step up(struct trial *trial)
     return TRIAL_REST;
 }
 
+/* Every rule of a trial is in the functions above, so that a table can test each event in each
+ * state. */
 enum trial_step trial_next(struct trial *trial, const struct trial_event *event)
 {
     switch (event->kind) {

@@ -223,6 +223,8 @@ void settings_watch(struct settings *settings, struct kube *kube)
     settings->watch = kube_watch_new(kube, &options, &handlers, settings);
 }
 
+/* The kubelet brings a changed Secret up to a minute late, so it is fetched. ConfigMap and Secret
+ * are written one after the other: until both are of one hash it is fetched again. */
 static void on_fetched(void *arg, const cJSON *body, const struct error *err)
 {
     struct settings *settings = arg;

@@ -152,6 +152,7 @@ static void wait_for(struct pg *pg, short what)
     event_add(pg->io, NULL);
 }
 
+/* libpq says after each step what to wait for; nothing here blocks the loop. */
 static void go_on_connecting(struct pg *pg)
 {
     struct error err = {0};
@@ -231,6 +232,8 @@ static void finish_query(struct pg *pg)
     PQclear(result);
 }
 
+/* A connection that breaks while a query runs ends that query with the server's last word, not with
+ * "connection closed". */
 static void read_answers(struct pg *pg)
 {
     struct error err = {0};

@@ -57,6 +57,7 @@ static bool is_whole(enum phrase phrase, const struct reason *reason)
     return phrase_after(phrase, reason->text) == reason->text + reason->length;
 }
 
+/* libpq repeats one reason for every address of a host: each is kept once, in plain words. */
 static void note_reason(struct reason *list, size_t *count, const char *text)
 {
     if (phrase_is_in(PHRASE_FATAL, text))
@@ -93,6 +94,7 @@ static bool read_attempt(const char *at, struct reason *ret_host, const char **r
     return true;
 }
 
+/* One sentence for all attempts: where it tried to connect, and each reason once. */
 static void put_failed_attempts(struct buffer *out, const char *text, const char *first)
 {
     struct reason host = {"", 0}, list[REASONS_MAX], other;

@@ -129,6 +129,7 @@ static void on_pg_config(void *arg, const struct child_result *result)
     next_candidate(search);
 }
 
+/* An image may keep its programs anywhere; pg_config on the PATH knows where. */
 static bool start_pg_config(struct search *search)
 {
     struct child *child;
@@ -170,6 +171,7 @@ static void on_version(void *arg, const struct child_result *result)
     next_candidate(search);
 }
 
+/* One program at a time, until one is of the wanted version. */
 static void next_candidate(struct search *search)
 {
     while (search->next < search->count) {

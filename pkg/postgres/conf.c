@@ -177,6 +177,8 @@ static void put_tls(struct buffer *out, struct arena *arena, const struct conf_i
     set(out, arena, "ssl_ca_file", arena_printf(arena, "%s/tls/ca.crt", input->run_dir));
 }
 
+/* The instance's part comes last, because the last line of a parameter wins: no user's parameter
+ * can move the socket, the port, or what replication depends on. */
 char *conf_render(struct arena *arena, const struct conf_input *input)
 {
     AUTO_BUFFER out = {0};

@@ -53,6 +53,8 @@ static bool number_of(const char *output, const char *label, int64_t *ret_number
     return end != text && *end == '\0';
 }
 
+/* A label that is missing is an error, not a zero: a limit that is read as too low would keep a
+ * standby from starting. */
 int controldata_parse(const char *output, struct controldata *ret_data, struct error *err)
 {
     struct controldata data = {0};

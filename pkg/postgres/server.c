@@ -226,6 +226,7 @@ static void describe_end(char *text, size_t size, int status, const char *last_e
                  *last_error ? ": " : "", last_error);
 }
 
+/* The end of the postmaster is not the end of postgres: its backends are waited for, too. */
 static void on_ended(void *arg, const struct child_result *result)
 {
     struct stream *stream = arg;
@@ -272,6 +273,7 @@ static void remove_socket_locks(const struct server_start *start)
     unlink(path);
 }
 
+/* What no configuration file may change is on the command line. */
 int server_start(struct server *server, const struct server_start *start, struct error *err)
 {
     AUTO_ARENA arena = arena_new();
