@@ -15,7 +15,7 @@ CFLAGS_COMMON := -std=gnu11 -D_GNU_SOURCE -Ipkg -Icmd $(WARNINGS) -MMD -MP \
     -DPGKEEL_VERSION='"$(VERSION)"'
 
 # Rooms that do no I/O: their unit tests link without libcurl and libpq, so that the linker proves it.
-PURE_ROOMS := base yaml phrase spec api lease machine credentials model model/waits desired plan status sql lint lint/rules
+PURE_ROOMS := base yaml phrase spec api lease machine credentials model model/blockers desired plan status sql lint lint/rules
 IO_ROOMS := http kubeconfig kube pg loop metrics observe apply control volume postgres member instance
 PURE_SRC := $(foreach r,$(PURE_ROOMS),$(wildcard pkg/$(r)/*.c))
 IO_SRC := $(foreach r,$(IO_ROOMS),$(wildcard pkg/$(r)/*.c))

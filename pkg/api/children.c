@@ -34,7 +34,7 @@ const struct child_info api_child_infos[CHILD_KINDS] = {
                       .ours = true},
     [CHILD_VOLUME] = {.api_version = "v1",
                       .kind = "PersistentVolumeClaim",
-                      .concerns = CONCERN_STORAGE,
+                      .affects = AFFECTS_STORAGE,
                       .goes = true,
                       .waited_for = true},
     [CHILD_SET] = {.api_version = "apps/v1",
@@ -46,7 +46,7 @@ const struct child_info api_child_infos[CHILD_KINDS] = {
                    .ours = true,
                    .theirs = {"spec.template.metadata"}},
     [CHILD_POD] = {.api_version = "v1", .kind = "Pod"},
-    [CHILD_SECRET] = {.api_version = "v1", .kind = "Secret", .concerns = CONCERN_CREDENTIALS},
+    [CHILD_SECRET] = {.api_version = "v1", .kind = "Secret", .affects = AFFECTS_CREDENTIALS},
 };
 
 enum child_kind api_child_kind_of(const char *kind)

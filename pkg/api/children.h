@@ -27,25 +27,25 @@ enum child_kind {
 };
 
 /* The conditions that a fault makes False, besides Ready. */
-enum child_concern {
-    CONCERN_PRIMARY = 1 << 0,
-    CONCERN_REPLICAS = 1 << 1,
-    CONCERN_CREDENTIALS = 1 << 2,
-    CONCERN_BOOTSTRAP = 1 << 3,
-    CONCERN_STORAGE = 1 << 4,
+enum child_affects {
+    AFFECTS_PRIMARY = 1 << 0,
+    AFFECTS_REPLICAS = 1 << 1,
+    AFFECTS_CREDENTIALS = 1 << 2,
+    AFFECTS_BOOTSTRAP = 1 << 3,
+    AFFECTS_STORAGE = 1 << 4,
 };
 
 struct child_info {
     const char *api_version, *kind;
-    unsigned concerns; /* enum child_concern: what a failed write of it holds back */
-    bool goes;         /* is deleted when the cluster no longer needs it; else others delete it */
-    bool posted;       /* is created by POST: a write never takes over an existing object */
-    bool after;        /* is checked against another object of its wave, which must exist first */
-    bool retried;      /* a refused write of it is tried again in every pass */
-    bool left_open;    /* a change by somebody else may stay for a while: it is undone less and less
-                          often */
-    bool waited_for;   /* the model itself has a wait for one that is being deleted */
-    bool ours;         /* its content is ours alone except `theirs`: what others add is removed */
+    unsigned affects; /* enum child_affects: what a failed write of it holds back */
+    bool goes;        /* is deleted when the cluster no longer needs it; else others delete it */
+    bool posted;      /* is created by POST: a write never takes over an existing object */
+    bool after;       /* is checked against another object of its wave, which must exist first */
+    bool retried;     /* a refused write of it is tried again in every pass */
+    bool left_open;   /* a change by somebody else may stay for a while: it is undone less and less
+                         often */
+    bool waited_for;  /* the model itself has a blocker for one that is being deleted */
+    bool ours;        /* its content is ours alone except `theirs`: what others add is removed */
     const char *theirs[8]; /* fields that others may set: paths without the keys of lists */
     const char *labels[2]; /* labels that others may not set; the rest of metadata is theirs */
 };

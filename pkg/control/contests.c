@@ -48,9 +48,9 @@ static int64_t over_ms(const struct contest *contest)
     return contest->repaired_ms + pause_ms(contest) + CALM_MS;
 }
 
-static struct contest *find(const struct known *known, const struct plan_action *action)
+static struct contest *find(const struct history *history, const struct plan_action *action)
 {
-    for (struct contest *contest = known->contests; contest; contest = contest->next)
+    for (struct contest *contest = history->contests; contest; contest = contest->next)
         if (text_same(contest->kind, action->kind) && text_same(contest->name, action->name))
             return contest;
     return NULL;
@@ -66,10 +66,10 @@ static void drop(struct contest **at)
     free(contest);
 }
 
-void contests_forget(struct known *known)
+void contests_forget(struct history *history)
 {
-    while (known->contests != NULL)
-        drop(&known->contests);
+    while (history->contests != NULL)
+        drop(&history->contests);
 }
 
 static char *who(struct arena *arena, const struct snapshot *snapshot,
@@ -95,7 +95,7 @@ static bool ends_pods(const struct snapshot *snapshot, const struct plan_action 
 
 bool contests_holds(struct pass *pass, const struct plan_action *action)
 {
-    struct contest *contest = may_pause(action) ? find(pass->known, action) : NULL;
+    struct contest *contest = may_pause(action) ? find(pass->history, action) : NULL;
     if (contest == NULL)
         return false;
     free(contest->by);
@@ -118,23 +118,23 @@ static bool is_counted(const struct pass *pass, const struct plan_action *action
 
 void contests_note(struct pass *pass, const struct plan_action *action)
 {
-    struct known *known = pass->known;
+    struct history *history = pass->history;
     if (!may_pause(action) || is_counted(pass, action))
         return;
-    struct contest *contest = find(known, action);
+    struct contest *contest = find(history, action);
     if (contest == NULL) {
         contest = xcalloc(1, sizeof *contest);
         contest->kind = xstrdup(action->kind);
         contest->name = xstrdup(action->name);
         contest->by = xstrdup(who(pass->arena, &pass->snapshot, action));
-        contest->next = known->contests;
-        known->contests = contest;
+        contest->next = history->contests;
+        history->contests = contest;
     }
     contest->rounds++;
     contest->repaired_ms = clock_boot_ms();
 }
 
-static void tell_one(struct pass *pass, const struct contest *contest)
+static void report_one(struct pass *pass, const struct contest *contest)
 {
     struct error err = {0};
     err_set_reason(&err, ERR_INVALID, REASON_OBJECT_CONTESTED,
@@ -143,35 +143,35 @@ static void tell_one(struct pass *pass, const struct contest *contest)
                                     : "%s again each time it is set back, so it is set back only "
                                       "after a pause, which grows to five minutes",
                    contest->by);
-    pass_tell(pass, contest->kind, contest->name, &err);
+    pass_add_outcome(pass, contest->kind, contest->name, &err);
 }
 
-void contests_tell(struct pass *pass)
+void contests_report(struct pass *pass)
 {
-    struct known *known = pass->known;
-    for (struct contest **at = &known->contests; *at;) {
+    struct history *history = pass->history;
+    for (struct contest **at = &history->contests; *at;) {
         if (clock_boot_ms() >= over_ms(*at)) {
             drop(at);
             continue;
         }
         if ((*at)->rounds >= ROUNDS_FREE)
-            tell_one(pass, *at);
+            report_one(pass, *at);
         at = &(*at)->next;
     }
 }
 
-size_t contests_count(const struct known *known)
+size_t contests_count(const struct history *history)
 {
     size_t count = 0;
-    for (const struct contest *contest = known->contests; contest; contest = contest->next)
+    for (const struct contest *contest = history->contests; contest; contest = contest->next)
         count++;
     return count;
 }
 
-int64_t contests_next_ms(const struct known *known)
+int64_t contests_next_ms(const struct history *history)
 {
     int64_t next_ms = INT64_MAX;
-    for (const struct contest *contest = known->contests; contest; contest = contest->next) {
+    for (const struct contest *contest = history->contests; contest; contest = contest->next) {
         int64_t held_ms = contest->repaired_ms + pause_ms(contest);
         int64_t due_ms = clock_boot_ms() < held_ms ? held_ms : over_ms(contest);
         if (contest->rounds >= ROUNDS_FREE && due_ms < next_ms)

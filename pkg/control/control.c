@@ -262,7 +262,7 @@ static void start(struct control *control)
                                                        .written = on_written,
                                                        .deleted = on_deleted,
                                                        .arg = control});
-    tell_start(control);
+    emit_start(control);
     pages_start(control);
     platform_start(control);
     start_election(control);
@@ -271,13 +271,13 @@ static void start(struct control *control)
 static void stop(struct control *control)
 {
     break_off_passes(control);
-    tell_stop(control);
+    emit_stop(control);
     pages_stop(control);
     kube_elect_free(control->elect);
     observe_free(control->observe);
     kube_call_cancel(control->platform_call);
     apply_free(control->apply);
-    queue_free(control->queue, known_free);
+    queue_free(control->queue, history_free);
     struct event *events[] = {control->pump_timer,  control->platform_timer, control->stop_timer,
                               control->quiet_timer, control->signals[0],     control->signals[1]};
     for (size_t i = 0; i < sizeof events / sizeof events[0]; i++)

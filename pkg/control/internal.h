@@ -15,22 +15,22 @@
 enum { PASSES_MAX = 12, WRITES_MAX = 32, SECRETS = 6, CREDENTIALS_RETRY_MS = 10000 };
 
 /* What is remembered of a cluster between passes; queue_key.data. */
-struct known {
+struct history {
     char *uid; /* of the cluster object; for another uid nothing is remembered */
-    struct seen_credentials credentials; /* texts are malloced or constants; see known.c */
+    struct seen_credentials credentials; /* texts are malloced or constants; see history.c */
     bool credentials_known;
-    int64_t read_ms;      /* boot: when the Secrets were last read */
-    int64_t renew_ms;     /* wall: when a certificate is due */
-    uint64_t read_digest; /* observe_digest() when they were read */
-    int64_t peeked_ms;    /* boot: when their versions were last read */
-    char versions[17];    /* hash of the versions that were read; "": read them again */
-    int64_t routed_ms;    /* boot: when strays (routes.c) were last looked for */
-    int64_t wary_ms;      /* boot: until then they are looked for often */
-    int64_t doomed_ms;    /* boot: until then the namespace counts as terminating */
+    int64_t read_ms;               /* boot: when the Secrets were last read */
+    int64_t renew_ms;              /* wall: when a certificate is due */
+    uint64_t read_digest;          /* observe_digest() when they were read */
+    int64_t rechecked_ms;          /* boot: when their versions were last read */
+    char versions[17];             /* hash of the versions that were read; "": read them again */
+    int64_t routed_ms;             /* boot: when strays (routes.c) were last looked for */
+    int64_t routes_often_until_ms; /* boot: until then they are looked for often */
+    int64_t terminating_until_ms;  /* boot: until then the namespace counts as terminating */
     struct refusal *refusals;
     struct contest *contests;
     uint64_t refused_digest; /* observe_digest() when the writes were refused */
-    char *told_failure;      /* the last failure in the log; NULL once all worked again */
+    char *logged_failure;    /* the last failure in the log; NULL once all worked again */
 };
 
 struct refusal;
@@ -39,13 +39,13 @@ struct contest;
 enum pass_step { PASS_OBSERVE, PASS_ROUTES, PASS_DECIDE, PASS_JUDGE, PASS_REPORT, PASS_END };
 
 struct control;
-struct told;
+struct queued_event;
 
 struct pass {
     TAILQ_ENTRY(pass) link;
     struct control *control;
     struct queue_key *key;
-    struct known *known;
+    struct history *history;
     struct arena *arena;
     enum pass_step step;
     bool there; /* the cluster object exists */
@@ -66,7 +66,7 @@ struct pass {
     struct kube_call *calls[SECRETS];
     cJSON *secrets[SECRETS];
     int reads_open, credential_tries, slice_pages;
-    char versions[17]; /* of what was read, see known.versions */
+    char versions[17]; /* of what was read, see history.versions */
     struct error credentials_err, routes_err;
     struct credentials_result credentials;
     struct kube_call *namespace_call, *lease_call;
@@ -85,10 +85,10 @@ struct control {
     struct event *pump_timer, *platform_timer, *stop_timer, *quiet_timer, *signals[2];
     struct kube_call *platform_call;
     TAILQ_HEAD(pass_list, pass) passes;
-    TAILQ_HEAD(told_list, told) told; /* Events that wait */
-    int told_count;
-    int64_t told_ms; /* boot: when the last one was sent */
-    struct event *tell_timer;
+    TAILQ_HEAD(event_queue, queued_event) events; /* Events that wait */
+    int event_count;
+    int64_t event_ms; /* boot: when the last one was sent */
+    struct event *event_timer;
     int active;
     bool leads, platform_known, image_volumes, stopping, releasing;
     char agent_image[512];
@@ -102,7 +102,8 @@ void reconcile_once(void *pass); /* runs the steps; continues where the pass wai
 void pass_cancel(struct pass *pass);
 void pass_failed(struct pass *pass, const struct error *err); /* keeps the worst one */
 /* Adds an outcome for status that belongs to no action of the plan. Texts are copied. */
-void pass_tell(struct pass *pass, const char *kind, const char *name, const struct error *err);
+void pass_add_outcome(struct pass *pass, const char *kind, const char *name,
+                      const struct error *err);
 
 /* secrets.c: reads the Secrets by name, writes what is due, and continues the pass */
 bool secrets_due(const struct pass *pass);
@@ -117,13 +118,13 @@ bool control_lease_due(const struct pass *pass);
 void control_lease_start(struct pass *pass);
 void control_lease_cancel(struct pass *pass);
 
-/* peek.c: checks whether the Secrets changed since they were read; if so, they are read again */
-bool peek_due(const struct pass *pass);
-void peek_start(struct pass *pass);
-int64_t peek_period_ms(size_t clusters, int resync_seconds);
-int64_t peek_next_ms(const struct pass *pass); /* boot; INT64_MAX: there is nothing to check */
+/* recheck.c: checks whether the Secrets changed since they were read; if so, they are read again */
+bool recheck_due(const struct pass *pass);
+void recheck_start(struct pass *pass);
+int64_t recheck_period_ms(size_t clusters, int resync_seconds);
+int64_t recheck_next_ms(const struct pass *pass); /* boot; INT64_MAX: there is nothing to check */
 /* A hash of which Secrets exist, and in which version. */
-void peek_versions(struct arena *arena, cJSON *const secrets[SECRETS], char ret_hash[17]);
+void recheck_hash(struct arena *arena, cJSON *const secrets[SECRETS], char ret_hash[17]);
 
 /* routes.c: looks for strays, objects that lead a Service of ours elsewhere, and adds them to the
  * snapshot */
@@ -137,25 +138,25 @@ int64_t routes_next_ms(const struct pass *pass); /* boot; INT64_MAX: there is no
 size_t refusals_hold(struct pass *pass);
 void refusals_note(struct pass *pass, const struct plan_action *action, const struct error *err);
 /* A write was accepted: refused writes of the same object are tried again at once. */
-void refusals_end_pause(struct known *known, const struct plan_action *done);
-void refusals_forget(struct known *known);
-int64_t refusals_next_ms(const struct known *known); /* boot; INT64_MAX when there is none */
-bool refusals_is_news(struct known *known, const struct error *err);
+void refusals_end_pause(struct history *history, const struct plan_action *done);
+void refusals_forget(struct history *history);
+int64_t refusals_next_ms(const struct history *history); /* boot; INT64_MAX when there is none */
+bool refusals_is_news(struct history *history, const struct error *err);
 
 /* contests.c: when a program undoes every repair, repairs become less frequent, and status names
  * it */
 bool contests_holds(struct pass *pass, const struct plan_action *action); /* it waits */
 void contests_note(struct pass *pass, const struct plan_action *action);  /* it was accepted */
-void contests_tell(struct pass *pass); /* adds an outcome for each, at most contests_count() */
-size_t contests_count(const struct known *known);
-void contests_forget(struct known *known);
-int64_t contests_next_ms(const struct known *known); /* boot; INT64_MAX when there is none */
+void contests_report(struct pass *pass); /* adds an outcome for each, at most contests_count() */
+size_t contests_count(const struct history *history);
+void contests_forget(struct history *history);
+int64_t contests_next_ms(const struct history *history); /* boot; INT64_MAX when there is none */
 
-/* known.c */
-struct known *known_of(struct queue_key *key);
-void known_free(void *known);
-void known_reset(struct known *known, const char *uid);
-void known_keep(struct known *known, const struct seen_credentials *seen);
+/* history.c */
+struct history *history_of(struct queue_key *key);
+void history_free(void *history);
+void history_reset(struct history *history, const char *uid);
+void history_keep(struct history *history, const struct seen_credentials *seen);
 
 /* control.c */
 void control_pump(struct control *control);
@@ -168,11 +169,11 @@ bool platform_ipv6(const char *server); /* by the address of the Service "kubern
 bool platform_image_volumes(enum control_delivery delivery, int minor);
 int platform_minor(const char *text); /* "33+" -> 33; -1 when it is no number */
 
-/* tell.c: sends Events, after the writes that they are about */
-void tell_start(struct control *control);
-void tell(struct control *control, const struct apply_owner *about,
-          const struct status_event *event);
-void tell_stop(struct control *control);
+/* emit.c: sends Events, after the writes that they are about */
+void emit_start(struct control *control);
+void emit_event(struct control *control, const struct apply_owner *about,
+                const struct status_event *event);
+void emit_stop(struct control *control);
 
 /* pages.c */
 void pages_start(struct control *control);

@@ -12,7 +12,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 
-enum { DOOMED_MS = 60000 };
+enum { TERMINATING_MS = 60000 };
 
 /* -- observe ----------------------------------------------------------------------------------- */
 
@@ -28,15 +28,15 @@ static bool pass_observe(struct pass *pass)
     if (!pass->there)
         return false;
     pass->digest = observe_digest(control->observe, key->namespace, key->name);
-    pass->known = known_of(pass->key);
-    if (pass->known->uid == NULL || strcmp(pass->known->uid, snapshot->spec.uid) != 0)
-        known_reset(pass->known, snapshot->spec.uid);
+    pass->history = history_of(pass->key);
+    if (pass->history->uid == NULL || strcmp(pass->history->uid, snapshot->spec.uid) != 0)
+        history_reset(pass->history, snapshot->spec.uid);
     pass->owner = (struct apply_owner){key->namespace, key->name, snapshot->spec.uid};
-    snapshot->namespace_terminating = clock_boot_ms() < pass->known->doomed_ms;
+    snapshot->namespace_terminating = clock_boot_ms() < pass->history->terminating_until_ms;
     snapshot->ipv6 = platform_ipv6(control->options->config->server);
     snapshot->image_volumes = control->image_volumes;
     snapshot->agent_image = control->agent_image;
-    observe_wonder(control->observe, key->namespace, key->name);
+    observe_diagnose(control->observe, key->namespace, key->name);
     return true;
 }
 
@@ -59,10 +59,10 @@ static struct model *build_model(struct pass *pass)
  * written: objects that depend on it would be incomplete. */
 static void decide(struct pass *pass)
 {
-    if (pass->known->credentials_known)
-        pass->snapshot.credentials = pass->known->credentials;
+    if (pass->history->credentials_known)
+        pass->snapshot.credentials = pass->history->credentials;
     pass->model = build_model(pass);
-    if (pass->snapshot.faults.count > 0 || !pass->known->credentials_known) {
+    if (pass->snapshot.faults.count > 0 || !pass->history->credentials_known) {
         pass->plan = arena_alloc(pass->arena, sizeof *pass->plan);
         return;
     }
@@ -93,7 +93,7 @@ static void emit_events(struct pass *pass, const struct status_result *result, b
 {
     for (size_t i = 0; i < result->event_count; i++)
         if (written || result->events[i].done)
-            tell(pass->control, &pass->owner, &result->events[i]);
+            emit_event(pass->control, &pass->owner, &result->events[i]);
 }
 
 void pass_failed(struct pass *pass, const struct error *err)
@@ -129,7 +129,7 @@ static void on_applied(void *arg)
         refusals_note(pass, &pass->plan->actions[i], &step->err);
         if (step->err.class == 0) {
             log_done(pass, &pass->plan->actions[i]);
-            refusals_end_pause(pass->known, &pass->plan->actions[i]);
+            refusals_end_pause(pass->history, &pass->plan->actions[i]);
             contests_note(pass, &pass->plan->actions[i]);
         }
     }
@@ -146,8 +146,8 @@ static void on_applied(void *arg)
  * the end is early enough. */
 static bool needs_announcement(struct pass *pass)
 {
-    int64_t told = json_int(pass->snapshot.status, "observedGeneration", 0);
-    if (pass->snapshot.status == NULL || told >= pass->snapshot.spec.generation)
+    int64_t observed = json_int(pass->snapshot.status, "observedGeneration", 0);
+    if (pass->snapshot.status == NULL || observed >= pass->snapshot.spec.generation)
         return false;
     pass->early = status_build(pass->arena, pass->model, pass->plan, NULL, 0, clock_wall_ms());
     return pass->early.changed;
@@ -172,7 +172,7 @@ static void on_namespace(void *arg, const cJSON *body, const struct error *err)
     (void)err; /* without the right to read Namespaces, the refusal itself is reported */
     pass->namespace_call = NULL;
     if (json_get(body, "metadata.deletionTimestamp") != NULL) {
-        pass->known->doomed_ms = clock_boot_ms() + DOOMED_MS;
+        pass->history->terminating_until_ms = clock_boot_ms() + TERMINATING_MS;
         pass->snapshot.namespace_terminating = true;
         pass->outcome_count = 0; /* the one cause is reported, not each consequence */
         pass->plan = arena_alloc(pass->arena, sizeof *pass->plan);
@@ -182,7 +182,8 @@ static void on_namespace(void *arg, const cJSON *body, const struct error *err)
     reconcile_once(pass);
 }
 
-void pass_tell(struct pass *pass, const char *kind, const char *name, const struct error *err)
+void pass_add_outcome(struct pass *pass, const char *kind, const char *name,
+                      const struct error *err)
 {
     struct plan_action *action = arena_alloc(pass->arena, sizeof *action);
     *action = (struct plan_action){.verb = PLAN_MEND,
@@ -203,10 +204,10 @@ static bool pass_judge(struct pass *pass)
     }
     /* Unlike other failures of that search, this one does not pass by itself. */
     if (pass->routes_err.class == ERR_FORBIDDEN)
-        pass_tell(pass, api_child_infos[CHILD_SERVICE].kind,
-                  name_child(pass->arena, pass->key->name, "rw"), &pass->routes_err);
+        pass_add_outcome(pass, api_child_infos[CHILD_SERVICE].kind,
+                         name_child(pass->arena, pass->key->name, "rw"), &pass->routes_err);
     pass_failed(pass, &pass->routes_err);
-    contests_tell(pass);
+    contests_report(pass);
     bool forbidden = false;
     for (size_t i = 0; i < pass->outcome_count; i++)
         forbidden = forbidden || pass->outcomes[i].err.class == ERR_FORBIDDEN;
@@ -273,19 +274,19 @@ static int64_t next_look(const struct pass *pass)
                      INT64_MAX,
                      INT64_MAX,
                      INT64_MAX,
-                     peek_next_ms(pass),
+                     recheck_next_ms(pass),
                      routes_next_ms(pass),
-                     refusals_next_ms(pass->known),
-                     contests_next_ms(pass->known)};
+                     refusals_next_ms(pass->history),
+                     contests_next_ms(pass->history)};
     if (pass->model && pass->model->next_ms > 0)
         due[0] = wall_to_boot(pass->model->next_ms);
-    if (pass->known->renew_ms > 0)
-        due[1] = wall_to_boot(pass->known->renew_ms);
-    if (pass->known->credentials_known &&
-        (!pass->known->credentials.complete || secrets_missed(pass)))
+    if (pass->history->renew_ms > 0)
+        due[1] = wall_to_boot(pass->history->renew_ms);
+    if (pass->history->credentials_known &&
+        (!pass->history->credentials.complete || secrets_missed(pass)))
         due[2] = clock_boot_ms() + CREDENTIALS_RETRY_MS;
-    if (pass->known->doomed_ms > clock_boot_ms())
-        due[3] = pass->known->doomed_ms;
+    if (pass->history->terminating_until_ms > clock_boot_ms())
+        due[3] = pass->history->terminating_until_ms;
     /* With jitter, so that clusters of one burst spread out. */
     for (int i = 4; i < 6; i++)
         if (due[i] != INT64_MAX && due[i] > clock_boot_ms())
@@ -316,10 +317,10 @@ static void pass_end(struct pass *pass)
         bool again = key->again;
         queue_done(control->queue, key, &(struct queue_verdict){.next_ms = INT64_MAX}, now_ms);
         if (!again)
-            queue_remove(control->queue, key, known_free);
+            queue_remove(control->queue, key, history_free);
     } else {
         control->passes_failed += pass->worst.class < 0;
-        if (refusals_is_news(pass->known, &pass->worst)) {
+        if (refusals_is_news(pass->history, &pass->worst)) {
             log_failure(&pass->worst, "pass failed", "namespace", key->namespace, "cluster",
                         key->name, NULL);
         }
@@ -361,8 +362,8 @@ void reconcile_once(void *arg)
             secrets_start(pass);
             return;
         }
-        if (peek_due(pass)) {
-            peek_start(pass);
+        if (recheck_due(pass)) {
+            recheck_start(pass);
             return;
         }
         /* fall through */
@@ -379,7 +380,7 @@ void reconcile_once(void *arg)
         /* Besides the outcomes of the plan: one of the Secrets, one of the routes, and one for each
          * contest, including those that begin in this pass. */
         pass->outcomes =
-            arena_alloc(pass->arena, (2 * pass->plan->count + contests_count(pass->known) + 2) *
+            arena_alloc(pass->arena, (2 * pass->plan->count + contests_count(pass->history) + 2) *
                                          sizeof *pass->outcomes);
         pass->sent = refusals_hold(pass);
         if (pass->sent > 0) {

@@ -9,9 +9,9 @@
  *
  * A stray need not have a label of ours, so that our watches do not see it, and a watch on the
  * slices of all Services would bring those of every other application. Two small requests look for
- * strays as often as peek.c looks at the Secrets, and every second for a while after one was found.
- * Anyone who may create slices decides how many there are and how large: each request asks for so
- * few that the answer stays small.
+ * strays as often as recheck.c looks at the Secrets, and every second for a while after one was
+ * found. Anyone who may create slices decides how many there are and how large: each request asks
+ * for so few that the answer stays small.
  */
 #include "control/internal.h"
 
@@ -43,15 +43,15 @@ static const struct seen_object *service(const struct pass *pass)
 /* Without a Service of ours there can be no strays. */
 int64_t routes_next_ms(const struct pass *pass)
 {
-    const struct known *known = pass->known;
+    const struct history *history = pass->history;
     const struct snapshot *snapshot = &pass->snapshot;
     if (snapshot->faults.count > 0 || snapshot->spec.deleting || snapshot->namespace_terminating ||
         service(pass) == NULL)
         return INT64_MAX;
-    if (clock_boot_ms() < known->wary_ms)
-        return known->routed_ms + WARY_PERIOD_MS;
-    return known->routed_ms + peek_period_ms(observe_clusters(pass->control->observe),
-                                             pass->control->options->resync_seconds);
+    if (clock_boot_ms() < history->routes_often_until_ms)
+        return history->routed_ms + WARY_PERIOD_MS;
+    return history->routed_ms + recheck_period_ms(observe_clusters(pass->control->observe),
+                                                  pass->control->options->resync_seconds);
 }
 
 bool routes_due(const struct pass *pass)
@@ -60,7 +60,7 @@ bool routes_due(const struct pass *pass)
     bool changed = object != NULL && (object->drifted || text_given(object->foreign));
     int64_t next_ms = routes_next_ms(pass);
     if (changed && next_ms != INT64_MAX)
-        pass->known->wary_ms = clock_boot_ms() + WARY_MS;
+        pass->history->routes_often_until_ms = clock_boot_ms() + WARY_MS;
     return next_ms != INT64_MAX && (changed || clock_boot_ms() >= next_ms);
 }
 
@@ -109,9 +109,9 @@ static void end_read(struct pass *pass, const struct error *err)
     }
     if (--pass->reads_open > 0)
         return;
-    pass->known->routed_ms = clock_boot_ms();
+    pass->history->routed_ms = clock_boot_ms();
     if (count_strays(&pass->snapshot, false) > 0)
-        pass->known->wary_ms = clock_boot_ms() + WARY_MS;
+        pass->history->routes_often_until_ms = clock_boot_ms() + WARY_MS;
     reconcile_once(pass);
 }
 

@@ -35,17 +35,17 @@ bool secrets_missed(const struct pass *pass)
 
 bool secrets_due(const struct pass *pass)
 {
-    const struct known *known = pass->known;
+    const struct history *history = pass->history;
     const struct snapshot *snapshot = &pass->snapshot;
     if (snapshot->faults.count > 0 || snapshot->spec.deleting || snapshot->namespace_terminating)
         return false;
-    int64_t age_ms = clock_boot_ms() - known->read_ms;
-    return !known->credentials_known ||
-           !text_same(known->credentials.observed, snapshot->spec.reread_credentials) ||
-           pass->digest != known->read_digest ||
-           (known->renew_ms > 0 && clock_wall_ms() >= known->renew_ms) ||
+    int64_t age_ms = clock_boot_ms() - history->read_ms;
+    return !history->credentials_known ||
+           !text_same(history->credentials.observed, snapshot->spec.reread_credentials) ||
+           pass->digest != history->read_digest ||
+           (history->renew_ms > 0 && clock_wall_ms() >= history->renew_ms) ||
            age_ms >= pass->control->options->resync_seconds * INT64_C(800) ||
-           ((!known->credentials.complete || secrets_missed(pass)) &&
+           ((!history->credentials.complete || secrets_missed(pass)) &&
             age_ms >= CREDENTIALS_RETRY_MS / 2);
 }
 
@@ -88,13 +88,13 @@ static void on_written(void *arg)
     } else if (failure) {
         give_up(pass, failure);
     } else {
-        struct known *known = pass->known;
-        known_keep(known, &pass->credentials.seen);
-        known->renew_ms = pass->credentials.next_ms;
-        known->read_ms = known->peeked_ms = clock_boot_ms();
-        snprintf(known->versions, sizeof known->versions, "%s",
+        struct history *history = pass->history;
+        history_keep(history, &pass->credentials.seen);
+        history->renew_ms = pass->credentials.next_ms;
+        history->read_ms = history->rechecked_ms = clock_boot_ms();
+        snprintf(history->versions, sizeof history->versions, "%s",
                  pass->credentials.write_count > 0 ? "" : pass->versions);
-        known->read_digest = pass->digest;
+        history->read_digest = pass->digest;
         go_on(pass);
     }
 }
@@ -131,7 +131,7 @@ static void judge(struct pass *pass)
         go_on(pass);
         return;
     }
-    peek_versions(pass->arena, pass->secrets, pass->versions);
+    recheck_hash(pass->arena, pass->secrets, pass->versions);
     const struct credentials_input input = {.superuser = pass->secrets[0],
                                             .app = pass->secrets[1],
                                             .replication = pass->secrets[2],

@@ -47,7 +47,7 @@ bool authority_record(const struct check *check, enum replacement asked, struct 
     return true;
 }
 
-void authority_tell_refusal(struct check *check, const char *why)
+void authority_report_refusal(struct check *check, const char *why)
 {
     secret_notice(check, REASON_REPLACE_CA_REFUSED,
                   "annotation '" ANN_REPLACE_CA "' has no effect: %s", why);
@@ -115,7 +115,7 @@ static void users_authority(struct check *check, const cJSON *secret, const char
     struct x509_pair *pair = &authority->pair;
     authority->users = true;
     if (authority->asked != REPLACEMENT_NONE)
-        authority_tell_refusal(
+        authority_report_refusal(
             check, arena_printf(check->arena,
                                 "the CA in Secret '%s/%s' is your own; write the new one into it",
                                 namespace, name));
@@ -142,8 +142,8 @@ static void users_authority(struct check *check, const cJSON *secret, const char
 
 /* Our own CA cannot be used. Clients trust its certificate, so a person must decide that they
  * get another one. */
-static void tell_damage(struct check *check, const cJSON *secret, const char *name,
-                        const struct error *why)
+static void report_damage(struct check *check, const cJSON *secret, const char *name,
+                          const struct error *why)
 {
     const char *namespace = check->spec->namespace, *cluster = check->spec->name;
     bool missing = why->class == ERR_NOT_FOUND;
@@ -190,7 +190,7 @@ static int our_authority(struct check *check, const cJSON *secret, const cJSON *
         asked = false;
     bool fresh = secret == NULL || asked;
     if (!fresh && !whole) {
-        tell_damage(check, secret, name, &why);
+        report_damage(check, secret, name, &why);
         return 0;
     }
     bool renew = !fresh && x509_renew_ms(pair) <= check->now_ms;
@@ -225,8 +225,8 @@ int authority_check(struct check *check, const cJSON *secret, const cJSON *serve
         users_authority(check, secret, name, ret_authority);
     } else {
         if (ret_authority->asked == REPLACEMENT_UNCLEAR)
-            authority_tell_refusal(check, "it must be 'planned' or 'now', at most 200 characters "
-                                          "in all; to ask again, add a space and a new word");
+            authority_report_refusal(check, "it must be 'planned' or 'now', at most 200 characters "
+                                            "in all; to ask again, add a space and a new word");
         if (our_authority(check, secret, server, name, ret_authority, err) < 0)
             return err_wrap(err, "Secret '%s/%s'", check->spec->namespace, name);
     }

@@ -35,4 +35,4 @@ int authority_read_pair(struct check *check, const cJSON *secret, const char *ce
 bool authority_users_pair(struct check *check, const cJSON *secret, const char *name,
                           const char *cert_key, const char *key_key, struct x509_pair *ret_pair);
 /* Somebody asked for another CA, but the CA is the user's own. */
-void authority_tell_refusal(struct check *check, const char *why);
+void authority_report_refusal(struct check *check, const char *why);

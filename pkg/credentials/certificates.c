@@ -88,7 +88,7 @@ static void judge_users_server(struct check *check, const char *name, const stru
 }
 
 /* Programs that renew certificates do so with a third of their life left. */
-static void tell_expiry(struct check *check, const char *name, const struct x509_pair *pair)
+static void report_expiry(struct check *check, const char *name, const struct x509_pair *pair)
 {
     int64_t quarter_ms = (pair->not_after_ms - pair->not_before_ms) / 4;
     int64_t soon_ms = quarter_ms < 30 * DAY_MS ? quarter_ms : 30 * DAY_MS;
@@ -106,11 +106,11 @@ static void users_server(struct check *check, const cJSON *secret, const char *n
 {
     struct x509_pair pair;
     if (text_given(check->spec->replace_ca))
-        authority_tell_refusal(check,
-                               arena_printf(check->arena,
-                                            "the certificates in Secret '%s/%s' are your own; "
-                                            "write new ones into it",
-                                            check->spec->namespace, name));
+        authority_report_refusal(check,
+                                 arena_printf(check->arena,
+                                              "the certificates in Secret '%s/%s' are your own; "
+                                              "write new ones into it",
+                                              check->spec->namespace, name));
     if (!authority_users_pair(check, secret, name, "tls.crt", "tls.key", &pair))
         return;
     struct secret_value ca = secret_value(check, secret, "ca.crt");
@@ -126,7 +126,7 @@ static void users_server(struct check *check, const cJSON *secret, const char *n
         return;
     }
     judge_users_server(check, name, &pair, ca.text);
-    tell_expiry(check, name, &pair);
+    report_expiry(check, name, &pair);
     check->trust = check->result.seen.ca_pem = ca.text;
     check->result.seen.certificate_expires_ms = pair.not_after_ms;
 }
@@ -191,12 +191,12 @@ static const char *undated_certificates(const struct server *server, const cJSON
 {
     struct check *check = server->check;
     struct secret_value value = secret_value(check, app, "ca.crt");
-    bool told_twice = secret_owner(check, app) == SECRET_OURS && value.text != NULL;
+    bool is_in_both = secret_owner(check, app) == SECRET_OURS && value.text != NULL;
     const struct x509_bundle mine = x509_bundle(check->arena, server->others);
     const struct x509_bundle apps = x509_bundle(check->arena, text_or_empty(value.text));
     const char *text = "";
     for (size_t i = 0; i < mine.count; i++)
-        if (!shows(server, mine.certs[i]) && (!told_twice || x509_bundle_has(&apps, mine.certs[i])))
+        if (!shows(server, mine.certs[i]) && (!is_in_both || x509_bundle_has(&apps, mine.certs[i])))
             text = arena_printf(check->arena, "%s%s", text, mine.certs[i]);
     return text;
 }
@@ -245,7 +245,7 @@ static int64_t takeover_ms(const struct server *server)
     return asked_ms < end_ms ? asked_ms : end_ms;
 }
 
-static void tell_replacement(const struct server *server, int64_t until_ms)
+static void log_replacement(const struct server *server, int64_t until_ms)
 {
     struct check *check = server->check;
     const char *namespace = check->spec->namespace, *cluster = check->spec->name;
@@ -281,7 +281,7 @@ static int hand_over(struct server *server, struct error *err)
     if (until_ms > server->check->now_ms) {
         server->reason = "clients must trust the new CA before the servers show its certificate";
         secret_due(server->check, until_ms);
-        tell_replacement(server, until_ms);
+        log_replacement(server, until_ms);
         return 0;
     }
     server->reason = "the new CA takes over";

@@ -25,7 +25,7 @@ enum {
     START_FIRST_PAUSE_MS = 1000,
     START_LONGEST_PAUSE_MS = 30000,
     API_AGAIN_MS = 2000,
-    FAREWELL_MS = 3000,
+    SHUTDOWN_MS = 3000,
     RETIRE_LOOK_MS = 30000,
     CERTIFICATE_MAX_BYTES = 1024 * 1024,
 };
@@ -109,11 +109,11 @@ static bool primary_is_named(struct agent *agent, struct arena *arena, const cha
         file_read(arena, path, CERTIFICATE_MAX_BYTES, &text, NULL, &err) < 0)
         return false;
     bool named = certificate_names(text, host);
-    if (!named && !agent->told.unnamed)
+    if (!named && !agent->reported.unnamed)
         log_warning("the server certificate does not contain the name of the primary, so replicas "
                     "check only its CA; add the name to the certificate",
                     "name", host, NULL);
-    agent->told.unnamed = !named;
+    agent->reported.unnamed = !named;
     return named;
 }
 
@@ -244,18 +244,18 @@ static bool give_lease_back(struct lease *lease, const struct volume_record *rec
 
 /* The order of a shutdown: postgres first, then the last words. They are worth a moment, not more:
  * a cluster that is being deleted has lost the rights to write them. */
-static void say_farewell(struct agent *agent, int64_t now_ms)
+static void shut_down(struct agent *agent, int64_t now_ms)
 {
-    if (agent->farewell_deadline_ms == 0)
-        agent->farewell_deadline_ms = now_ms + FAREWELL_MS;
+    if (agent->shutdown_deadline_ms == 0)
+        agent->shutdown_deadline_ms = now_ms + SHUTDOWN_MS;
     bool emptied = agent->slice == NULL || slice_settled(agent->slice);
-    bool told = emptied && (agent->reporter == NULL || reporter_settled(agent->reporter) ||
-                            reporter_refused(agent->reporter));
+    bool reported = emptied && (agent->reporter == NULL || reporter_settled(agent->reporter) ||
+                                reporter_refused(agent->reporter));
     /* While it is ours nobody else writes the endpoint, so that comes first. */
-    if (emptied || agent->farewell_deadline_ms - now_ms < FAREWELL_MS / 2)
-        told = give_lease_back(agent->lease, &agent->found.record) && told;
-    agent->farewell_done = told || now_ms >= agent->farewell_deadline_ms;
-    if (agent->farewell_done)
+    if (emptied || agent->shutdown_deadline_ms - now_ms < SHUTDOWN_MS / 2)
+        reported = give_lease_back(agent->lease, &agent->found.record) && reported;
+    agent->shutdown_done = reported || now_ms >= agent->shutdown_deadline_ms;
+    if (agent->shutdown_done)
         agent_kick(agent);
 }
 
@@ -273,8 +273,8 @@ static int64_t highest_epoch(const struct agent *agent)
     return highest;
 }
 
-/* The first renewal from then on tells it: none of the volume's older copies may be led with. */
-static void tell_record(struct agent *agent)
+/* The next renewal of the lease announces it, so that no older copy of the volume is led with. */
+static void announce_record(struct agent *agent)
 {
     const struct volume_record *record = &agent->found.record;
     bool ours = record->role == ROLE_PRIMARY && strcmp(record->pod, agent->options.pod_uid) == 0;
@@ -340,8 +340,8 @@ static bool perform(struct agent *agent, const struct decision *decision, int64_
     case STEP_CANCEL_JOB:
         job_cancel(agent);
         return false;
-    case STEP_FAREWELL:
-        say_farewell(agent, now_ms);
+    case STEP_SHUTDOWN:
+        shut_down(agent, now_ms);
         return false;
     case STEP_EXIT:
         if (!agent->stopping)
@@ -352,20 +352,21 @@ static bool perform(struct agent *agent, const struct decision *decision, int64_
     return false;
 }
 
-static void note_decision(struct told *told, const struct decision *decision)
+static void note_decision(struct reported *reported, const struct decision *decision)
 {
-    bool same = strcmp(told->phase, decision->phase) == 0 &&
-                strcmp(told->reason, decision->reason) == 0 &&
-                strcmp(told->message, decision->message) == 0 && told->step == decision->step;
+    bool same = strcmp(reported->phase, decision->phase) == 0 &&
+                strcmp(reported->reason, decision->reason) == 0 &&
+                strcmp(reported->message, decision->message) == 0 &&
+                reported->step == decision->step;
     if (same)
         return;
     if (decision->step != STEP_WAIT || decision->reason[0] != '\0')
         log_info("step", "step", machine_step_name(decision->step), "phase", decision->phase,
                  "reason", decision->reason, "message", decision->message, NULL);
-    told->step = decision->step;
-    snprintf(told->phase, sizeof told->phase, "%s", decision->phase);
-    snprintf(told->reason, sizeof told->reason, "%s", decision->reason);
-    snprintf(told->message, sizeof told->message, "%s", decision->message);
+    reported->step = decision->step;
+    snprintf(reported->phase, sizeof reported->phase, "%s", decision->phase);
+    snprintf(reported->reason, sizeof reported->reason, "%s", decision->reason);
+    snprintf(reported->message, sizeof reported->message, "%s", decision->message);
 }
 
 static void wake_at(struct agent *agent, int64_t at_ms, int64_t looked_ms)
@@ -386,9 +387,9 @@ static void keep_deadlines(struct agent *agent, int64_t looked_ms)
     for (size_t i = 0; i < sizeof troubles / sizeof troubles[0]; i++)
         wake_at(agent, troubles[i]->until_ms, looked_ms);
     wake_at(agent, agent->began_ms + agent->options.api_wait_ms, looked_ms);
-    if (agent->farewell_deadline_ms != 0)
-        wake_at(agent, agent->farewell_deadline_ms - FAREWELL_MS / 2, looked_ms);
-    wake_at(agent, agent->farewell_deadline_ms, looked_ms);
+    if (agent->shutdown_deadline_ms != 0)
+        wake_at(agent, agent->shutdown_deadline_ms - SHUTDOWN_MS / 2, looked_ms);
+    wake_at(agent, agent->shutdown_deadline_ms, looked_ms);
     if (agent->lease != NULL && member_lease_view(agent->lease)->state == LEASE_MINE)
         wake_at(agent, lease_engine_rests_at_ms(member_lease_engine(agent->lease)), looked_ms);
     if (agent->run.refusal.what != REFUSED_NOTHING) /* an hour is long: later is soon enough */
@@ -408,16 +409,16 @@ static void on_step(evutil_socket_t fd, short what, void *arg)
     for (int i = 0; more && i < STEPS_PER_TURN; i++) {
         open_cluster(agent);
         learn_grace(agent);
-        tell_record(agent);
+        announce_record(agent);
         looked_ms = clock_boot_ms();
         agent_look(agent, looked_ms);
         struct facts facts = agent_facts(agent, looked_ms);
         decision = machine_next(&facts);
-        note_decision(&agent->told, &decision);
+        note_decision(&agent->reported, &decision);
         more = perform(agent, &decision, looked_ms);
     }
-    tend_running(agent, looked_ms);
-    tend_report(agent, &decision, looked_ms);
+    serving_update(agent, looked_ms);
+    publish_report(agent, &decision, looked_ms);
     keep_deadlines(agent, looked_ms);
     if (more)
         agent_kick(agent);
@@ -469,7 +470,7 @@ static struct agent *agent_new(const struct instance_options *options)
              options->pod_name ? options->pod_name : options->name, options->pod_name ? "" : "-0");
     if (agent->options.pod_uid == NULL)
         agent->options.pod_uid = "";
-    snprintf(agent->told.phase, sizeof agent->told.phase, "Starting");
+    snprintf(agent->reported.phase, sizeof agent->reported.phase, "Starting");
     return agent;
 }
 
@@ -532,7 +533,7 @@ int instance_run(const struct instance_options *options, struct error *err)
         return err->class;
     }
     agent->loop = event_base_new();
-    if (probes_new(agent->loop, options->probe_address, tend_ready, print_metrics, agent,
+    if (probes_new(agent->loop, options->probe_address, publish_ready, print_metrics, agent,
                    &agent->probes, err) < 0) {
         event_base_free(agent->loop);
         free(agent);

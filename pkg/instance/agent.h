@@ -2,9 +2,11 @@
  * The parts of the agent tied together. Only the files that conduct know this header: agent.c
  * (loop, steps), react.c (events), facts.c (what is known), jobs.c and fill.c (steps that take
  * time), restart.c (a restart by order), configure.c (configuration files; which of them, trial.h
- * says), tend.c and peers.c (what a running server needs). What it is made of stands in parts.h.
+ * says), serving.c and peers.c (what a running server needs), publish.c (what is said of it). What
+ * it is made of stands in parts.h.
  *
- * The handlers of events read the clock; what decides is told the time (CLOCK_BOOTTIME).
+ * The handlers of events read the clock; what decides takes the time as an argument
+ * (CLOCK_BOOTTIME).
  */
 #pragma once
 
@@ -58,15 +60,15 @@ struct agent {
     struct configuration config;
     struct troubles troubles;
     struct crashes crashes;
-    struct told told;
+    struct reported reported;
     struct job job;
 
     int64_t began_ms;
     int grace_seconds; /* of this pod; 0 until it is known */
     bool gave_memory;  /* what only the start needed */
     bool served;       /* this process has had traffic pointed at itself */
-    bool stopping, farewell_done;
-    int64_t farewell_deadline_ms;
+    bool stopping, shutdown_done;
+    int64_t shutdown_deadline_ms;
     struct error end; /* why it ended by itself; class 0: it was asked to */
 };
 
@@ -151,17 +153,20 @@ void react_children(void *agent);
 const char *react_no_room(const struct agent *agent);
 void react_signal(evutil_socket_t signal, short what, void *agent);
 
-/* tend.c */
-void tend_running(struct agent *agent, int64_t now_ms);
-void tend_report(struct agent *agent, const struct decision *decision, int64_t now_ms);
-bool tend_ready(void *agent, char *text, size_t size);
-void tend_notice(const struct agent *agent, int64_t now_ms, const char **ret_reason,
-                 const char **ret_text);
-bool tend_is_primary(const struct agent *agent); /* up, promoted, and answered */
-bool tend_holds_lease(const struct agent *agent);
+/* serving.c */
+void serving_update(struct agent *agent, int64_t now_ms);
+bool serving_is_primary(const struct agent *agent); /* up, promoted, and answered */
+bool serving_holds_lease(const struct agent *agent);
+bool serving_streams(const struct agent *agent); /* for long enough to believe it */
+
+/* publish.c */
+void publish_report(struct agent *agent, const struct decision *decision, int64_t now_ms);
+bool publish_ready(void *agent, char *text, size_t size);
+void publish_notice(const struct agent *agent, int64_t now_ms, const char **ret_reason,
+                    const char **ret_text);
 
 /* peers.c */
-void peers_tend(struct agent *agent, int64_t now_ms);
+void peers_update(struct agent *agent, int64_t now_ms);
 int peers_period(const struct agent *agent, int64_t now_ms); /* of the monitor */
 /* The longer nothing has changed, the more rarely one looks. Pure. */
 int peers_patience_ms(int64_t waited_ms, int longest_ms);

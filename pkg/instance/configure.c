@@ -45,7 +45,7 @@ static void hash_sources(const char *conf, const char *hba, char ret_hash[17])
     snprintf(ret_hash, 17, "%s", hash_hex16(arena, both, strlen(both)));
 }
 
-static enum trial_step tell(struct agent *agent, enum trial_kind kind)
+static enum trial_step advance(struct agent *agent, enum trial_kind kind)
 {
     struct trial_event event = {
         .kind = kind, .hash = "", .up = server_state(agent->server) == SERVER_UP};
@@ -190,7 +190,7 @@ static void postpone(struct agent *agent, const char *why)
 static void refuse_and_end(struct agent *agent, const char *why)
 {
     AUTO_ARENA arena = arena_new();
-    enum trial_step step = tell(agent, TRIAL_REFUSED);
+    enum trial_step step = advance(agent, TRIAL_REFUSED);
     if (step == TRIAL_POSTPONE) {
         postpone(agent,
                  arena_printf(arena, "PostgreSQL refuses what it runs with already: %s", why));
@@ -214,7 +214,7 @@ static void finish(struct agent *agent)
     text_replace(&config->hba, config->next_hba);
     text_replace(&config->shared_conf, config->next_shared);
     ask(agent); /* something else may be asked for by now */
-    tell(agent, TRIAL_LOADED);
+    advance(agent, TRIAL_LOADED);
     settle(agent);
 }
 
@@ -422,7 +422,7 @@ static int write_accepted(void *arg, struct error *err)
 static void after_accepted(struct agent *agent, const struct child_result *result)
 {
     if (result->err.class == 0)
-        tell(agent, TRIAL_ACCEPTED);
+        advance(agent, TRIAL_ACCEPTED);
     else if (!agent->stopping)
         agent_note_trouble(agent, &agent->troubles.volume, REASON_VOLUME_UNREADABLE,
                            result->err.text, 1000, 30000);
@@ -432,7 +432,7 @@ static void after_accepted(struct agent *agent, const struct child_result *resul
 void configure_proven(struct agent *agent, int64_t now_ms)
 {
     if (agent_is_busy(agent) || agent_in_pause(&agent->troubles.volume, now_ms) ||
-        tell(agent, TRIAL_PROVEN) != TRIAL_WRITE)
+        advance(agent, TRIAL_PROVEN) != TRIAL_WRITE)
         return;
     job_begin(agent, JOB_ACCEPT);
     job_task(agent, write_accepted, after_accepted);
@@ -461,10 +461,10 @@ bool configure_blame(struct agent *agent, const char *why)
 
 void configure_failed(struct agent *agent)
 {
-    tell(agent, TRIAL_FAILED);
+    advance(agent, TRIAL_FAILED);
 }
 
 void configure_up(struct agent *agent)
 {
-    tell(agent, TRIAL_UP);
+    advance(agent, TRIAL_UP);
 }

@@ -178,7 +178,7 @@ static void refusal_facts(const struct agent *agent, int64_t now_ms, struct fact
     f->wal_gone = refusal_is_of_wal(&agent->run.refusal);
     f->wal_gone_proven = agent->run.wal_gone_proven;
     f->retired_lately = retired_lately(&agent->found);
-    f->retire_waits = agent_in_pause(&agent->troubles.retire, now_ms);
+    f->retire_paused = agent_in_pause(&agent->troubles.retire, now_ms);
     f->retire_error = agent->troubles.retire_text;
 }
 
@@ -200,8 +200,8 @@ static void trouble_facts(const struct found *found, const struct troubles *trou
                           int64_t now_ms, struct facts *f)
 {
     bool cloning = found->state == VOLUME_EMPTY && f->lease == LEASE_OTHER;
-    f->restart_waits = agent_in_pause(&troubles->start, now_ms);
-    f->clone_waits = agent_in_pause(&troubles->clone, now_ms);
+    f->restart_paused = agent_in_pause(&troubles->start, now_ms);
+    f->clone_paused = agent_in_pause(&troubles->clone, now_ms);
     f->trouble_reason = cloning ? troubles->clone.reason : troubles->start.reason;
     f->trouble = cloning ? troubles->clone_text : troubles->start_text;
 }
@@ -209,7 +209,7 @@ static void trouble_facts(const struct found *found, const struct troubles *trou
 struct facts agent_facts(const struct agent *agent, int64_t now_ms)
 {
     struct facts f = {.stopping = agent->stopping,
-                      .farewell_done = agent->farewell_done,
+                      .shutdown_done = agent->shutdown_done,
                       .pod_uid = agent->options.pod_uid,
                       .job_running = agent_is_busy(agent),
                       .job_phase = agent_is_busy(agent) ? agent->job.phase : "",
@@ -220,6 +220,6 @@ struct facts agent_facts(const struct agent *agent, int64_t now_ms)
     trouble_facts(&agent->found, &agent->troubles, now_ms, &f);
     settings_facts(agent, now_ms, &f);
     volume_facts(&agent->found, &agent->troubles, now_ms, &f);
-    tend_notice(agent, now_ms, &f.notice_reason, &f.notice);
+    publish_notice(agent, now_ms, &f.notice_reason, &f.notice);
     return f;
 }

@@ -1,7 +1,7 @@
 /*
  * The agent: PID 1 of every PostgreSQL pod. It fills the volume (initdb or pg_basebackup), writes
- * the configuration, runs postgres in the role that the lease gives, answers probes and tells the
- * operator what it sees. docs/instance.md is its manual.
+ * the configuration, runs postgres in the role that the lease gives, answers probes and
+ * reports to the operator what it sees. docs/instance.md is its manual.
  *
  * Inside: machine.h says what comes next; agent.h ties the parts together; each part is a header of
  * its own that knows nothing of the others.

@@ -1,4 +1,4 @@
-/* What the agent tells on /metrics, rows of `struct agent`; ends with a row without a name. */
+/* What the agent prints on /metrics, rows of `struct agent`; ends with a row without a name. */
 #pragma once
 
 #include "metrics/metrics.h"

@@ -23,7 +23,7 @@ struct trouble {
     int64_t until_ms; /* CLOCK_BOOTTIME */
 };
 
-/* What is told of crashes of postgres; of this process of the agent only. */
+/* The crashes of postgres that this process of the agent has seen, for its report. */
 struct crashes {
     int count;
     char time[32], words[640];
@@ -47,7 +47,7 @@ enum job_kind {
     JOB_KINDS,
 };
 
-/* The one thing that takes time now. While it runs the machine waits. */
+/* The one step that takes time now. While it runs, the machine waits. */
 struct job {
     enum job_kind kind;
     const char *phase; /* of the instance, meanwhile */
@@ -96,11 +96,11 @@ struct found {
 struct run {
     enum volume_role role; /* as it was started, or promoted */
     int64_t started_ms, up_since_ms;
-    struct cause cause;     /* why it is silent, since it last answered or was started */
-    struct refusal refusal; /* what the primary refuses it */
-    int64_t stream_told_ms; /* when the WAL receiver told of troubles.stream last */
-    int64_t wal_wanted_ms;  /* when it got no stream at all, which is asked for only once everything
-                               on the volume is replayed; 0: it had one since */
+    struct cause cause;       /* why it is silent, since it last answered or was started */
+    struct refusal refusal;   /* what the primary refuses it */
+    int64_t stream_failed_ms; /* when the WAL receiver last reported troubles.stream */
+    int64_t wal_wanted_ms; /* when it got no stream at all, which is asked for only once everything
+                              on the volume is replayed; 0: it had one since */
     bool wal_gone_proven; /* its own report says so, too; kept while the server is stopped for it */
 };
 
@@ -122,14 +122,14 @@ struct restart {
 
 enum { TROUBLE_TEXT = 1024 };
 
-/* What is to be told, and stands in the way. */
+/* Failures that are tried again, each until it succeeds. */
 struct troubles {
     struct trouble config; /* what kept a configuration from being tried */
     struct trouble start, clone, volume, roles, stream;
     struct trouble retire;             /* why a copy could not be given up */
     char no_room[SURVEY_VOLUMES][320]; /* what PostgreSQL said last; "" unless the volume is full */
     bool start_lacks_room;             /* a start failed while a volume was full */
-    /* As they are told: with the volume that is full. */
+    /* As they are reported: with the volume that is full. */
     char start_text[TROUBLE_TEXT], clone_text[TROUBLE_TEXT], retire_text[TROUBLE_TEXT];
 };
 
@@ -139,8 +139,8 @@ struct peers {
     int64_t changed_ms;
 };
 
-/* What was told last: to the log and the probes, on the pod, on the lease. */
-struct told {
+/* What was last reported: in the log, to the probes, on the pod, on the lease. */
+struct reported {
     enum step step;
     char phase[32], reason[64], message[1024];
     bool ready;          /* the last report said so */

@@ -76,7 +76,7 @@ int peers_period(const struct agent *agent, int64_t now_ms)
 
 /* What the operator and waiting replicas act on must not wait for the next renewal; positions
  * and lags, which always change, may. */
-void peers_tend(struct agent *agent, int64_t now_ms)
+void peers_update(struct agent *agent, int64_t now_ms)
 {
     const struct monitor_view *view = monitor_view(agent->monitor);
     AUTO_ARENA arena = arena_new();
@@ -91,10 +91,10 @@ void peers_tend(struct agent *agent, int64_t now_ms)
         snprintf(agent->peers.hash, sizeof agent->peers.hash, "%s", hash);
         agent->peers.changed_ms = now_ms;
     }
-    if (!tend_is_primary(agent) || !tend_holds_lease(agent) ||
-        strcmp(hash, agent->told.peers_hash) == 0)
+    if (!serving_is_primary(agent) || !serving_holds_lease(agent) ||
+        strcmp(hash, agent->reported.peers_hash) == 0)
         return;
-    snprintf(agent->told.peers_hash, sizeof agent->told.peers_hash, "%s", hash);
+    snprintf(agent->reported.peers_hash, sizeof agent->reported.peers_hash, "%s", hash);
     member_lease_renew_now(agent->lease);
 }
 
@@ -105,7 +105,7 @@ cJSON *peers_status(void *arg, struct arena *arena, bool first)
 {
     static const struct monitor_view nothing;
     struct agent *agent = arg;
-    bool primary = tend_is_primary(agent);
+    bool primary = serving_is_primary(agent);
     const struct monitor_view *view = primary ? monitor_view(agent->monitor) : &nothing;
     const struct cluster_config *config = &settings_view(agent->settings)->config;
     if (!primary && !first)

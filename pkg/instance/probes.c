@@ -16,7 +16,7 @@ struct probes {
     void *arg;
 };
 
-static void tell_alive(char *text, size_t size)
+static void print_alive(char *text, size_t size)
 {
     uint64_t dropped = log_writer_dropped();
     if (dropped > 0)
@@ -41,7 +41,7 @@ static int answer(void *arg, const char *path, struct buffer *body, const char *
     else if (strcmp(path, "/livez") != 0 && strcmp(path, "/startupz") != 0)
         code = 404;
     else
-        tell_alive(text, sizeof text);
+        print_alive(text, sizeof text);
     buffer_printf(body, "%s\n", code == 404 ? "not found" : text[0] ? text : "ok");
     return code;
 }

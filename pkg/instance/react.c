@@ -1,4 +1,4 @@
-/* What the agent's parts tell it, and what follows at once; the rest follows from the facts. */
+/* Handlers of the agent's parts: what follows at once. The rest follows from the facts. */
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -136,7 +136,7 @@ void react_crashed(void *arg, const char *why, bool was_up)
     if (steady)
         agent_forget_trouble(trouble);
     bool first = trouble->failures == 0;
-    trouble->text[0] = '\0'; /* each crash is told in the log */
+    trouble->text[0] = '\0'; /* each crash is logged */
     agent_note_trouble(agent, trouble, REASON_CRASH_LOOPING, why, CRASH_FIRST_PAUSE_MS,
                        CRASH_LONGEST_PAUSE_MS);
     if (was_up && first)
@@ -182,7 +182,7 @@ void react_fatal(void *arg, const struct logs_message *message)
     pg_sentence(sentence, sizeof sentence, text);
     snprintf(trouble->text, sizeof trouble->text, "%s%s", sentence, remedy);
     text_one_line(trouble->text);
-    agent->run.stream_told_ms = now_ms;
+    agent->run.stream_failed_ms = now_ms;
     /* What came before a stream broke off is still to be replayed. */
     agent->run.wal_wanted_ms = broke_off ? 0 : now_ms;
     monitor_poll_now(agent->monitor);

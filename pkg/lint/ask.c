@@ -56,7 +56,7 @@ const char *lint_table(struct lint_pass *pass, const RangeVar *table)
     return arena_printf(lint_arena(pass), "%s.%s", table->schemaname, table->relname);
 }
 
-static bool known_new(struct lint_pass *pass, const char *schema, const char *name)
+static bool is_new_here(struct lint_pass *pass, const char *schema, const char *name)
 {
     char key[2 * NAMEDATALEN + 2];
     if (!lint_memory_has(pass->lint->memory, KIND_RELATION))
@@ -69,10 +69,10 @@ static bool find_new(struct lint_pass *pass, const RangeVar *table)
 {
     if (table->schemaname)
         return strncmp(table->schemaname, "pg_temp", 7) == 0 ||
-               known_new(pass, table->schemaname, table->relname);
+               is_new_here(pass, table->schemaname, table->relname);
     return table->relpersistence == RELPERSISTENCE_TEMP ||
-           known_new(pass, "pg_temp", table->relname) ||
-           known_new(pass, pass->schema, table->relname);
+           is_new_here(pass, "pg_temp", table->relname) ||
+           is_new_here(pass, pass->schema, table->relname);
 }
 
 bool lint_is_new(struct lint_pass *pass, const RangeVar *table)
@@ -91,8 +91,8 @@ bool lint_is_new_name(struct lint_pass *pass, const List *name)
     int count = list_count(name);
     const char *last = part(name, count - 1);
     if (count > 1)
-        return known_new(pass, part(name, count - 2), last);
-    return known_new(pass, "pg_temp", last) || known_new(pass, pass->schema, last);
+        return is_new_here(pass, part(name, count - 2), last);
+    return is_new_here(pass, "pg_temp", last) || is_new_here(pass, pass->schema, last);
 }
 
 /* The offset of the n-th command: commands are parted by commas, in the order of the list. */

@@ -94,7 +94,7 @@ static size_t encoding_fault(const char *text, size_t length)
     return SIZE_MAX;
 }
 
-static void tell_encoding(struct lint_pass *pass, size_t offset)
+static void report_encoding(struct lint_pass *pass, size_t offset)
 {
     const unsigned char *bytes = (const unsigned char *)pass->input->text + offset;
     char message[160];
@@ -293,7 +293,7 @@ static void check_encoding(struct lint_pass *pass, size_t from)
     if (fault == SIZE_MAX)
         return;
     pass->encoding_fault = from + fault;
-    tell_encoding(pass, from + fault);
+    report_encoding(pass, from + fault);
 }
 
 void lint_file(struct lint *lint, const struct lint_input *input)

@@ -253,8 +253,8 @@ const char *lint_exclusive(const struct lint_pass *pass, int *ret_line)
 bool lint_wants_timeout(struct lint_pass *pass)
 {
     if (pass->flow.timeout || pass->flow.timeout_local_id == pass->flow.id ||
-        pass->flow.timeout_told)
+        pass->flow.timeout_reported)
         return false;
-    pass->flow.timeout_told = true;
+    pass->flow.timeout_reported = true;
     return true;
 }

@@ -42,7 +42,7 @@ struct flow {
     size_t in_section;    /* statements since the file or section began */
     bool timeout;         /* SET lock_timeout */
     int timeout_local_id; /* SET LOCAL lock_timeout in this transaction */
-    bool timeout_told;
+    bool timeout_reported;
     int exclusive_id; /* the transaction that holds ACCESS EXCLUSIVE ... */
     int exclusive_line;
     char exclusive[160]; /* ... on this table: schema.name */

@@ -32,15 +32,15 @@ bool machine_is_outdated(const struct facts *f)
                                     f->record.epoch < f->lease_epoch);
 }
 
-bool machine_is_told(const struct facts *f)
+bool machine_is_announced(const struct facts *f)
 {
     return f->lease != LEASE_HELD || f->led_epoch == f->lease_epoch;
 }
 
 bool machine_led_last(const struct facts *f)
 {
-    return f->record.epoch > 0 && f->record.told >= f->record.epoch && f->record.superseded == 0 &&
-           (f->record.pod[0] == '\0' || machine_record_is_own(f));
+    return f->record.epoch > 0 && f->record.announced >= f->record.epoch &&
+           f->record.superseded == 0 && (f->record.pod[0] == '\0' || machine_record_is_own(f));
 }
 
 /* Never from another instance: promotion without proof that the other has stopped belongs to

@@ -41,9 +41,9 @@ bool machine_is_superseded(const struct facts *facts);
 bool machine_is_outdated(const struct facts *facts);
 /* The lease says with which epoch this volume is led: only then may it be written to, since from
  * then on no older copy of it is led with. */
-bool machine_is_told(const struct facts *facts);
-/* Without the API server only the pod that led last, and was told to, may lead on: it cannot have
- * been followed by another one unnoticed but while it was cut off itself. */
+bool machine_is_announced(const struct facts *facts);
+/* Without the API server only the pod that led last, and whose lead was announced, may lead on: it
+ * cannot have been followed by another one unnoticed but while it was cut off itself. */
 bool machine_led_last(const struct facts *facts);
 bool machine_record_is_own(const struct facts *facts);
 /* The highest epoch that this very pod has held; 0: none that is known. */

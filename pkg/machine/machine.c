@@ -26,7 +26,7 @@ static const char *const step_names[] = {
     [STEP_STOP] = "stop",
     [STEP_STOP_NOW] = "stop-now",
     [STEP_CANCEL_JOB] = "cancel-job",
-    [STEP_FAREWELL] = "farewell",
+    [STEP_SHUTDOWN] = "shutdown",
     [STEP_EXIT] = "exit",
 };
 
@@ -61,7 +61,7 @@ static struct decision stop(const struct facts *f)
         return act(STEP_STOP, "Stopping");
     if (f->server == SERVER_STOPPING)
         return stay("Stopping", "", "");
-    return act(f->farewell_done ? STEP_EXIT : STEP_FAREWELL, "Stopping");
+    return act(f->shutdown_done ? STEP_EXIT : STEP_SHUTDOWN, "Stopping");
 }
 
 /* What must be known before anything else; STEP_WAIT with a NULL phase when all of it is. */
@@ -89,8 +89,8 @@ static struct decision prepare(const struct facts *f)
     if (f->volume == VOLUME_UNFINISHED)
         return act(STEP_DISCARD, "Starting");
     if (f->volume == VOLUME_DATA && !f->control_known && f->server == SERVER_DOWN)
-        return f->restart_waits ? stay("Failed", f->trouble_reason, f->trouble)
-                                : act(STEP_READ_CONTROL, "Starting");
+        return f->restart_paused ? stay("Failed", f->trouble_reason, f->trouble)
+                                 : act(STEP_READ_CONTROL, "Starting");
     return (struct decision){.step = STEP_WAIT};
 }
 
@@ -110,7 +110,7 @@ static struct decision retry_or_wait(bool waits, const struct facts *f, enum ste
 static struct decision fill_as_primary(const struct facts *f)
 {
     if (f->granted && f->grant_initdb && f->led_epoch == 0)
-        return retry_or_wait(f->restart_waits, f, STEP_INITDB, "Initializing");
+        return retry_or_wait(f->restart_paused, f, STEP_INITDB, "Initializing");
     return stay("Waiting", REASON_DATA_VOLUME_EMPTY,
                 "this instance must start with the data that it had as primary, but its volume is "
                 "empty: bring the volume back, or continue with a replica's data (the cluster's "
@@ -144,7 +144,7 @@ static struct decision fill_volume(const struct facts *f)
             return stay(
                 "Waiting", REASON_WAITING_FOR_PRIMARY,
                 "the primary is not ready for this replica yet: it has not created its slot");
-        return retry_or_wait(f->clone_waits, f, STEP_CLONE, "Cloning");
+        return retry_or_wait(f->clone_paused, f, STEP_CLONE, "Cloning");
     }
     return stay("Failed", "Internal", "unknown state of the lease");
 }
@@ -165,8 +165,8 @@ static struct decision record(const struct facts *f, enum volume_role role, cons
         return decision;
     if (f->lease_epoch > f->record.epoch)
         decision.record.epoch = f->lease_epoch;
-    if (machine_is_told(f) && decision.record.epoch > f->record.told)
-        decision.record.told = decision.record.epoch;
+    if (machine_is_announced(f) && decision.record.epoch > f->record.announced)
+        decision.record.announced = decision.record.epoch;
     decision.record.superseded = 0;
     snprintf(decision.record.pod, sizeof decision.record.pod, "%s", f->pod_uid);
     return decision;
@@ -180,10 +180,10 @@ static bool recorded(const struct facts *f, enum volume_role role)
            (f->lease != LEASE_OTHER || f->record.seen >= f->lease_epoch) &&
            (f->lease != LEASE_HELD ||
             (f->record.epoch >= f->lease_epoch && machine_record_is_own(f) &&
-             (!machine_is_told(f) || f->record.told >= f->record.epoch)));
+             (!machine_is_announced(f) || f->record.announced >= f->record.epoch)));
 }
 
-static struct decision wait_until_told(const char *phase)
+static struct decision wait_until_announced(const char *phase)
 {
     return stay(phase, "",
                 "the lease is taken; postgres accepts writes once the API server has confirmed "
@@ -239,7 +239,7 @@ static bool is_mere_copy(const struct facts *f)
  * deletes copies again and again is something that a person must see. */
 static bool may_give_up(const struct facts *f)
 {
-    return f->wal_gone_proven && !f->retired_lately && !f->retire_waits &&
+    return f->wal_gone_proven && !f->retired_lately && !f->retire_paused &&
            f->lease == LEASE_OTHER && f->slot_ready && is_mere_copy(f);
 }
 
@@ -269,14 +269,14 @@ static struct decision yield(const struct facts *f)
         "starts postgres; delete it if it still runs";
     struct decision decision = stay("Waiting", REASON_SUPERSEDED, message);
     if (f->record.superseded < f->lease_epoch && !leading_pod_wrote_the_record(f)) {
-        if (f->restart_waits)
+        if (f->restart_paused)
             return stay("Failed", f->trouble_reason, f->trouble);
         decision.step = STEP_RECORD;
         decision.record = f->record;
         decision.record.superseded = f->lease_epoch;
         snprintf(decision.record.pod, sizeof decision.record.pod, "%s", f->pod_uid);
     } else if (f->held_epoch > 0) {
-        decision.step = f->farewell_done ? STEP_EXIT : STEP_FAREWELL;
+        decision.step = f->shutdown_done ? STEP_EXIT : STEP_SHUTDOWN;
     }
     return decision;
 }
@@ -308,8 +308,8 @@ static struct decision start(const struct facts *f)
     if (f->volume == VOLUME_EMPTY)
         return fill_volume(f);
     if (may_give_up(f))
-        return f->restart_waits ? stay("Failed", f->trouble_reason, f->trouble)
-                                : give_up(STEP_RETIRE);
+        return f->restart_paused ? stay("Failed", f->trouble_reason, f->trouble)
+                                 : give_up(STEP_RETIRE);
     enum volume_role role = machine_role(f);
     if (role == ROLE_NONE)
         return no_role(f);
@@ -317,7 +317,7 @@ static struct decision start(const struct facts *f)
         return ask_first("Starting");
     if (role == ROLE_PRIMARY && machine_must_take(f))
         return take_lease(f, "Starting");
-    if (f->restart_waits)
+    if (f->restart_paused)
         return stay("Failed", f->trouble_reason, f->trouble);
     if (!recorded(f, role))
         return record(f, role, "Starting");
@@ -329,8 +329,8 @@ static struct decision start(const struct facts *f)
         return stay("Failed", REASON_CONFIG_INVALID, f->config_error);
     if (f->config == KNOWN_NOT_YET || f->config_stale)
         return act(STEP_CONFIGURE, "Starting");
-    if (role == ROLE_PRIMARY && !f->standby_signal && !machine_is_told(f))
-        return wait_until_told("Starting");
+    if (role == ROLE_PRIMARY && !f->standby_signal && !machine_is_announced(f))
+        return wait_until_announced("Starting");
     struct decision decision = retry_or_wait(false, f, STEP_START, "Starting");
     decision.record.role = role;
     return decision;
@@ -381,14 +381,15 @@ static struct decision tend(const struct facts *f)
     if (role == ROLE_PRIMARY && machine_must_take(f))
         return take_lease(f, "Running");
     bool standby = role == ROLE_REPLICA && f->running == role && f->record.role == role;
-    if ((role == ROLE_PRIMARY || standby) && !recorded(f, role) && !f->restart_waits)
+    if ((role == ROLE_PRIMARY || standby) && !recorded(f, role) && !f->restart_paused)
         return record(f, role, "Running");
     if (f->running == ROLE_REPLICA && f->server == SERVER_UP && may_give_up(f))
         return give_up(STEP_STOP_NOW);
     if (f->restart_due)
         return act(STEP_STOP, "Restarting");
     if (role == ROLE_PRIMARY && f->running == ROLE_REPLICA && f->in_recovery)
-        return machine_is_told(f) ? act(STEP_PROMOTE, "Running") : wait_until_told("Running");
+        return machine_is_announced(f) ? act(STEP_PROMOTE, "Running")
+                                       : wait_until_announced("Running");
     if (f->control_due)
         return act(STEP_READ_CONTROL, "Running");
     if (f->config_stale)

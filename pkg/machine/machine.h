@@ -25,7 +25,7 @@ enum known { KNOWN_NOT_YET, KNOWN_GOOD, KNOWN_BAD };
 
 struct facts {
     bool stopping;      /* SIGTERM came */
-    bool farewell_done; /* the last words to the API are out, or their deadline passed */
+    bool shutdown_done; /* the last words to the API are out, or their deadline passed */
     bool job_running;   /* initdb, clone, inspection...: its phase and progress are known */
     const char *job_phase, *job_message;
     bool locked;                          /* we hold the volume's lock */
@@ -64,12 +64,12 @@ struct facts {
     bool in_recovery;                     /* what postgres itself says; meaningful when running */
     bool wal_gone;                        /* the primary keeps refusing for it, see refusal.h */
     bool wal_gone_proven;                 /* and its own report on the lease says so */
-    bool retire_waits;                    /* back-off after an attempt to give it up that failed */
+    bool retire_paused;                   /* back-off after an attempt to give it up that failed */
     const char *retire_error;             /* why the last one did; "" when none has */
     bool retired_lately;                  /* a copy was given up within the last hour */
     bool restart_due;                     /* a restart token that was not obeyed yet */
-    bool restart_waits;                   /* back-off after a crash */
-    bool clone_waits;                     /* back-off after a failed clone */
+    bool restart_paused;                  /* back-off after a crash */
+    bool clone_paused;                    /* back-off after a failed clone */
     const char *trouble_reason, *trouble; /* last crash, failed initdb or clone: "" when none */
     const char *notice_reason, *notice;   /* what is amiss although it runs: "" when nothing */
 };
@@ -94,7 +94,7 @@ enum step {
     STEP_STOP,
     STEP_STOP_NOW, /* immediate: the lease is another's */
     STEP_CANCEL_JOB,
-    STEP_FAREWELL,
+    STEP_SHUTDOWN,
     STEP_EXIT,
 };
 

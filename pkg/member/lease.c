@@ -150,14 +150,14 @@ void member_lease_add_lead(struct arena *arena, cJSON *body, const struct lead_r
                  json_compact(arena, report_lead_encode(arena, lead)));
 }
 
-static bool lead_is_untold(const struct lease *lease)
+static bool lead_is_unannounced(const struct lease *lease)
 {
     const struct lease_view *view = &lease->view;
     return view->state == LEASE_HELD && lease->recorded >= view->epoch &&
            view->led_epoch != view->epoch;
 }
 
-static void tell(struct lease *lease)
+static void notify(struct lease *lease)
 {
     lease->handlers.changed(lease->handlers.arg);
 }
@@ -185,7 +185,7 @@ static void set_view(struct lease *lease, const struct lease_view *view)
     lease->view = *view;
     lease->view.read_ms = read_ms;
     if (differs)
-        tell(lease);
+        notify(lease);
 }
 
 static void see(struct lease *lease, const struct lease_view *view)
@@ -265,7 +265,7 @@ static void on_answer(void *arg, const cJSON *body, const struct error *err)
     if (news && (outcome == LEASE_DONE || (outcome == LEASE_MISSING && done == LEASE_DO_READ)))
         set_view(lease, &view);
     go_on(lease);
-    tell(lease);
+    notify(lease);
 }
 
 static void send_request(struct lease *lease, struct kube_request *request)
@@ -300,7 +300,7 @@ static void do_write(struct lease *lease, enum lease_action action)
 {
     AUTO_ARENA arena = arena_new();
     cJSON *body = body_of(lease, arena, action);
-    if (action != LEASE_DO_TAKE && lead_is_untold(lease)) /* a take is before the record */
+    if (action != LEASE_DO_TAKE && lead_is_unannounced(lease)) /* a take is before the record */
         member_lease_add_lead(arena, body,
                               &(struct lead_report){lease->instance, lease->view.epoch});
     send_request(lease, &(struct kube_request){.method = KUBE_PATCH_MERGE,
@@ -330,7 +330,7 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
     struct lease *lease = arg;
     go_on(lease);
     if (lease->view.state != LEASE_HELD)
-        tell(lease); /* the pause after a failed attempt to take it is over */
+        notify(lease); /* the pause after a failed attempt to take it is over */
 }
 
 struct lease *member_lease_new(struct event_base *loop, struct kube *kube,
@@ -407,7 +407,7 @@ void member_lease_set_recorded(struct lease *lease, int64_t epoch)
     if (epoch == lease->recorded)
         return;
     lease->recorded = epoch;
-    if (lead_is_untold(lease))
+    if (lead_is_unannounced(lease))
         member_lease_renew_now(lease);
 }
 

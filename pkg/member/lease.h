@@ -18,7 +18,7 @@ struct lease_view {
     enum lease_state state;
     int64_t epoch;     /* leaseTransitions; 0 where nobody can have led so often */
     int64_t odd_epoch; /* ..., which are here then */
-    int64_t led_epoch; /* the last that this instance has led with, as it told itself; 0: it is not
+    int64_t led_epoch; /* the last that this instance has led with, as it announced; 0: it is not
                           the one that led last, or nothing is told */
     bool granted, grant_initdb;
     bool slot_ready;          /* the primary's status shows a slot of this instance */
@@ -57,8 +57,9 @@ void member_lease_set_seconds(struct lease *lease, int seconds);
 /* Compare-and-swap to this pod, with an epoch above the lease's and `at_least`: an epoch file newer
  * than the lease wins (etcd restored from a snapshot). After a burst once in two seconds. */
 void member_lease_take(struct lease *lease, int64_t at_least);
-/* Which epoch stands on the volume as this pod's; 0: none. Once that is the lease's, renewals tell
- * so, the first of them at once: no older copy of the volume is to be led with (see led_epoch). */
+/* Which epoch stands on the volume as this pod's; 0: none. Once that is the lease's, renewals
+ * announce it, the first of them at once: no older copy of the volume is to be led with (see
+ * led_epoch). */
 void member_lease_set_recorded(struct lease *lease, int64_t epoch);
 /* For one that stops: makes it the instance's without a pod, unless its epoch is later than
  * last_epoch, the one on the volume. To be called until it is true: nothing is left to do, or the

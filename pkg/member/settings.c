@@ -169,7 +169,7 @@ static bool write_passfile(struct settings *settings)
            strcmp(before.password_fault.text, err->text) != 0;
 }
 
-static void read_all(struct settings *settings, bool tell)
+static void read_all(struct settings *settings, bool notify)
 {
     bool changed = false;
     if (!settings->config_from_api)
@@ -179,9 +179,9 @@ static void read_all(struct settings *settings, bool tell)
     changed |= write_passfile(settings);
     bool had_tls = settings->view.tls;
     bool tls = copy_tls(settings);
-    if (tell && tls)
+    if (notify && tls)
         settings->handlers.tls_changed(settings->handlers.arg);
-    if (tell && (changed || had_tls != settings->view.tls))
+    if (notify && (changed || had_tls != settings->view.tls))
         settings->handlers.changed(settings->handlers.arg);
 }
 

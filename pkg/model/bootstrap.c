@@ -133,9 +133,9 @@ const char *model_bootstrap_manual_way(const struct work *work)
 }
 
 /* When the lease of a bootstrapped cluster was deleted, only a primary is missing. */
-static unsigned concerns_of(const struct work *work)
+static unsigned affects_of(const struct work *work)
 {
-    return CONCERN_PRIMARY | (model_was_bootstrapped(work->model) ? 0 : CONCERN_BOOTSTRAP);
+    return AFFECTS_PRIMARY | (model_was_bootstrapped(work->model) ? 0 : AFFECTS_BOOTSTRAP);
 }
 
 /* Any of the volumes that are marked as the last primary's may be the right one: a person
@@ -161,88 +161,91 @@ static const char *keep_one_way(const struct work *work, const struct survey *su
         others, text);
 }
 
-static void blocked_wait(struct work *work, const struct survey *survey)
+static void blocked_blocker(struct work *work, const struct survey *survey)
 {
-    struct model_wait *wait = wait_add(work, concerns_of(work), REASON_BOOTSTRAP_BLOCKED,
-                                       "it is clear whose data is newest");
-    wait_fault(wait, true);
+    struct model_blocker *blocker = blocker_add(work, affects_of(work), REASON_BOOTSTRAP_BLOCKED,
+                                                "it is clear whose data is newest");
+    blocker_fault(blocker, true);
     if (survey->winners == 1) {
-        wait_say(work, wait, "volume %s-data belongs to the last primary, but spec.instances is %d",
-                 survey->winner->name, work->snapshot->spec.instances);
-        wait_unblock_by_instances(work, wait, survey->winner->seen->ordinal);
+        blocker_say(work, blocker,
+                    "volume %s-data belongs to the last primary, but spec.instances is %d",
+                    survey->winner->name, work->snapshot->spec.instances);
+        blocker_unblock_by_instances(work, blocker, survey->winner->seen->ordinal);
     } else if (survey->winners > 1) {
-        wait_say(work, wait, "%zu volumes are marked as the primary's at epoch %lld",
-                 survey->winners, (long long)survey->best->epoch);
-        wait->unblock = keep_one_way(work, survey);
+        blocker_say(work, blocker, "%zu volumes are marked as the primary's at epoch %lld",
+                    survey->winners, (long long)survey->best->epoch);
+        blocker->unblock = keep_one_way(work, survey);
     } else {
-        wait_say(work, wait,
-                 "only volumes of replicas are left (the newest is %s-data, epoch %lld); the "
-                 "primary's is gone and may have held newer data",
-                 survey->best->name, (long long)survey->best->epoch);
-        wait->unblock = model_bootstrap_manual_way(work);
+        blocker_say(work, blocker,
+                    "only volumes of replicas are left (the newest is %s-data, epoch %lld); the "
+                    "primary's is gone and may have held newer data",
+                    survey->best->name, (long long)survey->best->epoch);
+        blocker->unblock = model_bootstrap_manual_way(work);
     }
 }
 
-/* A volume that is being deleted has a wait of its own (waits/volumes.c). An unknown volume that no
- * instance uses needs a person: no agent will look into it. */
-static void not_held_wait(struct work *work, const struct survey *survey)
+/* A volume that is being deleted has a blocker of its own (blockers/volumes.c). An unknown volume
+ * that no instance uses needs a person: no agent will look into it. */
+static void not_held_blocker(struct work *work, const struct survey *survey)
 {
     const struct bootstrap_grant *grant = &work->model->grant;
     if (text_given(grant->instance)) {
-        struct model_wait *wait =
-            wait_add(work, concerns_of(work), REASON_LEASE_NOT_HELD, "a primary holds the lease");
-        wait_say(work, wait, "%s may take it and %s", grant->instance,
-                 grant->initdb ? "initialise its empty volume" : "start the data on its volume");
+        struct model_blocker *blocker =
+            blocker_add(work, affects_of(work), REASON_LEASE_NOT_HELD, "a primary holds the lease");
+        blocker_say(work, blocker, "%s may take it and %s", grant->instance,
+                    grant->initdb ? "initialise its empty volume" : "start the data on its volume");
     } else if (survey->unknown != NULL && survey->leaving == NULL) {
         const char *name = survey->unknown->name;
-        struct model_wait *wait = wait_add(work, concerns_of(work), REASON_VOLUME_UNKNOWN,
-                                           "it is known whether volume %s-data holds data", name);
-        wait_say(work, wait, "the volume is older than this cluster object; %s",
-                 survey->unknown->wanted ? "its agent inspects it once its pod runs"
-                                         : "no instance uses it");
+        struct model_blocker *blocker =
+            blocker_add(work, affects_of(work), REASON_VOLUME_UNKNOWN,
+                        "it is known whether volume %s-data holds data", name);
+        blocker_say(work, blocker, "the volume is older than this cluster object; %s",
+                    survey->unknown->wanted ? "its agent inspects it once its pod runs"
+                                            : "no instance uses it");
         if (!survey->unknown->wanted)
-            wait_unblock(work, wait,
-                         "set spec.instances to at least %d; or, if its data is not needed: "
-                         "kubectl -n %s delete pvc %s-data",
-                         survey->unknown->seen->ordinal,
-                         text_or_empty(work->snapshot->spec.namespace), name);
-        wait_fault(wait, !survey->unknown->wanted);
-        wait->fault = !survey->unknown->wanted;
+            blocker_unblock(work, blocker,
+                            "set spec.instances to at least %d; or, if its data is not needed: "
+                            "kubectl -n %s delete pvc %s-data",
+                            survey->unknown->seen->ordinal,
+                            text_or_empty(work->snapshot->spec.namespace), name);
+        blocker_fault(blocker, !survey->unknown->wanted);
+        blocker->fault = !survey->unknown->wanted;
     }
 }
 
-static void holder_wait(struct work *work)
+static void holder_blocker(struct work *work)
 {
     const struct seen_lease *lease = work->lease;
     const char *ns = text_or_empty(work->snapshot->spec.namespace);
     const char *name = name_child(work->arena, text_or_empty(work->snapshot->spec.name), "primary");
     bool held = text_given(lease->holder);
-    struct model_wait *wait =
-        wait_add(work, CONCERN_PRIMARY, held ? REASON_LEASE_HOLDER_GONE : REASON_LEASE_RELEASED,
-                 "a primary holds the lease");
-    wait_fault(wait, held);
+    struct model_blocker *blocker =
+        blocker_add(work, AFFECTS_PRIMARY, held ? REASON_LEASE_HOLDER_GONE : REASON_LEASE_RELEASED,
+                    "a primary holds the lease");
+    blocker_fault(blocker, held);
     if (!held) {
-        wait_say(work, wait, "the last primary released Lease '%s' and takes it again when it runs",
-                 name);
+        blocker_say(work, blocker,
+                    "the last primary released Lease '%s' and takes it again when it runs", name);
         return;
     }
-    wait_say(work, wait, "Lease '%s' is held by '%s', which is not an instance of this cluster",
-             name, lease->holder);
-    wait_unblock(work, wait,
-                 "bring that instance's volume back; or, if it is gone for good: kubectl -n %s "
-                 "delete lease %s; the remaining volumes then decide which instance leads",
-                 ns, name);
+    blocker_say(work, blocker,
+                "Lease '%s' is held by '%s', which is not an instance of this cluster", name,
+                lease->holder);
+    blocker_unblock(work, blocker,
+                    "bring that instance's volume back; or, if it is gone for good: kubectl -n %s "
+                    "delete lease %s; the remaining volumes then decide which instance leads",
+                    ns, name);
 }
 
-void waits_of_bootstrap(struct work *work)
+void blockers_of_bootstrap(struct work *work)
 {
     struct survey survey = survey_volumes(work);
     if (work->model->primary != NULL)
         return;
     if (work->model->ever_held)
-        holder_wait(work);
+        holder_blocker(work);
     else if (work->model->grant_blocked)
-        blocked_wait(work, &survey);
+        blocked_blocker(work, &survey);
     else
-        not_held_wait(work, &survey);
+        not_held_blocker(work, &survey);
 }

@@ -57,7 +57,7 @@ enum volume_content model_instance_volume(const struct model_instance *instance)
 const struct seen_lease *model_bootstrap_lease(struct arena *arena,
                                                const struct snapshot *snapshot);
 void model_bootstrap_decide(struct work *work);
-void waits_of_bootstrap(struct work *work);
+void blockers_of_bootstrap(struct work *work);
 /* What a person can do when only replica volumes hold data. */
 const char *model_bootstrap_manual_way(const struct work *work);
 
@@ -67,7 +67,7 @@ bool model_was_bootstrapped(const struct model *model);
 
 /* rollout.c */
 void rollout_decide(struct work *work);
-void waits_of_rollout(struct work *work);
+void blockers_of_rollout(struct work *work);
 
 bool rollout_carries_template(const struct work *work, const struct model_instance *instance);
 /* The StatefulSet carries the wanted template and its controller has seen it, so that the pod's
@@ -88,44 +88,45 @@ const struct model_instance *template_untried_on(const struct work *work,
                                                  const struct model_instance *instance);
 int64_t template_patience_ends_ms(const struct work *work);
 
-/* waits/: what is waited for, one file for each subject. */
-struct model_wait *wait_add(struct work *work, unsigned concerns, const char *reason,
-                            const char *what_format, ...) __attribute__((format(printf, 4, 5)));
-void wait_say(struct work *work, struct model_wait *wait, const char *format, ...)
+/* blockers/: what keeps the cluster from what the spec asks for, one file for each subject. */
+struct model_blocker *blocker_add(struct work *work, unsigned affects, const char *reason,
+                                  const char *what_format, ...)
+    __attribute__((format(printf, 4, 5)));
+void blocker_say(struct work *work, struct model_blocker *blocker, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
-void wait_unblock(struct work *work, struct model_wait *wait, const char *format, ...)
+void blocker_unblock(struct work *work, struct model_blocker *blocker, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 /* "set spec.instances to at least 3", "correct spec.postgres.image", each with its command. */
-void wait_unblock_by_instances(struct work *work, struct model_wait *wait, int least);
-void wait_unblock_by_spec(struct work *work, struct model_wait *wait, const char *what);
-/* Marks the waits from number `first` on as being about this instance. */
-void waits_are_about(struct work *work, size_t first, const struct model_instance *instance);
-/* Marks a wait as a fault; with `stalled` as one that needs a person. */
-void wait_fault(struct model_wait *wait, bool stalled);
-void waits_of_cluster(struct work *work);
-void waits_of_routes(struct work *work);
-void waits_of_volumes(struct work *work);
-void waits_of_room(struct work *work);
-void waits_of_instances(struct work *work);
-/* Adds the wait for a pod that does not run as it should; false when it does, and its agent's
+void blocker_unblock_by_instances(struct work *work, struct model_blocker *blocker, int least);
+void blocker_unblock_by_spec(struct work *work, struct model_blocker *blocker, const char *what);
+/* Marks the blockers from number `first` on as being about this instance. */
+void blockers_are_about(struct work *work, size_t first, const struct model_instance *instance);
+/* Marks a blocker as a fault; with `stalled` as one that needs a person. */
+void blocker_fault(struct model_blocker *blocker, bool stalled);
+void blockers_of_cluster(struct work *work);
+void blockers_of_routes(struct work *work);
+void blockers_of_volumes(struct work *work);
+void blockers_of_room(struct work *work);
+void blockers_of_instances(struct work *work);
+/* Adds the blocker of a pod that does not run as it should; false when it does, and its agent's
  * report counts. */
-bool wait_for_pod(struct work *work, const struct model_instance *instance, unsigned concern,
-                  const char *what);
-/* Adds the wait for an instance that is not heard of; false when it is. */
-bool wait_for_news(struct work *work, const struct model_instance *instance, unsigned concern,
-                   const char *what);
+bool blocker_of_pod(struct work *work, const struct model_instance *instance, unsigned affects,
+                    const char *what);
+/* Adds the blocker of an instance that is not heard of; false when it is. */
+bool blocker_of_silence(struct work *work, const struct model_instance *instance, unsigned affects,
+                        const char *what);
 /* The same for an instance that works, or worked when it was last heard of. */
-void wait_note_silence(struct work *work, const struct model_instance *instance);
-/* Adds the wait for a pod that finds no node because its volumes are on one node only; false when
+void blocker_note_silence(struct work *work, const struct model_instance *instance);
+/* Adds the blocker of a pod that finds no node because its volumes are on one node only; false when
  * there is another cause. */
-bool wait_for_disk(struct work *work, const struct model_instance *instance, unsigned concern,
-                   const char *what);
+bool blocker_of_disk(struct work *work, const struct model_instance *instance, unsigned affects,
+                     const char *what);
 /* How a replica gets new, empty volumes and a copy of the primary on them; `condition` goes before
  * the commands: "" or "if nothing on it is needed: ". */
-void wait_unblock_by_cloning(struct work *work, struct model_wait *wait,
-                             const struct model_instance *instance, const char *condition);
+void blocker_unblock_by_cloning(struct work *work, struct model_blocker *blocker,
+                                const struct model_instance *instance, const char *condition);
 /* successor.c: how to continue with a replica's data in place of the primary's; `before` goes in
  * front: "bring it back; or ". */
-void wait_unblock_by_successor(struct work *work, struct model_wait *wait,
-                               const struct model_instance *primary, const char *before);
-unsigned wait_concern(const struct work *work, const struct model_instance *instance);
+void blocker_unblock_by_successor(struct work *work, struct model_blocker *blocker,
+                                  const struct model_instance *primary, const char *before);
+unsigned blocker_affects(const struct work *work, const struct model_instance *instance);

@@ -1,17 +1,17 @@
 #include "model/internal.h"
 
-static bool any_wait(const struct model *model, bool stalled)
+static bool any_blocker(const struct model *model, bool stalled)
 {
-    for (size_t i = 0; i < model->wait_count; i++)
-        if (stalled ? model->waits[i].stalled : model->waits[i].fault)
+    for (size_t i = 0; i < model->blocker_count; i++)
+        if (stalled ? model->blockers[i].stalled : model->blockers[i].fault)
             return true;
     return false;
 }
 
-static bool any_concern(const struct model *model, unsigned concerns)
+static bool affects_any(const struct model *model, unsigned affects)
 {
-    for (size_t i = 0; i < model->wait_count; i++)
-        if (!model->waits[i].provisional && model->waits[i].concerns & concerns)
+    for (size_t i = 0; i < model->blocker_count; i++)
+        if (!model->blockers[i].provisional && model->blockers[i].affects & affects)
             return true;
     return false;
 }
@@ -19,8 +19,8 @@ static bool any_concern(const struct model *model, unsigned concerns)
 /* The cluster waits only for the first sign of the primary: no change is known. */
 static bool only_provisional(const struct model *model)
 {
-    for (size_t i = 0; i < model->wait_count; i++)
-        if (!model->waits[i].provisional)
+    for (size_t i = 0; i < model->blocker_count; i++)
+        if (!model->blockers[i].provisional)
             return false;
     return true;
 }
@@ -42,7 +42,7 @@ static bool fell_back(const struct model *model)
     const char *phase = json_str(status, "phase", "");
     return (text_same(phase, "Healthy") || text_same(phase, "Degraded")) &&
            json_int(status, "observedGeneration", 0) == model->snapshot->spec.generation &&
-           any_concern(model, CONCERN_PRIMARY | CONCERN_REPLICAS | CONCERN_STORAGE);
+           affects_any(model, AFFECTS_PRIMARY | AFFECTS_REPLICAS | AFFECTS_STORAGE);
 }
 
 static bool change_is_under_way(const struct model *model)
@@ -68,15 +68,15 @@ const char *model_phase(const struct model *model)
     bool serving = model->primary != NULL && (model->primary->healthy || model->primary->unknown);
     if (model->snapshot->spec.deleting || model->snapshot->namespace_terminating)
         return "Deleting";
-    if (model->wait_count == 0)
+    if (model->blocker_count == 0)
         return "Healthy";
     if (only_provisional(model) && text_given(before) && !text_same(before, "Deleting"))
         return before;
-    if (any_wait(model, true) && !serving)
+    if (any_blocker(model, true) && !serving)
         return "Failed";
-    if (is_new(model) && !any_wait(model, true))
+    if (is_new(model) && !any_blocker(model, true))
         return "Creating";
-    if (any_wait(model, false) || (fell_back(model) && !change_is_under_way(model)))
+    if (any_blocker(model, false) || (fell_back(model) && !change_is_under_way(model)))
         return "Degraded";
     return "Updating";
 }
@@ -86,9 +86,9 @@ static int64_t earliest_due(const struct model *model)
     int64_t next = model->recovery_overdue ? 0 : model->recovery_ends_ms;
     if (model->claims_settle_ms > 0 && (next == 0 || model->claims_settle_ms < next))
         next = model->claims_settle_ms;
-    for (size_t i = 0; i < model->wait_count; i++)
-        if (model->waits[i].next_ms > 0 && (next == 0 || model->waits[i].next_ms < next))
-            next = model->waits[i].next_ms;
+    for (size_t i = 0; i < model->blocker_count; i++)
+        if (model->blockers[i].next_ms > 0 && (next == 0 || model->blockers[i].next_ms < next))
+            next = model->blockers[i].next_ms;
     return next;
 }
 
@@ -101,15 +101,15 @@ static void build(struct work *work)
     instances_disruption(work);
     model_bootstrap_decide(work);
     rollout_decide(work);
-    waits_of_cluster(work);
-    waits_of_bootstrap(work);
-    waits_of_routes(work);
-    waits_of_volumes(work);
-    waits_of_room(work);
-    waits_of_instances(work);
-    waits_of_rollout(work);
+    blockers_of_cluster(work);
+    blockers_of_bootstrap(work);
+    blockers_of_routes(work);
+    blockers_of_volumes(work);
+    blockers_of_room(work);
+    blockers_of_instances(work);
+    blockers_of_rollout(work);
     model_remedies(work->arena, work->model);
-    model_waits_sort(work->model);
+    model_blockers_sort(work->model);
 }
 
 struct model *model_build(struct arena *arena, const struct snapshot *snapshot,

@@ -2,7 +2,7 @@
  * What each instance is and what is due, derived from the spec and the snapshot. Pure: no I/O and
  * no clock; `now` is an argument. Strings live in the arena or in the snapshot and are never NULL.
  *
- * Every cause that keeps the cluster from being what the spec asks for becomes one `model_wait`:
+ * Every cause that keeps the cluster from being what the spec asks for becomes one `model_blocker`:
  * status is built from these alone, so that conditions cannot contradict each other.
  */
 #pragma once
@@ -12,14 +12,14 @@
 #include "api/reasons.h"
 #include "api/snapshot.h"
 
-struct model_wait {
+struct model_blocker {
     const char *what;     /* what is to become true: "replica a-2 streams"; stable while it waits */
     const char *reason;   /* CamelCase, see api/reasons.h; an agent's own is passed on */
     const char *message;  /* why it is not so yet, in the words of the program that reports it */
     const char *unblock;  /* what a person can do, "" when only time is needed */
     int64_t since_ms;     /* wall; kept from status while what and reason stay the same */
     int64_t next_ms;      /* when it is checked again without an event; 0: at the next event */
-    unsigned concerns;    /* enum child_concern */
+    unsigned affects;     /* enum child_affects */
     const char *instance; /* the one that it is about; NULL for none */
     const char *object;   /* "pvc/a-1-data", where it is about one; NULL for none */
     bool stalled;         /* no progress without a person */
@@ -74,13 +74,13 @@ struct model {
      * never allows initdb again, even after the lease was held: a holder whose volume vanished must
      * not start an empty cluster. */
     struct bootstrap_grant grant;
-    bool grant_blocked;       /* the volumes do not show whose data is newest: a person decides */
-    const char *phase;        /* Creating Healthy Updating Degraded Failed Deleting */
-    struct model_wait *waits; /* the one to show first comes first */
-    size_t wait_count;
+    bool grant_blocked; /* the volumes do not show whose data is newest: a person decides */
+    const char *phase;  /* Creating Healthy Updating Degraded Failed Deleting */
+    struct model_blocker *blockers; /* the one to show first comes first */
+    size_t blocker_count;
     /* What will go wrong unless a person acts, although everything works now. Makes the conditions
      * that it concerns False, never Ready. */
-    struct model_wait *warnings;
+    struct model_blocker *warnings;
     size_t warning_count;
     int64_t next_ms; /* wall time of the next work that no event announces; 0: none */
 };
@@ -98,27 +98,27 @@ struct model *model_build(struct arena *arena, const struct snapshot *snapshot,
  * size (see its page on PersistentVolumes, "Recovering from failure when expanding volumes"). */
 bool model_may_take_back(const struct seen_pvc *seen, int64_t bytes);
 
-/* The phase that the model's waits amount to; model->phase holds it already, `status` asks again
- * after it has added waits of its own. */
+/* The phase that the model's blockers amount to; model->phase holds it already, `status` asks again
+ * after it has added blockers of its own. */
 const char *model_phase(const struct model *model);
 
-/* Adds a wait and returns it for the caller to fill; since_ms comes from snapshot->status where the
- * same (what, reason) waited before, else `now`. The pointer is valid until the next call. `status`
- * also uses it, for failures of plan and apply. */
-struct model_wait *model_wait_add(struct arena *arena, struct model *model, const char *what,
-                                  const char *reason);
+/* Adds a blocker and returns it for the caller to fill; since_ms comes from snapshot->status where
+ * the same (what, reason) waited before, else `now`. The pointer is valid until the next call.
+ * `status` also uses it, for failures of plan and apply. */
+struct model_blocker *model_blocker_add(struct arena *arena, struct model *model, const char *what,
+                                        const char *reason);
 /* The same for a warning; since_ms from the status' warnings. */
-struct model_wait *model_warning_add(struct arena *arena, struct model *model, const char *what,
-                                     const char *reason);
+struct model_blocker *model_warning_add(struct arena *arena, struct model *model, const char *what,
+                                        const char *reason);
 /* How full a volume is, as df says it: 0 to 100. */
 int model_used_percent(const struct volume_report *report);
-/* Adds what a person can do to each wait that does not say so and has lasted long enough, and marks
- * those that need a person by then. The model's own waits have been through it already. */
+/* Adds what a person can do to each blocker that does not say so and has lasted long enough, and
+ * marks those that need a person by then. The model's own blockers have been through it already. */
 void model_remedies(struct arena *arena, struct model *model);
-/* Replaces {ns}, {cluster}, {instance}, {pod} and {object} in `text` by the names that the wait is
- * about. */
-char *model_fill_in(struct arena *arena, const struct model *model, const struct model_wait *wait,
-                    const char *text);
-/* Puts the waits to show first at the front: those that need a person, then faults, then the rest,
- * each in the order they were added. */
-void model_waits_sort(struct model *model);
+/* Replaces {ns}, {cluster}, {instance}, {pod} and {object} in `text` by the names that the blocker
+ * is about. */
+char *model_fill_in(struct arena *arena, const struct model *model,
+                    const struct model_blocker *blocker, const char *text);
+/* Puts the blockers to show first at the front: those that need a person, then faults, then the
+ * rest, each in the order they were added. */
+void model_blockers_sort(struct model *model);

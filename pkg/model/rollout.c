@@ -266,85 +266,86 @@ void rollout_decide(struct work *work)
 
 /* What stops the rollout is named before whose turn it is. A primary that does not serve gets its
  * turn when template_patience_ends_ms() is over, which no event announces. */
-static void held_wait(struct work *work, const struct model_instance *instance,
-                      struct model_wait *wait)
+static void held_blocker(struct work *work, const struct model_instance *instance,
+                         struct model_blocker *blocker)
 {
     const struct model_instance *failed = template_failed_on(work, instance);
     const struct model_instance *untried = template_untried_on(work, instance);
     if (failed != NULL)
-        wait_say(work, wait,
-                 "%s does not start with the new template, so no other instance gets it; %s keeps "
-                 "its current template",
-                 failed->name, instance->name);
+        blocker_say(
+            work, blocker,
+            "%s does not start with the new template, so no other instance gets it; %s keeps "
+            "its current template",
+            failed->name, instance->name);
     else if (untried != NULL)
-        wait_say(work, wait,
-                 "no node can take %s, so the new template is not tried there yet; %s keeps its "
-                 "current template",
-                 untried->name, instance->name);
+        blocker_say(work, blocker,
+                    "no node can take %s, so the new template is not tried there yet; %s keeps its "
+                    "current template",
+                    untried->name, instance->name);
     else
-        wait_say(work, wait, "%s",
-                 instance->primary ? "the primary goes last, once every replica streams"
-                                   : "replicas go one at a time, each once all others serve");
+        blocker_say(work, blocker, "%s",
+                    instance->primary ? "the primary goes last, once every replica streams"
+                                      : "replicas go one at a time, each once all others serve");
     if (failed == NULL && untried == NULL && instance->primary && !instance->healthy &&
         template_patience_ends_ms(work) > work->model->now_ms)
-        wait->next_ms = template_patience_ends_ms(work);
+        blocker->next_ms = template_patience_ends_ms(work);
 }
 
-static void outdated_wait(struct work *work, const struct model_instance *instance)
+static void outdated_blocker(struct work *work, const struct model_instance *instance)
 {
-    struct model_wait *wait = wait_add(work, 0, REASON_ROLLOUT_PENDING,
-                                       "%s runs the current pod template", instance->name);
+    struct model_blocker *blocker = blocker_add(work, 0, REASON_ROLLOUT_PENDING,
+                                                "%s runs the current pod template", instance->name);
     if (instance->delete_pod || instance->seen->pod.deleting)
-        wait_say(work, wait, "its pod is being replaced");
+        blocker_say(work, blocker, "its pod is being replaced");
     else if (instance->template_held)
-        held_wait(work, instance, wait);
+        held_blocker(work, instance, blocker);
     else if (!rollout_set_is_settled(work, instance))
-        wait_say(work, wait, "StatefulSet '%s' is being updated", instance->name);
+        blocker_say(work, blocker, "StatefulSet '%s' is being updated", instance->name);
     else
-        wait_say(work, wait, "%s",
-                 instance->primary ? "the primary goes last, once every replica streams"
-                                   : "replicas go one at a time, each once all others serve");
+        blocker_say(work, blocker, "%s",
+                    instance->primary ? "the primary goes last, once every replica streams"
+                                      : "replicas go one at a time, each once all others serve");
 }
 
-static void restart_wait(struct work *work, const struct model_instance *instance)
+static void restart_blocker(struct work *work, const struct model_instance *instance)
 {
-    struct model_wait *wait = wait_add(work, 0, REASON_RESTART_PENDING,
-                                       "%s is restarted for its parameters", instance->name);
-    wait_say(work, wait, "%s: %s", text_or_empty(instance->seen->report.pending_parameters),
-             text_same(instance->restart_token, wanted_token(work, instance->seen))
-                 ? "the restart has been requested"
-             : instance->primary ? "the primary goes last, once every replica streams"
-                                 : "replicas go one at a time, each once all others serve");
+    struct model_blocker *blocker = blocker_add(
+        work, 0, REASON_RESTART_PENDING, "%s is restarted for its parameters", instance->name);
+    blocker_say(work, blocker, "%s: %s", text_or_empty(instance->seen->report.pending_parameters),
+                text_same(instance->restart_token, wanted_token(work, instance->seen))
+                    ? "the restart has been requested"
+                : instance->primary ? "the primary goes last, once every replica streams"
+                                    : "replicas go one at a time, each once all others serve");
 }
 
 /* PostgreSQL was restarted for this configuration and still reports parameters that need a
  * restart. */
-static void ineffective_wait(struct work *work, const struct model_instance *instance)
+static void ineffective_blocker(struct work *work, const struct model_instance *instance)
 {
     const char *pod = name_pod(work->arena, instance->name);
-    struct model_wait *wait = wait_add(work, 0, REASON_RESTART_INEFFECTIVE,
-                                       "%s runs with the current parameters", instance->name);
-    wait_say(work, wait, "%s still need a restart: the last restart had no effect",
-             text_or_empty(instance->seen->report.pending_parameters));
-    wait_unblock(work, wait, "kubectl -n %s delete pod %s",
-                 text_or_empty(work->snapshot->spec.namespace), pod);
-    wait_fault(wait, true);
+    struct model_blocker *blocker = blocker_add(
+        work, 0, REASON_RESTART_INEFFECTIVE, "%s runs with the current parameters", instance->name);
+    blocker_say(work, blocker, "%s still need a restart: the last restart had no effect",
+                text_or_empty(instance->seen->report.pending_parameters));
+    blocker_unblock(work, blocker, "kubectl -n %s delete pod %s",
+                    text_or_empty(work->snapshot->spec.namespace), pod);
+    blocker_fault(blocker, true);
 }
 
-void waits_of_rollout(struct work *work)
+void blockers_of_rollout(struct work *work)
 {
     for (size_t i = 0; !work->frozen && i < work->model->instance_count; i++) {
         const struct model_instance *instance = &work->model->instances[i];
         const struct instance_report *report = &instance->seen->report;
-        size_t first = work->model->wait_count;
+        size_t first = work->model->blocker_count;
         if (instance->outdated)
-            outdated_wait(work, instance);
+            outdated_blocker(work, instance);
         else if (instance->needs_restart)
-            restart_wait(work, instance);
+            restart_blocker(work, instance);
         else if (instance->wanted && model_instance_phase_is(instance, "Running") &&
                  report->pending_restart &&
                  text_same(report->config_hash, work->model->config_hash))
-            ineffective_wait(work, instance);
-        waits_are_about(work, first, instance);
+            ineffective_blocker(work, instance);
+        blockers_are_about(work, first, instance);
     }
 }

@@ -73,7 +73,7 @@ struct cluster *cache_cluster(struct observe *observe, const char *namespace, co
 
 static void free_cluster(struct cluster *cluster)
 {
-    wonder_forget(cluster);
+    diagnosis_forget(cluster);
     free(cluster->namespace);
     free(cluster->name);
     free(cluster->uid);

@@ -70,7 +70,7 @@ enum {
     POD_CREATED,
     POD_REPORT
 };
-enum { FIELDS_MAX = 24, MESSAGE_MAX = 400, WONDER_PATIENCE_MS = 3000 };
+enum { FIELDS_MAX = 24, MESSAGE_MAX = 400, DIAGNOSIS_DELAY_MS = 3000 };
 
 struct record {
     struct record *next_by_name; /* in its bucket */
@@ -86,7 +86,7 @@ struct record {
     bool strange; /* another manager wrote at or after our last write */
 };
 
-/* Why something waits, as an answer to a question of observe_wonder(). */
+/* Why something waits, as an answer to a question of observe_diagnose(). */
 struct answer {
     struct answer *next;
     uint8_t kind;
@@ -102,8 +102,8 @@ struct pulse {
     int64_t since_ms;   /* the last renewal, or when it was first looked at; 0: no lease is held */
     int64_t checked_ms; /* the lease itself was read then, without a newer renewal */
     int32_t lasts_ms;
-    bool proven; /* the renewal was seen to come; one found in a list may be of any age */
-    bool told;   /* it was reported as overdue */
+    bool proven;   /* the renewal was seen to come; one found in a list may be of any age */
+    bool reported; /* it was reported as overdue */
 };
 
 struct cluster {
@@ -202,7 +202,7 @@ void pulse_fill(const struct observe *observe, const struct cluster *cluster,
 void pulse_look(struct observe *observe);
 void pulse_free(struct observe *observe);
 
-/* wonder.c */
-const char *wonder_answer(const struct cluster *cluster, const struct record *record);
-void wonder_forget(struct cluster *cluster);
-void wonder_free(struct observe *observe);
+/* diagnosis.c */
+const char *diagnosis_text(const struct cluster *cluster, const struct record *record);
+void diagnosis_forget(struct cluster *cluster);
+void diagnosis_free(struct observe *observe);

@@ -87,7 +87,7 @@ struct observe *observe_new(const struct observe_options *options)
 {
     struct observe *observe = xcalloc(1, sizeof *observe);
     observe->options = *options;
-    observe->patience_ms = WONDER_PATIENCE_MS;
+    observe->patience_ms = DIAGNOSIS_DELAY_MS;
     observe->boot_ms = clock_boot_ms;
     size_t places = options->namespace_count ? options->namespace_count : 1;
     observe->feed_count = places * (CHILD_WATCHED + 1);
@@ -110,7 +110,7 @@ void observe_free(struct observe *observe)
         return;
     for (size_t i = 0; i < observe->feed_count; i++)
         kube_watch_free(observe->feeds[i].watch);
-    wonder_free(observe);
+    diagnosis_free(observe);
     pulse_free(observe);
     cache_free(observe);
     free(observe->feeds);

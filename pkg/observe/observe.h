@@ -72,4 +72,4 @@ void observe_status_written(struct observe *observe, const cJSON *object);
  * StatefulSet without pod, a pod that does not start). After some seconds the API server is asked
  * about it (does the StorageClass exist, what do the Events say): one request at a time for the
  * whole operator, and with growing pauses for one object. Answers arrive as changes. */
-void observe_wonder(struct observe *observe, const char *namespace, const char *name);
+void observe_diagnose(struct observe *observe, const char *namespace, const char *name);

@@ -77,15 +77,15 @@ void pulse_note(struct observe *observe, const struct feed *feed, const struct r
     }
     if (pulse->since_ms != 0 && record->version != 0 && !is_renewed(record, fields))
         return;
-    bool was_told = pulse->told || !pulse->proven;
+    bool was_reported = pulse->reported || !pulse->proven;
     bool first = pulse->since_ms == 0;
     pulse->since_ms = observe->boot_ms();
     pulse->lasts_ms = lasts_ms(fields->text[LEASE_SECONDS]); /* as the holder wrote it */
     pulse->proven = feed == NULL || !feed->listing;
-    pulse->told = false;
+    pulse->reported = false;
     if (observe->pulse_due_ms == 0 || runs_out_ms(pulse) < observe->pulse_due_ms)
         set_timer(observe, runs_out_ms(pulse));
-    if (was_told && pulse->proven && !first && observe->options.changed)
+    if (was_reported && pulse->proven && !first && observe->options.changed)
         observe->options.changed(observe->options.arg, cluster->namespace, cluster->name);
 }
 
@@ -117,14 +117,14 @@ void pulse_look(struct observe *observe)
     for (size_t i = 0; i < observe->cluster_buckets; i++)
         for (struct cluster *c = observe->clusters[i]; c; c = c->next) {
             struct pulse *pulse = &c->pulse;
-            if (pulse->since_ms == 0 || pulse->told)
+            if (pulse->since_ms == 0 || pulse->reported)
                 continue;
             int64_t due_ms = runs_out_ms(pulse);
             if (due_ms > observe->boot_ms()) {
                 next_ms = next_ms == 0 || due_ms < next_ms ? due_ms : next_ms;
                 continue;
             }
-            pulse->told = true;
+            pulse->reported = true;
             if (c->uid != NULL && observe->options.changed)
                 observe->options.changed(observe->options.arg, c->namespace, c->name);
         }

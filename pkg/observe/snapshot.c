@@ -95,7 +95,7 @@ static void put_pvc(const struct build *b, const char *name, struct seen_pvc *re
                                  .capacity_bytes = number(record, PVC_CAPACITY),
                                  .resize_message = text(b, record, PVC_RESIZE),
                                  .pending_message =
-                                     arena_strdup(b->arena, wonder_answer(b->cluster, record)),
+                                     arena_strdup(b->arena, diagnosis_text(b->cluster, record)),
                                  .system_identifier = text(b, record, PVC_SYSTEM_ID),
                                  .last_role = text(b, record, PVC_LAST_ROLE),
                                  .epoch = number(record, PVC_EPOCH),
@@ -104,7 +104,7 @@ static void put_pvc(const struct build *b, const char *name, struct seen_pvc *re
     ret_pvc->volume = text(b, record, PVC_VOLUME);
     ret_pvc->node = text(b, record, PVC_NODE);
     if (strcmp(ret_pvc->phase, "Bound") == 0 && *ret_pvc->pending_message) {
-        ret_pvc->node = ret_pvc->pending_message; /* the node that is gone, see wonder.c */
+        ret_pvc->node = ret_pvc->pending_message; /* the node that is gone, see diagnosis.c */
         ret_pvc->node_gone = true;
     }
     if (strcmp(ret_pvc->phase, "Pending") == 0)
@@ -163,7 +163,7 @@ static void put_pod(const struct build *b, struct seen_instance *instance)
                                       .priority = text(b, record, POD_PRIORITY),
                                       .restarts = (int)number(record, POD_RESTARTS),
                                       .created_ms = number(record, POD_CREATED)};
-    const char *answer = wonder_answer(b->cluster, record);
+    const char *answer = diagnosis_text(b->cluster, record);
     if (*instance->pod.waiting_message == '\0' && !instance->pod.ready)
         instance->pod.waiting_message = arena_strdup(b->arena, answer);
 }
@@ -209,7 +209,7 @@ static void put_set(const struct build *b, struct seen_instance *instance)
     instance->set_observed_generation = number(record, SET_OBSERVED);
     instance->set_ends_pods = number(record, SET_ENDS_PODS) != 0;
     if (!instance->pod.there)
-        instance->set_message = arena_strdup(b->arena, wonder_answer(b->cluster, record));
+        instance->set_message = arena_strdup(b->arena, diagnosis_text(b->cluster, record));
 }
 
 static void put_instance(const struct build *b, int ordinal)

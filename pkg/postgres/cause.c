@@ -25,7 +25,7 @@ static bool is_any(const char *text, const char *const *words)
 }
 
 /* Operator intervention: shutdown, crash of another process, not accepting yet. */
-static bool tells_a_state(const char *sqlstate)
+static bool reports_a_state(const char *sqlstate)
 {
     return strncmp(sqlstate, "57", 2) == 0;
 }
@@ -49,7 +49,7 @@ bool cause_is_of_server(const struct logs_message *message)
 /* Sessions, walreceivers and workers end by much that is their own: a wrong password, a database
  * that is not there, a lost connection, one connection too many. What the machine or the data does
  * to them is everybody's, and so is any end of a process that the server cannot be without. */
-static bool concerns_all(const struct logs_message *message)
+static bool affects_all(const struct logs_message *message)
 {
     static const char *const everybodys[] = {"53", "54", "58", "F0", "XX", NULL};
     static const char too_many_connections[] = "53300";
@@ -65,12 +65,12 @@ static bool is_of_stranger(const struct logs_message *message)
     return !cause_is_of_server(message) && begins_with_any(message->sqlstate, strangers);
 }
 
-bool cause_is_told_by(const struct logs_message *message)
+bool cause_is_named_by(const struct logs_message *message)
 {
     if (strcmp(message->severity, "PANIC") == 0)
         return !is_of_stranger(message);
-    return strcmp(message->severity, "FATAL") == 0 && !tells_a_state(message->sqlstate) &&
-           concerns_all(message);
+    return strcmp(message->severity, "FATAL") == 0 && !reports_a_state(message->sqlstate) &&
+           affects_all(message);
 }
 
 static void note(struct cause *cause, const struct cause *news)
@@ -88,7 +88,7 @@ static void note(struct cause *cause, const struct cause *news)
 void cause_note_message(struct cause *cause, const struct logs_message *message, int64_t now_ms)
 {
     struct cause news = {.of_the_server = true, .seen_ms = now_ms};
-    if (!cause_is_told_by(message))
+    if (!cause_is_named_by(message))
         return;
     snprintf(news.text, sizeof news.text, "%s:  %s", message->severity, message->text);
     text_one_line(news.text);

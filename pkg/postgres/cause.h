@@ -23,7 +23,7 @@ bool cause_is_of_server(const struct logs_message *message);
 /* Whether a message of the log can be why the server as a whole ended or refuses: a FATAL or PANIC,
  * but not one that tells a state (57P03, 57P01...) or concerns only the session it ended.
  * https://www.postgresql.org/docs/current/errcodes-appendix.html */
-bool cause_is_told_by(const struct logs_message *message);
+bool cause_is_named_by(const struct logs_message *message);
 
 /* Each of these keeps what is known where that is worth more: words of the log stand above a
  * refusal, and among equals the first stays as long as it is told again and again. */

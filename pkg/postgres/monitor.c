@@ -145,7 +145,7 @@ static void schedule(struct monitor *monitor, int ms)
         timer_arm(monitor->tick, ms);
 }
 
-static void tell(struct monitor *monitor)
+static void notify(struct monitor *monitor)
 {
     monitor->changed(monitor->arg);
 }
@@ -155,7 +155,7 @@ static void fail(struct monitor *monitor, const struct error *err)
     monitor->view.trouble = *err;
     monitor->asking = false;
     schedule(monitor, RECONNECT_MS);
-    tell(monitor);
+    notify(monitor);
 }
 
 static void on_pending(void *arg, const PGresult *result, const struct error *err)
@@ -192,7 +192,7 @@ static void on_poll(void *arg, const PGresult *result, const struct error *err)
         view->receiver_since_ms = view->answered_ms;
     monitor->asking = false;
     schedule(monitor, monitor->period_ms);
-    tell(monitor);
+    notify(monitor);
 }
 
 static void on_opened(void *arg, const struct error *err)

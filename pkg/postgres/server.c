@@ -168,7 +168,7 @@ static void on_message(void *arg, const struct logs_message *message)
     bool leads_there = !fatal && server->state == SERVER_STARTING && cause_is_of_server(message) &&
                        (strcmp(severity, "ERROR") == 0 || phrase_is_in(PHRASE_INVALID, text) ||
                         phrase_is_in(PHRASE_COULD_NOT, text));
-    if (!leads_there && !cause_is_told_by(message))
+    if (!leads_there && !cause_is_named_by(message))
         return;
     size_t used = strlen(server->last_error);
     if (used > sizeof server->last_error / 2)

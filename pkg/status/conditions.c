@@ -27,53 +27,54 @@ static void write_condition(struct making *making, const struct condition *condi
     json_set_str(node, "lastTransitionTime", since);
 }
 
-char *status_wait_text(struct arena *arena, const struct model_wait *wait)
+char *status_blocker_text(struct arena *arena, const struct model_blocker *blocker)
 {
-    return arena_printf(arena, "waits until %s%s%s%s%s", wait->what,
-                        text_given(wait->message) ? ": " : "", wait->message,
-                        text_given(wait->unblock) ? "; to unblock: " : "", wait->unblock);
+    return arena_printf(arena, "waits until %s%s%s%s%s", blocker->what,
+                        text_given(blocker->message) ? ": " : "", blocker->message,
+                        text_given(blocker->unblock) ? "; to unblock: " : "", blocker->unblock);
 }
 
-char *status_warning_text(struct arena *arena, const struct model_wait *warning)
+char *status_warning_text(struct arena *arena, const struct model_blocker *warning)
 {
     return arena_printf(arena, "%s: %s%s%s", warning->what, warning->message,
                         text_given(warning->unblock) ? "; to prevent it: " : "", warning->unblock);
 }
 
 struct summary {
-    const struct model_wait *first, *first_known; /* NULL: none */
+    const struct model_blocker *first, *first_known; /* NULL: none */
     size_t count;
 };
 
-/* The waits with any of these concerns (0: any at all). */
-static struct summary sum_up(const struct model *model, unsigned concerns)
+/* The blockers that affect any of these conditions (0: all blockers). */
+static struct summary sum_up(const struct model *model, unsigned affects)
 {
     struct summary sum = {0};
-    for (size_t i = 0; i < model->wait_count; i++) {
-        const struct model_wait *wait = &model->waits[i];
-        if (concerns && !(wait->concerns & concerns))
+    for (size_t i = 0; i < model->blocker_count; i++) {
+        const struct model_blocker *blocker = &model->blockers[i];
+        if (affects && !(blocker->affects & affects))
             continue;
-        sum.first = sum.first ? sum.first : wait;
-        if (!wait->unknown && sum.first_known == NULL)
-            sum.first_known = wait;
+        sum.first = sum.first ? sum.first : blocker;
+        if (!blocker->unknown && sum.first_known == NULL)
+            sum.first_known = blocker;
         sum.count++;
     }
     return sum;
 }
 
-/* False when something is known to be wrong, with the reason of the first such wait; Unknown when
- * nothing is known; else `otherwise`. Ready names the first wait of all, which is the cause. */
-static void write_by_waits(struct making *making, unsigned concerns,
-                           const struct condition *otherwise)
+/* False when something is known to be wrong, with the reason of the first such blocker; Unknown
+ * when nothing is known; else `otherwise`. Ready names the first blocker of all, which is the
+ * cause. */
+static void write_by_blockers(struct making *making, unsigned affects,
+                              const struct condition *otherwise)
 {
-    struct summary sum = sum_up(making->model, concerns);
-    const struct model_wait *wait =
-        concerns != 0 && sum.first_known != NULL ? sum.first_known : sum.first;
+    struct summary sum = sum_up(making->model, affects);
+    const struct model_blocker *blocker =
+        affects != 0 && sum.first_known != NULL ? sum.first_known : sum.first;
     struct condition condition = *otherwise;
-    if (wait != NULL) {
+    if (blocker != NULL) {
         condition.yes = sum.first_known != NULL ? "False" : "Unknown";
-        condition.reason = wait->reason;
-        condition.message = status_wait_text(making->arena, wait);
+        condition.reason = blocker->reason;
+        condition.message = status_blocker_text(making->arena, blocker);
         if (sum.count > 1)
             condition.message =
                 arena_printf(making->arena, "%s (and %zu more in status.waitingFor)",
@@ -99,7 +100,7 @@ static void primary_ready(struct making *making)
         condition = (struct condition){
             "PrimaryReady", "True", REASON_SERVING,
             arena_printf(making->arena, "%s holds the lease and accepts writes", primary->name)};
-    write_by_waits(making, CONCERN_PRIMARY, &condition);
+    write_by_blockers(making, AFFECTS_PRIMARY, &condition);
 }
 
 static void replicas_streaming(struct making *making)
@@ -113,7 +114,7 @@ static void replicas_streaming(struct making *making)
             making->arena, "%zu of %zu replicas stream within %s of the primary", wanted - 1,
             wanted - 1, quantity_text(making->arena, making->model->snapshot->spec.max_lag_bytes));
     }
-    write_by_waits(making, CONCERN_REPLICAS, &condition);
+    write_by_blockers(making, AFFECTS_REPLICAS, &condition);
 }
 
 static void credentials_in_sync(struct making *making)
@@ -125,7 +126,7 @@ static void credentials_in_sync(struct making *making)
     if (primary != NULL && primary->healthy)
         condition = (struct condition){"CredentialsInSync", "True", REASON_IN_SYNC,
                                        "the server knows the passwords that the Secrets hold"};
-    write_by_waits(making, CONCERN_CREDENTIALS, &condition);
+    write_by_blockers(making, AFFECTS_CREDENTIALS, &condition);
 }
 
 /* Roles and database still exist while the primary is away: True stays True. */
@@ -141,7 +142,7 @@ static void bootstrap_complete(struct making *making)
     if (complete)
         condition = (struct condition){"BootstrapComplete", "True", REASON_COMPLETE,
                                        "every requested role and database exists"};
-    write_by_waits(making, CONCERN_BOOTSTRAP, &condition);
+    write_by_blockers(making, AFFECTS_BOOTSTRAP, &condition);
 }
 
 /* The claim of a volume that its agent cannot check; NULL when there is none. */
@@ -160,7 +161,7 @@ static const char *unknown_volume(const struct making *making)
     return NULL;
 }
 
-/* A wait goes before a warning, and a warning before a volume whose use is unknown. */
+/* A blocker goes before a warning, and a warning before a volume whose use is unknown. */
 static void storage_healthy(struct making *making)
 {
     const struct model *model = making->model;
@@ -184,7 +185,7 @@ static void storage_healthy(struct making *making)
                          "answer, or answers with an error (see the log of the pod)",
                          unknown);
     }
-    write_by_waits(making, CONCERN_STORAGE, &condition);
+    write_by_blockers(making, AFFECTS_STORAGE, &condition);
 }
 
 /* Does the PodDisruptionBudget let a pod be evicted now? Never part of Ready: a single instance
@@ -255,11 +256,11 @@ static void certificates_settled(struct making *making)
  * only while it is true. */
 static void progress(struct making *making)
 {
-    const struct model_wait *wait = sum_up(making->model, 0).first;
-    if (wait == NULL)
+    const struct model_blocker *blocker = sum_up(making->model, 0).first;
+    if (blocker == NULL)
         return;
-    struct condition condition = {wait->stalled ? "Stalled" : "Reconciling", "True", wait->reason,
-                                  status_wait_text(making->arena, wait)};
+    struct condition condition = {blocker->stalled ? "Stalled" : "Reconciling", "True",
+                                  blocker->reason, status_blocker_text(making->arena, blocker)};
     write_condition(making, &condition);
 }
 
@@ -267,8 +268,8 @@ void status_conditions(struct making *making)
 {
     const struct condition ready = {"Ready", "True", REASON_HEALTHY,
                                     "everything the spec asks for exists and works"};
-    write_by_waits(making, 0, &ready);
-    making->result.ready = making->model->wait_count == 0;
+    write_by_blockers(making, 0, &ready);
+    making->result.ready = making->model->blocker_count == 0;
     primary_ready(making);
     replicas_streaming(making);
     credentials_in_sync(making);

@@ -18,22 +18,22 @@ static void phase_event(struct making *making)
     if (text_same(before, phase))
         return;
     bool bad = text_same(phase, "Degraded") || text_same(phase, "Failed");
-    const char *cause = making->model->wait_count
-                            ? status_wait_text(making->arena, &making->model->waits[0])
+    const char *cause = making->model->blocker_count
+                            ? status_blocker_text(making->arena, &making->model->blockers[0])
                             : "everything the spec asks for exists and works";
     emit(making, bad ? "Warning" : "Normal", REASON_PHASE_CHANGED,
          arena_printf(making->arena, "%s%s%s: %s", before, text_given(before) ? " -> " : "", phase,
                       cause));
 }
 
-static bool told_before(const cJSON *list, const struct model_wait *wait)
+static bool was_reported(const cJSON *list, const struct model_blocker *blocker)
 {
     const cJSON *node;
     cJSON_ArrayForEach (node, list) {
         /* One that only now needs a person is reported once more. */
-        if (text_same(json_str(node, "what", ""), wait->what) &&
-            text_same(json_str(node, "reason", ""), wait->reason) &&
-            (text_given(json_str(node, "unblock", "")) || !text_given(wait->unblock)))
+        if (text_same(json_str(node, "what", ""), blocker->what) &&
+            text_same(json_str(node, "reason", ""), blocker->reason) &&
+            (text_given(json_str(node, "unblock", "")) || !text_given(blocker->unblock)))
             return true;
     }
     return false;
@@ -41,35 +41,35 @@ static bool told_before(const cJSON *list, const struct model_wait *wait)
 
 static void fault_events(struct making *making)
 {
-    for (size_t i = 0; i < making->model->wait_count; i++) {
-        const struct model_wait *wait = &making->model->waits[i];
-        if (wait->fault && !told_before(json_get(making->old, "waitingFor"), wait))
-            emit(making, "Warning", wait->reason, status_wait_text(making->arena, wait));
+    for (size_t i = 0; i < making->model->blocker_count; i++) {
+        const struct model_blocker *blocker = &making->model->blockers[i];
+        if (blocker->fault && !was_reported(json_get(making->old, "waitingFor"), blocker))
+            emit(making, "Warning", blocker->reason, status_blocker_text(making->arena, blocker));
     }
     for (size_t i = 0; i < making->model->warning_count; i++) {
-        const struct model_wait *warning = &making->model->warnings[i];
-        if (!told_before(json_get(making->old, "warnings"), warning))
+        const struct model_blocker *warning = &making->model->warnings[i];
+        if (!was_reported(json_get(making->old, "warnings"), warning))
             emit(making, "Warning", warning->reason, status_warning_text(making->arena, warning));
     }
 }
 
-static bool crash_told_before(const cJSON *status, const char *instance,
-                              const struct instance_report *report)
+static bool crash_was_reported(const cJSON *status, const char *instance,
+                               const struct instance_report *report)
 {
     const cJSON *node = json_item(json_get(status, "instances"), "name", instance);
     return node != NULL && json_int(node, "crashes", 0) == report->crashes &&
            text_same(json_str(node, "lastCrash.time", ""), report->last_crash_time);
 }
 
-/* A server that crashes and recovers within a second is down too briefly for a wait, but somebody
- * should look into it. */
+/* A server that crashes and recovers within a second is down too briefly for a blocker, but
+ * somebody should look into it. */
 static void crash_events(struct making *making)
 {
     for (size_t i = 0; i < making->model->instance_count; i++) {
         const struct model_instance *instance = &making->model->instances[i];
         const struct instance_report *report = &instance->seen->report;
         if (!instance->seen->reported || report->crashes <= 0 ||
-            crash_told_before(making->old, instance->name, report))
+            crash_was_reported(making->old, instance->name, report))
             continue;
         emit(making, "Warning", REASON_POSTGRES_CRASHED,
              arena_printf(making->arena, "%s (%s): %s (crash number %d since its agent started)",

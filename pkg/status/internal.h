@@ -8,7 +8,7 @@
 
 struct making {
     struct arena *arena;
-    struct model *model; /* a copy, to which waits are added */
+    struct model *model; /* a copy, to which blockers are added */
     const struct plan *plan;
     const struct status_outcome *outcomes;
     size_t outcome_count;
@@ -16,17 +16,18 @@ struct making {
     struct status_result result;
 };
 
-/* outcomes.c: waits for collisions, objects being deleted, refusals, and what is not done yet. */
-void status_outcome_waits(struct making *making);
+/* outcomes.c: blockers for collisions, objects being deleted, refusals, and what is not done yet.
+ */
+void status_outcome_blockers(struct making *making);
 /* conditions.c */
 void status_conditions(struct making *making);
 /* A condition of this status; NULL when there is none. */
 const cJSON *status_condition(const cJSON *status, const char *type);
 /* "waits until primary a-1 serves: ...; to unblock: ..." */
-char *status_wait_text(struct arena *arena, const struct model_wait *wait);
+char *status_blocker_text(struct arena *arena, const struct model_blocker *blocker);
 /* "volume a-1-data is filling: ...; to prevent it: ..." */
-char *status_warning_text(struct arena *arena, const struct model_wait *warning);
-/* summary.c: everything in status except conditions and waits. */
+char *status_warning_text(struct arena *arena, const struct model_blocker *warning);
+/* summary.c: everything in status except conditions and blockers. */
 void status_summary(struct making *making);
 /* effective.c: the spec with its defaults filled in. */
 void status_effective(struct making *making);

@@ -1,13 +1,13 @@
-/* The obstacles that plan and apply met, as waits, and what helps. */
+/* The obstacles that plan and apply met, as blockers, and what helps. */
 #include "status/internal.h"
 #include "phrase/phrase.h"
 
-static struct model_wait *add(struct making *making, unsigned concerns, const char *reason,
-                              const char *what)
+static struct model_blocker *add(struct making *making, unsigned affects, const char *reason,
+                                 const char *what)
 {
-    struct model_wait *wait = model_wait_add(making->arena, making->model, what, reason);
-    wait->concerns = concerns;
-    return wait;
+    struct model_blocker *blocker = model_blocker_add(making->arena, making->model, what, reason);
+    blocker->affects = affects;
+    return blocker;
 }
 
 /* `name` is NULL where it is not known. */
@@ -22,23 +22,24 @@ static const char *collision_advice(struct making *making, const char *kind, con
                         text_or_empty(making->model->snapshot->spec.namespace), kind, name);
 }
 
-static unsigned concern_of(const char *kind)
+static unsigned affects_of(const char *kind)
 {
     const struct child_info *child = api_child_info_of(kind);
-    return child ? child->concerns : 0;
+    return child ? child->affects : 0;
 }
 
 static void collision_waits(struct making *making)
 {
     for (size_t i = 0; i < making->plan->collision_count; i++) {
         const struct plan_collision *collision = &making->plan->collisions[i];
-        struct model_wait *wait = add(making, concern_of(collision->kind), REASON_NAME_COLLISION,
-                                      arena_printf(making->arena, "%s '%s' belongs to this cluster",
-                                                   collision->kind, collision->name));
-        wait->message = arena_printf(making->arena, "the name is taken by %s", collision->owner);
-        wait->unblock = collision_advice(making, collision->kind, collision->name);
-        wait->fault = true;
-        wait->stalled = !collision->passing;
+        struct model_blocker *blocker =
+            add(making, affects_of(collision->kind), REASON_NAME_COLLISION,
+                arena_printf(making->arena, "%s '%s' belongs to this cluster", collision->kind,
+                             collision->name));
+        blocker->message = arena_printf(making->arena, "the name is taken by %s", collision->owner);
+        blocker->unblock = collision_advice(making, collision->kind, collision->name);
+        blocker->fault = true;
+        blocker->stalled = !collision->passing;
     }
 }
 
@@ -49,11 +50,11 @@ static void held_waits(struct making *making)
         const struct child_info *child = api_child_info_of(object->kind);
         if (child != NULL && child->waited_for)
             continue;
-        struct model_wait *wait =
+        struct model_blocker *blocker =
             add(making, 0, REASON_OBJECT_DELETING,
                 arena_printf(making->arena, "%s '%s' exists", object->kind, object->name));
-        wait->message = "it is being deleted, and is recreated once it is gone";
-        wait->object = arena_printf(making->arena, "%s/%s", object->kind, object->name);
+        blocker->message = "it is being deleted, and is recreated once it is gone";
+        blocker->object = arena_printf(making->arena, "%s/%s", object->kind, object->name);
     }
 }
 
@@ -113,7 +114,7 @@ static bool has_own_reason(const struct error *err)
 }
 
 /* The server's refusal does not name the StorageClass. */
-static void name_class(struct making *making, const char *claim, struct model_wait *wait)
+static void name_class(struct making *making, const char *claim, struct model_blocker *blocker)
 {
     const char *class = "";
     for (size_t i = 0; i < making->model->instance_count; i++) {
@@ -125,9 +126,9 @@ static void name_class(struct making *making, const char *claim, struct model_wa
     }
     if (!text_given(class))
         return;
-    wait->message = arena_printf(making->arena, "StorageClass '%s' does not allow expansion: %s",
-                                 class, wait->message);
-    wait->unblock =
+    blocker->message = arena_printf(making->arena, "StorageClass '%s' does not allow expansion: %s",
+                                    class, blocker->message);
+    blocker->unblock =
         arena_printf(making->arena,
                      "set allowVolumeExpansion: true on StorageClass '%s', if its provisioner can "
                      "grow volumes: kubectl patch storageclass %s -p "
@@ -146,23 +147,23 @@ static void failure_wait(struct making *making, const struct status_outcome *out
     const char *what = action ? arena_printf(making->arena, "%s '%s' is %s", kind, action->name,
                                              action->verb == PLAN_DELETE ? "removed" : "as wanted")
                               : "the cluster's Secrets are up to date";
-    struct model_wait *wait =
-        add(making, concern_of(kind),
+    struct model_blocker *blocker =
+        add(making, affects_of(kind),
             own ? arena_strdup(making->arena, outcome->err.reason) : refusal->reason, what);
-    wait->message = arena_strdup(making->arena, outcome->err.text);
-    wait->unblock = model_fill_in(making->arena, making->model, wait, refusal->unblock);
-    wait->fault = own || refusal->fault;
-    wait->stalled = own || refusal->stalled;
-    if (action && text_same(wait->reason, REASON_OBJECT_CONTESTED))
-        wait->unblock = arena_printf(
+    blocker->message = arena_strdup(making->arena, outcome->err.text);
+    blocker->unblock = model_fill_in(making->arena, making->model, blocker, refusal->unblock);
+    blocker->fault = own || refusal->fault;
+    blocker->stalled = own || refusal->stalled;
+    if (action && text_same(blocker->reason, REASON_OBJECT_CONTESTED))
+        blocker->unblock = arena_printf(
             making->arena,
             "stop what changes it, or make it leave this object alone; managedFields has its name: "
             "kubectl -n %s get %s %s -o yaml --show-managed-fields",
             text_or_empty(making->model->snapshot->spec.namespace), kind, action->name);
-    if (text_same(wait->reason, REASON_NAME_COLLISION))
-        wait->unblock = collision_advice(making, kind, action ? action->name : NULL);
-    if (action && text_same(wait->reason, REASON_EXPANSION_REFUSED))
-        name_class(making, action->name, wait);
+    if (text_same(blocker->reason, REASON_NAME_COLLISION))
+        blocker->unblock = collision_advice(making, kind, action ? action->name : NULL);
+    if (action && text_same(blocker->reason, REASON_EXPANSION_REFUSED))
+        name_class(making, action->name, blocker);
 }
 
 static bool is_tried(const struct making *making, const struct plan_action *action)
@@ -186,16 +187,17 @@ static void pending_wait(struct making *making)
         }
     if (first == NULL)
         return;
-    struct model_wait *wait =
+    struct model_blocker *blocker =
         add(making, 0, REASON_APPLY_PENDING,
             arena_printf(making->arena, "the objects of generation %lld are written",
                          (long long)making->model->snapshot->spec.generation));
-    wait->message = arena_printf(making->arena, "%s '%s'", first->kind, first->name);
+    blocker->message = arena_printf(making->arena, "%s '%s'", first->kind, first->name);
     if (count > 1)
-        wait->message = arena_printf(making->arena, "%s and %zu more", wait->message, count - 1);
+        blocker->message =
+            arena_printf(making->arena, "%s and %zu more", blocker->message, count - 1);
 }
 
-void status_outcome_waits(struct making *making)
+void status_outcome_blockers(struct making *making)
 {
     collision_waits(making);
     held_waits(making);

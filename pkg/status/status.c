@@ -4,20 +4,20 @@
 
 enum { WAITS_SHOWN = 32 };
 
-static void write_waits(struct making *making, const char *member, const struct model_wait *waits,
-                        size_t count)
+static void write_waits(struct making *making, const char *member,
+                        const struct model_blocker *blockers, size_t count)
 {
     for (size_t i = 0; i < count && i < WAITS_SHOWN; i++) {
-        const struct model_wait *wait = &waits[i];
+        const struct model_blocker *blocker = &blockers[i];
         cJSON *node = json_push_object(json_add_array(making->result.status, member));
-        json_set_str(node, "what", wait->what);
-        json_set_str(node, "reason", wait->reason);
-        json_set_str(node, "message", wait->message);
-        json_set_str(node, "since", clock_rfc3339(making->arena, wait->since_ms));
-        if (wait->next_ms > 0)
-            json_set_str(node, "next", clock_rfc3339(making->arena, wait->next_ms));
-        if (text_given(wait->unblock))
-            json_set_str(node, "unblock", wait->unblock);
+        json_set_str(node, "what", blocker->what);
+        json_set_str(node, "reason", blocker->reason);
+        json_set_str(node, "message", blocker->message);
+        json_set_str(node, "since", clock_rfc3339(making->arena, blocker->since_ms));
+        if (blocker->next_ms > 0)
+            json_set_str(node, "next", clock_rfc3339(making->arena, blocker->next_ms));
+        if (text_given(blocker->unblock))
+            json_set_str(node, "unblock", blocker->unblock);
     }
 }
 
@@ -42,25 +42,25 @@ static bool differs(const struct making *making)
                                               without_times(making->arena, making->result.status));
 }
 
-/* The model is shared with others of the pass: waits are added to a copy. */
+/* The model is shared with others of the pass: blockers are added to a copy. */
 static struct model *copy_model(struct arena *arena, const struct model *model, int64_t now_ms)
 {
     struct model *copy = arena_alloc(arena, sizeof *copy);
     *copy = *model;
     copy->now_ms = now_ms;
-    copy->waits = arena_alloc(arena, model->wait_count * sizeof *model->waits);
-    if (model->wait_count > 0)
-        memcpy(copy->waits, model->waits, model->wait_count * sizeof *model->waits);
+    copy->blockers = arena_alloc(arena, model->blocker_count * sizeof *model->blockers);
+    if (model->blocker_count > 0)
+        memcpy(copy->blockers, model->blockers, model->blocker_count * sizeof *model->blockers);
     return copy;
 }
 
 static size_t drop_provisional(struct model *model)
 {
-    size_t kept = 0, count = model->wait_count;
+    size_t kept = 0, count = model->blocker_count;
     for (size_t i = 0; i < count; i++)
-        if (!model->waits[i].provisional)
-            model->waits[kept++] = model->waits[i];
-    model->wait_count = kept;
+        if (!model->blockers[i].provisional)
+            model->blockers[kept++] = model->blockers[i];
+    model->blocker_count = kept;
     return count - kept;
 }
 
@@ -77,26 +77,26 @@ static const char *bounded(struct arena *arena, const char *text)
     return arena_printf(arena, "%.*s...", (int)length, text);
 }
 
-static void bound_texts(struct arena *arena, struct model_wait *waits, size_t count)
+static void bound_texts(struct arena *arena, struct model_blocker *blockers, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
-        waits[i].message = bounded(arena, waits[i].message);
-        waits[i].unblock = bounded(arena, waits[i].unblock);
+        blockers[i].message = bounded(arena, blockers[i].message);
+        blockers[i].unblock = bounded(arena, blockers[i].unblock);
     }
 }
 
 static struct status_result build(struct making making)
 {
     making.result.status = json_object(making.arena);
-    status_outcome_waits(&making);
+    status_outcome_blockers(&making);
     model_remedies(making.arena, making.model);
-    model_waits_sort(making.model);
-    bound_texts(making.arena, making.model->waits, making.model->wait_count);
+    model_blockers_sort(making.model);
+    bound_texts(making.arena, making.model->blockers, making.model->blocker_count);
     bound_texts(making.arena, making.model->warnings, making.model->warning_count);
     making.model->phase = model_phase(making.model);
     status_summary(&making);
     status_effective(&making);
-    write_waits(&making, "waitingFor", making.model->waits, making.model->wait_count);
+    write_waits(&making, "waitingFor", making.model->blockers, making.model->blocker_count);
     write_waits(&making, "warnings", making.model->warnings, making.model->warning_count);
     status_conditions(&making);
     status_events(&making);

@@ -1,9 +1,9 @@
 /*
  * Model, plan and outcomes -> the status subresource and the events to emit. Pure.
  *
- * Conditions are computed from waits alone: the model's, and what plan and outcomes add. Ready is
- * True when there is none. An action of the plan without an outcome counts as not done, so that a
- * call before the first write says Ready=False for a generation that is not running yet.
+ * Conditions are computed from blockers alone: the model's, and what plan and outcomes add. Ready
+ * is True when there is none. An action of the plan without an outcome counts as not done, so that
+ * a call before the first write says Ready=False for a generation that is not running yet.
  *
  * If it is called twice in a pass (before and after the writes), the second call needs a snapshot
  * with the status that the first one returned; otherwise its events are reported twice. Report the

@@ -18,7 +18,7 @@
 enum { FILLING_PERCENT = 15, STEPS = 20, FIGURES_BURST = 4, FIGURES_EVERY_MS = 60 * 1000 };
 
 static const char *const names[] = {
-    [ROOM_UNTOLD] = "",
+    [ROOM_UNREAD] = "",
     [ROOM_UNKNOWN] = REPORT_ROOM_UNKNOWN,
     [ROOM_ENOUGH] = REPORT_ROOM_ENOUGH,
     [ROOM_FILLING] = REPORT_ROOM_FILLING,
@@ -60,12 +60,12 @@ static bool differs(int64_t a, int64_t b, int64_t step)
 bool room_judge(struct room *room, const struct room_reading *reading, int64_t now_ms)
 {
     enum room_level level = level_of(room->level, reading);
-    const struct room_reading *told = &room->told;
-    int64_t step = told->capacity_bytes / STEPS > 0 ? told->capacity_bytes / STEPS : 1;
-    bool other_size = differs(reading->capacity_bytes, told->capacity_bytes, step);
-    bool other_use = differs(reading->used_bytes, told->used_bytes, step) ||
-                     differs(reading->available_bytes, told->available_bytes, step);
-    if (room->level == ROOM_UNTOLD)
+    const struct room_reading *reported = &room->reported;
+    int64_t step = reported->capacity_bytes / STEPS > 0 ? reported->capacity_bytes / STEPS : 1;
+    bool other_size = differs(reading->capacity_bytes, reported->capacity_bytes, step);
+    bool other_use = differs(reading->used_bytes, reported->used_bytes, step) ||
+                     differs(reading->available_bytes, reported->available_bytes, step);
+    if (room->level == ROOM_UNREAD)
         room->figures = (struct bucket){FIGURES_BURST, FIGURES_EVERY_MS, FIGURES_BURST, now_ms};
     if (level == room->level) {
         bool moved = level != ROOM_UNKNOWN && (other_size || other_use);
@@ -74,7 +74,7 @@ bool room_judge(struct room *room, const struct room_reading *reading, int64_t n
         bucket_spend(&room->figures);
     }
     room->level = level;
-    room->told = *reading;
+    room->reported = *reading;
     return true;
 }
 

@@ -16,7 +16,7 @@
 #include "loop/bucket.h"
 
 enum room_level {
-    ROOM_UNTOLD,  /* not looked at yet */
+    ROOM_UNREAD,  /* not looked at yet */
     ROOM_UNKNOWN, /* the file system does not answer, or with an error */
     ROOM_ENOUGH,
     ROOM_FILLING,
@@ -31,14 +31,14 @@ struct room_reading { /* of statvfs(), for the agent's own uid */
 
 struct room {
     enum room_level level;
-    struct room_reading told;
+    struct room_reading reported;
     struct bucket figures;
 };
 
 /* Takes a reading in; true when what is told has changed. */
 bool room_judge(struct room *room, const struct room_reading *reading, int64_t now_ms);
 
-const char *room_level_name(enum room_level level); /* as reports have it; "" for ROOM_UNTOLD */
+const char *room_level_name(enum room_level level); /* as reports have it; "" for ROOM_UNREAD */
 
 /* Reads it; blocks for as long as the file system does not answer. */
 struct room_reading room_read(const char *path);

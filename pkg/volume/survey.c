@@ -39,16 +39,16 @@ static int read_all(void *arg, struct error *err)
     return 0;
 }
 
-static void tell_log(const struct survey *survey, int volume)
+static void log_room(const struct survey *survey, int volume)
 {
     AUTO_ARENA arena = arena_new();
     const struct room *room = &survey->rooms[volume];
     const char *available =
-        arena_printf(arena, "%lld", (long long)(room->told.available_bytes >> 20));
+        arena_printf(arena, "%lld", (long long)(room->reported.available_bytes >> 20));
     const char *level = room_level_name(room->level);
     if (room->level == ROOM_UNKNOWN)
         log_warning("the usage of a volume cannot be read", "volume", volume_names[volume], "error",
-                    strerror(room->told.error), NULL);
+                    strerror(room->reported.error), NULL);
     else if (room->level == ROOM_ENOUGH)
         log_info("free space on a volume", "volume", volume_names[volume], "room", level,
                  "available MiB", available, NULL);
@@ -67,7 +67,7 @@ static void judge(struct survey *survey)
             continue;
         news = true;
         if (survey->rooms[i].level != before)
-            tell_log(survey, i);
+            log_room(survey, i);
     }
     if (news)
         survey->changed(survey->arg);

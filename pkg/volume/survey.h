@@ -19,5 +19,5 @@ struct survey *survey_new(struct event_base *loop, struct children *children, co
 void survey_free(struct survey *survey);
 /* Something was refused for want of room: looks at once. */
 void survey_hurry(struct survey *survey);
-/* ROOM_UNTOLD for a WAL volume that there is not. */
+/* ROOM_UNREAD for a WAL volume that there is not. */
 const struct room *survey_room(const struct survey *survey, enum survey_volume volume);

@@ -273,7 +273,7 @@ int volume_record_read(const struct volume *volume, struct volume_record *ret_re
         return err->class;
     const char *role = json_str(tree, "role", "");
     *ret_record = (struct volume_record){.epoch = json_int(tree, "epoch", 0),
-                                         .told = json_int(tree, "told", 0),
+                                         .announced = json_int(tree, "announced", 0),
                                          .seen = json_int(tree, "seen", 0),
                                          .superseded = json_int(tree, "superseded", 0)};
     snprintf(ret_record->pod, sizeof ret_record->pod, "%s", json_str(tree, "pod", ""));
@@ -292,8 +292,8 @@ int volume_record_write(const struct volume *volume, const struct volume_record 
     json_set_int(tree, "epoch", record->epoch);
     if (record->pod[0] != '\0')
         json_set_str(tree, "pod", record->pod);
-    if (record->told != 0)
-        json_set_int(tree, "told", record->told);
+    if (record->announced != 0)
+        json_set_int(tree, "announced", record->announced);
     if (record->seen != 0)
         json_set_int(tree, "seen", record->seen);
     if (record->superseded != 0)
@@ -303,8 +303,8 @@ int volume_record_write(const struct volume *volume, const struct volume_record 
 
 static bool same_record(const struct volume_record *a, const struct volume_record *b)
 {
-    return a->role == b->role && a->epoch == b->epoch && a->told == b->told && a->seen == b->seen &&
-           a->superseded == b->superseded && strcmp(a->pod, b->pod) == 0;
+    return a->role == b->role && a->epoch == b->epoch && a->announced == b->announced &&
+           a->seen == b->seen && a->superseded == b->superseded && strcmp(a->pod, b->pod) == 0;
 }
 
 int volume_record_replace(const struct volume *volume, const struct volume_record *known,

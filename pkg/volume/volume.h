@@ -42,10 +42,10 @@ enum volume_role { ROLE_NONE, ROLE_PRIMARY, ROLE_REPLICA };
 
 struct volume_record {
     enum volume_role role;
-    int64_t epoch; /* the last one that this volume was led with */
-    char pod[64];  /* uid of the pod that led with it; "" in records of earlier versions */
-    int64_t told;  /* the last one that the lease was seen to bear as led with by this volume */
-    int64_t seen;  /* the highest that the lease was seen to have under another holder */
+    int64_t epoch;     /* the last one that this volume was led with */
+    char pod[64];      /* uid of the pod that led with it; "" in records of earlier versions */
+    int64_t announced; /* the last one that the lease was seen to bear as led with by this volume */
+    int64_t seen;      /* the highest that the lease was seen to have under another holder */
     int64_t superseded; /* by which epoch of another pod of this instance `pod` was; 0: none */
 };
 

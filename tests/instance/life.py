@@ -126,7 +126,7 @@ def retake():
         equal(agent.sql("select n from t"), "1", "the row")
         with open(os.path.join(agent.data, "instance.json")) as record:
             equal(json.load(record),
-                  {"epoch": 2, "pod": agent.uid, "role": "primary", "told": 2}, "the record")
+                  {"epoch": 2, "pod": agent.uid, "role": "primary", "announced": 2}, "the record")
         agent.kill()
         agent.start(new_pod=False).ready()
         equal(rig.lease()["leaseTransitions"], 2, "epoch after a container restart")

@@ -72,7 +72,7 @@ struct message {
 };
 
 struct pod {
-    bool used, alive, frozen, paused, cut_off, stopping, detached, farewell;
+    bool used, alive, frozen, paused, cut_off, stopping, detached, shutdown;
     int instance, disk, lives;
     char uid[16], identity[32];
     struct lease_engine engine;
@@ -208,7 +208,7 @@ static inline void start_process(struct world *w, struct pod *p)
     struct lease_engine_options options = {
         .identity = p->identity, .term_ms = TERM_MS, .term_max_ms = 8 * TERM_MS, .second_ms = 1000};
     p->alive = true;
-    p->frozen = p->paused = p->stopping = p->farewell = p->seen_any = p->slice_known = false;
+    p->frozen = p->paused = p->stopping = p->shutdown = p->seen_any = p->slice_known = false;
     p->slice_busy = false;
     p->lives++;
     p->number += 2; /* answers to an earlier life's requests are nobody's */
@@ -255,7 +255,7 @@ static inline struct facts facts_of(struct world *w, struct pod *p)
     int primary = primary_pod(w);
     struct facts f = {
         .stopping = p->stopping,
-        .farewell_done = p->farewell,
+        .shutdown_done = p->shutdown,
         .job_phase = "",
         .job_message = "",
         .locked = v->locked_by == (int)(p - w->pods),
@@ -309,7 +309,7 @@ static inline struct facts facts_of(struct world *w, struct pod *p)
     if (w->plant == PLANT_UNTOLD) {
         if (f.lease == LEASE_HELD)
             f.led_epoch = f.lease_epoch;
-        f.record.told = f.record.epoch;
+        f.record.announced = f.record.epoch;
     }
     if (w->plant == PLANT_ANY_POD && f.lease == LEASE_UNKNOWN)
         snprintf(f.record.pod, sizeof f.record.pod, "%s", p->uid);
@@ -337,18 +337,18 @@ static inline struct message *new_message(struct world *w)
     return NULL;
 }
 
-static inline bool lead_is_untold(struct world *w, const struct pod *p)
+static inline bool lead_is_unannounced(struct world *w, const struct pod *p)
 {
     const struct volume_record *record = &disk_of(w, p)->record;
-    bool told =
+    bool announced =
         p->view.lead_instance == p->instance && p->view.lead_epoch == p->engine.object.epoch;
-    return p->engine.state == LEASE_HELD && record->role == ROLE_PRIMARY && !told &&
+    return p->engine.state == LEASE_HELD && record->role == ROLE_PRIMARY && !announced &&
            strcmp(record->pod, p->uid) == 0 && record->epoch >= p->engine.object.epoch;
 }
 
 static inline void send_lease(struct world *w, struct pod *p)
 {
-    if (lead_is_untold(w, p))
+    if (lead_is_unannounced(w, p))
         lease_engine_renew_soon(&p->engine, clock_of(w, p));
     enum lease_action action = lease_engine_next(&p->engine, clock_of(w, p));
     if (action == LEASE_DO_NOTHING)
@@ -364,7 +364,7 @@ static inline void send_lease(struct world *w, struct pod *p)
                           .action = action,
                           .epoch = action == LEASE_DO_TAKE ? lease_engine_next_epoch(&p->engine)
                                                            : p->engine.object.epoch,
-                          .tells_lead = action != LEASE_DO_TAKE && lead_is_untold(w, p)};
+                          .tells_lead = action != LEASE_DO_TAKE && lead_is_unannounced(w, p)};
     memcpy(m->version, p->engine.object.version, sizeof m->version);
 }
 
@@ -396,7 +396,7 @@ static inline void give_back(struct world *w, struct pod *p)
     if (record->role == ROLE_PRIMARY)
         lease_engine_leave(&p->engine, record->epoch, clock_of(w, p));
     /* It does not wait for long. */
-    p->farewell = record->role != ROLE_PRIMARY || lease_engine_has_left(&p->engine) || one_in(w, 4);
+    p->shutdown = record->role != ROLE_PRIMARY || lease_engine_has_left(&p->engine) || one_in(w, 4);
 }
 
 static inline void initdb(struct world *w, struct pod *p)
@@ -430,7 +430,7 @@ static inline bool perform(struct world *w, struct pod *p, const struct decision
     struct disk *v = disk_of(w, p);
     int primary = primary_pod(w);
     if (p->detached && decision->step != STEP_TAKE_LEASE && decision->step != STEP_STOP_NOW &&
-        decision->step != STEP_STOP && decision->step != STEP_FAREWELL &&
+        decision->step != STEP_STOP && decision->step != STEP_SHUTDOWN &&
         decision->step != STEP_EXIT)
         return false; /* its disk is gone: nothing that touches it ends */
     switch (decision->step) {
@@ -473,10 +473,10 @@ static inline bool perform(struct world *w, struct pod *p, const struct decision
         p->server = SERVER_DOWN;
         p->running = ROLE_NONE;
         return true;
-    case STEP_FAREWELL:
+    case STEP_SHUTDOWN:
         give_back(w, p);
         send_lease(w, p);
-        return p->farewell;
+        return p->shutdown;
     case STEP_EXIT:
         end_process(w, p);
         return false;

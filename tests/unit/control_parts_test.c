@@ -30,8 +30,8 @@ static void what_is_remembered_of_the_secrets_is_no_secret(void **state)
     (void)state;
     AUTO_ARENA arena = arena_new();
     struct queue_key key = {0};
-    struct known *known = known_of(&key);
-    known_reset(known, "u-1");
+    struct history *history = history_of(&key);
+    history_reset(history, "u-1");
     const struct seen_credentials seen = {.complete = true,
                                           .reason = "",
                                           .message = arena_strdup(arena, "m"),
@@ -40,29 +40,29 @@ static void what_is_remembered_of_the_secrets_is_no_secret(void **state)
                                           .ca_pem = "PEM",
                                           .observed = arena_strdup(arena, "token"),
                                           .ca_expires_ms = 7};
-    known_keep(known, &seen);
-    known_keep(known, &seen);
-    assert_true(known->credentials_known && known->credentials.complete);
-    assert_string_equal(known->credentials.verifiers_hash, "00ff");
-    assert_string_equal(known->credentials.verifiers_json, "");
-    assert_int_equal(known->credentials.ca_expires_ms, 7);
-    assert_string_equal(known->credentials.observed, "token");
-    assert_string_equal(known->credentials.notice, "");
-    known_reset(known, "u-2");
-    assert_false(known->credentials_known);
-    assert_string_equal(known->uid, "u-2");
-    known_free(known);
-    known_free(NULL);
+    history_keep(history, &seen);
+    history_keep(history, &seen);
+    assert_true(history->credentials_known && history->credentials.complete);
+    assert_string_equal(history->credentials.verifiers_hash, "00ff");
+    assert_string_equal(history->credentials.verifiers_json, "");
+    assert_int_equal(history->credentials.ca_expires_ms, 7);
+    assert_string_equal(history->credentials.observed, "token");
+    assert_string_equal(history->credentials.notice, "");
+    history_reset(history, "u-2");
+    assert_false(history->credentials_known);
+    assert_string_equal(history->uid, "u-2");
+    history_free(history);
+    history_free(NULL);
 }
 
 static void few_clusters_are_asked_for_often_and_many_share_what_one_may_cost(void **state)
 {
     (void)state;
-    assert_int_equal(peek_period_ms(1, 600), 10000);
-    assert_int_equal(peek_period_ms(100, 600), 60000);
-    assert_int_equal(peek_period_ms(1000, 600), 600000);
-    assert_int_equal(peek_period_ms(100000, 600), 600000);
-    assert_int_equal(peek_period_ms(1, 2), 2000);
+    assert_int_equal(recheck_period_ms(1, 600), 10000);
+    assert_int_equal(recheck_period_ms(100, 600), 60000);
+    assert_int_equal(recheck_period_ms(1000, 600), 600000);
+    assert_int_equal(recheck_period_ms(100000, 600), 600000);
+    assert_int_equal(recheck_period_ms(1, 2), 2000);
 }
 
 static void a_secret_that_was_changed_deleted_or_made_anew_has_another_version(void **state)
@@ -74,17 +74,17 @@ static void a_secret_that_was_changed_deleted_or_made_anew_has_another_version(v
     secrets[1] = json_object(arena);
     json_set_str(json_add_object(secrets[1], "metadata"), "uid", "u");
     json_set_str(json_add_object(secrets[1], "metadata"), "resourceVersion", "7");
-    peek_versions(arena, secrets, before);
-    peek_versions(arena, secrets, after);
+    recheck_hash(arena, secrets, before);
+    recheck_hash(arena, secrets, after);
     assert_string_equal(before, after);
     cJSON *moved[SECRETS] = {secrets[1]};
-    peek_versions(arena, moved, after);
+    recheck_hash(arena, moved, after);
     assert_string_not_equal(before, after);
     json_set_str(json_add_object(secrets[1], "metadata"), "resourceVersion", "8");
-    peek_versions(arena, secrets, after);
+    recheck_hash(arena, secrets, after);
     assert_string_not_equal(before, after);
     cJSON *none[SECRETS] = {NULL};
-    peek_versions(arena, none, after);
+    recheck_hash(arena, none, after);
     assert_string_not_equal(before, after);
 }
 
@@ -129,7 +129,7 @@ static int close_scene(void **state)
     struct scene *scene = *state;
     pages_stop(&scene->control);
     apply_free(scene->control.apply);
-    queue_free(scene->control.queue, known_free);
+    queue_free(scene->control.queue, history_free);
     event_base_free(scene->loop);
     arena_free(scene->arena);
     free(scene);

@@ -26,7 +26,7 @@ static void show(const struct world *w)
         print_message("    disk %d, locked by %d: %s epoch %lld of '%s', told %lld, seen %lld, "
                       "superseded %lld; %ld of %ld writes\n",
                       p->disk, d->locked_by, role_name(d->record.role), (long long)d->record.epoch,
-                      d->record.pod, (long long)d->record.told, (long long)d->record.seen,
+                      d->record.pod, (long long)d->record.announced, (long long)d->record.seen,
                       (long long)d->record.superseded, d->writes, w->writes);
     }
     print_message("lease '%s' epoch %lld, granted %d, led by a-%d with %lld; endpoint: pod %d, "

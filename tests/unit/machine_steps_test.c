@@ -5,34 +5,35 @@
 /* Everything known and nothing due: a primary that runs. Each test changes what it is about. */
 static struct facts running_primary(void)
 {
-    return (struct facts){.job_phase = "",
-                          .job_message = "",
-                          .locked = true,
-                          .lock_reason = "",
-                          .lock_error = "",
-                          .settings = KNOWN_GOOD,
-                          .settings_error = "",
-                          .binaries = KNOWN_GOOD,
-                          .binaries_reason = "",
-                          .binaries_error = "",
-                          .volume = VOLUME_DATA,
-                          .volume_reason = "",
-                          .volume_error = "",
-                          .record = {.role = ROLE_PRIMARY, .epoch = 3, .told = 3, .pod = "uid-1"},
-                          .pod_uid = "uid-1",
-                          .lease = LEASE_HELD,
-                          .lease_epoch = 3,
-                          .led_epoch = 3,
-                          .control_known = true,
-                          .config = KNOWN_GOOD,
-                          .config_error = "",
-                          .server = SERVER_UP,
-                          .running = ROLE_PRIMARY,
-                          .retire_error = "",
-                          .trouble_reason = "",
-                          .trouble = "",
-                          .notice_reason = "",
-                          .notice = ""};
+    return (struct facts){
+        .job_phase = "",
+        .job_message = "",
+        .locked = true,
+        .lock_reason = "",
+        .lock_error = "",
+        .settings = KNOWN_GOOD,
+        .settings_error = "",
+        .binaries = KNOWN_GOOD,
+        .binaries_reason = "",
+        .binaries_error = "",
+        .volume = VOLUME_DATA,
+        .volume_reason = "",
+        .volume_error = "",
+        .record = {.role = ROLE_PRIMARY, .epoch = 3, .announced = 3, .pod = "uid-1"},
+        .pod_uid = "uid-1",
+        .lease = LEASE_HELD,
+        .lease_epoch = 3,
+        .led_epoch = 3,
+        .control_known = true,
+        .config = KNOWN_GOOD,
+        .config_error = "",
+        .server = SERVER_UP,
+        .running = ROLE_PRIMARY,
+        .retire_error = "",
+        .trouble_reason = "",
+        .trouble = "",
+        .notice_reason = "",
+        .notice = ""};
 }
 
 static struct facts stopped_primary(void)
@@ -193,9 +194,9 @@ static void a_clone_waits_for_its_slot_and_after_a_failure(void **state)
     f.slot_ready = true;
     expect(&f, STEP_CLONE, "Cloning", "");
     f.trouble_reason = "CloneFailed";
-    f.clone_waits = true;
+    f.clone_paused = true;
     expect(&f, STEP_WAIT, "Failed", "CloneFailed");
-    f.clone_waits = false;
+    f.clone_paused = false;
     expect(&f, STEP_CLONE, "Cloning", "CloneFailed");
 }
 
@@ -375,8 +376,8 @@ static void a_superseded_pod_writes_that_down_and_never_leads_again(void **state
     assert_int_equal(decision.record.epoch, 3);
     assert_string_equal(decision.record.pod, "uid-1");
     f.record = decision.record;
-    expect(&f, STEP_FAREWELL, "Waiting", "Superseded");
-    f.farewell_done = true;
+    expect(&f, STEP_SHUTDOWN, "Waiting", "Superseded");
+    f.shutdown_done = true;
     expect(&f, STEP_EXIT, "Waiting", "Superseded");
     f.held_epoch = 0; /* the next container */
     expect(&f, STEP_WAIT, "Waiting", "Superseded");
@@ -406,7 +407,7 @@ static void a_superseded_pod_leaves_the_leading_ones_record_alone(void **state)
     f.running = ROLE_NONE;
     f.held_epoch = 3;
     f.record = (struct volume_record){.role = ROLE_PRIMARY, .epoch = 4, .pod = "uid-2"};
-    expect(&f, STEP_FAREWELL, "Waiting", "Superseded");
+    expect(&f, STEP_SHUTDOWN, "Waiting", "Superseded");
     f.record.epoch = 2; /* an earlier pod's: this one was killed before it wrote its own */
     assert_int_equal(machine_next(&f).step, STEP_RECORD);
 }
@@ -421,7 +422,7 @@ static void the_epoch_is_on_disk_before_a_primary_starts(void **state)
     assert_int_equal(decision.record.role, ROLE_PRIMARY);
     assert_int_equal(decision.record.epoch, 4);
     f.led_epoch = 4;
-    f.record.epoch = f.record.told = 9; /* a lease from a restored etcd */
+    f.record.epoch = f.record.announced = 9; /* a lease from a restored etcd */
     expect(&f, STEP_START, "Starting", "");
     f.record.epoch = 4;
     f.pod_uid = "uid-2";
@@ -435,7 +436,7 @@ static void a_record_of_a_later_pod_outweighs_what_is_known_of_the_lease(void **
     struct facts f = stopped_primary();
     snprintf(f.record.pod, sizeof f.record.pod, "uid-2");
     expect(&f, STEP_RECORD, "Starting", ""); /* the same epoch: it was given back to this one */
-    f.record.epoch = f.record.told = 4;
+    f.record.epoch = f.record.announced = 4;
     expect(&f, STEP_TAKE_LEASE, "Starting", "");
     assert_false(machine_may_write(machine_authority(&f)));
 }
@@ -456,15 +457,15 @@ static void no_write_is_accepted_before_the_lease_says_who_leads(void **state)
     f.led_epoch = 4;
     struct decision decision = machine_next(&f);
     assert_int_equal(decision.step, STEP_RECORD);
-    assert_int_equal(decision.record.told, 4);
+    assert_int_equal(decision.record.announced, 4);
     f.record = decision.record;
     expect(&f, STEP_PROMOTE, "Running", "");
     f = stopped_primary(); /* the API server went away before it could confirm */
     f.lease = LEASE_UNKNOWN;
     f.api_wait_over = true;
-    f.record.told = 2;
+    f.record.announced = 2;
     expect(&f, STEP_WAIT, "Waiting", "ApiUnreachable");
-    f.record.epoch = f.record.told = 0; /* initialised, and never led with */
+    f.record.epoch = f.record.announced = 0; /* initialised, and never led with */
     expect(&f, STEP_WAIT, "Waiting", "ApiUnreachable");
 }
 
@@ -580,7 +581,7 @@ static void a_standby_that_holds_the_lease_is_promoted_once_that_is_recorded(voi
     assert_int_equal(decision.record.epoch, 4);
     f.record = decision.record;
     f.led_epoch = 4;
-    f.record.told = 4;
+    f.record.announced = 4;
     expect(&f, STEP_PROMOTE, "Running", "");
     f.running = ROLE_PRIMARY;
     f.in_recovery = false;
@@ -648,7 +649,7 @@ static void a_copy_that_can_never_catch_up_is_given_up_when_there_is_another(voi
     f.server = SERVER_DOWN;
     f.running = ROLE_NONE;
     assert_int_equal(machine_next(&f).step, STEP_RETIRE);
-    f.retire_waits = true; /* it was tried, and failed */
+    f.retire_paused = true; /* it was tried, and failed */
     f.retire_error = "no room";
     assert_int_equal(machine_next(&f).step, STEP_START);
     f.server = SERVER_UP;
@@ -656,7 +657,7 @@ static void a_copy_that_can_never_catch_up_is_given_up_when_there_is_another(voi
     d = machine_next(&f);
     assert_string_equal(d.reason, "WalGone");
     assert_string_equal(d.message, "no room");
-    f.retire_waits = false;
+    f.retire_paused = false;
     assert_int_equal(machine_next(&f).step, STEP_STOP_NOW);
     f.server = SERVER_DOWN;
     f.running = ROLE_NONE;
@@ -686,10 +687,10 @@ static void a_crash_loop_waits_between_attempts(void **state)
 {
     (void)state;
     struct facts f = stopped_primary();
-    f.restart_waits = true;
+    f.restart_paused = true;
     f.trouble_reason = "CrashLooping";
     expect(&f, STEP_WAIT, "Failed", "CrashLooping");
-    f.restart_waits = false;
+    f.restart_paused = false;
     expect(&f, STEP_START, "Starting", "CrashLooping");
 }
 
@@ -716,8 +717,8 @@ static void a_stop_comes_before_everything_and_postgres_before_the_last_words(vo
     f.server = SERVER_STOPPING;
     expect(&f, STEP_WAIT, "Stopping", "");
     f.server = SERVER_DOWN;
-    expect(&f, STEP_FAREWELL, "Stopping", "");
-    f.farewell_done = true;
+    expect(&f, STEP_SHUTDOWN, "Stopping", "");
+    f.shutdown_done = true;
     expect(&f, STEP_EXIT, "Stopping", "");
     f.locked = false;
     expect(&f, STEP_EXIT, "Stopping", "");
@@ -750,7 +751,7 @@ static void no_combination_of_facts_breaks_the_invariants(void **state)
         f.record.superseded = bits >> 21 & 1;
         f.record.seen = f.record.superseded;
         f.led_epoch = f.lease_given_back;
-        f.record.told = f.record.epoch && f.led_epoch;
+        f.record.announced = f.record.epoch && f.led_epoch;
         struct decision d = machine_next(&f);
         assert_non_null(d.phase);
         if (d.step == STEP_INITDB)
@@ -768,7 +769,7 @@ static void no_combination_of_facts_breaks_the_invariants(void **state)
             assert_true(f.lease == LEASE_HELD ||
                         (f.record.role == ROLE_PRIMARY && f.lease == LEASE_UNKNOWN &&
                          strcmp(f.pod_uid, f.record.pod) == 0 && !f.record.superseded &&
-                         f.record.epoch > 0 && f.record.told >= f.record.epoch));
+                         f.record.epoch > 0 && f.record.announced >= f.record.epoch));
         if ((d.step == STEP_START && !f.standby_signal) || d.step == STEP_PROMOTE)
             assert_true(f.lease == LEASE_UNKNOWN || f.led_epoch == f.lease_epoch);
         if (d.step == STEP_PROMOTE)

@@ -235,14 +235,15 @@ static void each_event_in_each_state(void **state)
         for (int i = 0; i < INPUTS; i++) {
             const struct row *row = find_row(s, i);
             struct trial trial;
-            char after[128], told[256], wanted[256];
+            char after[128], announced[256], wanted[256];
             read_state(states[s], &trial);
             enum trial_step step = trial_next(&trial, &inputs[i]);
             print_state(&trial, after);
-            snprintf(told, sizeof told, "state %d, input %d: step %d, %s", s, i, step, after);
+            snprintf(announced, sizeof announced, "state %d, input %d: step %d, %s", s, i, step,
+                     after);
             snprintf(wanted, sizeof wanted, "state %d, input %d: step %d, %s", s, i,
                      row ? row->step : TRIAL_REST, row ? row->after : states[s]);
-            assert_string_equal(told, wanted);
+            assert_string_equal(announced, wanted);
         }
     }
 }

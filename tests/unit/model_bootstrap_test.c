@@ -46,10 +46,10 @@ static void only_replica_volumes_block_and_say_what_a_person_can_do(void **state
     struct model *model = world_model(&world);
     assert_true(model->grant_blocked);
     assert_string_equal(model->grant.instance, "");
-    const struct model_wait *wait = world_wait(model, REASON_BOOTSTRAP_BLOCKED);
-    assert_true(wait->stalled);
-    assert_contains(wait->unblock, "kubectl -n n annotate pvc a-3-data --overwrite "
-                                   "pgkeel.dev/last-role=primary");
+    const struct model_blocker *blocker = world_wait(model, REASON_BOOTSTRAP_BLOCKED);
+    assert_true(blocker->stalled);
+    assert_contains(blocker->unblock, "kubectl -n n annotate pvc a-3-data --overwrite "
+                                      "pgkeel.dev/last-role=primary");
 }
 
 static void the_annotation_that_a_person_sets_unblocks(void **state)
@@ -200,10 +200,10 @@ static void an_empty_volume_of_the_holder_never_starts_anew(void **state)
     world.instances[0].pod.ready = false;
     struct model *model = world_model(&world);
     assert_false(model->grant.initdb);
-    const struct model_wait *wait = world_wait(model, REASON_DATA_VOLUME_EMPTY);
-    assert_true(wait->stalled);
-    assert_contains(wait->unblock, "delete lease a-primary");
-    assert_contains(wait->unblock, "annotate pvc a-2-data");
+    const struct model_blocker *blocker = world_wait(model, REASON_DATA_VOLUME_EMPTY);
+    assert_true(blocker->stalled);
+    assert_contains(blocker->unblock, "delete lease a-primary");
+    assert_contains(blocker->unblock, "annotate pvc a-2-data");
 }
 
 static void two_primaries_of_one_epoch_are_left_to_a_person(void **state)

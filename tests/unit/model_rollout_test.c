@@ -4,7 +4,7 @@ static void a_healthy_cluster_has_nothing_due(void **state)
 {
     WORLD(3);
     struct model *model = world_model(&world);
-    assert_int_equal(model->wait_count, 0);
+    assert_int_equal(model->blocker_count, 0);
     assert_string_equal(model->phase, "Healthy");
     assert_int_equal(world_deleted(model), 0);
     assert_int_equal(world_restarted(model), 0);
@@ -84,10 +84,10 @@ static void a_replica_stuck_on_the_new_template_keeps_the_primary_untouched(void
     world.snapshot.lease.report.replica_count = 0;
     struct model *model = world_model(&world);
     assert_int_equal(world_deleted(model), 0);
-    const struct model_wait *wait = world_wait(model, REASON_IMAGE_PULL_FAILED);
-    assert_true(wait->stalled);
-    assert_contains(wait->message, "postgres:17");
-    assert_contains(wait->message, "manifest unknown");
+    const struct model_blocker *blocker = world_wait(model, REASON_IMAGE_PULL_FAILED);
+    assert_true(blocker->stalled);
+    assert_contains(blocker->message, "postgres:17");
+    assert_contains(blocker->message, "manifest unknown");
     assert_string_equal(model->phase, "Degraded");
 }
 
@@ -231,7 +231,7 @@ static void a_new_operator_keeps_image_and_form_until_the_template_changes(void 
     struct model *model = world_model(&world);
     assert_string_equal(model->instances[1].agent_image.reference, "agent:1");
     assert_int_equal(model->instances[1].pod_form, POD_FORM_FIRST);
-    assert_int_equal(model->wait_count, 0);
+    assert_int_equal(model->blocker_count, 0);
     world.hashes[1] = "template-2";
     model = world_model(&world);
     assert_string_equal(model->instances[1].agent_image.reference, "agent:2");
@@ -328,9 +328,9 @@ static void a_pod_that_no_node_takes_does_not_say_that_its_template_failed(void 
     waits_for_a_node(&world, 3);
     /* What works is left as it is: the template may be what no node has room for. */
     assert_int_equal(given(&world, world_model(&world)), 0);
-    const struct model_wait *wait = world_wait(world_model(&world), REASON_ROLLOUT_PENDING);
-    assert_contains(wait->message, "no node can take a-3");
-    assert_null(strstr(wait->message, "does not start"));
+    const struct model_blocker *blocker = world_wait(world_model(&world), REASON_ROLLOUT_PENDING);
+    assert_contains(blocker->message, "no node can take a-3");
+    assert_null(strstr(blocker->message, "does not start"));
     /* A primary that cannot start as it is gets what may be its remedy. */
     world.instances[0].pod.ready = world.instances[0].reported = false;
     world.instances[0].pod.waiting_reason = "CrashLoopBackOff";
@@ -461,8 +461,8 @@ static void an_invalid_spec_makes_nothing_due(void **state)
     struct model *model = model_build(arena, &world.snapshot, NULL, NULL, world.now_ms);
     assert_int_equal(world_deleted(model), 0);
     assert_true(model->primary->healthy);
-    assert_contains(model->waits[0].message, "spec.storage.size: is no quantity");
-    assert_int_equal(model->wait_count, 1);
+    assert_contains(model->blockers[0].message, "spec.storage.size: is no quantity");
+    assert_int_equal(model->blocker_count, 1);
 }
 
 static void a_replica_at_its_bound_still_streams(void **state)

@@ -1,12 +1,12 @@
 /* What is said of instances that nothing is heard of. */
 #include "world.h"
 
-static const struct model_wait *wait_of(struct world *world, const char *reason)
+static const struct model_blocker *wait_of(struct world *world, const char *reason)
 {
-    const struct model_wait *wait = world_wait(world_model(world), reason);
-    if (wait == NULL)
+    const struct model_blocker *blocker = world_wait(world_model(world), reason);
+    if (blocker == NULL)
         fail_msg("no wait has the reason %s", reason);
-    return wait;
+    return blocker;
 }
 
 static void overdue(struct world *world, int64_t silent_ms)
@@ -28,14 +28,14 @@ static void a_primary_that_does_not_renew_is_unknown_and_comes_first(void **stat
     struct model *model = world_model(&world);
     assert_false(model->primary->healthy);
     assert_true(model->primary->unknown && model->instances[1].unknown);
-    assert_string_equal(model->waits[0].reason, REASON_LEASE_OVERDUE);
-    assert_string_equal(model->waits[0].what, "primary a-1 serves");
-    assert_true(model->waits[0].unknown && model->waits[0].fault);
-    assert_int_equal(model->waits[0].since_ms, WORLD_NOW_MS - 9000);
+    assert_string_equal(model->blockers[0].reason, REASON_LEASE_OVERDUE);
+    assert_string_equal(model->blockers[0].what, "primary a-1 serves");
+    assert_true(model->blockers[0].unknown && model->blockers[0].fault);
+    assert_int_equal(model->blockers[0].since_ms, WORLD_NOW_MS - 9000);
     assert_int_equal(model->next_ms, WORLD_NOW_MS + 51000);
-    assert_string_equal(model->waits[1].what, "replica a-2 streams");
-    assert_true(model->waits[1].unknown);
-    assert_int_equal(model->wait_count, 2);
+    assert_string_equal(model->blockers[1].what, "replica a-2 streams");
+    assert_true(model->blockers[1].unknown);
+    assert_int_equal(model->blocker_count, 2);
 }
 
 static void the_cause_comes_before_its_consequence_whatever_the_ordinals(void **state)
@@ -50,8 +50,8 @@ static void the_cause_comes_before_its_consequence_whatever_the_ordinals(void **
     node_silent(&world, 1);
     node_silent(&world, 2);
     struct model *model = world_model(&world);
-    assert_string_equal(model->waits[0].what, "primary a-2 serves");
-    assert_string_equal(model->waits[1].what, "replica a-1 streams");
+    assert_string_equal(model->blockers[0].what, "primary a-2 serves");
+    assert_string_equal(model->blockers[1].what, "replica a-1 streams");
 }
 
 static void a_node_that_does_not_answer_is_named_with_what_helps(void **state)
@@ -60,12 +60,13 @@ static void a_node_that_does_not_answer_is_named_with_what_helps(void **state)
     overdue(&world, 45000);
     node_silent(&world, 1);
     world.instances[0].pod.node = "node-9";
-    const struct model_wait *wait = wait_of(&world, REASON_NODE_UNREACHABLE);
-    assert_contains(wait->message, "node 'node-9' does not answer Kubernetes");
-    assert_contains(wait->message, clock_rfc3339(arena, WORLD_NOW_MS - 45000));
-    assert_contains(wait->unblock, "kubectl taint node node-9 node.kubernetes.io/out-of-service");
+    const struct model_blocker *blocker = wait_of(&world, REASON_NODE_UNREACHABLE);
+    assert_contains(blocker->message, "node 'node-9' does not answer Kubernetes");
+    assert_contains(blocker->message, clock_rfc3339(arena, WORLD_NOW_MS - 45000));
+    assert_contains(blocker->unblock,
+                    "kubectl taint node node-9 node.kubernetes.io/out-of-service");
     world.instances[0].pod.deleting = true; /* by the taint manager, five minutes later */
-    assert_string_equal(wait_of(&world, REASON_NODE_UNREACHABLE)->message, wait->message);
+    assert_string_equal(wait_of(&world, REASON_NODE_UNREACHABLE)->message, blocker->message);
     assert_null(world_wait(world_model(&world), REASON_POD_TERMINATING));
 }
 
@@ -87,9 +88,9 @@ static void a_node_that_is_heard_of_leaves_the_agent_and_its_way(void **state)
 {
     WORLD(2);
     overdue(&world, 60000);
-    const struct model_wait *wait = wait_of(&world, REASON_API_UNREACHABLE);
-    assert_true(wait->unknown && wait->fault);
-    assert_contains(wait->unblock, "kubectl -n n delete pod a-1-0");
+    const struct model_blocker *blocker = wait_of(&world, REASON_API_UNREACHABLE);
+    assert_true(blocker->unknown && blocker->fault);
+    assert_contains(blocker->unblock, "kubectl -n n delete pod a-1-0");
 }
 
 static void agents_whose_account_was_made_again_are_told_at_once(void **state)
@@ -99,14 +100,15 @@ static void agents_whose_account_was_made_again_are_told_at_once(void **state)
     world.snapshot.account_created_ms = world.instances[0].pod.created_ms;
     assert_non_null(wait_of(&world, REASON_LEASE_OVERDUE));
     world.snapshot.account_created_ms++;
-    const struct model_wait *wait = wait_of(&world, REASON_API_UNREACHABLE);
-    assert_contains(wait->message, "ServiceAccount 'a' was deleted and created again");
-    assert_contains(wait->unblock, "replicas first: kubectl -n n delete pod a-2-0 && kubectl -n n "
-                                   "delete pod a-1-0");
+    const struct model_blocker *blocker = wait_of(&world, REASON_API_UNREACHABLE);
+    assert_contains(blocker->message, "ServiceAccount 'a' was deleted and created again");
+    assert_contains(blocker->unblock,
+                    "replicas first: kubectl -n n delete pod a-2-0 && kubectl -n n "
+                    "delete pod a-1-0");
     world.instances[1].pod.created_ms = world.snapshot.account_created_ms;
     assert_null(strstr(wait_of(&world, REASON_API_UNREACHABLE)->unblock, "a-2-0"));
     world.snapshot.lease.pulse = PULSE_STEADY; /* the kubelet has fetched new tokens */
-    assert_int_equal(world_model(&world)->wait_count, 0);
+    assert_int_equal(world_model(&world)->blocker_count, 0);
 }
 
 static void what_is_known_to_be_wrong_is_not_called_unknown(void **state)
@@ -139,16 +141,16 @@ static void signs_of_life_outweigh_what_kubernetes_says_of_a_node(void **state)
     node_silent(&world, 2);
     struct model *model = world_model(&world);
     assert_true(model->primary->healthy && model->instances[1].healthy);
-    assert_int_equal(model->wait_count, 2);
-    assert_int_equal(model->waits[0].concerns | model->waits[1].concerns, 0);
-    assert_contains(model->waits[0].message, "Service 'a-r' does not lead to it");
-    assert_contains(model->waits[1].message, "Services 'a-ro' and 'a-r' do not lead to it");
+    assert_int_equal(model->blocker_count, 2);
+    assert_int_equal(model->blockers[0].affects | model->blockers[1].affects, 0);
+    assert_contains(model->blockers[0].message, "Service 'a-r' does not lead to it");
+    assert_contains(model->blockers[1].message, "Services 'a-ro' and 'a-r' do not lead to it");
     world.replicas[0].state = "";
     world.instances[0].pod.ready = true;
     world.instances[0].pod.node_silent = false;
-    const struct model_wait *wait = wait_of(&world, REASON_NODE_UNREACHABLE);
-    assert_string_equal(wait->what, "replica a-2 streams");
-    assert_false(wait->unknown);
+    const struct model_blocker *blocker = wait_of(&world, REASON_NODE_UNREACHABLE);
+    assert_string_equal(blocker->what, "replica a-2 streams");
+    assert_false(blocker->unknown);
 }
 
 static void nothing_is_taken_down_on_an_old_word(void **state)
@@ -205,12 +207,12 @@ static void not_having_looked_for_long_is_no_fault(void **state)
     struct model *model = world_model(&world);
     assert_string_equal(model->phase, "Healthy");
     assert_true(model->primary->healthy);
-    assert_int_equal(model->wait_count, 1);
-    assert_true(model->waits[0].provisional && model->waits[0].unknown);
+    assert_int_equal(model->blocker_count, 1);
+    assert_true(model->blockers[0].provisional && model->blockers[0].unknown);
     node_silent(&world, 1); /* then there is something to tell */
-    const struct model_wait *wait = wait_of(&world, REASON_NODE_UNREACHABLE);
-    assert_true(wait->unknown);
-    assert_contains(wait->message, "a-1 has not been seen to renew its lease");
+    const struct model_blocker *blocker = wait_of(&world, REASON_NODE_UNREACHABLE);
+    assert_true(blocker->unknown);
+    assert_contains(blocker->message, "a-1 has not been seen to renew its lease");
 }
 
 static void pinned(struct world *world, int ordinal)
@@ -234,10 +236,10 @@ static void a_volume_that_is_on_one_node_only_sends_nobody_for_more_nodes(void *
 {
     WORLD(2);
     pinned(&world, 2);
-    const struct model_wait *wait = wait_of(&world, REASON_UNSCHEDULABLE);
-    assert_contains(wait->message, "didn't match PersistentVolume's node affinity");
-    assert_null(strstr(wait->unblock, "add a node"));
-    assert_contains(wait->unblock, "kubectl get node node-9");
+    const struct model_blocker *blocker = wait_of(&world, REASON_UNSCHEDULABLE);
+    assert_contains(blocker->message, "didn't match PersistentVolume's node affinity");
+    assert_null(strstr(blocker->unblock, "add a node"));
+    assert_contains(blocker->unblock, "kubectl get node node-9");
 }
 
 static void a_replica_whose_disk_went_with_its_node_is_cloned(void **state)
@@ -245,12 +247,13 @@ static void a_replica_whose_disk_went_with_its_node_is_cloned(void **state)
     WORLD(2);
     pinned(&world, 2);
     world.instances[1].data.node_gone = true;
-    const struct model_wait *wait = wait_of(&world, REASON_VOLUME_NODE_GONE);
-    assert_contains(wait->message, "'a-2-data' (volume 'pv-7')");
-    assert_contains(wait->message, "node 'node-9'");
-    assert_contains(wait->unblock, "kubectl -n n delete pvc a-2-data a-2-wal --wait=false; kubectl "
-                                   "-n n delete pod a-2-0");
-    assert_true(wait->stalled);
+    const struct model_blocker *blocker = wait_of(&world, REASON_VOLUME_NODE_GONE);
+    assert_contains(blocker->message, "'a-2-data' (volume 'pv-7')");
+    assert_contains(blocker->message, "node 'node-9'");
+    assert_contains(blocker->unblock,
+                    "kubectl -n n delete pvc a-2-data a-2-wal --wait=false; kubectl "
+                    "-n n delete pod a-2-0");
+    assert_true(blocker->stalled);
 }
 
 static void a_primary_whose_disk_went_with_its_node_is_a_decision(void **state)
@@ -258,18 +261,18 @@ static void a_primary_whose_disk_went_with_its_node_is_a_decision(void **state)
     WORLD(2);
     pinned(&world, 1);
     world.instances[0].data.node_gone = true;
-    const struct model_wait *wait = wait_of(&world, REASON_VOLUME_NODE_GONE);
-    assert_contains(wait->unblock, "bring node 'node-9' back");
-    assert_contains(wait->unblock, "what a-1 committed and a-2 had not received is then lost");
+    const struct model_blocker *blocker = wait_of(&world, REASON_VOLUME_NODE_GONE);
+    assert_contains(blocker->unblock, "bring node 'node-9' back");
+    assert_contains(blocker->unblock, "what a-1 committed and a-2 had not received is then lost");
     assert_contains(
-        wait->unblock,
+        blocker->unblock,
         "kubectl -n n delete pvc a-1-data a-1-wal --wait=false && kubectl -n n delete pod a-1-0 && "
         "kubectl -n n delete lease a-primary && kubectl -n n annotate pvc a-2-data --overwrite "
         "pgkeel.dev/last-role=primary");
     world.snapshot.instance_count = 1;
-    wait = wait_of(&world, REASON_VOLUME_NODE_GONE);
-    assert_null(strstr(wait->unblock, "delete"));
-    assert_contains(wait->unblock, "backup");
+    blocker = wait_of(&world, REASON_VOLUME_NODE_GONE);
+    assert_null(strstr(blocker->unblock, "delete"));
+    assert_contains(blocker->unblock, "backup");
 }
 
 static void who_takes_a_pod_away_is_named(void **state)
@@ -295,9 +298,9 @@ static void who_takes_a_pod_away_is_named(void **state)
         pod->disruption = table[i].disruption;
         pod->disruption_message = table[i].message;
         pod->priority = "-10";
-        const struct model_wait *wait = wait_of(&world, table[i].reason);
-        assert_contains(wait->message, table[i].says);
-        assert_contains(wait->unblock, table[i].unblock);
+        const struct model_blocker *blocker = wait_of(&world, table[i].reason);
+        assert_contains(blocker->message, table[i].says);
+        assert_contains(blocker->unblock, table[i].unblock);
     }
 }
 
@@ -314,9 +317,9 @@ static void a_pod_that_finds_no_room_after_a_preemption_says_so(void **state)
     seen->pod.phase = "Pending";
     seen->report = (struct instance_report){0};
     seen->pod.unschedulable_message = "0/2 nodes are available: 2 Insufficient memory.";
-    const struct model_wait *wait = wait_of(&world, REASON_UNSCHEDULABLE);
-    assert_contains(wait->message, "its earlier pod was preempted: the scheduler made room");
-    assert_contains(wait->unblock, "spec.scheduling.priorityClassName");
+    const struct model_blocker *blocker = wait_of(&world, REASON_UNSCHEDULABLE);
+    assert_contains(blocker->message, "its earlier pod was preempted: the scheduler made room");
+    assert_contains(blocker->unblock, "spec.scheduling.priorityClassName");
     seen->pod.unschedulable_message = "";
     seen->pod.phase = "Running";
     seen->pod.ready = seen->reported = true;

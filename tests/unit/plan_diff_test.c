@@ -93,8 +93,8 @@ static void what_else_leads_to_the_primarys_service_is_deleted(void **state)
     assert_string_equal(plan->actions[0].uid, "uid-stray");
     assert_contains(plan->actions[0].reason, "Service 'a-rw'");
     assert_true(plan->actions[0].drift);
-    const struct model_wait *wait = world_wait(world_model(&world), REASON_ENDPOINT_FOREIGN);
-    assert_int_equal(wait->concerns, CONCERN_PRIMARY);
+    const struct model_blocker *wait = world_wait(world_model(&world), REASON_ENDPOINT_FOREIGN);
+    assert_int_equal(wait->affects, AFFECTS_PRIMARY);
     assert_contains(wait->message, "Endpoints 'a-rw'");
 }
 

@@ -10,7 +10,7 @@ static const struct logs_message recovering = {"FATAL", "client backend", "57P03
 static bool tells(const char *severity, const char *backend, const char *sqlstate)
 {
     struct logs_message message = {severity, backend, sqlstate, "words"};
-    return cause_is_told_by(&message);
+    return cause_is_named_by(&message);
 }
 
 static void states_are_no_cause_whoever_tells_them(void **state)

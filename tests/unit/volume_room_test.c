@@ -87,12 +87,12 @@ static void what_changes_much_all_the_time_is_told_once_a_minute(void **state)
 {
     (void)state;
     struct room room = {0};
-    int told = 0;
+    int reported = 0;
     for (int second = 0; second < 3600; second++) {
         struct room_reading now = reading(100 * GIB, (second % 2 ? 40 : 80) * GIB);
-        told += room_judge(&room, &now, second * INT64_C(1000));
+        reported += room_judge(&room, &now, second * INT64_C(1000));
     }
-    assert_in_range(told, 60, 66);
+    assert_in_range(reported, 60, 66);
 }
 
 static void a_level_is_told_at_once_however_often_figures_were(void **state)
@@ -106,7 +106,7 @@ static void a_level_is_told_at_once_however_often_figures_were(void **state)
     struct room_reading now = reading(100 * GIB, 0);
     assert_true(room_judge(&room, &now, 30000));
     assert_int_equal(room.level, ROOM_FULL);
-    assert_int_equal(room.told.available_bytes, 0);
+    assert_int_equal(room.reported.available_bytes, 0);
     now = reading(200 * GIB, 100 * GIB);
     assert_true(room_judge(&room, &now, 30001));
     assert_int_equal(room.level, ROOM_ENOUGH);
@@ -133,7 +133,7 @@ static void what_cannot_be_read_is_unknown_and_told_once(void **state)
 static void every_level_has_its_name_in_reports(void **state)
 {
     (void)state;
-    assert_string_equal(room_level_name(ROOM_UNTOLD), "");
+    assert_string_equal(room_level_name(ROOM_UNREAD), "");
     assert_string_equal(room_level_name(ROOM_UNKNOWN), "unknown");
     assert_string_equal(room_level_name(ROOM_ENOUGH), "enough");
     assert_string_equal(room_level_name(ROOM_FILLING), "filling");

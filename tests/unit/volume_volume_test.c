@@ -323,7 +323,7 @@ static void records_and_accepted_configuration_survive(void **state)
     struct volume_record record = {.role = ROLE_REPLICA,
                                    .epoch = 7,
                                    .pod = "u",
-                                   .told = 6,
+                                   .announced = 6,
                                    .seen = 8,
                                    .superseded = 9},
                          read;
@@ -336,7 +336,7 @@ static void records_and_accepted_configuration_survive(void **state)
     assert_int_equal(read.epoch, 7);
     assert_string_equal(read.pod, "u");
     assert_int_equal(read.superseded, 9);
-    assert_int_equal(read.told, 6);
+    assert_int_equal(read.announced, 6);
     assert_int_equal(read.seen, 8);
     assert_int_equal(volume_accepted_read(arena, &place->volume, &conf, &hba, &err), 0);
     assert_null(conf);

@@ -251,11 +251,11 @@ UNUSED static struct model *world_model(struct world *world)
                        world->now_ms);
 }
 
-UNUSED static const struct model_wait *world_wait(const struct model *model, const char *reason)
+UNUSED static const struct model_blocker *world_wait(const struct model *model, const char *reason)
 {
-    for (size_t i = 0; i < model->wait_count; i++)
-        if (strcmp(model->waits[i].reason, reason) == 0)
-            return &model->waits[i];
+    for (size_t i = 0; i < model->blocker_count; i++)
+        if (strcmp(model->blockers[i].reason, reason) == 0)
+            return &model->blockers[i];
     return NULL;
 }
 

@@ -1,11 +1,11 @@
 #include "world.h"
 
-static const struct model_wait *wait_of(struct world *world, const char *reason)
+static const struct model_blocker *wait_of(struct world *world, const char *reason)
 {
-    const struct model_wait *wait = world_wait(world_model(world), reason);
-    if (wait == NULL)
+    const struct model_blocker *blocker = world_wait(world_model(world), reason);
+    if (blocker == NULL)
         fail_msg("no wait has the reason %s", reason);
-    return wait;
+    return blocker;
 }
 
 static struct seen_instance *pod_down(struct world *world, int ordinal)
@@ -34,11 +34,11 @@ static void the_kubelets_words_become_reasons_with_a_remedy(void **state)
     for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
         WORLD(2);
         pod_down(&world, 2)->pod.waiting_reason = table[i].kubelet;
-        const struct model_wait *wait = wait_of(&world, table[i].reason);
-        assert_string_equal(wait->what, "replica a-2 streams");
-        assert_contains(wait->unblock, table[i].unblock);
-        assert_int_equal(wait->stalled, table[i].stalled);
-        assert_int_equal(wait->concerns, CONCERN_REPLICAS);
+        const struct model_blocker *blocker = wait_of(&world, table[i].reason);
+        assert_string_equal(blocker->what, "replica a-2 streams");
+        assert_contains(blocker->unblock, table[i].unblock);
+        assert_int_equal(blocker->stalled, table[i].stalled);
+        assert_int_equal(blocker->affects, AFFECTS_REPLICAS);
     }
 }
 
@@ -46,8 +46,8 @@ static void a_starting_container_is_no_fault_until_it_takes_too_long(void **stat
 {
     WORLD(2);
     pod_down(&world, 2)->pod.waiting_reason = "ContainerCreating";
-    const struct model_wait *wait = wait_of(&world, REASON_POD_STARTING);
-    assert_false(wait->fault);
+    const struct model_blocker *blocker = wait_of(&world, REASON_POD_STARTING);
+    assert_false(blocker->fault);
     world.now_ms += 61 * 1000;
     assert_contains(wait_of(&world, REASON_POD_STARTING)->unblock, "describe pod a-2-0");
 }
@@ -56,9 +56,9 @@ static void the_schedulers_words_are_passed_on(void **state)
 {
     WORLD(2);
     pod_down(&world, 2)->pod.unschedulable_message = "0/2 nodes are available: 2 Insufficient cpu.";
-    const struct model_wait *wait = wait_of(&world, REASON_UNSCHEDULABLE);
-    assert_contains(wait->message, "2 Insufficient cpu");
-    assert_true(wait->stalled);
+    const struct model_blocker *blocker = wait_of(&world, REASON_UNSCHEDULABLE);
+    assert_contains(blocker->message, "2 Insufficient cpu");
+    assert_true(blocker->stalled);
 }
 
 static void a_pod_that_may_not_be_made_says_what_the_set_was_told(void **state)
@@ -74,20 +74,20 @@ static void a_pod_that_does_not_stop_names_its_node_after_the_grace_period(void 
 {
     WORLD(2);
     world.instances[1].pod.deleting = true;
-    const struct model_wait *wait = wait_of(&world, REASON_POD_TERMINATING);
-    assert_int_equal(wait->next_ms, WORLD_NOW_MS + 180 * 1000);
-    assert_false(wait->fault);
+    const struct model_blocker *blocker = wait_of(&world, REASON_POD_TERMINATING);
+    assert_int_equal(blocker->next_ms, WORLD_NOW_MS + 180 * 1000);
+    assert_false(blocker->fault);
     cJSON *status = json_object(arena);
     cJSON *old = json_push_object(json_add_array(status, "waitingFor"));
-    json_set_str(old, "what", wait->what);
-    json_set_str(old, "reason", wait->reason);
+    json_set_str(old, "what", blocker->what);
+    json_set_str(old, "reason", blocker->reason);
     json_set_str(old, "since", clock_rfc3339(arena, WORLD_NOW_MS));
     world.snapshot.status = status;
     world.now_ms += 180 * 1000;
-    wait = wait_of(&world, REASON_POD_TERMINATING);
-    assert_int_equal(wait->since_ms, WORLD_NOW_MS);
-    assert_true(wait->fault);
-    assert_contains(wait->unblock, "node-1");
+    blocker = wait_of(&world, REASON_POD_TERMINATING);
+    assert_int_equal(blocker->since_ms, WORLD_NOW_MS);
+    assert_true(blocker->fault);
+    assert_contains(blocker->unblock, "node-1");
 }
 
 static void the_agents_own_words_are_passed_on(void **state)
@@ -97,9 +97,9 @@ static void the_agents_own_words_are_passed_on(void **state)
     report->phase = "Failed";
     report->reason = REASON_SYSTEM_IDENTIFIER_MISMATCH;
     report->message = "the volume holds another cluster";
-    const struct model_wait *wait = wait_of(&world, REASON_SYSTEM_IDENTIFIER_MISMATCH);
-    assert_string_equal(wait->message, "the volume holds another cluster");
-    assert_true(wait->stalled);
+    const struct model_blocker *blocker = wait_of(&world, REASON_SYSTEM_IDENTIFIER_MISMATCH);
+    assert_string_equal(blocker->message, "the volume holds another cluster");
+    assert_true(blocker->stalled);
     report->phase = "Starting";
     report->reason = REASON_VOLUME_IN_USE;
     assert_false(wait_of(&world, REASON_VOLUME_IN_USE)->fault);
@@ -108,9 +108,9 @@ static void the_agents_own_words_are_passed_on(void **state)
     assert_non_null(wait_of(&world, REASON_INSTANCE_FAILED));
     report->phase = "Cloning";
     report->message = "copied 45 % of 12 GiB";
-    wait = wait_of(&world, REASON_CLONING);
-    assert_string_equal(wait->message, "copied 45 % of 12 GiB");
-    assert_false(wait->fault);
+    blocker = wait_of(&world, REASON_CLONING);
+    assert_string_equal(blocker->message, "copied 45 % of 12 GiB");
+    assert_false(blocker->fault);
 }
 
 static void a_running_agent_that_complains_is_heard(void **state)
@@ -121,18 +121,18 @@ static void a_running_agent_that_complains_is_heard(void **state)
     report->message = "invalid value for parameter \"work_mem\"";
     report->config_hash = "config-0";
     struct model *model = world_model(&world);
-    const struct model_wait *wait = world_wait(model, REASON_CONFIG_INVALID);
-    assert_true(wait->stalled);
-    assert_contains(wait->unblock, "spec.postgres.parameters");
-    assert_int_equal(wait->concerns, 0);
+    const struct model_blocker *blocker = world_wait(model, REASON_CONFIG_INVALID);
+    assert_true(blocker->stalled);
+    assert_contains(blocker->unblock, "spec.postgres.parameters");
+    assert_int_equal(blocker->affects, 0);
     assert_true(model->primary->healthy);
     assert_non_null(world_wait(model, REASON_CONFIGURATION_PENDING));
     report->config_hash = "config-1";
     report->reason = REASON_ROLES_FAILED;
-    assert_int_equal(wait_of(&world, REASON_ROLES_FAILED)->concerns, CONCERN_CREDENTIALS);
+    assert_int_equal(wait_of(&world, REASON_ROLES_FAILED)->affects, AFFECTS_CREDENTIALS);
     world.replicas[0].state = "";
     world.instances[1].report.reason = REASON_WAL_GONE;
-    assert_int_equal(wait_of(&world, REASON_WAL_GONE)->concerns, CONCERN_REPLICAS);
+    assert_int_equal(wait_of(&world, REASON_WAL_GONE)->affects, AFFECTS_REPLICAS);
 }
 
 static void a_replica_without_its_wal_is_cloned_anew_unless_it_was_a_primary(void **state)
@@ -141,21 +141,21 @@ static void a_replica_without_its_wal_is_cloned_anew_unless_it_was_a_primary(voi
     world.replicas[0].state = "";
     assert_non_null(wait_of(&world, REASON_NOT_STREAMING));
     world.replicas[0].slot_wal_status = "lost";
-    const struct model_wait *wait = wait_of(&world, REASON_SLOT_LOST);
-    assert_contains(wait->message, "maxSlotWalKeepSize (4GB)");
-    assert_contains(wait->unblock, "if nothing on its volumes is needed: kubectl");
-    assert_contains(wait->unblock, "delete pvc a-2-data --wait=false");
-    assert_true(wait->stalled);
+    const struct model_blocker *blocker = wait_of(&world, REASON_SLOT_LOST);
+    assert_contains(blocker->message, "maxSlotWalKeepSize (4GB)");
+    assert_contains(blocker->unblock, "if nothing on its volumes is needed: kubectl");
+    assert_contains(blocker->unblock, "delete pvc a-2-data --wait=false");
+    assert_true(blocker->stalled);
     world.instances[1].report.reason = REASON_WAL_GONE;
     assert_true(wait_of(&world, REASON_WAL_GONE)->stalled);
     world.instances[1].report.epoch = 0;
     assert_false(wait_of(&world, REASON_WAL_GONE)->stalled);
     assert_string_equal(wait_of(&world, REASON_WAL_GONE)->unblock, "");
     world.instances[1].report.reason = "";
-    wait = wait_of(&world, REASON_SLOT_LOST);
-    assert_contains(wait->message, "it is cloned again");
-    assert_string_equal(wait->unblock, "");
-    assert_false(wait->stalled);
+    blocker = wait_of(&world, REASON_SLOT_LOST);
+    assert_contains(blocker->message, "it is cloned again");
+    assert_string_equal(blocker->unblock, "");
+    assert_false(blocker->stalled);
 }
 
 static void volumes_that_a_replica_cannot_use_are_replaced_together(void **state)
@@ -187,8 +187,8 @@ static void a_replica_that_runs_as_primary_is_a_fault_of_both(void **state)
 {
     WORLD(2);
     world.instances[1].report.role = "primary";
-    const struct model_wait *wait = wait_of(&world, REASON_UNEXPECTED_PRIMARY);
-    assert_int_equal(wait->concerns, CONCERN_PRIMARY | CONCERN_REPLICAS);
+    const struct model_blocker *blocker = wait_of(&world, REASON_UNEXPECTED_PRIMARY);
+    assert_int_equal(blocker->affects, AFFECTS_PRIMARY | AFFECTS_REPLICAS);
 }
 
 static void a_primary_ahead_of_the_lease_is_news_on_its_way(void **state)
@@ -237,9 +237,9 @@ static void a_missing_storage_class_is_named_with_the_remedy(void **state)
     struct seen_pvc *pvc = &world.instances[0].data;
     pvc->phase = "Pending";
     pvc->pending_message = "storageclass.storage.k8s.io \"fast\" not found";
-    const struct model_wait *wait = wait_of(&world, REASON_STORAGE_CLASS_MISSING);
-    assert_contains(wait->unblock, "StorageClass 'fast'");
-    assert_true(wait->stalled);
+    const struct model_blocker *blocker = wait_of(&world, REASON_STORAGE_CLASS_MISSING);
+    assert_contains(blocker->unblock, "StorageClass 'fast'");
+    assert_true(blocker->stalled);
     pvc->pending_message = "no persistent volumes available for this claim and no storage class is "
                            "set";
     assert_contains(wait_of(&world, REASON_VOLUME_PENDING)->unblock, "default");
@@ -251,9 +251,9 @@ static void a_volume_that_grows_is_waited_for_and_harms_nobody(void **state)
     world.snapshot.spec.storage = (struct volume_spec){2LL << 30, "2Gi", NULL};
     world.instances[0].data.requested_bytes = 2LL << 30;
     world.instances[0].data.resize_message = "waiting for the node";
-    const struct model_wait *wait = wait_of(&world, REASON_VOLUME_RESIZING);
-    assert_contains(wait->message, "from 1Gi to 2Gi: waiting for the node");
-    assert_int_equal(wait->concerns, CONCERN_STORAGE);
+    const struct model_blocker *blocker = wait_of(&world, REASON_VOLUME_RESIZING);
+    assert_contains(blocker->message, "from 1Gi to 2Gi: waiting for the node");
+    assert_int_equal(blocker->affects, AFFECTS_STORAGE);
 }
 
 static void a_smaller_size_is_refused_with_the_field_to_set(void **state)
@@ -276,10 +276,10 @@ static void a_growth_that_never_happened_can_be_taken_back(void **state)
                     "50Gi is taken back to 2Gi");
     /* Kubernetes takes it back to more than the volume has, and not to as much. */
     world.snapshot.spec.storage = (struct volume_spec){1LL << 30, "1Gi", NULL};
-    const struct model_wait *wait = wait_of(&world, REASON_SHRINK_REFUSED);
-    assert_contains(wait->message, "has 1Gi");
-    assert_contains(wait->message, "50Gi");
-    assert_contains(wait->unblock, "more than 1Gi");
+    const struct model_blocker *blocker = wait_of(&world, REASON_SHRINK_REFUSED);
+    assert_contains(blocker->message, "has 1Gi");
+    assert_contains(blocker->message, "50Gi");
+    assert_contains(blocker->unblock, "more than 1Gi");
 }
 
 static void another_storage_class_is_refused_with_the_field_to_set(void **state)
@@ -314,7 +314,7 @@ static void the_primary_above_instances_is_kept_and_says_what_unblocks(void **st
     assert_true(model->instances[2].surplus);
     assert_contains(world_wait(model, REASON_PRIMARY_ABOVE_INSTANCES)->unblock,
                     "spec.instances to at least 3");
-    assert_int_equal(model->wait_count, 1);
+    assert_int_equal(model->blocker_count, 1);
 }
 
 static void a_surplus_replica_goes(void **state)
@@ -348,16 +348,16 @@ static void faulty_secrets_are_told_in_the_words_of_who_found_them(void **state)
     world.snapshot.credentials.complete = false;
     world.snapshot.credentials.reason = REASON_SECRET_KEY_MISSING;
     world.snapshot.credentials.message = "Secret 'a-app' has no key 'password'; add it";
-    const struct model_wait *wait = wait_of(&world, REASON_SECRET_KEY_MISSING);
-    assert_contains(wait->message, "a-app");
-    assert_int_equal(wait->concerns, CONCERN_CREDENTIALS);
+    const struct model_blocker *blocker = wait_of(&world, REASON_SECRET_KEY_MISSING);
+    assert_contains(blocker->message, "a-app");
+    assert_int_equal(blocker->affects, AFFECTS_CREDENTIALS);
 }
 
 static void new_passwords_are_waited_for_until_the_primary_has_them(void **state)
 {
     WORLD(1);
     world.snapshot.credentials.verifiers_hash = "verifiers-2";
-    assert_int_equal(wait_of(&world, REASON_CREDENTIALS_PENDING)->concerns, CONCERN_CREDENTIALS);
+    assert_int_equal(wait_of(&world, REASON_CREDENTIALS_PENDING)->affects, AFFECTS_CREDENTIALS);
 }
 
 static void an_expired_certificate_is_named(void **state)
@@ -391,17 +391,17 @@ static void a_volume_that_fills_is_a_warning_and_no_wait(void **state)
     world.instances[1].report.data_volume = filled(REPORT_ROOM_ENOUGH, 900);
     world.instances[1].report.wal_volume = filled(REPORT_ROOM_FILLING, 120);
     const struct model *model = world_model(&world);
-    assert_int_equal(model->wait_count, 0);
+    assert_int_equal(model->blocker_count, 0);
     assert_string_equal(model->phase, "Healthy");
     assert_int_equal(model->warning_count, 1);
-    const struct model_wait *warning = &model->warnings[0];
+    const struct model_blocker *warning = &model->warnings[0];
     assert_string_equal(warning->reason, REASON_VOLUME_FILLING);
     assert_string_equal(warning->what, "volume a-2-wal is filling");
     assert_contains(warning->message, "88 % of 1000Mi are used, 120Mi are available");
     assert_contains(warning->message, "raise spec.walStorage.size");
     assert_string_equal(warning->unblock, "kubectl -n n patch pgc a --type merge -p "
                                           "'{\"spec\":{\"walStorage\":{\"size\":\"2Gi\"}}}'");
-    assert_int_equal(warning->concerns, CONCERN_STORAGE);
+    assert_int_equal(warning->affects, AFFECTS_STORAGE);
 }
 
 static void a_full_volume_needs_a_person_until_it_grows(void **state)
@@ -410,24 +410,24 @@ static void a_full_volume_needs_a_person_until_it_grows(void **state)
     world.instances[0].report.data_volume = filled(REPORT_ROOM_FULL, 3);
     world.instances[0].report.data_volume.words = "PANIC:  No space left on device";
     const struct model *model = world_model(&world);
-    const struct model_wait *wait = world_wait(model, REASON_VOLUME_FULL);
-    assert_true(wait->stalled && wait->fault);
-    assert_int_equal(wait->concerns, CONCERN_STORAGE);
-    assert_contains(wait->message, "3Mi are available; raise spec.storage.size; postgres "
-                                   "says: PANIC:  No space left");
-    assert_contains(wait->unblock, "'{\"spec\":{\"storage\":{\"size\":\"2Gi\"}}}'");
+    const struct model_blocker *blocker = world_wait(model, REASON_VOLUME_FULL);
+    assert_true(blocker->stalled && blocker->fault);
+    assert_int_equal(blocker->affects, AFFECTS_STORAGE);
+    assert_contains(blocker->message, "3Mi are available; raise spec.storage.size; postgres "
+                                      "says: PANIC:  No space left");
+    assert_contains(blocker->unblock, "'{\"spec\":{\"storage\":{\"size\":\"2Gi\"}}}'");
     assert_string_equal(model->phase, "Degraded");
     world.instances[0].pod.ready = false;
     model = world_model(&world);
-    assert_true(world_wait(model, REASON_VOLUME_FULL)->concerns & CONCERN_PRIMARY);
-    assert_string_equal(model->waits[0].reason, REASON_VOLUME_FULL);
+    assert_true(world_wait(model, REASON_VOLUME_FULL)->affects & AFFECTS_PRIMARY);
+    assert_string_equal(model->blockers[0].reason, REASON_VOLUME_FULL);
     assert_string_equal(model->phase, "Failed");
     world.snapshot.spec.storage.size_bytes = 2LL << 30;
     world.snapshot.spec.storage.size = "2Gi";
-    wait = world_wait(world_model(&world), REASON_VOLUME_FULL);
-    assert_false(wait->stalled);
-    assert_contains(wait->message, "it is being grown");
-    assert_string_equal(wait->unblock, "");
+    blocker = world_wait(world_model(&world), REASON_VOLUME_FULL);
+    assert_false(blocker->stalled);
+    assert_contains(blocker->message, "it is being grown");
+    assert_string_equal(blocker->unblock, "");
 }
 
 static void a_claim_that_is_a_folder_of_a_larger_disk_is_not_to_be_grown(void **state)
@@ -436,10 +436,10 @@ static void a_claim_that_is_a_folder_of_a_larger_disk_is_not_to_be_grown(void **
     struct volume_report *report = &world.instances[0].report.data_volume;
     *report = filled(REPORT_ROOM_FULL, 3);
     report->capacity_bytes = 100LL << 30;
-    const struct model_wait *wait = world_wait(world_model(&world), REASON_VOLUME_FULL);
-    assert_contains(wait->message, "a larger spec.storage.size adds no space");
-    assert_contains(wait->unblock, "node 'node-1'");
-    assert_null(strstr(wait->unblock, "kubectl"));
+    const struct model_blocker *blocker = world_wait(world_model(&world), REASON_VOLUME_FULL);
+    assert_contains(blocker->message, "a larger spec.storage.size adds no space");
+    assert_contains(blocker->unblock, "node 'node-1'");
+    assert_null(strstr(blocker->unblock, "kubectl"));
 }
 
 static void percents_are_those_of_df(void **state)
@@ -467,7 +467,7 @@ static void a_replica_that_complains_of_its_primary_is_no_change_under_way(void 
     world.instances[1].report.reason = REASON_NOT_STREAMING;
     world.instances[1].report.message = "could not receive data from WAL stream";
     const struct model *model = world_model(&world);
-    assert_true(world_wait(model, REASON_NOT_STREAMING)->concerns & CONCERN_REPLICAS);
+    assert_true(world_wait(model, REASON_NOT_STREAMING)->affects & AFFECTS_REPLICAS);
     assert_string_equal(model->phase, "Degraded");
 }
 
@@ -477,8 +477,8 @@ static void what_needs_a_person_comes_first(void **state)
     world.instances[1].report.phase = "Cloning";
     pod_down(&world, 3)->pod.unschedulable_message = "no room";
     struct model *model = world_model(&world);
-    assert_string_equal(model->waits[0].reason, REASON_UNSCHEDULABLE);
-    assert_string_equal(model->waits[1].reason, REASON_CLONING);
+    assert_string_equal(model->blockers[0].reason, REASON_UNSCHEDULABLE);
+    assert_string_equal(model->blockers[1].reason, REASON_CLONING);
 }
 
 static void deletion_and_terminating_namespaces_have_their_phase(void **state)
@@ -511,10 +511,10 @@ static void no_key_of_the_spec_gets_into_a_command(void **state)
     WORLD(1);
     struct spec_fault fault = {"spec.resources.limits[\"$(id)\"]", "is no resource"};
     world.snapshot.faults = (struct spec_faults){&fault, 1};
-    const struct model_wait *wait = wait_of(&world, REASON_INVALID_SPEC);
-    assert_contains(wait->message, "$(id)");
-    assert_null(strstr(wait->unblock, "$("));
-    assert_contains(wait->unblock, "kubectl -n n edit pgc a");
+    const struct model_blocker *blocker = wait_of(&world, REASON_INVALID_SPEC);
+    assert_contains(blocker->message, "$(id)");
+    assert_null(strstr(blocker->unblock, "$("));
+    assert_contains(blocker->unblock, "kubectl -n n edit pgc a");
 }
 
 static void a_cluster_that_falls_ill_is_degraded_and_a_changing_one_updating(void **state)
@@ -562,10 +562,10 @@ static void a_replica_that_does_not_come_back_is_a_fault_even_in_a_rollout(void 
     WORLD(2);
     cJSON *status = json_object(arena);
     json_set_str(status, "phase", "Updating");
-    cJSON *wait = json_push_object(json_add_array(status, "waitingFor"));
-    json_set_str(wait, "what", "replica a-2 streams");
-    json_set_str(wait, "reason", REASON_NOT_STREAMING);
-    json_set_str(wait, "since", clock_rfc3339(arena, WORLD_NOW_MS - 30000));
+    cJSON *blocker = json_push_object(json_add_array(status, "waitingFor"));
+    json_set_str(blocker, "what", "replica a-2 streams");
+    json_set_str(blocker, "reason", REASON_NOT_STREAMING);
+    json_set_str(blocker, "since", clock_rfc3339(arena, WORLD_NOW_MS - 30000));
     world.snapshot.status = status;
     world.instances[1].report.reason = REASON_NOT_STREAMING;
     world.instances[1].pod.ready = false;

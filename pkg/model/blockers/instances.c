@@ -7,11 +7,11 @@
 
 enum { RECONNECT_PATIENCE_MS = 30000, CLONE_PATIENCE_MS = 600000 };
 
-unsigned wait_concern(const struct work *work, const struct model_instance *instance)
+unsigned blocker_affects(const struct work *work, const struct model_instance *instance)
 {
     const struct model *model = work->model;
     bool to_be_primary = !model->ever_held && text_same(model->grant.instance, instance->name);
-    return instance->primary || to_be_primary ? CONCERN_PRIMARY : CONCERN_REPLICAS;
+    return instance->primary || to_be_primary ? AFFECTS_PRIMARY : AFFECTS_REPLICAS;
 }
 
 /* A reason becomes the reason of a condition, whose syntax the API server checks: an agent's own is
@@ -95,71 +95,73 @@ static bool is_mended_by_cloning(const char *reason)
 }
 
 /* A remedy without a command is a change of the spec. */
-static void unblock_for_a_person(struct work *work, struct model_wait *wait, const char *remedy)
+static void unblock_for_a_person(struct work *work, struct model_blocker *blocker,
+                                 const char *remedy)
 {
     if (strstr(remedy, "kubectl ") != NULL)
-        wait->unblock = model_fill_in(work->arena, work->model, wait, remedy);
+        blocker->unblock = model_fill_in(work->arena, work->model, blocker, remedy);
     else
-        wait_unblock_by_spec(work, wait, remedy);
+        blocker_unblock_by_spec(work, blocker, remedy);
 }
 
 /* The only password that agents read is that of replication. */
-static void unblock_by_password(struct work *work, struct model_wait *wait)
+static void unblock_by_password(struct work *work, struct model_blocker *blocker)
 {
-    wait_unblock(work, wait,
-                 "for a random one: kubectl -n %s patch secret %s -p "
-                 "'{\"stringData\":{\"password\":\"'$(openssl rand -hex 16)'\"}}'",
-                 text_or_empty(work->snapshot->spec.namespace),
-                 text_or_empty(work->snapshot->spec.replication_secret));
+    blocker_unblock(work, blocker,
+                    "for a random one: kubectl -n %s patch secret %s -p "
+                    "'{\"stringData\":{\"password\":\"'$(openssl rand -hex 16)'\"}}'",
+                    text_or_empty(work->snapshot->spec.namespace),
+                    text_or_empty(work->snapshot->spec.replication_secret));
 }
 
 /* The replica clones itself again once the primary's report confirms that it must. A primary whose
  * agent is of an earlier version writes no such report. */
-static void unblock_if_it_lasts(struct work *work, struct model_wait *wait,
+static void unblock_if_it_lasts(struct work *work, struct model_blocker *blocker,
                                 const struct model_instance *instance)
 {
-    int64_t patience_ends = wait->since_ms + CLONE_PATIENCE_MS;
+    int64_t patience_ends = blocker->since_ms + CLONE_PATIENCE_MS;
     if (work->model->now_ms < patience_ends)
-        wait->next_ms = patience_ends;
+        blocker->next_ms = patience_ends;
     else
-        wait_unblock_by_cloning(work, wait, instance, "to clone it now: ");
+        blocker_unblock_by_cloning(work, blocker, instance, "to clone it now: ");
 }
 
 /* The remedy depends on the role: a replica can be cloned again, a primary's data is brought back
  * or given up by a person. */
 static void agent_fault(struct work *work, const struct model_instance *instance,
-                        struct model_wait *wait)
+                        struct model_blocker *blocker)
 {
     const char *ns = text_or_empty(work->snapshot->spec.namespace);
-    wait_fault(wait, needs_a_person(instance, wait->reason));
-    if (instance->primary && text_same(wait->reason, REASON_DATA_VOLUME_EMPTY))
-        wait_unblock_by_successor(work, wait, instance,
-                                  "bring the volume with the primary's data back; or ");
-    else if (instance->primary && text_same(wait->reason, REASON_WAL_MISSING))
-        wait_unblock_by_successor(work, wait, instance,
-                                  "bring the WAL that is missing back to its volume; or ");
-    else if (text_same(wait->reason, REASON_WAL_GONE) && !wait->stalled)
-        unblock_if_it_lasts(work, wait, instance);
-    else if (is_mended_by_cloning(wait->reason) && work->model->primary != NULL &&
+    blocker_fault(blocker, needs_a_person(instance, blocker->reason));
+    if (instance->primary && text_same(blocker->reason, REASON_DATA_VOLUME_EMPTY))
+        blocker_unblock_by_successor(work, blocker, instance,
+                                     "bring the volume with the primary's data back; or ");
+    else if (instance->primary && text_same(blocker->reason, REASON_WAL_MISSING))
+        blocker_unblock_by_successor(work, blocker, instance,
+                                     "bring the WAL that is missing back to its volume; or ");
+    else if (text_same(blocker->reason, REASON_WAL_GONE) && !blocker->stalled)
+        unblock_if_it_lasts(work, blocker, instance);
+    else if (is_mended_by_cloning(blocker->reason) && work->model->primary != NULL &&
              !instance->primary)
-        wait_unblock_by_cloning(work, wait, instance, "if nothing on its volumes is needed: ");
-    else if (text_same(wait->reason, REASON_PASSWORD_INVALID))
-        unblock_by_password(work, wait);
-    else if (wait->stalled && text_given(remedy_for_a_person(wait->reason)))
-        unblock_for_a_person(work, wait, remedy_for_a_person(wait->reason));
-    else if (!wait->stalled) /* else the agent's own message holds the remedy */
-        wait_unblock(work, wait, "kubectl -n %s logs %s", ns,
-                     name_pod(work->arena, instance->name));
+        blocker_unblock_by_cloning(work, blocker, instance,
+                                   "if nothing on its volumes is needed: ");
+    else if (text_same(blocker->reason, REASON_PASSWORD_INVALID))
+        unblock_by_password(work, blocker);
+    else if (blocker->stalled && text_given(remedy_for_a_person(blocker->reason)))
+        unblock_for_a_person(work, blocker, remedy_for_a_person(blocker->reason));
+    else if (!blocker->stalled) /* else the agent's own message holds the remedy */
+        blocker_unblock(work, blocker, "kubectl -n %s logs %s", ns,
+                        name_pod(work->arena, instance->name));
 }
 
 /* Each planned restart of the primary cuts off its replicas, which reconnect with their next
  * attempts: no fault yet. A cluster that was Healthy is Degraded at once all the same. */
-static bool streams_soon(const struct work *work, struct model_wait *wait)
+static bool streams_soon(const struct work *work, struct model_blocker *blocker)
 {
-    int64_t patience_ends = wait->since_ms + RECONNECT_PATIENCE_MS;
+    int64_t patience_ends = blocker->since_ms + RECONNECT_PATIENCE_MS;
     if (work->model->now_ms >= patience_ends)
         return false;
-    wait->next_ms = patience_ends;
+    blocker->next_ms = patience_ends;
     return true;
 }
 
@@ -169,7 +171,7 @@ static bool primary_is_healthy(const struct work *work)
 }
 
 /* What the agent does while PostgreSQL does not run, or what fails while it runs. */
-static void phase_wait(struct work *work, const struct model_instance *instance, unsigned concern,
+static void phase_wait(struct work *work, const struct model_instance *instance, unsigned affects,
                        const char *what)
 {
     const struct instance_report *report = &instance->seen->report;
@@ -181,15 +183,15 @@ static void phase_wait(struct work *work, const struct model_instance *instance,
         if (text_same(report->phase, phases[i].phase))
             reason = phases[i].reason, text = phases[i].text;
     reason = agent_reason(report->reason, reason);
-    struct model_wait *wait = wait_add(work, concern, reason, "%s", what);
-    wait_say(work, wait, "%s", text_given(report->message) ? report->message : text);
-    if (text_same(reason, REASON_NOT_STREAMING) && streams_soon(work, wait))
+    struct model_blocker *blocker = blocker_add(work, affects, reason, "%s", what);
+    blocker_say(work, blocker, "%s", text_given(report->message) ? report->message : text);
+    if (text_same(reason, REASON_NOT_STREAMING) && streams_soon(work, blocker))
         return;
     if (failed || needs_a_person(instance, reason))
-        agent_fault(work, instance, wait);
+        agent_fault(work, instance, blocker);
 }
 
-static void role_wait(struct work *work, const struct model_instance *instance, unsigned concern,
+static void role_wait(struct work *work, const struct model_instance *instance, unsigned affects,
                       const char *what)
 {
     const struct instance_report *report = &instance->seen->report;
@@ -198,39 +200,41 @@ static void role_wait(struct work *work, const struct model_instance *instance, 
      * lease seen here has taken the lease, and the watch will show it soon. */
     bool ahead = report->epoch > work->snapshot->lease.transitions;
     bool unexpected = !instance->primary && says_primary && !ahead;
-    struct model_wait *wait =
-        wait_add(work, unexpected ? CONCERN_PRIMARY | CONCERN_REPLICAS : concern,
-                 unexpected ? REASON_UNEXPECTED_PRIMARY : REASON_ROLE_CHANGING, "%s", what);
+    struct model_blocker *blocker =
+        blocker_add(work, unexpected ? AFFECTS_PRIMARY | AFFECTS_REPLICAS : affects,
+                    unexpected ? REASON_UNEXPECTED_PRIMARY : REASON_ROLE_CHANGING, "%s", what);
     if (!unexpected) {
         if (says_primary && instance->primary)
-            wait_say(work, wait, "its new pod has not taken the lease over yet");
+            blocker_say(work, blocker, "its new pod has not taken the lease over yet");
         else
-            wait_say(work, wait, "postgres runs as %s",
-                     text_given(report->role) ? report->role : "neither");
+            blocker_say(work, blocker, "postgres runs as %s",
+                        text_given(report->role) ? report->role : "neither");
         return;
     }
-    wait_say(work, wait, "%s runs as primary without holding Lease '%s-primary'", instance->name,
-             text_or_empty(work->snapshot->spec.name));
-    wait_unblock(work, wait, "kubectl -n %s delete pod %s",
-                 text_or_empty(work->snapshot->spec.namespace),
-                 name_pod(work->arena, instance->name));
-    wait_fault(wait, false);
+    blocker_say(work, blocker, "%s runs as primary without holding Lease '%s-primary'",
+                instance->name, text_or_empty(work->snapshot->spec.name));
+    blocker_unblock(work, blocker, "kubectl -n %s delete pod %s",
+                    text_or_empty(work->snapshot->spec.namespace),
+                    name_pod(work->arena, instance->name));
+    blocker_fault(blocker, false);
 }
 
 static void slot_lost_wait(struct work *work, const struct model_instance *instance,
                            const char *what)
 {
-    struct model_wait *wait = wait_add(work, CONCERN_REPLICAS, REASON_SLOT_LOST, "%s", what);
-    wait_say(work, wait,
-             "it fell behind by more than spec.replication.maxSlotWalKeepSize (%s), and the "
-             "primary has removed WAL that it needs%s",
-             text_or_empty(work->snapshot->spec.max_slot_wal_keep_size),
-             was_primary(instance) ? "" : ": it is cloned again");
-    wait_fault(wait, was_primary(instance));
+    struct model_blocker *blocker =
+        blocker_add(work, AFFECTS_REPLICAS, REASON_SLOT_LOST, "%s", what);
+    blocker_say(work, blocker,
+                "it fell behind by more than spec.replication.maxSlotWalKeepSize (%s), and the "
+                "primary has removed WAL that it needs%s",
+                text_or_empty(work->snapshot->spec.max_slot_wal_keep_size),
+                was_primary(instance) ? "" : ": it is cloned again");
+    blocker_fault(blocker, was_primary(instance));
     if (was_primary(instance))
-        wait_unblock_by_cloning(work, wait, instance, "if nothing on its volumes is needed: ");
+        blocker_unblock_by_cloning(work, blocker, instance,
+                                   "if nothing on its volumes is needed: ");
     else
-        unblock_if_it_lasts(work, wait, instance);
+        unblock_if_it_lasts(work, blocker, instance);
 }
 
 /* A lost slot comes first: no waiting brings back the WAL that the primary has removed. */
@@ -238,30 +242,31 @@ static void replication_wait(struct work *work, const struct model_instance *ins
                              const char *what)
 {
     const struct replica_report *replica = model_instance_replication(work, instance->name);
-    struct model_wait *wait;
+    struct model_blocker *blocker;
     if (replica != NULL && text_same(replica->slot_wal_status, "lost")) {
         slot_lost_wait(work, instance, what);
     } else if (replica != NULL && text_same(replica->state, "streaming") &&
                primary_is_healthy(work)) {
-        wait = wait_add(work, CONCERN_REPLICAS, REASON_REPLICA_LAGGING, "%s", what);
-        wait_say(work, wait, "it streams, but is more than %s behind",
-                 quantity_text(work->arena, work->snapshot->spec.max_lag_bytes));
-        wait_fault(wait, false);
+        blocker = blocker_add(work, AFFECTS_REPLICAS, REASON_REPLICA_LAGGING, "%s", what);
+        blocker_say(work, blocker, "it streams, but is more than %s behind",
+                    quantity_text(work->arena, work->snapshot->spec.max_lag_bytes));
+        blocker_fault(blocker, false);
     } else {
-        wait = wait_add(work, CONCERN_REPLICAS, REASON_NOT_STREAMING, "%s", what);
+        blocker = blocker_add(work, AFFECTS_REPLICAS, REASON_NOT_STREAMING, "%s", what);
         if (!primary_is_healthy(work))
-            wait_say(work, wait, "there is no healthy primary to stream from");
+            blocker_say(work, blocker, "there is no healthy primary to stream from");
         else
-            wait_say(work, wait, "%s does not see it streaming%s%s%s", work->model->primary->name,
-                     replica && text_given(replica->state) ? " (state " : "",
-                     replica ? text_or_empty(replica->state) : "",
-                     replica && text_given(replica->state) ? ")" : "");
+            blocker_say(work, blocker, "%s does not see it streaming%s%s%s",
+                        work->model->primary->name,
+                        replica && text_given(replica->state) ? " (state " : "",
+                        replica ? text_or_empty(replica->state) : "",
+                        replica && text_given(replica->state) ? ")" : "");
     }
 }
 
 /* What the agent reports comes before readiness: a server that is not running is not ready either,
  * and only the report says why. */
-static void server_wait(struct work *work, const struct model_instance *instance, unsigned concern,
+static void server_wait(struct work *work, const struct model_instance *instance, unsigned affects,
                         const char *what)
 {
     const struct seen_instance *seen = instance->seen;
@@ -272,13 +277,14 @@ static void server_wait(struct work *work, const struct model_instance *instance
     if (cut_off) { /* the fault, if it is one, is the primary's */
         replication_wait(work, instance, what);
     } else if (!text_same(seen->report.phase, "Running") || text_given(seen->report.reason)) {
-        phase_wait(work, instance, concern, what);
+        phase_wait(work, instance, affects, what);
     } else if (!text_same(seen->report.role, role) ||
                (instance->primary && !model_instance_holds_with_present_pod(work, instance))) {
-        role_wait(work, instance, concern, what);
+        role_wait(work, instance, affects, what);
     } else if (!seen->pod.ready) {
-        struct model_wait *wait = wait_add(work, concern, REASON_NOT_ACCEPTING, "%s", what);
-        wait_say(work, wait, "postgres runs but does not accept connections");
+        struct model_blocker *blocker =
+            blocker_add(work, affects, REASON_NOT_ACCEPTING, "%s", what);
+        blocker_say(work, blocker, "postgres runs but does not accept connections");
     } else {
         replication_wait(work, instance, what);
     }
@@ -289,18 +295,19 @@ static void setup_waits(struct work *work, const struct model_instance *instance
 {
     const struct instance_report *report = &instance->seen->report;
     if (text_given(report->reason)) {
-        unsigned concern = text_same(report->reason, REASON_NOT_STREAMING)   ? CONCERN_REPLICAS
+        unsigned affects = text_same(report->reason, REASON_NOT_STREAMING)   ? AFFECTS_REPLICAS
                            : !text_same(report->reason, REASON_ROLES_FAILED) ? 0
-                           : report->bootstrapped                            ? CONCERN_CREDENTIALS
-                                                                             : CONCERN_BOOTSTRAP;
-        phase_wait(work, instance, concern,
+                           : report->bootstrapped                            ? AFFECTS_CREDENTIALS
+                                                                             : AFFECTS_BOOTSTRAP;
+        phase_wait(work, instance, affects,
                    arena_printf(work->arena, "%s runs without a failure", instance->name));
     }
     if (!work->frozen && !text_same(report->config_hash, work->model->config_hash)) {
-        struct model_wait *wait = wait_add(work, 0, REASON_CONFIGURATION_PENDING,
-                                           "%s has the current configuration", instance->name);
-        wait_say(work, wait, "its agent has not loaded the current ConfigMap '%s-config'",
-                 text_or_empty(work->snapshot->spec.name));
+        struct model_blocker *blocker =
+            blocker_add(work, 0, REASON_CONFIGURATION_PENDING, "%s has the current configuration",
+                        instance->name);
+        blocker_say(work, blocker, "its agent has not loaded the current ConfigMap '%s-config'",
+                    text_or_empty(work->snapshot->spec.name));
     }
 }
 
@@ -322,46 +329,48 @@ static void primary_waits(struct work *work, const struct model_instance *primar
     const char *name = text_or_empty(work->snapshot->spec.name);
     if (!is_among(text_or_empty(work->snapshot->rw_address),
                   text_or_empty(primary->seen->pod.ips))) {
-        struct model_wait *wait = wait_add(work, CONCERN_PRIMARY, REASON_ENDPOINT_PENDING,
-                                           "Service '%s-rw' leads to %s", name, primary->name);
-        wait_say(work, wait, "its EndpointSlice names '%s', the pod's address is '%s'",
-                 text_or_empty(work->snapshot->rw_address), text_or_empty(primary->seen->pod.ips));
+        struct model_blocker *blocker =
+            blocker_add(work, AFFECTS_PRIMARY, REASON_ENDPOINT_PENDING,
+                        "Service '%s-rw' leads to %s", name, primary->name);
+        blocker_say(work, blocker, "its EndpointSlice names '%s', the pod's address is '%s'",
+                    text_or_empty(work->snapshot->rw_address),
+                    text_or_empty(primary->seen->pod.ips));
     }
     if (!primary->seen->report.bootstrapped) {
-        struct model_wait *wait =
-            wait_add(work, CONCERN_BOOTSTRAP, REASON_BOOTSTRAPPING, "roles and database exist");
-        wait_say(work, wait, "%s creates role '%s' and database '%s'", primary->name,
-                 text_or_empty(work->snapshot->spec.owner),
-                 text_or_empty(work->snapshot->spec.database));
+        struct model_blocker *blocker =
+            blocker_add(work, AFFECTS_BOOTSTRAP, REASON_BOOTSTRAPPING, "roles and database exist");
+        blocker_say(work, blocker, "%s creates role '%s' and database '%s'", primary->name,
+                    text_or_empty(work->snapshot->spec.owner),
+                    text_or_empty(work->snapshot->spec.database));
     }
 }
 
 static void one_instance(struct work *work, const struct model_instance *instance)
 {
-    unsigned concern = wait_concern(work, instance);
+    unsigned affects = blocker_affects(work, instance);
     const char *what = arena_printf(
-        work->arena, concern == CONCERN_PRIMARY ? "primary %s serves" : "replica %s streams",
+        work->arena, affects == AFFECTS_PRIMARY ? "primary %s serves" : "replica %s streams",
         instance->name);
     if (instance->healthy) {
-        wait_note_silence(work, instance);
+        blocker_note_silence(work, instance);
         setup_waits(work, instance);
         if (instance->primary)
             primary_waits(work, instance);
-    } else if (!wait_for_news(work, instance, concern, what) &&
-               !wait_for_pod(work, instance, concern, what)) {
-        server_wait(work, instance, concern, what);
+    } else if (!blocker_of_silence(work, instance, affects, what) &&
+               !blocker_of_pod(work, instance, affects, what)) {
+        server_wait(work, instance, affects, what);
     }
 }
 
 /* The primary first: what keeps it from serving also causes the troubles of its replicas. */
-void waits_of_instances(struct work *work)
+void blockers_of_instances(struct work *work)
 {
     const struct model *model = work->model;
     for (int turn = 0; turn < 2; turn++)
         for (size_t i = 0; i < model->instance_count; i++)
             if (model->instances[i].wanted && model->instances[i].primary == (turn == 0)) {
-                size_t first = model->wait_count;
+                size_t first = model->blocker_count;
                 one_instance(work, &model->instances[i]);
-                waits_are_about(work, first, &model->instances[i]);
+                blockers_are_about(work, first, &model->instances[i]);
             }
 }

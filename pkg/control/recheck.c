@@ -16,7 +16,7 @@
 
 enum { SHORTEST_MS = 10000, READS_PER_SECOND = 10 };
 
-int64_t peek_period_ms(size_t clusters, int resync_seconds)
+int64_t recheck_period_ms(size_t clusters, int resync_seconds)
 {
     int64_t fair_ms = (int64_t)clusters * SECRETS * 1000 / READS_PER_SECOND;
     int64_t longest_ms = resync_seconds * INT64_C(1000);
@@ -24,7 +24,7 @@ int64_t peek_period_ms(size_t clusters, int resync_seconds)
     return fair_ms < longest_ms ? fair_ms : longest_ms;
 }
 
-void peek_versions(struct arena *arena, cJSON *const secrets[SECRETS], char ret_hash[17])
+void recheck_hash(struct arena *arena, cJSON *const secrets[SECRETS], char ret_hash[17])
 {
     char *text = arena_strdup(arena, "");
     for (int i = 0; i < SECRETS; i++)
@@ -33,40 +33,40 @@ void peek_versions(struct arena *arena, cJSON *const secrets[SECRETS], char ret_
     snprintf(ret_hash, 17, "%s", hash_hex16(arena, text, strlen(text)));
 }
 
-int64_t peek_next_ms(const struct pass *pass)
+int64_t recheck_next_ms(const struct pass *pass)
 {
-    const struct known *known = pass->known;
+    const struct history *history = pass->history;
     const struct snapshot *snapshot = &pass->snapshot;
-    if (!known->credentials_known || snapshot->faults.count > 0 || snapshot->spec.deleting ||
+    if (!history->credentials_known || snapshot->faults.count > 0 || snapshot->spec.deleting ||
         snapshot->namespace_terminating)
         return INT64_MAX;
-    return known->peeked_ms + peek_period_ms(observe_clusters(pass->control->observe),
-                                             pass->control->options->resync_seconds);
+    return history->rechecked_ms + recheck_period_ms(observe_clusters(pass->control->observe),
+                                                     pass->control->options->resync_seconds);
 }
 
-bool peek_due(const struct pass *pass)
+bool recheck_due(const struct pass *pass)
 {
-    return clock_boot_ms() >= peek_next_ms(pass);
+    return clock_boot_ms() >= recheck_next_ms(pass);
 }
 
 static void on_answers(struct pass *pass)
 {
     char versions[17];
-    struct known *known = pass->known;
-    known->peeked_ms = clock_boot_ms();
+    struct history *history = pass->history;
+    history->rechecked_ms = clock_boot_ms();
     if (pass->credentials_err.class < 0) {
         pass->credentials_err = (struct error){0}; /* what was read before stays valid */
         reconcile_once(pass);
         return;
     }
-    peek_versions(pass->arena, pass->secrets, versions);
-    if (strcmp(versions, known->versions) == 0)
+    recheck_hash(pass->arena, pass->secrets, versions);
+    if (strcmp(versions, history->versions) == 0)
         reconcile_once(pass);
     else
         secrets_start(pass);
 }
 
-void peek_start(struct pass *pass)
+void recheck_start(struct pass *pass)
 {
     secrets_get(pass, true, on_answers);
 }

@@ -9,7 +9,7 @@
 #include "base/clock.h"
 
 /* By then the node controller would have reported a node that does not answer. */
-enum { NODE_TOLD_MS = 60 * 1000 };
+enum { NODE_REPORT_MS = 60 * 1000 };
 
 /* Since when the primary is not heard of. The time in status stays, even when the cause becomes
  * clearer: an operator that has just started knows less than the one before it. */
@@ -17,12 +17,12 @@ static int64_t silent_since(const struct work *work, const char *what)
 {
     static const char *const reasons[] = {REASON_LEASE_OVERDUE, REASON_NODE_UNREACHABLE,
                                           REASON_API_UNREACHABLE};
-    const cJSON *wait;
-    cJSON_ArrayForEach (wait, json_get(work->snapshot->status, "waitingFor")) {
+    const cJSON *blocker;
+    cJSON_ArrayForEach (blocker, json_get(work->snapshot->status, "waitingFor")) {
         for (size_t i = 0; i < sizeof reasons / sizeof *reasons; i++) {
-            int64_t since = clock_parse_rfc3339(json_str(wait, "since", ""));
-            if (since >= 0 && text_same(json_str(wait, "what", ""), what) &&
-                text_same(json_str(wait, "reason", ""), reasons[i]))
+            int64_t since = clock_parse_rfc3339(json_str(blocker, "since", ""));
+            if (since >= 0 && text_same(json_str(blocker, "what", ""), what) &&
+                text_same(json_str(blocker, "reason", ""), reasons[i]))
                 return since;
         }
     }
@@ -55,127 +55,128 @@ static const char *delete_locked_out(const struct work *work)
     return text;
 }
 
-static void unblock_node(struct work *work, struct model_wait *wait,
+static void unblock_node(struct work *work, struct model_blocker *blocker,
                          const struct model_instance *instance)
 {
     const char *node = instance->seen->pod.node;
-    wait_unblock(work, wait,
-                 "bring node '%s' back: %s then continues; or, if the node is gone for good, make "
-                 "sure that it is switched off, then: kubectl taint node %s "
-                 "node.kubernetes.io/out-of-service=nodeshutdown:NoExecute",
-                 node, instance->name, node);
+    blocker_unblock(
+        work, blocker,
+        "bring node '%s' back: %s then continues; or, if the node is gone for good, make "
+        "sure that it is switched off, then: kubectl taint node %s "
+        "node.kubernetes.io/out-of-service=nodeshutdown:NoExecute",
+        node, instance->name, node);
 }
 
 static void primary_node_wait(struct work *work, const struct model_instance *primary,
-                              struct model_wait *wait, const char *since)
+                              struct model_blocker *blocker, const char *since)
 {
     const char *news = work->lease->pulse == PULSE_OVERDUE
                            ? arena_printf(work->arena, "has not renewed its lease since %s", since)
                            : "has not been seen to renew its lease";
-    wait_say(work, wait,
-             "node '%s' does not answer Kubernetes, and %s %s; whether it accepts writes is not "
-             "known",
-             primary->seen->pod.node, primary->name, news);
-    unblock_node(work, wait, primary);
+    blocker_say(work, blocker,
+                "node '%s' does not answer Kubernetes, and %s %s; whether it accepts writes is not "
+                "known",
+                primary->seen->pod.node, primary->name, news);
+    unblock_node(work, blocker, primary);
 }
 
 static void locked_out_wait(struct work *work, const struct model_instance *primary,
-                            struct model_wait *wait, const char *since)
+                            struct model_blocker *blocker, const char *since)
 {
     const char *account = text_or_empty(work->snapshot->spec.name);
-    wait_say(
-        work, wait,
+    blocker_say(
+        work, blocker,
         "ServiceAccount '%s' was deleted and created again after pod '%s' had started: the API "
         "server refuses the pod's token, and %s has not renewed its lease since %s; whether "
         "it accepts writes is not known",
         account, name_pod(work->arena, primary->name), primary->name, since);
-    wait_unblock(work, wait, "new pods get valid tokens, replicas first: %s",
-                 delete_locked_out(work));
+    blocker_unblock(work, blocker, "new pods get valid tokens, replicas first: %s",
+                    delete_locked_out(work));
 }
 
 static void no_api_wait(struct work *work, const struct model_instance *primary,
-                        struct model_wait *wait, const char *since)
+                        struct model_blocker *blocker, const char *since)
 {
     const char *ns = text_or_empty(work->snapshot->spec.namespace);
     const char *pod = name_pod(work->arena, primary->name);
-    wait_say(
-        work, wait,
+    blocker_say(
+        work, blocker,
         "%s has not renewed its lease since %s, although its node '%s' answers Kubernetes: its "
         "agent cannot reach the API server, or is refused; whether it accepts writes is not known",
         primary->name, since, primary->seen->pod.node);
-    wait_unblock(work, wait,
-                 "see why: kubectl -n %s logs %s; check the network from the node to the API "
-                 "server; if the API server refuses the agent's token, a new pod gets a new one "
-                 "(no writes until it runs): kubectl -n %s delete pod %s",
-                 ns, pod, ns, pod);
+    blocker_unblock(work, blocker,
+                    "see why: kubectl -n %s logs %s; check the network from the node to the API "
+                    "server; if the API server refuses the agent's token, a new pod gets a new one "
+                    "(no writes until it runs): kubectl -n %s delete pod %s",
+                    ns, pod, ns, pod);
 }
 
 /* A silent node explains the silence of its pod. If the node answers, the fault is between the
- * agent and the API server; that is certain only after NODE_TOLD_MS, or if the pod's token is
+ * agent and the API server; that is certain only after NODE_REPORT_MS, or if the pod's token is
  * invalid. */
-static void primary_wait(struct work *work, const struct model_instance *primary, unsigned concern,
+static void primary_wait(struct work *work, const struct model_instance *primary, unsigned affects,
                          const char *what)
 {
     const struct seen_pod *pod = &primary->seen->pod;
-    int64_t since_ms = silent_since(work, what), node_told_ms = since_ms + NODE_TOLD_MS;
+    int64_t since_ms = silent_since(work, what), node_report_ms = since_ms + NODE_REPORT_MS;
     const char *since = clock_rfc3339(work->arena, since_ms);
     bool locked_out = !pod->node_silent && is_locked_out(work, primary);
     const char *reason = pod->node_silent ? REASON_NODE_UNREACHABLE
-                         : locked_out || work->model->now_ms >= node_told_ms
+                         : locked_out || work->model->now_ms >= node_report_ms
                              ? REASON_API_UNREACHABLE
                              : REASON_LEASE_OVERDUE;
-    struct model_wait *wait = wait_add(work, concern, reason, "%s", what);
-    wait->since_ms = since_ms;
-    wait->unknown = true;
-    wait_fault(wait, false);
+    struct model_blocker *blocker = blocker_add(work, affects, reason, "%s", what);
+    blocker->since_ms = since_ms;
+    blocker->unknown = true;
+    blocker_fault(blocker, false);
     if (pod->node_silent) {
-        primary_node_wait(work, primary, wait, since);
+        primary_node_wait(work, primary, blocker, since);
     } else if (locked_out) {
-        locked_out_wait(work, primary, wait, since);
-    } else if (work->model->now_ms >= node_told_ms) {
-        no_api_wait(work, primary, wait, since);
+        locked_out_wait(work, primary, blocker, since);
+    } else if (work->model->now_ms >= node_report_ms) {
+        no_api_wait(work, primary, blocker, since);
     } else {
-        wait->next_ms = node_told_ms;
-        wait_say(work, wait,
-                 "%s has not renewed its lease since %s: its node '%s' does not answer, or its "
-                 "agent cannot reach the API server; whether it accepts writes is not known",
-                 primary->name, since, pod->node);
+        blocker->next_ms = node_report_ms;
+        blocker_say(work, blocker,
+                    "%s has not renewed its lease since %s: its node '%s' does not answer, or its "
+                    "agent cannot reach the API server; whether it accepts writes is not known",
+                    primary->name, since, pod->node);
     }
 }
 
 /* Only the primary can tell whether a replica streams. Its silence alone is no fault of the
  * replica. */
-static void replica_wait(struct work *work, const struct model_instance *replica, unsigned concern,
+static void replica_wait(struct work *work, const struct model_instance *replica, unsigned affects,
                          const char *what)
 {
     const struct model_instance *primary = work->model->primary;
     const struct seen_pod *pod = &replica->seen->pod;
-    struct model_wait *wait =
-        wait_add(work, concern, pod->node_silent ? REASON_NODE_UNREACHABLE : REASON_LEASE_OVERDUE,
-                 "%s", what);
-    wait->unknown = replica->unknown;
+    struct model_blocker *blocker =
+        blocker_add(work, affects,
+                    pod->node_silent ? REASON_NODE_UNREACHABLE : REASON_LEASE_OVERDUE, "%s", what);
+    blocker->unknown = replica->unknown;
     if (pod->node_silent) {
-        wait_say(work, wait, "node '%s' does not answer Kubernetes%s", pod->node,
-                 replica->unknown ? "; whether the replica streams is not known"
-                                  : ", and the replica does not stream");
-        unblock_node(work, wait, replica);
-        wait_fault(wait, false);
+        blocker_say(work, blocker, "node '%s' does not answer Kubernetes%s", pod->node,
+                    replica->unknown ? "; whether the replica streams is not known"
+                                     : ", and the replica does not stream");
+        unblock_node(work, blocker, replica);
+        blocker_fault(blocker, false);
     } else {
-        wait_say(
-            work, wait,
+        blocker_say(
+            work, blocker,
             "it is not known whether the replica streams: only %s can tell, and %s does not report",
             primary->name, primary->name);
     }
 }
 
-bool wait_for_news(struct work *work, const struct model_instance *instance, unsigned concern,
-                   const char *what)
+bool blocker_of_silence(struct work *work, const struct model_instance *instance, unsigned affects,
+                        const char *what)
 {
     const struct seen_pod *pod = &instance->seen->pod;
     if (instance->primary && instance->unknown)
-        primary_wait(work, instance, concern, what);
+        primary_wait(work, instance, affects, what);
     else if (!instance->primary && (instance->unknown || (pod->node_silent && !pod->deleting)))
-        replica_wait(work, instance, concern, what);
+        replica_wait(work, instance, affects, what);
     else
         return false;
     return true;
@@ -186,35 +187,37 @@ static void not_offered_wait(struct work *work, const struct model_instance *ins
 {
     const char *name = text_or_empty(work->snapshot->spec.name);
     const struct seen_pod *pod = &instance->seen->pod;
-    struct model_wait *wait = wait_add(work, 0, REASON_NODE_UNREACHABLE,
-                                       "the node of %s answers Kubernetes", instance->name);
-    wait_say(work, wait,
-             "node '%s' does not answer Kubernetes, although %s %s: until it does, %s '%s-r' %s "
-             "not lead to it",
-             pod->node, instance->name,
-             !instances_pulse_is_steady(work) ? "worked when it last reported"
-             : instance->primary              ? "renews its lease"
-                                              : "streams",
-             instance->primary ? "Service"
-                               : arena_printf(work->arena, "Services '%s-ro' and", name),
-             name, instance->primary ? "does" : "do");
-    wait_unblock(work, wait, "kubectl describe node %s; look at its kubelet", pod->node);
-    wait_fault(wait, false);
+    struct model_blocker *blocker = blocker_add(
+        work, 0, REASON_NODE_UNREACHABLE, "the node of %s answers Kubernetes", instance->name);
+    blocker_say(work, blocker,
+                "node '%s' does not answer Kubernetes, although %s %s: until it does, %s '%s-r' %s "
+                "not lead to it",
+                pod->node, instance->name,
+                !instances_pulse_is_steady(work) ? "worked when it last reported"
+                : instance->primary              ? "renews its lease"
+                                                 : "streams",
+                instance->primary ? "Service"
+                                  : arena_printf(work->arena, "Services '%s-ro' and", name),
+                name, instance->primary ? "does" : "do");
+    blocker_unblock(work, blocker, "kubectl describe node %s; look at its kubelet", pod->node);
+    blocker_fault(blocker, false);
 }
 
 static void unseen_wait(struct work *work)
 {
     const char *name = name_child(work->arena, text_or_empty(work->snapshot->spec.name), "primary");
-    struct model_wait *wait = wait_add(work, CONCERN_PRIMARY | CONCERN_REPLICAS,
-                                       REASON_LEASE_UNSEEN, "a renewal of the lease is seen");
-    wait_say(work, wait,
-             "the operator has not watched Lease '%s' for long enough to tell whether the primary "
-             "renews it",
-             name);
-    wait->unknown = wait->provisional = true;
+    struct model_blocker *blocker =
+        blocker_add(work, AFFECTS_PRIMARY | AFFECTS_REPLICAS, REASON_LEASE_UNSEEN,
+                    "a renewal of the lease is seen");
+    blocker_say(
+        work, blocker,
+        "the operator has not watched Lease '%s' for long enough to tell whether the primary "
+        "renews it",
+        name);
+    blocker->unknown = blocker->provisional = true;
 }
 
-void wait_note_silence(struct work *work, const struct model_instance *instance)
+void blocker_note_silence(struct work *work, const struct model_instance *instance)
 {
     if (instance->seen->pod.node_silent)
         not_offered_wait(work, instance);

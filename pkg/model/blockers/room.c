@@ -1,6 +1,6 @@
 /*
  * Volumes that fill: a warning while there is still space, which makes only StorageHealthy False,
- * and a wait once there is none. The agent decides how full is full, with hysteresis
+ * and a blocker once there is none. The agent decides how full is full, with hysteresis
  * (volume/room.h).
  */
 #include "model/internal.h"
@@ -51,18 +51,18 @@ static const char *next_size(const struct volume *volume)
                         (long long)((size + size / 2 + gib - 1) / gib));
 }
 
-static void advise(const struct volume *volume, struct model_wait *wait)
+static void advise(const struct volume *volume, struct model_blocker *blocker)
 {
     const struct cluster_spec *spec = &volume->work->snapshot->spec;
     if (is_shared(volume))
-        wait_unblock(volume->work, wait, "free space on that disk of node '%s'",
-                     text_or_empty(volume->instance->seen->pod.node));
+        blocker_unblock(volume->work, blocker, "free space on that disk of node '%s'",
+                        text_or_empty(volume->instance->seen->pod.node));
     else if (!is_growing(volume))
-        wait_unblock(volume->work, wait,
-                     "kubectl -n %s patch pgc %s --type merge -p "
-                     "'{\"spec\":{\"%s\":{\"size\":\"%s\"}}}'",
-                     text_or_empty(spec->namespace), text_or_empty(spec->name), volume->field,
-                     next_size(volume));
+        blocker_unblock(volume->work, blocker,
+                        "kubectl -n %s patch pgc %s --type merge -p "
+                        "'{\"spec\":{\"%s\":{\"size\":\"%s\"}}}'",
+                        text_or_empty(spec->namespace), text_or_empty(spec->name), volume->field,
+                        next_size(volume));
 }
 
 /* What to do, in terms of the spec. */
@@ -81,27 +81,28 @@ static const char *remedy(const struct volume *volume)
 static void full_wait(const struct volume *volume)
 {
     const struct model_instance *instance = volume->instance;
-    unsigned role = instance->healthy ? 0 : wait_concern(volume->work, instance);
-    struct model_wait *wait = wait_add(volume->work, CONCERN_STORAGE | role, REASON_VOLUME_FULL,
-                                       "volume %s has free space", volume->name);
+    unsigned role = instance->healthy ? 0 : blocker_affects(volume->work, instance);
+    struct model_blocker *blocker =
+        blocker_add(volume->work, AFFECTS_STORAGE | role, REASON_VOLUME_FULL,
+                    "volume %s has free space", volume->name);
     const char *words = text_or_empty(volume->report->words);
-    wait_say(volume->work, wait, "it is full: %s; %s%s%s", figures(volume), remedy(volume),
-             *words ? "; postgres says: " : "", words);
-    advise(volume, wait);
-    wait_fault(wait, !is_growing(volume));
+    blocker_say(volume->work, blocker, "it is full: %s; %s%s%s", figures(volume), remedy(volume),
+                *words ? "; postgres says: " : "", words);
+    advise(volume, blocker);
+    blocker_fault(blocker, !is_growing(volume));
 }
 
 static void filling_warning(const struct volume *volume)
 {
-    struct model_wait *warning =
+    struct model_blocker *warning =
         model_warning_add(volume->work->arena, volume->work->model,
                           arena_printf(volume->work->arena, "volume %s is filling", volume->name),
                           REASON_VOLUME_FILLING);
-    warning->concerns = CONCERN_STORAGE;
-    wait_say(volume->work, warning, "%s; postgres stops when it is full: %s", figures(volume),
-             remedy(volume));
+    warning->affects = AFFECTS_STORAGE;
+    blocker_say(volume->work, warning, "%s; postgres stops when it is full: %s", figures(volume),
+                remedy(volume));
     advise(volume, warning);
-    wait_fault(warning, false);
+    blocker_fault(warning, false);
 }
 
 static void one_volume(const struct volume *volume)
@@ -122,7 +123,7 @@ int model_used_percent(const struct volume_report *report)
     return (int)percent + (percent > (int)percent);
 }
 
-void waits_of_room(struct work *work)
+void blockers_of_room(struct work *work)
 {
     const struct cluster_spec *spec = &work->snapshot->spec;
     for (size_t i = 0; i < work->model->instance_count; i++) {

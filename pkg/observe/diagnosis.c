@@ -36,7 +36,7 @@ struct question {
 static const char no_class[] =
     "no storage class is set and the Kubernetes cluster has no default one";
 
-const char *wonder_answer(const struct cluster *cluster, const struct record *record)
+const char *diagnosis_text(const struct cluster *cluster, const struct record *record)
 {
     int kind = record->kind;
     const char *name = record->text;
@@ -55,7 +55,7 @@ static void free_answer(struct answer *answer)
     free(answer);
 }
 
-void wonder_forget(struct cluster *cluster)
+void diagnosis_forget(struct cluster *cluster)
 {
     for (struct answer *a = cluster->answers, *next; a; a = next) {
         next = a->next;
@@ -72,7 +72,7 @@ static void drop_question(struct observe *observe)
         arena_free(question->arena);
 }
 
-void wonder_free(struct observe *observe)
+void diagnosis_free(struct observe *observe)
 {
     if (observe->question)
         kube_call_cancel(observe->question->call);
@@ -317,7 +317,7 @@ static bool keeps_pod_back(const struct observe *observe, const struct record *c
 }
 
 /* A record that explains itself needs no question. */
-static bool puzzling(const struct observe *observe, const struct record *record)
+static bool needs_diagnosis(const struct observe *observe, const struct record *record)
 {
     AUTO_ARENA scratch = arena_new();
     if (record->deleting)
@@ -366,7 +366,7 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
         now_ms + pause_doubled_ms(FIRST_PAUSE_MS, LONGEST_PAUSE_MS, 2 * answer->asked++);
     const struct record *record =
         cache_find(observe, answer->kind, cluster->namespace, answer->name);
-    if (record && record->cluster == cluster && puzzling(observe, record))
+    if (record && record->cluster == cluster && needs_diagnosis(observe, record))
         ask(observe, cluster, record);
     else
         ask_next(observe);
@@ -401,13 +401,13 @@ static void drop_unwanted(struct cluster *cluster)
     }
 }
 
-void observe_wonder(struct observe *observe, const char *namespace, const char *name)
+void observe_diagnose(struct observe *observe, const char *namespace, const char *name)
 {
     struct cluster *cluster = cache_cluster(observe, namespace, name, false);
     if (cluster == NULL)
         return;
     for (struct record *r = cluster->uid ? cluster->records : NULL; r; r = r->next)
-        if (puzzling(observe, r))
+        if (needs_diagnosis(observe, r))
             answer_for(observe, cluster, r)->wanted = true;
     drop_unwanted(cluster);
     if (cluster->answers && observe->options.kube)

@@ -21,8 +21,8 @@ enum {
     NO_TAKER_MS = 250 /* the pause while the API server accepts none */
 };
 
-struct told {
-    TAILQ_ENTRY(told) link;
+struct queued_event {
+    TAILQ_ENTRY(queued_event) link;
     int64_t since_ms; /* boot */
     const char *namespace, *name, *uid, *type, *reason, *note;
     char text[]; /* all of them, each ended by NUL */
@@ -37,23 +37,23 @@ static const char *put(char **at, const char *text)
 
 static void drop_first(struct control *control)
 {
-    struct told *told = TAILQ_FIRST(&control->told);
-    TAILQ_REMOVE(&control->told, told, link);
-    control->told_count--;
-    free(told);
+    struct queued_event *queued = TAILQ_FIRST(&control->events);
+    TAILQ_REMOVE(&control->events, queued, link);
+    control->event_count--;
+    free(queued);
 }
 
 static void send_first(struct control *control)
 {
-    const struct told *told = TAILQ_FIRST(&control->told);
+    const struct queued_event *queued = TAILQ_FIRST(&control->events);
     kube_event_emit(control->kube, &(struct kube_event){.api_version = API_VERSION,
                                                         .kind = API_KIND,
-                                                        .namespace = told->namespace,
-                                                        .name = told->name,
-                                                        .uid = told->uid,
-                                                        .type = told->type,
-                                                        .reason = told->reason,
-                                                        .note = told->note,
+                                                        .namespace = queued->namespace,
+                                                        .name = queued->name,
+                                                        .uid = queued->uid,
+                                                        .type = queued->type,
+                                                        .reason = queued->reason,
+                                                        .note = queued->note,
                                                         .action = "Reconcile",
                                                         .controller = API_GROUP "/controller"});
     drop_first(control);
@@ -66,58 +66,58 @@ static void send_some(evutil_socket_t fd, short what, void *arg)
     (void)fd, (void)what;
     struct control *control = arg;
     bool taken = true;
-    for (int i = 0; i < AT_ONCE && !TAILQ_EMPTY(&control->told); i++) {
-        int64_t age_ms = clock_boot_ms() - TAILQ_FIRST(&control->told)->since_ms;
-        if (control->active > 0 && age_ms < PATIENCE_MS && control->told_count < HURRY_COUNT &&
-            clock_boot_ms() - control->told_ms < TRICKLE_MS)
+    for (int i = 0; i < AT_ONCE && !TAILQ_EMPTY(&control->events); i++) {
+        int64_t age_ms = clock_boot_ms() - TAILQ_FIRST(&control->events)->since_ms;
+        if (control->active > 0 && age_ms < PATIENCE_MS && control->event_count < HURRY_COUNT &&
+            clock_boot_ms() - control->event_ms < TRICKLE_MS)
             break;
         taken = kube_events_unsent(control->kube) < KUBE_EVENTS_UNSENT_MAX;
         if (!taken)
             break;
         send_first(control);
-        control->told_ms = clock_boot_ms();
+        control->event_ms = clock_boot_ms();
     }
-    if (TAILQ_EMPTY(&control->told))
+    if (TAILQ_EMPTY(&control->events))
         return;
     const struct timeval pause = {0, PAUSE_MS * 1000}, long_pause = {0, NO_TAKER_MS * 1000};
-    evtimer_add(control->tell_timer, taken ? &pause : &long_pause);
+    evtimer_add(control->event_timer, taken ? &pause : &long_pause);
 }
 
-void tell_start(struct control *control)
+void emit_start(struct control *control)
 {
-    TAILQ_INIT(&control->told);
-    control->tell_timer = evtimer_new(control->loop, send_some, control);
+    TAILQ_INIT(&control->events);
+    control->event_timer = evtimer_new(control->loop, send_some, control);
 }
 
-void tell(struct control *control, const struct apply_owner *about,
-          const struct status_event *event)
+void emit_event(struct control *control, const struct apply_owner *about,
+                const struct status_event *event)
 {
     size_t room = strlen(about->namespace) + strlen(about->name) + strlen(about->uid) +
                   strlen(event->type) + strlen(event->reason) + strlen(event->message) + 6;
-    struct told *told = xcalloc(1, sizeof *told + room);
-    char *at = told->text;
-    told->since_ms = clock_boot_ms();
-    told->namespace = put(&at, about->namespace);
-    told->name = put(&at, about->name);
-    told->uid = put(&at, about->uid);
-    told->type = put(&at, event->type);
-    told->reason = put(&at, event->reason);
-    told->note = put(&at, event->message);
-    if (control->told_count >= WAITING_MAX) {
+    struct queued_event *queued = xcalloc(1, sizeof *queued + room);
+    char *at = queued->text;
+    queued->since_ms = clock_boot_ms();
+    queued->namespace = put(&at, about->namespace);
+    queued->name = put(&at, about->name);
+    queued->uid = put(&at, about->uid);
+    queued->type = put(&at, event->type);
+    queued->reason = put(&at, event->reason);
+    queued->note = put(&at, event->message);
+    if (control->event_count >= WAITING_MAX) {
         log_warning("too many Events wait for the API server: the oldest is dropped", NULL);
         drop_first(control);
     }
-    TAILQ_INSERT_TAIL(&control->told, told, link);
-    control->told_count++;
-    if (!evtimer_pending(control->tell_timer, NULL)) {
+    TAILQ_INSERT_TAIL(&control->events, queued, link);
+    control->event_count++;
+    if (!evtimer_pending(control->event_timer, NULL)) {
         const struct timeval soon = {0, PAUSE_MS * 1000};
-        evtimer_add(control->tell_timer, &soon);
+        evtimer_add(control->event_timer, &soon);
     }
 }
 
-void tell_stop(struct control *control)
+void emit_stop(struct control *control)
 {
-    while (!TAILQ_EMPTY(&control->told))
+    while (!TAILQ_EMPTY(&control->events))
         drop_first(control);
-    event_free(control->tell_timer);
+    event_free(control->event_timer);
 }

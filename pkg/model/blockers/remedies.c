@@ -1,7 +1,7 @@
 /*
- * What a person can do about a wait that does not say so itself. Most waits end by themselves. One
- * that lasts longer than its patience needs somebody to look at it; then it gets commands that work
- * as they are.
+ * What a person can do about a blocker that does not say so itself. Most blockers end by
+ * themselves. One that lasts longer than its patience needs somebody to look at it; then it gets
+ * commands that work as they are.
  */
 #include "model/internal.h"
 
@@ -24,7 +24,7 @@
 
 enum outlook { SAME, FAULT, PERSON };
 
-/* {ns}, {cluster}: of the cluster; {instance}, {pod}: the one that the wait is about, else the
+/* {ns}, {cluster}: of the cluster; {instance}, {pod}: the one that the blocker is about, else the
  * primary or the one that may become it; {object}: KIND/NAME that it is about. */
 static const struct remedy {
     const char *reason;
@@ -149,12 +149,12 @@ static const struct remedy *remedy_of(const char *reason)
     return NULL;
 }
 
-/* For a wait that is about no instance: the primary, else the one that may become it. */
+/* For a blocker that is about no instance: the primary, else the one that may become it. */
 static const char *instance_of(struct arena *arena, const struct model *model,
-                               const struct model_wait *wait)
+                               const struct model_blocker *blocker)
 {
-    if (text_given(wait->instance))
-        return wait->instance;
+    if (text_given(blocker->instance))
+        return blocker->instance;
     if (model->primary != NULL)
         return model->primary->name;
     return text_given(model->grant.instance)
@@ -162,16 +162,16 @@ static const char *instance_of(struct arena *arena, const struct model *model,
                : name_instance(arena, text_or_empty(model->snapshot->spec.name), 1);
 }
 
-char *model_fill_in(struct arena *arena, const struct model *model, const struct model_wait *wait,
-                    const char *text)
+char *model_fill_in(struct arena *arena, const struct model *model,
+                    const struct model_blocker *blocker, const char *text)
 {
     const struct cluster_spec *spec = &model->snapshot->spec;
     const struct names names = {
         .ns = text_or_empty(spec->namespace),
         .cluster = text_or_empty(spec->name),
-        .instance = instance_of(arena, model, wait),
-        .object = text_given(wait->object)
-                      ? wait->object
+        .instance = instance_of(arena, model, blocker),
+        .object = text_given(blocker->object)
+                      ? blocker->object
                       : arena_printf(arena, "pgc/%s", text_or_empty(spec->name)),
     };
     return filled_in(arena, text, &names);
@@ -179,19 +179,20 @@ char *model_fill_in(struct arena *arena, const struct model *model, const struct
 
 void model_remedies(struct arena *arena, struct model *model)
 {
-    for (size_t i = 0; i < model->wait_count; i++) {
-        struct model_wait *wait = &model->waits[i];
-        const struct remedy *remedy = text_given(wait->unblock) ? NULL : remedy_of(wait->reason);
+    for (size_t i = 0; i < model->blocker_count; i++) {
+        struct model_blocker *blocker = &model->blockers[i];
+        const struct remedy *remedy =
+            text_given(blocker->unblock) ? NULL : remedy_of(blocker->reason);
         if (remedy == NULL)
             continue;
-        int64_t patience_ends = wait->since_ms + remedy->patience_ms;
+        int64_t patience_ends = blocker->since_ms + remedy->patience_ms;
         if (model->now_ms < patience_ends) {
-            if (wait->next_ms == 0 || patience_ends < wait->next_ms)
-                wait->next_ms = patience_ends;
+            if (blocker->next_ms == 0 || patience_ends < blocker->next_ms)
+                blocker->next_ms = patience_ends;
             continue;
         }
-        wait->unblock = model_fill_in(arena, model, wait, remedy->text);
-        wait->fault = wait->fault || remedy->outlook != SAME;
-        wait->stalled = wait->stalled || remedy->outlook == PERSON;
+        blocker->unblock = model_fill_in(arena, model, blocker, remedy->text);
+        blocker->fault = blocker->fault || remedy->outlook != SAME;
+        blocker->stalled = blocker->stalled || remedy->outlook == PERSON;
     }
 }

@@ -22,21 +22,22 @@ static const struct model_instance *successor(const struct work *work,
 
 /* First both claims, because their annotations mark them as the primary's. Then the lease: while it
  * is held, the operator overwrites the annotation that follows with what the agent reports. */
-void wait_unblock_by_successor(struct work *work, struct model_wait *wait,
-                               const struct model_instance *primary, const char *before)
+void blocker_unblock_by_successor(struct work *work, struct model_blocker *blocker,
+                                  const struct model_instance *primary, const char *before)
 {
     const struct model_instance *next = successor(work, primary);
     const char *ns = text_or_empty(work->snapshot->spec.namespace);
     const char *wal = primary->seen->wal.there ? name_wal_pvc(work->arena, primary->name) : "";
     if (next == NULL) {
-        wait_unblock(work, wait,
-                     "%srestore a backup into a new cluster: no other volume of the cluster holds "
-                     "its data",
-                     before);
+        blocker_unblock(
+            work, blocker,
+            "%srestore a backup into a new cluster: no other volume of the cluster holds "
+            "its data",
+            before);
         return;
     }
-    wait_unblock(
-        work, wait,
+    blocker_unblock(
+        work, blocker,
         "%scontinue with the data of %s (what %s committed and %s had not received is then lost): "
         "kubectl -n %s delete pvc %s%s%s --wait=false && kubectl -n %s delete pod %s && kubectl -n "
         "%s delete lease %s && kubectl -n %s annotate pvc %s --overwrite " ANN_LAST_ROLE "=primary",

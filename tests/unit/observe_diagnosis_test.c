@@ -124,7 +124,7 @@ static void a_storageclass_that_does_not_exist_is_found_out(void **state)
     make_volume(scene, "fast", "2");
     int before = scene->changes;
     assert_string_equal(look(scene)->data.pending_message, "");
-    observe_wonder(scene->observe, "n", "a");
+    observe_diagnose(scene->observe, "n", "a");
     run_until(scene->world.loop, &scene->changes, before + 1);
     assert_string_equal(look(scene)->data.pending_message, "storageclass \"fast\" not found");
     assert_int_equal(scene->asked_events, 0);
@@ -137,7 +137,7 @@ static void a_volume_that_waits_for_its_pod_is_no_riddle(void **state)
     make_cluster(scene);
     make_volume(scene, "fast", "2");
     int before = scene->changes;
-    observe_wonder(scene->observe, "n", "a");
+    observe_diagnose(scene->observe, "n", "a");
     run_until(scene->world.loop, &scene->asked_class, 1);
     run_for_ms(scene->world.loop, 50);
     assert_int_equal(scene->asked_events, 0);
@@ -155,7 +155,7 @@ static void a_volume_that_nobody_makes_is_explained_by_its_latest_warning(void *
     make_cluster(scene);
     make_volume(scene, "fast", "2");
     int before = scene->changes;
-    observe_wonder(scene->observe, "n", "a");
+    observe_diagnose(scene->observe, "n", "a");
     run_until(scene->world.loop, &scene->changes, before + 1);
     assert_string_equal(look(scene)->data.pending_message, "the latest");
     assert_non_null(strstr(scene->last_query, "type%3DWarning"));
@@ -169,7 +169,7 @@ static void that_there_is_no_storageclass_at_all_needs_no_question(void **state)
     make_cluster(scene);
     make_volume(scene, "", "2");
     assert_non_null(strstr(look(scene)->data.pending_message, "no storage class is set"));
-    observe_wonder(scene->observe, "n", "a");
+    observe_diagnose(scene->observe, "n", "a");
     run_for_ms(scene->world.loop, 50);
     assert_int_equal(scene->world.server->requests, 0);
 }
@@ -181,12 +181,12 @@ static void a_statefulset_without_pod_is_explained_and_one_with_a_pod_is_not(voi
     make_cluster(scene);
     see(scene, CHILD_SET, "{" META("a-1", "2") "}");
     int before = scene->changes;
-    observe_wonder(scene->observe, "n", "a");
+    observe_diagnose(scene->observe, "n", "a");
     run_until(scene->world.loop, &scene->changes, before + 1);
     assert_string_equal(look(scene)->set_message, "exceeded quota");
     see(scene, CHILD_POD, "{" META("a-1-0", "3") ",\"status\":{\"phase\":\"Running\"}}");
     assert_string_equal(look(scene)->set_message, "");
-    observe_wonder(scene->observe, "n", "a");
+    observe_diagnose(scene->observe, "n", "a");
     assert_null(cache_cluster(scene->observe, "n", "a", false)->answers);
 }
 
@@ -199,7 +199,7 @@ static void a_pod_that_does_not_start_is_explained(void **state)
         "{" META("a-1-0", "3") ",\"spec\":{\"nodeName\":\"node1\"},\"status\":{\"phase\":"
                                "\"Pending\"}}");
     int before = scene->changes;
-    observe_wonder(scene->observe, "n", "a");
+    observe_diagnose(scene->observe, "n", "a");
     run_until(scene->world.loop, &scene->changes, before + 1);
     assert_string_equal(look(scene)->pod.waiting_message, "secret \"a-server\" not found");
 }
@@ -210,7 +210,7 @@ static void what_is_solved_in_time_is_never_asked_about(void **state)
     scene->observe->patience_ms = 60;
     make_cluster(scene);
     make_volume(scene, "fast", "2");
-    observe_wonder(scene->observe, "n", "a");
+    observe_diagnose(scene->observe, "n", "a");
     see(scene, CHILD_VOLUME,
         "{" META("a-1-data", "3") ",\"spec\":{\"storageClassName\":\"fast\"},\"status\":{\"phase\":"
                                   "\"Bound\"}}");
@@ -232,7 +232,7 @@ static void the_same_class_is_asked_for_once_for_many_volumes(void **state)
                          "{\"phase\":\"Pending\"}}",
                          names[i], i, i + 2));
     int before = scene->changes;
-    observe_wonder(scene->observe, "n", "a");
+    observe_diagnose(scene->observe, "n", "a");
     run_until(scene->world.loop, &scene->changes, before + 3);
     assert_int_equal(scene->asked_class, 1);
 }
@@ -255,7 +255,7 @@ static void keep_pod_back_on(struct scene *scene, const char *selected)
         "{" META("a-1-0", "3") ",\"status\":{\"phase\":\"Pending\",\"conditions\":[{\"type\":"
                                "\"PodScheduled\",\"status\":\"False\",\"message\":\"1 node(s) "
                                "didn't match PersistentVolume's node affinity\"}]}}");
-    observe_wonder(scene->observe, "n", "a");
+    observe_diagnose(scene->observe, "n", "a");
 }
 
 static void keep_pod_back(struct scene *scene)

@@ -31,14 +31,14 @@ static const struct cause {
 struct looked_at {
     struct work *work;
     const struct model_instance *instance;
-    unsigned concern;
+    unsigned affects;
     const char *what;
     const char *ns, *pod; /* names for commands */
 };
 
-static struct model_wait *pod_wait_add(const struct looked_at *at, const char *reason)
+static struct model_blocker *pod_wait_add(const struct looked_at *at, const char *reason)
 {
-    return wait_add(at->work, at->concern, reason, "%s", at->what);
+    return blocker_add(at->work, at->affects, reason, "%s", at->what);
 }
 
 static void container_wait(const struct looked_at *at)
@@ -47,39 +47,41 @@ static void container_wait(const struct looked_at *at)
     const struct cause *cause = causes;
     while (strncmp(pod->waiting_reason, cause->kubelet, strlen(cause->kubelet)) != 0)
         cause++;
-    struct model_wait *wait = pod_wait_add(at, cause->reason);
+    struct model_blocker *blocker = pod_wait_add(at, cause->reason);
     bool image = text_same(cause->reason, REASON_IMAGE_PULL_FAILED) ||
                  text_same(cause->reason, REASON_INVALID_IMAGE_NAME);
-    wait_say(at->work, wait, "pod '%s': %s%s%s%s%s", at->pod, pod->waiting_reason,
-             image ? " for image " : "", image ? text_or_empty(at->work->snapshot->spec.image) : "",
-             text_given(pod->waiting_message) ? ": " : "", text_or_empty(pod->waiting_message));
-    wait_fault(wait, cause->stalled);
+    blocker_say(at->work, blocker, "pod '%s': %s%s%s%s%s", at->pod, pod->waiting_reason,
+                image ? " for image " : "",
+                image ? text_or_empty(at->work->snapshot->spec.image) : "",
+                text_given(pod->waiting_message) ? ": " : "", text_or_empty(pod->waiting_message));
+    blocker_fault(blocker, cause->stalled);
     if (text_given(cause->look))
-        wait_unblock(at->work, wait, "%s%skubectl -n %s %s %s", cause->advice,
-                     text_given(cause->advice) ? "; " : "", at->ns, cause->look, at->pod);
+        blocker_unblock(at->work, blocker, "%s%skubectl -n %s %s %s", cause->advice,
+                        text_given(cause->advice) ? "; " : "", at->ns, cause->look, at->pod);
     else
-        wait_unblock_by_spec(at->work, wait, cause->advice);
+        blocker_unblock_by_spec(at->work, blocker, cause->advice);
 }
 
 /* What removed the earlier pod may be why no node takes this one (disruption.c): both are named. */
 static void unscheduled_wait(const struct looked_at *at)
 {
     const struct cluster_spec *spec = &at->work->snapshot->spec;
-    if (wait_for_disk(at->work, at->instance, at->concern, at->what))
+    if (blocker_of_disk(at->work, at->instance, at->affects, at->what))
         return;
-    struct model_wait *wait = pod_wait_add(at, REASON_UNSCHEDULABLE);
+    struct model_blocker *blocker = pod_wait_add(at, REASON_UNSCHEDULABLE);
     const char *disruption = at->instance->disruption;
     const char *remedy = disruption_remedy(disruption);
-    wait_say(at->work, wait, "no node can take pod '%s': %s%s%s", at->pod,
-             at->instance->seen->pod.unschedulable_message,
-             text_given(disruption) ? "; its earlier pod was " : "", disruption);
-    wait_unblock(at->work, wait,
-                 "add a node or free capacity on one, or relax %s: kubectl -n %s edit pgc %s%s%s",
-                 spec->anti_affinity_required
-                     ? "spec.scheduling.antiAffinity, spec.scheduling or spec.resources"
-                     : "spec.scheduling or spec.resources",
-                 at->ns, text_or_empty(spec->name), text_given(remedy) ? "; or " : "", remedy);
-    wait_fault(wait, true);
+    blocker_say(at->work, blocker, "no node can take pod '%s': %s%s%s", at->pod,
+                at->instance->seen->pod.unschedulable_message,
+                text_given(disruption) ? "; its earlier pod was " : "", disruption);
+    blocker_unblock(
+        at->work, blocker,
+        "add a node or free capacity on one, or relax %s: kubectl -n %s edit pgc %s%s%s",
+        spec->anti_affinity_required
+            ? "spec.scheduling.antiAffinity, spec.scheduling or spec.resources"
+            : "spec.scheduling or spec.resources",
+        at->ns, text_or_empty(spec->name), text_given(remedy) ? "; or " : "", remedy);
+    blocker_fault(blocker, true);
 }
 
 /* A pod on a node that is gone stays "terminating" until a person declares the node switched off:
@@ -90,23 +92,23 @@ static void terminating_wait(const struct looked_at *at)
     const char *reason = text_same(pod->disruption, "PreemptionByScheduler") ? REASON_POD_PREEMPTED
                          : text_given(pod->disruption)                       ? REASON_POD_EVICTED
                                                        : REASON_POD_TERMINATING;
-    struct model_wait *wait = pod_wait_add(at, reason);
+    struct model_blocker *blocker = pod_wait_add(at, reason);
     int64_t grace_ms = (at->work->snapshot->spec.termination_grace_seconds + 60) * 1000LL;
-    wait_say(at->work, wait, "pod '%s' is stopping%s%s", at->pod,
-             text_given(at->instance->disruption) ? ": it was " : "", at->instance->disruption);
-    if (at->work->model->now_ms < wait->since_ms + grace_ms) {
-        wait->next_ms = wait->since_ms + grace_ms;
-        wait->unblock = disruption_remedy(at->instance->disruption);
+    blocker_say(at->work, blocker, "pod '%s' is stopping%s%s", at->pod,
+                text_given(at->instance->disruption) ? ": it was " : "", at->instance->disruption);
+    if (at->work->model->now_ms < blocker->since_ms + grace_ms) {
+        blocker->next_ms = blocker->since_ms + grace_ms;
+        blocker->unblock = disruption_remedy(at->instance->disruption);
         return;
     }
-    wait->reason = REASON_POD_TERMINATING;
-    wait_say(at->work, wait, "pod '%s' should have stopped by now; node '%s' does not answer",
-             at->pod, text_or_empty(pod->node));
-    wait_unblock(at->work, wait,
-                 "make sure that node '%s' is switched off, then: kubectl taint node %s "
-                 "node.kubernetes.io/out-of-service=nodeshutdown:NoExecute",
-                 text_or_empty(pod->node), text_or_empty(pod->node));
-    wait_fault(wait, false);
+    blocker->reason = REASON_POD_TERMINATING;
+    blocker_say(at->work, blocker, "pod '%s' should have stopped by now; node '%s' does not answer",
+                at->pod, text_or_empty(pod->node));
+    blocker_unblock(at->work, blocker,
+                    "make sure that node '%s' is switched off, then: kubectl taint node %s "
+                    "node.kubernetes.io/out-of-service=nodeshutdown:NoExecute",
+                    text_or_empty(pod->node), text_or_empty(pod->node));
+    blocker_fault(blocker, false);
 }
 
 /* A missing pod is a fault only if the StatefulSet controller says why it cannot create one. */
@@ -114,69 +116,72 @@ static void missing_pod_wait(const struct looked_at *at)
 {
     const struct seen_instance *seen = at->instance->seen;
     bool refused = text_given(seen->set_message);
-    struct model_wait *wait =
+    struct model_blocker *blocker =
         pod_wait_add(at, refused ? REASON_POD_CREATE_FAILED : REASON_POD_MISSING);
     if (!refused) {
-        wait_say(at->work, wait, "StatefulSet '%s' is creating pod '%s'", seen->name, at->pod);
+        blocker_say(at->work, blocker, "StatefulSet '%s' is creating pod '%s'", seen->name,
+                    at->pod);
         return;
     }
-    wait_say(at->work, wait, "StatefulSet '%s' cannot create pod '%s': %s", seen->name, at->pod,
-             seen->set_message);
+    blocker_say(at->work, blocker, "StatefulSet '%s' cannot create pod '%s': %s", seen->name,
+                at->pod, seen->set_message);
     if (phrase_is_in(PHRASE_K8S_QUOTA_UNSPECIFIED, seen->set_message))
-        wait_unblock_by_spec(
-            at->work, wait, "set the limits and requests that the message names in spec.resources");
+        blocker_unblock_by_spec(
+            at->work, blocker,
+            "set the limits and requests that the message names in spec.resources");
     else if (phrase_is_in(PHRASE_K8S_QUOTA, seen->set_message))
-        wait_unblock(at->work, wait,
-                     "raise the namespace's ResourceQuota or lower spec.resources: kubectl -n %s "
-                     "describe resourcequota",
-                     at->ns);
+        blocker_unblock(
+            at->work, blocker,
+            "raise the namespace's ResourceQuota or lower spec.resources: kubectl -n %s "
+            "describe resourcequota",
+            at->ns);
     else
-        wait_unblock(at->work, wait,
-                     "allow what the message names in the namespace: kubectl -n %s describe "
-                     "statefulset %s",
-                     at->ns, seen->name);
-    wait_fault(wait, false);
+        blocker_unblock(at->work, blocker,
+                        "allow what the message names in the namespace: kubectl -n %s describe "
+                        "statefulset %s",
+                        at->ns, seen->name);
+    blocker_fault(blocker, false);
 }
 
 /* Counts from the creation of the pod, so that a restart of the operator does not prolong it. */
 static void starting_wait(const struct looked_at *at, const char *reason, const char *doing)
 {
     const struct seen_pod *pod = &at->instance->seen->pod;
-    struct model_wait *wait = pod_wait_add(at, reason);
-    wait_say(at->work, wait, "pod '%s' %s%s%s", at->pod, doing,
-             text_given(pod->waiting_message) ? ": " : "", text_or_empty(pod->waiting_message));
+    struct model_blocker *blocker = pod_wait_add(at, reason);
+    blocker_say(at->work, blocker, "pod '%s' %s%s%s", at->pod, doing,
+                text_given(pod->waiting_message) ? ": " : "", text_or_empty(pod->waiting_message));
     int64_t patience_ends = pod->created_ms + AGENT_SILENCE_MS;
     if (pod->created_ms <= 0)
         return;
-    wait->since_ms = pod->created_ms;
+    blocker->since_ms = pod->created_ms;
     if (at->work->model->now_ms < patience_ends) {
-        wait->next_ms = patience_ends;
+        blocker->next_ms = patience_ends;
         return;
     }
-    wait_unblock(at->work, wait, "kubectl -n %s describe pod %s; kubectl -n %s logs %s", at->ns,
-                 at->pod, at->ns, at->pod);
-    wait_fault(wait, false);
+    blocker_unblock(at->work, blocker, "kubectl -n %s describe pod %s; kubectl -n %s logs %s",
+                    at->ns, at->pod, at->ns, at->pod);
+    blocker_fault(blocker, false);
 }
 
 static void missing_set_wait(const struct looked_at *at)
 {
     bool deleting = at->instance->seen->set_there;
-    struct model_wait *wait =
+    struct model_blocker *blocker =
         pod_wait_add(at, deleting ? REASON_OBJECT_DELETING : REASON_INSTANCE_MISSING);
-    wait->object = arena_printf(at->work->arena, "statefulset/%s", at->instance->name);
-    wait_say(at->work, wait,
-             deleting ? "StatefulSet '%s' is being deleted; it is recreated once it is gone"
-                      : "StatefulSet '%s' is being created",
-             at->instance->name);
+    blocker->object = arena_printf(at->work->arena, "statefulset/%s", at->instance->name);
+    blocker_say(at->work, blocker,
+                deleting ? "StatefulSet '%s' is being deleted; it is recreated once it is gone"
+                         : "StatefulSet '%s' is being created",
+                at->instance->name);
 }
 
-bool wait_for_pod(struct work *work, const struct model_instance *instance, unsigned concern,
-                  const char *what)
+bool blocker_of_pod(struct work *work, const struct model_instance *instance, unsigned affects,
+                    const char *what)
 {
     const struct seen_instance *seen = instance->seen;
     const struct looked_at at = {work,
                                  instance,
-                                 concern,
+                                 affects,
                                  what,
                                  text_or_empty(work->snapshot->spec.namespace),
                                  name_pod(work->arena, instance->name)};

@@ -32,18 +32,18 @@ static void one_service(struct work *work, const char *suffix)
     bool primary = text_same(suffix, "rw");
     if (*found == '\0')
         return;
-    struct model_wait *wait =
-        wait_add(work, primary ? CONCERN_PRIMARY : CONCERN_REPLICAS, REASON_ENDPOINT_FOREIGN,
-                 primary ? "Service '%s' leads only to the primary"
-                         : "Service '%s' leads only to the pods that it selects",
-                 name);
-    wait_say(work, wait, "%s%s; new connections may reach another server until %s", found,
-             work->snapshot->strays_more ? "; there are more" : "",
-             work->snapshot->strays_more ? "all of it is removed" : "it is removed");
-    wait_fault(wait, false);
+    struct model_blocker *blocker =
+        blocker_add(work, primary ? AFFECTS_PRIMARY : AFFECTS_REPLICAS, REASON_ENDPOINT_FOREIGN,
+                    primary ? "Service '%s' leads only to the primary"
+                            : "Service '%s' leads only to the pods that it selects",
+                    name);
+    blocker_say(work, blocker, "%s%s; new connections may reach another server until %s", found,
+                work->snapshot->strays_more ? "; there are more" : "",
+                work->snapshot->strays_more ? "all of it is removed" : "it is removed");
+    blocker_fault(blocker, false);
 }
 
-void waits_of_routes(struct work *work)
+void blockers_of_routes(struct work *work)
 {
     for (size_t i = 0; i < SERVICES && !work->frozen; i++)
         one_service(work, name_services[i]);
