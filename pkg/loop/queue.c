@@ -103,8 +103,7 @@ static struct queue_key *make_key(struct queue *queue, const struct queue_key *n
     key->namespace = xstrdup(name->namespace);
     key->name = xstrdup(name->name);
     key->due_ms = INT64_MAX;
-    key->tokens = QUEUE_BURST;
-    key->tokens_ms = now_ms;
+    key->events = (struct bucket){QUEUE_BURST, QUEUE_REFILL_MS, QUEUE_BURST, now_ms};
     if (queue->count == queue->room) {
         queue->room = queue->room ? queue->room * 2 : 16;
         queue->heap = xrealloc(queue->heap, queue->room * sizeof *queue->heap);
@@ -117,12 +116,7 @@ static struct queue_key *make_key(struct queue *queue, const struct queue_key *n
 /* When an event that comes now may lead to a pass: at once, unless too many came. */
 static int64_t earliest(struct queue_key *key, int64_t now_ms)
 {
-    int64_t earned = (now_ms - key->tokens_ms) / QUEUE_REFILL_MS;
-    if (earned > 0) {
-        key->tokens = earned > QUEUE_BURST - key->tokens ? QUEUE_BURST : key->tokens + (int)earned;
-        key->tokens_ms += earned * QUEUE_REFILL_MS;
-    }
-    return key->tokens > 0 ? now_ms : key->tokens_ms + QUEUE_REFILL_MS;
+    return now_ms + bucket_wait_ms(&key->events, now_ms);
 }
 
 struct queue_key *queue_add(struct queue *queue, const char *namespace, const char *name,
@@ -148,7 +142,7 @@ struct queue_key *queue_next(struct queue *queue, int64_t now_ms)
         return NULL;
     key->active = true;
     key->again = false;
-    key->tokens -= key->tokens > 0;
+    bucket_spend(&key->events);
     key->due_ms = INT64_MAX;
     settle(queue, key);
     return key;

@@ -9,6 +9,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "loop/bucket.h"
+
 enum {
     QUEUE_BURST = 30,            /* events that may be answered at once, ... */
     QUEUE_REFILL_MS = 500,       /* ... and the time until another one may be */
@@ -19,10 +21,10 @@ struct queue_key {
     char *namespace, *name;
     void *data; /* the caller's own, freed with drop() */
     /* private */
-    int64_t due_ms;    /* INT64_MAX: nothing is due */
-    int64_t hold_ms;   /* not before this, whatever happens: the server asked for it or is away */
-    int64_t tokens_ms; /* when the bucket was last filled */
-    int tokens, failures;
+    int64_t due_ms;  /* INT64_MAX: nothing is due */
+    int64_t hold_ms; /* not before this, whatever happens: the server asked for it or is away */
+    struct bucket events; /* one token for each pass */
+    int failures;
     size_t index; /* in the heap */
     bool active, again;
 };
