@@ -11,6 +11,7 @@
 #include "api/names.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "loop/pause.h"
 
 enum { TERMINATING_MS = 60000 };
 
@@ -252,13 +253,6 @@ static bool pass_report(struct pass *pass)
 
 /* -- the end ----------------------------------------------------------------------------------- */
 
-static int64_t jitter(int64_t ms)
-{
-    unsigned char byte;
-    credentials_rand(NULL, &byte, 1);
-    return ms * 9 / 10 + ms / 5 * byte / 255;
-}
-
 static int64_t wall_to_boot(int64_t wall_ms)
 {
     int64_t away = wall_ms - clock_wall_ms();
@@ -268,8 +262,9 @@ static int64_t wall_to_boot(int64_t wall_ms)
 /* When the next pass starts without an event. */
 static int64_t next_look(const struct pass *pass)
 {
+    int64_t resync_ms = pass->control->options->resync_seconds * INT64_C(1000);
     int64_t next_ms =
-        clock_boot_ms() + jitter(pass->control->options->resync_seconds * INT64_C(1000));
+        clock_boot_ms() + pause_jittered_ms(resync_ms * 9 / 10, resync_ms * 11 / 10, arc4random());
     int64_t due[] = {INT64_MAX,
                      INT64_MAX,
                      INT64_MAX,
@@ -288,9 +283,11 @@ static int64_t next_look(const struct pass *pass)
     if (pass->history->terminating_until_ms > clock_boot_ms())
         due[3] = pass->history->terminating_until_ms;
     /* With jitter, so that clusters of one burst spread out. */
-    for (int i = 4; i < 6; i++)
-        if (due[i] != INT64_MAX && due[i] > clock_boot_ms())
-            due[i] = clock_boot_ms() + jitter((due[i] - clock_boot_ms()) * 10 / 9);
+    for (int i = 4; i < 6; i++) {
+        int64_t left_ms = due[i] - clock_boot_ms();
+        if (due[i] != INT64_MAX && left_ms > 0)
+            due[i] += pause_jittered_ms(0, left_ms * 2 / 9, arc4random());
+    }
     for (size_t i = 0; i < sizeof due / sizeof due[0]; i++)
         next_ms = due[i] < next_ms ? due[i] : next_ms;
     /* A millisecond later, so that the due time is past by then. */

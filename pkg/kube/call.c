@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "kube/transfer.h"
+#include "loop/pause.h"
 
 enum { TRIES = 4 }; /* the first and three more after 429 */
 
@@ -104,7 +105,8 @@ static void on_answer(void *arg, int status, const struct buffer *body, const st
         if (call->pause == NULL)
             call->pause = evtimer_new(call->kube->loop, send_again, call);
         kube_timer_set(call->kube, call->pause,
-                       kube_random(err->retry_after_ms, err->retry_after_ms * 5 / 4));
+                       pause_jittered_ms(err->retry_after_ms, err->retry_after_ms * INT64_C(5) / 4,
+                                         arc4random()));
         return;
     }
     if (err->class < 0)

@@ -193,7 +193,7 @@ struct kube_elect *kube_elect_new(struct kube *kube, const struct kube_elect_opt
                                           .term_max_ms = TERMS_MAX * term_ms,
                                           .second_ms = kube->timing.second_ms,
                                           .candidate = true,
-                                          .random = (uint64_t)kube_random(1, INT32_MAX)};
+                                          .random = arc4random()};
     lease_engine_init(&e->engine, &engine, kube_now_ms(kube));
     go_on(e);
     return e;

@@ -53,8 +53,6 @@ struct kube {
 /* Where a watch would resume; "" before its list is complete. For tests. */
 const char *kube_watch_version(const struct kube_watch *watch);
 
-/* A random number in [low, high]. */
-int kube_random(int low, int high);
 /* Pause number `attempt` (from 0): doubled each time up to the bound, then drawn from its upper
  * half. */
 int kube_backoff_ms(const struct kube_timing *timing, int attempt);

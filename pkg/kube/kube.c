@@ -28,15 +28,10 @@ void kube_set_timing(struct kube *kube, const struct kube_timing *timing)
     kube->timing = *timing;
 }
 
-int kube_random(int low, int high)
-{
-    return low + (int)arc4random_uniform((uint32_t)(high - low) + 1);
-}
-
 int kube_backoff_ms(const struct kube_timing *timing, int attempt)
 {
     int64_t pause_ms = pause_doubled_ms(timing->backoff_first_ms, timing->backoff_max_ms, attempt);
-    return kube_random((int)pause_ms / 2, (int)pause_ms);
+    return (int)pause_jittered_ms(pause_ms / 2, pause_ms, arc4random());
 }
 
 void kube_set_clock(struct kube *kube, const struct timer_clock *clock)

@@ -462,8 +462,10 @@ static void put_query(struct kube_watch *w, struct buffer *query)
         if (w->next_page != NULL)
             buffer_printf(query, "&continue=%s", kube_escape(arena, w->next_page));
     } else {
-        buffer_printf(query, "watch=true&allowWatchBookmarks=true&timeoutSeconds=%d",
-                      kube_random(timing->watch_min_s, timing->watch_max_s));
+        buffer_printf(
+            query, "watch=true&allowWatchBookmarks=true&timeoutSeconds=%d",
+            timing->watch_min_s +
+                (int)arc4random_uniform((uint32_t)(timing->watch_max_s - timing->watch_min_s) + 1));
     }
     if (w->state == STREAMING)
         buffer_puts(query, "&sendInitialEvents=true&resourceVersionMatch=NotOlderThan");

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "loop/pause.h"
+
 /* Parts of a term: until it is renewed, the margin of the holder, the longest wait for an answer,
  * and the shortest pause after a failure. */
 enum { RENEW_PART = 3, MARGIN_PART = 3, TIMEOUT_PART = 6, PAUSE_PART = 15 };
@@ -49,7 +51,7 @@ static int64_t between_ms(struct lease_engine *engine, int64_t least_ms, int64_t
     *random ^= *random << 13;
     *random ^= *random >> 7;
     *random ^= *random << 17;
-    return least_ms + (int64_t)((*random >> 33) % (uint64_t)(most_ms - least_ms + 1));
+    return pause_jittered_ms(least_ms, most_ms, (uint32_t)(*random >> 33));
 }
 
 int64_t lease_engine_rests_at_ms(const struct lease_engine *engine)

@@ -3,6 +3,7 @@
 
 #include "instance/agent.h"
 #include "loop/bucket.h"
+#include "loop/pause.h"
 #include "loop/timer.h"
 
 static void a_burst_goes_at_once_and_then_one_each_so_often(void **state)
@@ -30,6 +31,21 @@ static void a_long_rest_earns_no_more_than_the_burst(void **state)
     assert_int_equal(bucket_wait_ms(&bucket, 3600000), 500);
     bucket_spend(&bucket); /* a write that may not wait leaves no debt */
     assert_int_equal(bucket_wait_ms(&bucket, 3600500), 0);
+}
+
+static void a_pause_with_jitter_stays_within_its_bounds_and_reaches_both(void **state)
+{
+    (void)state;
+    bool seen[5] = {false};
+    for (uint32_t random = UINT32_MAX - 99; random != 0; random++) {
+        int64_t pause_ms = pause_jittered_ms(400, 404, random);
+        assert_in_range(pause_ms, 400, 404);
+        seen[pause_ms - 400] = true;
+    }
+    for (size_t i = 0; i < 5; i++)
+        assert_true(seen[i]);
+    assert_int_equal(pause_jittered_ms(7, 7, UINT32_MAX), 7);
+    assert_int_equal(pause_jittered_ms(0, INT64_C(4) << 40, UINT32_MAX), UINT32_MAX);
 }
 
 /* A lease that ran out between the look at the facts and the setting of the timer was waited for
@@ -66,6 +82,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_burst_goes_at_once_and_then_one_each_so_often),
         cmocka_unit_test(a_long_rest_earns_no_more_than_the_burst),
+        cmocka_unit_test(a_pause_with_jitter_stays_within_its_bounds_and_reaches_both),
         cmocka_unit_test(a_deadline_that_passes_after_the_look_is_due_at_once),
         cmocka_unit_test(one_looks_the_more_rarely_the_longer_nothing_changed),
     };
