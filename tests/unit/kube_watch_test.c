@@ -412,6 +412,31 @@ static void a_server_that_ignores_watchlist_is_listed(void **state)
     expect_log(s, "trouble trouble begin +a synced ");
 }
 
+static void a_server_that_answers_watchlist_with_silence_is_listed(void **state)
+{
+    struct scene *s = *state;
+    use_virtual_time(s);
+    START(s, {"sendInitialEvents", 0, NULL, "", KEEP, 0},
+          {"sendInitialEvents", 0, NULL, "", SILENT, 0},
+          {"limit=500", 200, NULL, LIST("9", "", ITEM("a")), KEEP, 0},
+          {"&resourceVersion=9", 0, NULL, "", KEEP, 0});
+    for (int request = 1; request <= 2; request++) {
+        run_until(s->world.loop, &s->world.server->requests, request);
+        s->now_ms += quick.stall_ms;
+        fire_due(&s->clock);
+        run_until(s->world.loop, &s->troubles, request);
+        assert_int_equal(s->trouble.class, ERR_TIMEOUT);
+        s->now_ms += quick.backoff_max_ms;
+        fire_due(&s->clock);
+    }
+    while (s->world.server->requests < 4) {
+        run_for_ms(s->world.loop, 1);
+        s->now_ms++;
+        fire_due(&s->clock);
+    }
+    expect_log(s, "trouble trouble begin +a synced ");
+}
+
 static void an_expired_page_starts_the_list_over(void **state)
 {
     struct scene *s = *state;
@@ -658,6 +683,7 @@ int main(void)
         TEST(another_error_event_is_told_and_resumed_from),
         TEST(a_list_cut_off_begins_again),
         TEST(a_server_that_ignores_watchlist_is_listed),
+        TEST(a_server_that_answers_watchlist_with_silence_is_listed),
         TEST(an_expired_page_starts_the_list_over),
         TEST(a_list_that_is_no_json_is_told),
         TEST(a_line_that_is_no_json_is_told_and_resumed_from),
