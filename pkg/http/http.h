@@ -94,6 +94,8 @@ struct http_request {
     int64_t length; /* of either; HTTP_LENGTH_UNKNOWN is for supply() only */
 
     int connect_ms; /* name, TCP and TLS; 0: libcurl's 300 s */
+    /* When one of these two has passed, the connection is closed as well if nothing came over it in
+     * that time: otherwise HTTP/2 would use a dead connection for the next request. */
     int timeout_ms; /* from http_start() to done(); 0: none */
     int stall_ms;   /* without a byte in either direction, our own pauses not counted; 0: none */
 
@@ -111,9 +113,6 @@ struct http_request {
 struct http_transfer *http_start(struct http *http, const struct http_request *request);
 /* No callback comes any more. NULL is fine, and so is one whose done() is running. */
 void http_cancel(struct http_transfer *transfer);
-/* Cancels, and closes the connection if it was silent since since_ms (timer_now_ms()): otherwise
- * HTTP/2 would use a dead connection for the next request. Our own deadlines do the same. */
-void http_abandon(struct http_transfer *transfer, int64_t since_ms);
 
 /* No more data() until http_resume(): nothing is read from the connection (HTTP/1) or for this
  * stream (HTTP/2), and the server has to wait. done() waits, too, even if the answer has ended. */

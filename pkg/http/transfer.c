@@ -88,13 +88,6 @@ void http_cancel(struct http_transfer *t)
         discard(t);
 }
 
-void http_abandon(struct http_transfer *t, int64_t since_ms)
-{
-    if (t != NULL && !t->dead && t->easy != NULL)
-        http_multi_cut_silent(t->http, t->easy, since_ms);
-    http_cancel(t);
-}
-
 static void finish(struct http_transfer *t, const struct http_end *end)
 {
     t->http->ended_since_trim++;

@@ -38,11 +38,6 @@ static const char *content_type(enum kube_method method)
     }
 }
 
-int kube_transfer_status(const struct kube_transfer *transfer)
-{
-    return transfer->http ? http_status(transfer->http) : 0;
-}
-
 /* NULL-ended. */
 static const char *const *headers_of(struct arena *arena, const struct kube_transfer *t)
 {
@@ -111,6 +106,7 @@ static void attach(struct kube_transfer *t)
                                    .length = t->request.body ? (int64_t)strlen(t->request.body) : 0,
                                    .connect_ms = kube->timing.connect_ms,
                                    .timeout_ms = left_ms(t),
+                                   .stall_ms = t->request.stall_ms,
                                    .data = t->request.data ? on_data : NULL,
                                    .answer_max_bytes = KUBE_ANSWER_MAX_BYTES,
                                    .done = on_end,
@@ -161,15 +157,6 @@ void kube_transfer_cancel(struct kube_transfer *t)
     free(t);
 }
 
-void kube_transfer_abandon(struct kube_transfer *t, int64_t since_ms)
-{
-    if (t == NULL)
-        return;
-    http_abandon(t->http, since_ms);
-    t->http = NULL;
-    kube_transfer_cancel(t);
-}
-
 static void finish(struct kube_transfer *t, int status, const struct buffer *body,
                    const struct error *err)
 {
@@ -182,6 +169,13 @@ static void fail(struct kube_transfer *t, const struct error *err)
 {
     const struct buffer nothing = {0};
     finish(t, 0, &nothing, err);
+}
+
+static void stall(struct kube_transfer *t, int status, const struct error *err)
+{
+    struct kube_transfer_request request = t->request;
+    kube_transfer_cancel(t);
+    request.stalled(request.arg, status, err);
 }
 
 static int distrusted(const struct kube_transfer *t, const char *why, const char *remedy,
@@ -236,10 +230,14 @@ static void on_end(void *arg, const struct http_end *end)
 {
     struct kube_transfer *t = arg;
     struct error err = {0};
+    int begun = http_status(t->http);
     t->http = NULL;
     if (end->trouble != HTTP_ANSWERED) {
         err_ignore(transport_error(t, end, &err)); /* done() looks at the class */
-        fail(t, &err);
+        if (end->trouble == HTTP_STALLED)
+            stall(t, begun, &err);
+        else
+            fail(t, &err);
         return;
     }
     t->kube->answered++;

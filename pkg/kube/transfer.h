@@ -15,13 +15,17 @@ struct kube_transfer_request {
     const char *path, *query; /* copied */
     const char *accept;       /* must outlive the transfer */
     const char *body;         /* must live until done; NULL: none */
-    int timeout_ms;           /* 0: none (the owner watches it) */
+    int timeout_ms;           /* 0: none */
+    int stall_ms;             /* without a byte of the answer; 0: none; else `stalled` is needed */
     bool urgent;              /* the timeout includes the wait for credentials */
     bool apart;               /* a connection that no other request has used */
     /* Gets the bytes of a 2xx answer as they arrive and consumes them from `in`; the rest is kept
      * for the next call. NULL: done gets the whole answer. */
     void (*data)(void *arg, struct buffer *in);
     void (*done)(void *arg, int status, const struct buffer *body, const struct error *err);
+    /* In place of done() after stall_ms: the status of the answer so far (0: none yet), and the
+     * ERR_TIMEOUT. A connection on which nothing else arrived either is closed by then. */
+    void (*stalled)(void *arg, int status, const struct error *err);
     void *arg;
 };
 
@@ -29,12 +33,8 @@ struct kube_transfer_request {
  * status of 300 or more err has the server's reason. The transfer is gone afterwards. */
 struct kube_transfer *kube_transfer_start(struct kube *kube,
                                           const struct kube_transfer_request *request);
-/* The status of the answer; 0: none yet. */
-int kube_transfer_status(const struct kube_transfer *transfer);
 /* No callback comes any more. NULL is fine. */
 void kube_transfer_cancel(struct kube_transfer *transfer);
-/* Cancels, and closes the connection if it was silent since since_ms. */
-void kube_transfer_abandon(struct kube_transfer *transfer, int64_t since_ms);
 
 /* For auth.c: credentials are there (err->class == 0) or could not be obtained. */
 void kube_transfer_settled(struct kube *kube, const struct error *err);

@@ -43,8 +43,8 @@ struct kube_watch {
     struct kube_transfer *transfer;
     struct kube_lines lines;
     struct kube_items items;
-    struct event *pause, *stall;
-    int64_t started_ms, heard_ms;
+    struct event *pause;
+    int64_t started_ms;
     int busy;  /* handlers that are running */
     bool dead; /* kube_watch_free() was called by one of them */
 };
@@ -55,14 +55,12 @@ static void stop_transfer(struct kube_watch *w)
 {
     kube_transfer_cancel(w->transfer);
     w->transfer = NULL;
-    kube_timer_set(w->kube, w->stall, -1);
 }
 
 static void discard(struct kube_watch *w)
 {
     stop_transfer(w);
     kube_timer_free(w->kube, w->pause);
-    kube_timer_free(w->kube, w->stall);
     buffer_free(&w->items.envelope);
     free(w->next_page);
     arena_free(w->arena);
@@ -253,11 +251,6 @@ static void on_line(struct kube_watch *w, const char *text, size_t length)
     cJSON_Delete(event);
 }
 
-static void heard(struct kube_watch *w)
-{
-    w->heard_ms = kube_now_ms(w->kube);
-}
-
 static void on_stream_bytes(void *arg, struct buffer *in)
 {
     struct kube_watch *w = arg;
@@ -266,7 +259,6 @@ static void on_stream_bytes(void *arg, struct buffer *in)
     size_t length;
     struct error err;
     int found = KUBE_FRAME_FOUND;
-    heard(w);
     enter(w);
     /* A handler or an ERROR event may end this transfer, and its buffer with it. */
     while (!w->dead && w->transfer == transfer && found != KUBE_FRAME_MORE) {
@@ -310,7 +302,6 @@ static void on_list_bytes(void *arg, struct buffer *in)
     size_t length;
     struct error err;
     int found = KUBE_FRAME_FOUND;
-    heard(w);
     enter(w);
     while (!w->dead && w->transfer == transfer && found == KUBE_FRAME_FOUND) {
         found = kube_items_next(&w->items, in, &text, &length, &err);
@@ -407,39 +398,21 @@ static void on_end(void *arg, int status, const struct buffer *body, const struc
     (void)leave(w);
 }
 
-static void arm_stall(struct kube_watch *w)
+/* Some servers send no bookmarks while nothing changes, so that silence alone is not a failure. */
+static void on_stalled(void *arg, int status, const struct error *err)
 {
-    kube_timer_set(w->kube, w->stall,
-                   w->heard_ms + w->kube->timing.stall_ms - kube_now_ms(w->kube));
-}
-
-/* The timer checks whether anything arrived lately; this way it need not be reset for each byte. */
-static void on_stall(evutil_socket_t fd, short what, void *arg)
-{
-    (void)fd, (void)what;
     struct kube_watch *w = arg;
-    struct error err;
-    int64_t silent_ms = kube_now_ms(w->kube) - w->heard_ms;
-    if (silent_ms < w->kube->timing.stall_ms) {
-        arm_stall(w);
-        return;
-    }
-    /* Some servers send no bookmarks while nothing changes, so that silence alone is not a
-     * failure. */
-    bool quiet = w->state == FOLLOWING && kube_transfer_status(w->transfer) == 200;
-    if (w->state == STREAMING)
-        w->watchlist_failures++;
-    kube_transfer_abandon(w->transfer, w->heard_ms + 1);
     w->transfer = NULL;
-    if (quiet) {
+    if (w->state == FOLLOWING && status == 200) {
         log_debug("restarting a watch that received nothing", "watch", w->options.kind->plural,
                   NULL);
         go_on_after(w, kube_backoff_ms(&w->kube->timing, 0));
         return;
     }
-    err_set(&err, ERR_TIMEOUT, "received nothing for %lld ms", (long long)silent_ms);
+    if (w->state == STREAMING)
+        w->watchlist_failures++;
     enter(w);
-    fail(w, &err);
+    fail(w, err);
     (void)leave(w);
 }
 
@@ -504,18 +477,19 @@ static void begin(struct kube_watch *w)
     if (w->state != FOLLOWING && w->next_page == NULL)
         w->begun = false;
     put_query(w, &query);
-    w->started_ms = w->heard_ms = kube_now_ms(w->kube);
+    w->started_ms = kube_now_ms(w->kube);
     w->transfer = kube_transfer_start(
         w->kube, &(struct kube_transfer_request){
                      .method = KUBE_GET,
                      .path = w->path,
                      .query = query.data,
                      .accept = accept_of(w),
+                     .stall_ms = w->kube->timing.stall_ms,
                      .data = w->state == LISTING ? on_list_bytes : on_stream_bytes,
                      .done = on_end,
+                     .stalled = on_stalled,
                      .arg = w,
                  });
-    arm_stall(w);
     buffer_free(&query);
 }
 
@@ -544,7 +518,6 @@ struct kube_watch *kube_watch_new(struct kube *kube, const struct kube_watch_opt
     w->arg = arg;
     w->path = kube_path(w->arena, options->kind, options->namespace, NULL, NULL);
     w->pause = evtimer_new(kube->loop, on_pause_over, w);
-    w->stall = evtimer_new(kube->loop, on_stall, w);
     begin(w);
     return w;
 }
