@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "loop/timer.h"
 
 enum {
     LEASE_SECONDS = 15,
@@ -42,9 +43,7 @@ void control_pump(struct control *control)
     if (!may_start(control) || due_ms == INT64_MAX)
         return;
     int64_t wait_ms = due_ms - clock_boot_ms();
-    wait_ms = wait_ms > 0 ? wait_ms : 0;
-    const struct timeval wait = {wait_ms / 1000, wait_ms % 1000 * 1000};
-    evtimer_add(control->pump_timer, &wait);
+    timer_set(NULL, control->pump_timer, wait_ms > 0 ? wait_ms : 0);
 }
 
 /* Cancels the passes of clusters that no longer exist: what they still write would be orphans. */
@@ -81,8 +80,7 @@ void control_pass_ended(struct control *control)
         control->passes_since_trim = 0;
         malloc_trim(0);
     }
-    const struct timeval quiet = {QUIET_S, 0};
-    evtimer_add(control->quiet_timer, &quiet);
+    timer_arm(control->quiet_timer, QUIET_S * 1000);
     if (control->stopping)
         finish(control);
     else
@@ -191,8 +189,7 @@ static void finish(struct control *control)
         leave(control);
         return;
     }
-    const struct timeval wait = {.tv_sec = RELEASE_SECONDS};
-    evtimer_add(control->stop_timer, &wait);
+    timer_arm(control->stop_timer, RELEASE_SECONDS * 1000);
     kube_elect_release(control->elect, leave, control);
 }
 
@@ -218,8 +215,7 @@ static void on_signal(evutil_socket_t number, short what, void *arg)
     }
     log_info("stopping", "signal", number == SIGTERM ? "SIGTERM" : "SIGINT", NULL);
     control->stopping = true;
-    const struct timeval wait = {.tv_sec = FINISH_SECONDS};
-    evtimer_add(control->stop_timer, &wait);
+    timer_arm(control->stop_timer, FINISH_SECONDS * 1000);
     finish(control);
 }
 

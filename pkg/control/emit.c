@@ -10,6 +10,7 @@
 #include "api/names.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "loop/timer.h"
 
 enum {
     PATIENCE_MS = 60000, /* while there is other work, an Event waits at most so long */
@@ -79,8 +80,7 @@ static void send_some(evutil_socket_t fd, short what, void *arg)
     }
     if (TAILQ_EMPTY(&control->events))
         return;
-    const struct timeval pause = {0, PAUSE_MS * 1000}, long_pause = {0, NO_TAKER_MS * 1000};
-    evtimer_add(control->event_timer, taken ? &pause : &long_pause);
+    timer_arm(control->event_timer, taken ? PAUSE_MS : NO_TAKER_MS);
 }
 
 void emit_start(struct control *control)
@@ -109,10 +109,8 @@ void emit_event(struct control *control, const struct apply_owner *about,
     }
     TAILQ_INSERT_TAIL(&control->events, queued, link);
     control->event_count++;
-    if (!evtimer_pending(control->event_timer, NULL)) {
-        const struct timeval soon = {0, PAUSE_MS * 1000};
-        evtimer_add(control->event_timer, &soon);
-    }
+    if (!evtimer_pending(control->event_timer, NULL))
+        timer_arm(control->event_timer, PAUSE_MS);
 }
 
 void emit_stop(struct control *control)

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "loop/timer.h"
 
 /* Image volumes are on by default from this minor version on (https://kep.k8s.io/4639). In 1.33 and
  * 1.34 they need a feature gate that a client cannot see, hence --agent-delivery. */
@@ -36,8 +37,7 @@ bool platform_ipv6(const char *server)
 
 static void ask_again(struct control *control)
 {
-    const struct timeval again = {.tv_sec = AGAIN_SECONDS};
-    evtimer_add(control->platform_timer, &again);
+    timer_arm(control->platform_timer, AGAIN_SECONDS * 1000);
 }
 
 static void know(struct control *control)

@@ -87,11 +87,7 @@ static int timer_changed(CURLM *multi, long ms, void *arg)
 {
     (void)multi;
     struct http *http = arg;
-    struct timeval after = {ms / 1000, ms % 1000 * 1000};
-    if (ms < 0)
-        event_del(http->timer);
-    else
-        event_add(http->timer, &after);
+    timer_set(NULL, http->timer, ms); /* libcurl reads the machine's own clock */
     return 0;
 }
 

@@ -353,8 +353,7 @@ static void after_promote(void *arg, const PGresult *result, const struct error 
         log_failure(err, "promotion", NULL);
     monitor_poll_now(agent->monitor);
     /* The machine then looks again: promoted, or to be asked again. */
-    struct timeval tv = {0, PROMOTE_LOOK_MS * 1000};
-    event_base_once(agent->loop, -1, EV_TIMEOUT, on_promote_look, agent, &tv);
+    timer_once(agent->loop, PROMOTE_LOOK_MS, on_promote_look, agent);
 }
 
 void job_promote(struct agent *agent)

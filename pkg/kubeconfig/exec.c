@@ -14,6 +14,7 @@
 #include "base/buffer.h"
 #include "base/clock.h"
 #include "base/json.h"
+#include "loop/timer.h"
 
 extern char **environ;
 
@@ -40,17 +41,11 @@ static const char *hint(const struct kubeconfig_exec *exec)
     return exec->install_hint ? exec->install_hint : "";
 }
 
-static void free_event(struct event *event)
-{
-    if (event != NULL)
-        event_free(event);
-}
-
 static void discard(struct kubeconfig_exec_run *run)
 {
-    free_event(run->readable);
-    free_event(run->deadline);
-    free_event(run->reap);
+    timer_freep(&run->readable);
+    timer_freep(&run->deadline);
+    timer_freep(&run->reap);
     if (run->out_fd >= 0)
         close(run->out_fd);
     if (run->output.data != NULL)
@@ -174,8 +169,7 @@ static void try_reap(evutil_socket_t fd, short what, void *arg)
     int wait_status = 0;
     pid_t got = waitpid(run->pid, &wait_status, WNOHANG);
     if (got == 0) {
-        struct timeval pause = {0, REAP_INTERVAL_MS * 1000};
-        event_add(run->reap, &pause);
+        timer_arm(run->reap, REAP_INTERVAL_MS);
         return;
     }
     run->pid = 0;
@@ -294,12 +288,11 @@ static int spawn(const struct kubeconfig_exec *exec, bool interactive, int out_f
 
 static void listen_to(struct kubeconfig_exec_run *run, int timeout_ms)
 {
-    struct timeval limit = {timeout_ms / 1000, timeout_ms % 1000 * 1000};
     run->readable = event_new(run->loop, run->out_fd, EV_READ | EV_PERSIST, on_output, run);
     run->deadline = evtimer_new(run->loop, on_deadline, run);
     run->reap = evtimer_new(run->loop, try_reap, run);
     event_add(run->readable, NULL);
-    event_add(run->deadline, &limit);
+    timer_arm(run->deadline, timeout_ms);
 }
 
 int kubeconfig_exec_start(struct event_base *loop, const struct kubeconfig_exec *exec,

@@ -14,6 +14,7 @@
 #include "base/arena.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "loop/timer.h"
 
 enum { BACKLOG = 128, LISTEN_AGAIN_MS = 200, LINGER_MS = 500 };
 
@@ -118,13 +119,10 @@ static void on_io(evutil_socket_t fd, short what, void *arg);
 static void wait_for(struct connection *connection, short what)
 {
     int64_t left_ms = connection->deadline_ms - clock_boot_ms();
-    if (left_ms < 1)
-        left_ms = 1;
-    struct timeval tv = {left_ms / 1000, (left_ms % 1000) * 1000};
     if (connection->io != NULL)
         event_free(connection->io);
     connection->io = event_new(connection->serve->loop, connection->fd, what, on_io, connection);
-    event_add(connection->io, &tv);
+    timer_set(NULL, connection->io, left_ms > 1 ? left_ms : 1);
 }
 
 /* ---- one request ---- */
@@ -319,11 +317,10 @@ static void make_room(struct serve *serve)
  * run. */
 static void give_way(struct serve *serve)
 {
-    static const struct timeval at_once = {0, 0};
     if (++serve->accepted < SERVE_TURN_MAX)
         return;
     evconnlistener_disable(serve->listener);
-    event_add(serve->again, &at_once);
+    timer_arm(serve->again, 0);
 }
 
 static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr *address,
@@ -357,11 +354,10 @@ static void on_again(evutil_socket_t fd, short what, void *arg)
 static void on_listen_error(struct evconnlistener *listener, void *arg)
 {
     struct serve *serve = arg;
-    struct timeval tv = {0, LISTEN_AGAIN_MS * 1000};
     log_warning("a connection cannot be accepted", "error",
                 evutil_socket_error_to_string(EVUTIL_SOCKET_ERROR()), NULL);
     evconnlistener_disable(listener);
-    event_add(serve->again, &tv);
+    timer_arm(serve->again, LISTEN_AGAIN_MS);
 }
 
 static struct evconnlistener *listen_on(struct serve *serve, const char *host, int port)

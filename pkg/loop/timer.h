@@ -14,10 +14,20 @@ struct timer_clock {
     void *arg;
 };
 
+/* Sets the timer in place of an earlier setting. Also sets the timeout of an event on a
+ * descriptor. */
 static inline void timer_arm(struct event *timer, int ms)
 {
-    struct timeval tv = {ms / 1000, (ms % 1000) * 1000};
-    event_add(timer, &tv);
+    struct timeval after = {ms / 1000, ms % 1000 * 1000};
+    event_add(timer, &after);
+}
+
+/* Calls back once. It cannot be stopped: arg must live until then, or the loop end before. */
+static inline void timer_once(struct event_base *loop, int ms, event_callback_fn callback,
+                              void *arg)
+{
+    struct timeval after = {ms / 1000, ms % 1000 * 1000};
+    event_base_once(loop, -1, EV_TIMEOUT, callback, arg, &after);
 }
 
 /* CLOCK_BOOTTIME. */

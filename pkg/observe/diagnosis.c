@@ -15,6 +15,7 @@
 #include "base/clock.h"
 #include "base/text.h"
 #include "loop/pause.h"
+#include "loop/timer.h"
 #include "phrase/phrase.h"
 
 enum {
@@ -382,9 +383,7 @@ static void ask_next(struct observe *observe)
     if (observe->ask_timer == NULL)
         observe->ask_timer = evtimer_new(observe->options.loop, on_timer, observe);
     int64_t wait_ms = answer->ask_at_ms - clock_boot_ms();
-    wait_ms = wait_ms > 0 ? wait_ms : 0;
-    const struct timeval wait = {wait_ms / 1000, wait_ms % 1000 * 1000};
-    evtimer_add(observe->ask_timer, &wait);
+    timer_set(NULL, observe->ask_timer, wait_ms > 0 ? wait_ms : 0);
 }
 
 static void drop_unwanted(struct cluster *cluster)

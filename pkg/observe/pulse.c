@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "loop/timer.h"
+
 /* The bounds of spec.failover.leaseSeconds; another value in a lease was written by somebody
  * else. */
 enum { LASTS_LEAST_S = 5, LASTS_MOST_S = 120 };
@@ -40,9 +42,7 @@ static void set_timer(struct observe *observe, int64_t due_ms)
     if (observe->pulse_timer == NULL)
         observe->pulse_timer = evtimer_new(observe->options.loop, on_timer, observe);
     int64_t wait_ms = due_ms - observe->boot_ms();
-    wait_ms = wait_ms > 0 ? wait_ms : 0;
-    const struct timeval wait = {wait_ms / 1000, wait_ms % 1000 * 1000};
-    evtimer_add(observe->pulse_timer, &wait);
+    timer_set(NULL, observe->pulse_timer, wait_ms > 0 ? wait_ms : 0);
 }
 
 static int32_t lasts_ms(const char *seconds)

@@ -7,6 +7,7 @@
 #include "base/arena.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "loop/timer.h"
 #include "phrase/phrase.h"
 
 struct query {
@@ -32,12 +33,6 @@ struct pg {
     int depth;
     bool closed;
 };
-
-static void set_deadline(struct pg *pg, int ms)
-{
-    struct timeval tv = {ms / 1000, (ms % 1000) * 1000};
-    event_add(pg->deadline, &tv);
-}
 
 static void enter(struct pg *pg)
 {
@@ -192,7 +187,7 @@ static void start_next(struct pg *pg)
         break_down(pg, &err);
         return;
     }
-    set_deadline(pg, pg->first->timeout_ms);
+    timer_arm(pg->deadline, pg->first->timeout_ms);
     wait_for(pg, PQflush(pg->conn) > 0 ? EV_READ | EV_WRITE : EV_READ);
 }
 
@@ -339,7 +334,7 @@ struct pg *pg_open(struct event_base *loop, const struct pg_options *options, pg
     pg->kick = event_new(loop, -1, 0, on_kick, pg);
     pg->conn = PQconnectStartParams(options->keywords, options->values, 0);
     PQsetNoticeReceiver(pg->conn, on_notice, NULL);
-    set_deadline(pg, options->connect_timeout_ms);
+    timer_arm(pg->deadline, options->connect_timeout_ms);
     event_active(pg->kick, 0, 0);
     return pg;
 }
