@@ -16,11 +16,6 @@ int lint_version(const struct lint_pass *pass)
     return pass->lint->options.pg_version;
 }
 
-int lint_line(const struct lint_pass *pass)
-{
-    return pass->item.line;
-}
-
 const char *lint_key(struct lint_pass *pass, const RangeVar *table)
 {
     const char *schema = table->schemaname ? table->schemaname : pass->schema;

@@ -46,7 +46,6 @@ int lint_command_location(struct lint_pass *pass, const AlterTableStmt *alter,
 bool lint_in_transaction(struct lint_pass *pass);
 /* The current transaction; differs from every other one of the run. */
 int lint_transaction_id(const struct lint_pass *pass);
-int lint_line(const struct lint_pass *pass);
 
 /* -- remembered between statements ------------------------------------------------------------ */
 enum lint_kind {
