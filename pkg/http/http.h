@@ -6,7 +6,8 @@
  *
  * A transfer is one exchange. Bodies are bytes, with NUL or without, in both directions: whole in
  * memory, or piece by piece, where either side may pause. Of a streamed body, only one piece is in
- * memory.
+ * memory. Supplied bodies, pauses and single headers of an answer are for object stores: the client
+ * of the Kubernetes API needs none of them.
  *
  * Callbacks run on the loop, never inside libcurl and never before http_start() returns, so that
  * they may start, pause and cancel transfers freely, their own too. Redirects are not followed: the
