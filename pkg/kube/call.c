@@ -15,7 +15,6 @@ struct kube_call {
     struct kube_transfer_request request;
     struct kube_transfer *transfer; /* NULL while it pauses, and once it ended */
     struct event *pause;
-    struct arena *into; /* owns the parsed answer; NULL: it lives during the callback only */
     int tries;
     bool ended; /* done is running: too late to cancel */
     kube_done done;
@@ -78,11 +77,10 @@ static void deliver(struct kube_call *call, const cJSON *body, const struct erro
 
 static void parse_and_deliver(struct kube_call *call, const struct buffer *body)
 {
-    AUTO_ARENA scratch = arena_new();
+    AUTO_ARENA arena = arena_new();
     struct error err = {0};
     cJSON *tree = NULL;
-    if (json_parse(call->into ? call->into : scratch, buffer_text(body), body->length, &tree,
-                   &err) < 0) {
+    if (json_parse(arena, buffer_text(body), body->length, &tree, &err) < 0) {
         err_wrap(&err, "the API server's answer to %s", call->request.path);
         err.class = ERR_INTERNAL;
     }
@@ -127,13 +125,12 @@ static void send_again(evutil_socket_t fd, short what, void *arg)
     send_now(arg);
 }
 
-static struct kube_call *start(struct kube *kube, const struct kube_request *request,
-                               struct arena *into, kube_done done, void *arg)
+struct kube_call *kube_call_start(struct kube *kube, const struct kube_request *request,
+                                  kube_done done, void *arg)
 {
     struct kube_call *call = xcalloc(1, sizeof *call);
     call->kube = kube;
     call->arena = arena_new();
-    call->into = into;
     call->done = done;
     call->arg = arg;
     call->request = (struct kube_transfer_request){
@@ -151,47 +148,6 @@ static struct kube_call *start(struct kube *kube, const struct kube_request *req
     TAILQ_INSERT_TAIL(&kube->calls, call, link);
     send_now(call);
     return call;
-}
-
-struct kube_call *kube_call_start(struct kube *kube, const struct kube_request *request,
-                                  kube_done done, void *arg)
-{
-    return start(kube, request, NULL, done, arg);
-}
-
-struct waiter {
-    bool done;
-    const cJSON *body;
-    struct error err;
-};
-
-static void on_waited(void *arg, const cJSON *body, const struct error *err)
-{
-    struct waiter *waiter = arg;
-    *waiter = (struct waiter){true, body, *err};
-}
-
-int kube_call_wait(struct kube *kube, struct arena *arena, const struct kube_request *request,
-                   cJSON **ret_body, struct error *err)
-{
-    struct waiter waiter = {0};
-    struct kube_call *call = start(kube, request, arena, on_waited, &waiter);
-    while (!waiter.done) {
-        int code = event_base_loop(kube->loop, EVLOOP_ONCE);
-        if (waiter.done)
-            break;
-        if (code != 0 || event_base_got_break(kube->loop) || event_base_got_exit(kube->loop)) {
-            kube_call_cancel(call);
-            return err_set(err, ERR_TIMEOUT, "interrupted while waiting for %s", request->path);
-        }
-    }
-    if (waiter.err.class < 0) {
-        *err = waiter.err;
-        return err->class;
-    }
-    if (ret_body != NULL)
-        *ret_body = (cJSON *)waiter.body;
-    return 0;
 }
 
 char *kube_apply_query(struct arena *arena, const char *manager, bool force)

@@ -1,7 +1,6 @@
 /*
  * The Kubernetes client: one libevent loop, one libcurl multi handle, HTTP/2, as few connections as
- * possible. Callbacks run on the loop. Only kube_call_wait() blocks; it is for verbs that people
- * run and for start-up.
+ * possible. Callbacks run on the loop, and nothing blocks.
  *
  * Errors are the API's own Status message; err->reason is its reason ("NotFound", "Conflict"), and
  * err->http_status its code. err->retry_after_ms has the Retry-After of 429 and 503. The client
@@ -59,9 +58,6 @@ typedef void (*kube_done)(void *arg, const cJSON *body, const struct error *err)
 struct kube_call *kube_call_start(struct kube *kube, const struct kube_request *request,
                                   kube_done done, void *arg);
 void kube_call_cancel(struct kube_call *call);
-/* Runs the loop until the answer is there. */
-int kube_call_wait(struct kube *kube, struct arena *arena, const struct kube_request *request,
-                   cJSON **ret_body, struct error *err) ERR_CHECKED;
 
 /* Query for server-side apply: "fieldManager=...&force=true". */
 char *kube_apply_query(struct arena *arena, const char *manager, bool force);

@@ -50,11 +50,6 @@ void queue_free(struct queue *queue, void (*drop)(void *data))
     free(queue);
 }
 
-size_t queue_length(const struct queue *queue)
-{
-    return queue->count;
-}
-
 size_t queue_ready(const struct queue *queue, int64_t now_ms)
 {
     size_t ready = 0;

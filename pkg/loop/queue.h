@@ -33,8 +33,7 @@ struct queue;
 struct queue *queue_new(void);
 /* drop(key->data) is called for every key. */
 void queue_free(struct queue *queue, void (*drop)(void *data));
-size_t queue_length(const struct queue *queue); /* keys known */
-size_t queue_ready(const struct queue *queue, int64_t now_ms);
+size_t queue_ready(const struct queue *queue, int64_t now_ms); /* keys that are due */
 
 /* An event: due now, or when hold and burst allow. Creates the key. */
 struct queue_key *queue_add(struct queue *queue, const char *namespace, const char *name,

@@ -1,7 +1,5 @@
 #include "metrics/metrics.h"
 
-#include <math.h>
-
 struct metrics_page {
     const struct metric *row;
     struct buffer *out;
@@ -40,17 +38,6 @@ void metrics_add(struct metrics_page *page, int64_t value, const char *const *la
 {
     put_series(page, label_values);
     buffer_printf(page->out, "%lld\n", (long long)value);
-}
-
-void metrics_add_real(struct metrics_page *page, double value, const char *const *label_values)
-{
-    put_series(page, label_values);
-    if (isnan(value))
-        buffer_puts(page->out, "NaN\n");
-    else if (isinf(value))
-        buffer_puts(page->out, value > 0 ? "+Inf\n" : "-Inf\n");
-    else
-        buffer_printf(page->out, "%.17g\n", value);
 }
 
 void metrics_print(const struct metric *rows, const void *arg, struct buffer *out)

@@ -24,13 +24,12 @@ struct metric {
     enum metric_type type;
     const char *help;                                         /* a sentence */
     const char *labels[4];                                    /* names; NULL after the last */
-    void (*read)(struct metrics_page *page, const void *arg); /* by metrics_add() and _add_real() */
+    void (*read)(struct metrics_page *page, const void *arg); /* by metrics_add() */
 };
 
 /* One series of the row that is being read; a value for each of its labels, in their order. They
  * may contain any text. */
 void metrics_add(struct metrics_page *page, int64_t value, const char *const *label_values);
-void metrics_add_real(struct metrics_page *page, double value, const char *const *label_values);
 
 /* Rows until one without a name. */
 void metrics_print(const struct metric *rows, const void *arg, struct buffer *out);

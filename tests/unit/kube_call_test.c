@@ -608,18 +608,6 @@ static void many_calls_at_once_are_all_answered(void **state)
     assert_int_equal(s->world.server->requests, 40);
 }
 
-static void waiting_gives_the_body_or_the_error(void **state)
-{
-    struct scene *s = *state;
-    cJSON *body = NULL;
-    assert_int_equal(kube_call_wait(s->world.kube, s->world.arena, &get_pod, &body, &s->err), 0);
-    assert_int_equal(json_int(body, "a", 0), 1);
-    assert_int_equal(kube_call_wait(s->world.kube, s->world.arena, &get_pod, NULL, &s->err), 0);
-    s->status = 404;
-    assert_int_equal(kube_call_wait(s->world.kube, s->world.arena, &get_pod, &body, &s->err),
-                     ERR_NOT_FOUND);
-}
-
 #define TEST(name) cmocka_unit_test_setup_teardown(name, open_scene, close_scene)
 
 int main(void)
@@ -658,7 +646,6 @@ int main(void)
         TEST(freeing_the_client_ends_its_calls_in_silence),
         TEST(a_callback_may_start_another_call),
         TEST(many_calls_at_once_are_all_answered),
-        TEST(waiting_gives_the_body_or_the_error),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

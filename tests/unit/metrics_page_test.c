@@ -1,8 +1,6 @@
 /* The page that a Prometheus scrapes, and its manual. */
 #include "test.h"
 
-#include <math.h>
-
 #include "metrics/metrics.h"
 
 static void read_count(struct metrics_page *page, const void *arg)
@@ -13,9 +11,9 @@ static void read_count(struct metrics_page *page, const void *arg)
 static void read_ages(struct metrics_page *page, const void *arg)
 {
     (void)arg;
-    metrics_add_real(page, 0.1, (const char *const[]){"orders", "a \"b\" \\ c\nd"});
-    metrics_add_real(page, NAN, (const char *const[]){"", "é"});
-    metrics_add_real(page, INFINITY, (const char *const[]){"x", "y"});
+    metrics_add(page, 1, (const char *const[]){"orders", "a \"b\" \\ c\nd"});
+    metrics_add(page, -2, (const char *const[]){"", "é"});
+    metrics_add(page, INT64_MAX, (const char *const[]){"x", "y"});
 }
 
 static void read_nothing(struct metrics_page *page, const void *arg)
@@ -43,9 +41,9 @@ static void a_page_has_each_row_with_its_series_and_escaped_labels(void **state)
                         "# HELP pgkeel_age_seconds Ages.\n"
                         "# TYPE pgkeel_age_seconds gauge\n"
                         "pgkeel_age_seconds{table=\"orders\",query=\"a \\\"b\\\" \\\\ c\\nd\"} "
-                        "0.10000000000000001\n"
-                        "pgkeel_age_seconds{table=\"\",query=\"é\"} NaN\n"
-                        "pgkeel_age_seconds{table=\"x\",query=\"y\"} +Inf\n"
+                        "1\n"
+                        "pgkeel_age_seconds{table=\"\",query=\"é\"} -2\n"
+                        "pgkeel_age_seconds{table=\"x\",query=\"y\"} 9223372036854775807\n"
                         "# HELP pgkeel_unknown Not known now.\n"
                         "# TYPE pgkeel_unknown gauge\n");
 }
