@@ -1,3 +1,8 @@
+/*
+ * Not a child of loop/child.h: that one has no terminal, mixes stdout with stderr and keeps the end
+ * of both, while a plugin may ask a person, and its stdout alone is the credential, wiped after
+ * use. Its owner also reaps every child of the process, which only the program itself may decide.
+ */
 #include "kubeconfig/exec.h"
 
 #include <ctype.h>
