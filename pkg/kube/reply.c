@@ -29,12 +29,12 @@ static void first_line(const char *body, size_t length, char *out, size_t size)
     out[used] = '\0';
 }
 
-static int from_text(int http_status, const char *body, size_t length, struct error *err)
+static void from_text(int http_status, const char *body, size_t length, struct error *err)
 {
     char line[200];
     first_line(body, length, line, sizeof line);
-    return err_set(err, class_of(http_status, ""), "the API server answered HTTP %d%s%s",
-                   http_status, line[0] ? ": " : "", line);
+    err_set(err, class_of(http_status, ""), "the API server answered HTTP %d%s%s", http_status,
+            line[0] ? ": " : "", line);
 }
 
 int kube_reply_error(int http_status, int retry_after_ms, const char *body, size_t length,

@@ -71,7 +71,7 @@ void pg_close(struct pg *pg)
     leave(pg);
 }
 
-static int fail_connection(struct pg *pg, const char *context, struct error *err)
+static void fail_connection(struct pg *pg, const char *context, struct error *err)
 {
     const char *said = pg->conn ? PQerrorMessage(pg->conn) : "it is closed already";
     char sentence[sizeof err->text];
@@ -84,10 +84,9 @@ static int fail_connection(struct pg *pg, const char *context, struct error *err
         err->class = ERR_OVERLOADED;
     else if (phrase_is_in(PHRASE_AUTHENTICATION_FAILED, said) || phrase_is_in(PHRASE_HBA, said))
         err->class = ERR_FORBIDDEN;
-    return err->class;
 }
 
-static int fail_result(const PGresult *result, struct error *err)
+static void fail_result(const PGresult *result, struct error *err)
 {
     const char *sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE);
     const char *message = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
@@ -95,12 +94,12 @@ static int fail_result(const PGresult *result, struct error *err)
     if (sqlstate == NULL) {
         char sentence[sizeof err->text];
         pg_sentence(sentence, sizeof sentence, PQresultErrorMessage(result));
-        return err_set(err, ERR_TRANSPORT, "%s", sentence);
+        err_set(err, ERR_TRANSPORT, "%s", sentence);
+        return;
     }
     err_set(err, pg_class_of(sqlstate), "%s%s%s (SQLSTATE %s)", message ? message : "",
             detail ? ": " : "", detail ? detail : "", sqlstate);
     snprintf(err->sqlstate, sizeof err->sqlstate, "%s", sqlstate);
-    return err->class;
 }
 
 static void answer(struct pg *pg, const PGresult *result, const struct error *err)
