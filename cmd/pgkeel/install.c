@@ -22,7 +22,7 @@ static const char target_name[] = "pgkeel";
 static const char temporary_name[] = ".pgkeel.new";
 enum { CHUNK_BYTES = 128 * 1024, TARGET_MODE = 0755 };
 
-static int open_self(struct error *err)
+static ERR_CHECKED int open_self(struct error *err)
 {
     int fd = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
     /* A bare chroot has no /proc; the kernel also gives every process the path of its program. */
@@ -33,7 +33,7 @@ static int open_self(struct error *err)
     return fd;
 }
 
-static int open_folder(const char *folder, struct error *err)
+static ERR_CHECKED int open_folder(const char *folder, struct error *err)
 {
     int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd >= 0)
@@ -45,7 +45,8 @@ static int open_folder(const char *folder, struct error *err)
 }
 
 /* Why a write failed, in terms of what the reader can change. */
-static int refuse_write(const char *folder, const char *step, int errno_value, struct error *err)
+static ERR_CHECKED int refuse_write(const char *folder, const char *step, int errno_value,
+                                    struct error *err)
 {
     switch (errno_value) {
     case EROFS:
@@ -123,7 +124,7 @@ static bool is_installed(int self, int folder_fd)
     }
 }
 
-static int copy_to_temporary(int self, int fd, const char *folder, struct error *err)
+static ERR_CHECKED int copy_to_temporary(int self, int fd, const char *folder, struct error *err)
 {
     static char buffer[CHUNK_BYTES];
     if (lseek(self, 0, SEEK_SET) < 0)
@@ -144,7 +145,8 @@ static int copy_to_temporary(int self, int fd, const char *folder, struct error 
     return 0;
 }
 
-static int replace_target(int self, int folder_fd, const char *folder, struct error *err)
+static ERR_CHECKED int replace_target(int self, int folder_fd, const char *folder,
+                                      struct error *err)
 {
     if (unlinkat(folder_fd, temporary_name, 0) < 0 && errno != ENOENT)
         return refuse_write(folder, "remove what an earlier run left beside", errno, err);
@@ -162,7 +164,7 @@ static int replace_target(int self, int folder_fd, const char *folder, struct er
     return result;
 }
 
-static int install(const char *folder, struct error *err)
+static ERR_CHECKED int install(const char *folder, struct error *err)
 {
     AUTO_FD self = open_self(err);
     if (self < 0)

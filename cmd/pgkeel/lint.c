@@ -120,8 +120,8 @@ static bool read_transaction(const char *word, enum lint_transaction *ret)
     return word == NULL;
 }
 
-static int read_stats(struct arena *arena, const char *path, struct lint_options *lint,
-                      struct error *err)
+static ERR_CHECKED int read_stats(struct arena *arena, const char *path, struct lint_options *lint,
+                                  struct error *err)
 {
     struct lint_stats *stats;
     char *text;

@@ -50,7 +50,8 @@ struct render {
     bool unreadable, refused;
 };
 
-static int read_stdin(struct arena *arena, char **ret_text, size_t *ret_length, struct error *err)
+static ERR_CHECKED int read_stdin(struct arena *arena, char **ret_text, size_t *ret_length,
+                                  struct error *err)
 {
     AUTO_BUFFER all = {0};
     for (;;) {
@@ -247,8 +248,8 @@ static const cJSON *users_secret(struct render *render, const struct cluster_spe
 
 /* Names and keys only, as comments: their content is random, and documents without content would
  * overwrite the real ones when applied. */
-static int write_secrets(struct render *render, const struct snapshot *snapshot, struct buffer *out,
-                         struct error *err)
+static ERR_CHECKED int write_secrets(struct render *render, const struct snapshot *snapshot,
+                                     struct buffer *out, struct error *err)
 {
     const struct cluster_spec *spec = &snapshot->spec;
     struct credentials_result result;
@@ -275,8 +276,8 @@ static int write_secrets(struct render *render, const struct snapshot *snapshot,
     return 0;
 }
 
-static int write_cluster(struct render *render, struct cluster *cluster, struct buffer *out,
-                         struct error *err)
+static ERR_CHECKED int write_cluster(struct render *render, struct cluster *cluster,
+                                     struct buffer *out, struct error *err)
 {
     struct arena *arena = render->arena;
     struct snapshot *snapshot = &cluster->snapshot;

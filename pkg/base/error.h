@@ -16,8 +16,9 @@
 #include <stdbool.h>
 #include <stdarg.h>
 
-/* On each declaration with an error as its last argument. A caller that does not check the result
- * passes it to err_ignore() and says why. */
+/* On each function that fills an error and returns something: behind its declaration in a header,
+ * or in front of the type of a static one. A caller that does not check the result passes it to
+ * err_ignore() and says why. err_set() and its like are called for what they write, too. */
 #define ERR_CHECKED __attribute__((warn_unused_result))
 static inline void err_ignore(int result)
 {

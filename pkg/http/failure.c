@@ -41,7 +41,8 @@ CURLcode http_failure_watch_tls(CURL *easy, void *context, void *transfer)
     return CURLE_OK;
 }
 
-static enum http_trouble distrust(struct http *http, int why, const char *detail, struct error *err)
+static ERR_CHECKED enum http_trouble distrust(struct http *http, int why, const char *detail,
+                                              struct error *err)
 {
     http->verify_error = X509_V_OK;
     err_set(err, ERR_TRANSPORT, "%s",

@@ -93,7 +93,8 @@ bool http_body_feed(struct http_transfer *transfer);
 void http_body_set_pauses(struct http_transfer *transfer);
 
 /* Why libcurl gave up: failure.c */
-enum http_trouble http_failure(struct http_transfer *transfer, CURLcode code, struct error *err);
+enum http_trouble http_failure(struct http_transfer *transfer, CURLcode code,
+                               struct error *err) ERR_CHECKED;
 /* Notes OpenSSL's reason for http_failure(). */
 CURLcode http_failure_watch_tls(CURL *easy, void *context, void *transfer);
 

@@ -74,7 +74,7 @@ static bool same_file(const struct stat *a, const struct stat *b)
            a->st_mtim.tv_sec == b->st_mtim.tv_sec && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
 }
 
-static int check_token(const char *path, const char *token, struct error *err)
+static ERR_CHECKED int check_token(const char *path, const char *token, struct error *err)
 {
     if (token[0] == '\0')
         return err_set_reason(err, ERR_FORBIDDEN, "TokenFileInvalid", "token file '%s' is empty",
@@ -86,7 +86,7 @@ static int check_token(const char *path, const char *token, struct error *err)
     return 0;
 }
 
-static int read_token(struct kube_auth *auth, const char *path, struct error *err)
+static ERR_CHECKED int read_token(struct kube_auth *auth, const char *path, struct error *err)
 {
     char *token;
     AUTO_ARENA arena = arena_new();
@@ -106,7 +106,7 @@ static int read_token(struct kube_auth *auth, const char *path, struct error *er
 /* The kubelet replaces a projected token by rename, so that one stat(2) shows another inode. While
  * the file cannot be read, the last token stays in use; if none was ever read, the fixed one of the
  * kubeconfig does. */
-static int prepare_file(struct kube_auth *auth, struct error *err)
+static ERR_CHECKED int prepare_file(struct kube_auth *auth, struct error *err)
 {
     const struct kubeconfig *config = &auth->kube->config;
     struct stat now = {0};
@@ -155,7 +155,7 @@ static bool expired(const struct kube_auth *auth)
     return left_ms <= 0 || kube_now_ms(auth->kube) - auth->fetched_ms >= EXPIRY_MARGIN_MS;
 }
 
-static int prepare_plugin(struct kube_auth *auth, struct error *err)
+static ERR_CHECKED int prepare_plugin(struct kube_auth *auth, struct error *err)
 {
     const struct kube *kube = auth->kube;
     if (auth->have && !expired(auth))

@@ -27,7 +27,7 @@ static int lines_need_more(struct kube_lines *lines, struct buffer *in)
     return KUBE_FRAME_MORE;
 }
 
-static int over_limit(struct kube_lines *lines, struct error *err)
+static ERR_CHECKED int over_limit(struct kube_lines *lines, struct error *err)
 {
     lines->skipping = true;
     lines->taken = lines->scanned;
@@ -147,7 +147,7 @@ static int items_need_more(struct kube_items *items, struct buffer *in)
     return KUBE_FRAME_MORE;
 }
 
-static int check_limits(const struct kube_items *items, struct error *err)
+static ERR_CHECKED int check_limits(const struct kube_items *items, struct error *err)
 {
     if (items->in_item && items->scanned - items->item_start > limit_of(items->limit))
         return err_set(err, ERR_INVALID, "an item of the list is over the limit of %zu bytes",

@@ -64,8 +64,8 @@ struct place {
 };
 
 /* The parts are needed one by one: place_origin() may put another host before the same port. */
-static int split_server(struct arena *arena, const char *server, struct place *ret_place,
-                        struct error *err)
+static ERR_CHECKED int split_server(struct arena *arena, const char *server,
+                                    struct place *ret_place, struct error *err)
 {
     struct place place = {.tls = strncasecmp(server, "https://", 8) == 0};
     if (!place.tls && strncasecmp(server, "http://", 7) != 0)
@@ -112,7 +112,7 @@ static void place_origin(struct kube *kube, const struct place *place)
     kube->host_header = arena_printf(kube->arena, "Host: %s:%d", place->host, place->port);
 }
 
-static int set_place(struct kube *kube, struct error *err)
+static ERR_CHECKED int set_place(struct kube *kube, struct error *err)
 {
     const struct kubeconfig *config = &kube->config;
     struct place place = {0};

@@ -178,14 +178,14 @@ static void stall(struct kube_transfer *t, int status, const struct error *err)
     request.stalled(request.arg, status, err);
 }
 
-static int distrusted(const struct kube_transfer *t, const char *why, const char *remedy,
-                      struct error *err)
+static ERR_CHECKED int distrusted(const struct kube_transfer *t, const char *why,
+                                  const char *remedy, struct error *err)
 {
     return err_set_reason(err, ERR_TRANSPORT, "CertificateNotTrusted", "%s: %s; %s",
                           t->kube->config.server, why, remedy);
 }
 
-static int too_late(const struct kube_transfer *t, struct error *err)
+static ERR_CHECKED int too_late(const struct kube_transfer *t, struct error *err)
 {
     return err_set_reason(err, ERR_TIMEOUT, "APIServerTimeout",
                           "%s: no answer to %s %s within %d ms", t->kube->config.server,
@@ -193,8 +193,8 @@ static int too_late(const struct kube_transfer *t, struct error *err)
 }
 
 /* Why there was no answer, in terms of the kubeconfig's fields. */
-static int transport_error(const struct kube_transfer *t, const struct http_end *end,
-                           struct error *err)
+static ERR_CHECKED int transport_error(const struct kube_transfer *t, const struct http_end *end,
+                                       struct error *err)
 {
     const char *server = t->kube->config.server, *detail = end->err->text;
     switch (end->trouble) {

@@ -70,7 +70,7 @@ void kubeconfig_exec_cancel(struct kubeconfig_exec_run *run)
     discard(run);
 }
 
-static int check_expiry(const cJSON *status, int64_t *ret_ms, struct error *err)
+static ERR_CHECKED int check_expiry(const cJSON *status, int64_t *ret_ms, struct error *err)
 {
     const char *text = json_str(status, "expirationTimestamp", NULL);
     int64_t ms = text ? clock_parse_rfc3339(text) : -1;
@@ -81,7 +81,7 @@ static int check_expiry(const cJSON *status, int64_t *ret_ms, struct error *err)
     return 0;
 }
 
-static int check_token(const char *token, struct error *err)
+static ERR_CHECKED int check_token(const char *token, struct error *err)
 {
     for (const char *p = token ? token : ""; *p != '\0'; p++)
         if (!isgraph((unsigned char)*p))
@@ -90,8 +90,9 @@ static int check_token(const char *token, struct error *err)
 }
 
 /* The apiVersion must be the one that the kubeconfig names: client-go refuses others, too. */
-static int parse_status(const cJSON *tree, const struct kubeconfig_exec *exec,
-                        struct kubeconfig_exec_credential *ret_credential, struct error *err)
+static ERR_CHECKED int parse_status(const cJSON *tree, const struct kubeconfig_exec *exec,
+                                    struct kubeconfig_exec_credential *ret_credential,
+                                    struct error *err)
 {
     const cJSON *status = json_get(tree, "status");
     const char *version = json_str(tree, "apiVersion", "");
@@ -132,7 +133,8 @@ int kubeconfig_exec_parse(struct arena *arena, const struct kubeconfig_exec *exe
     return 0;
 }
 
-static int exit_error(const struct kubeconfig_exec_run *run, int wait_status, struct error *err)
+static ERR_CHECKED int exit_error(const struct kubeconfig_exec_run *run, int wait_status,
+                                  struct error *err)
 {
     const struct kubeconfig_exec *exec = run->exec;
     if (run->timed_out)

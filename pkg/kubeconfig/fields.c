@@ -68,8 +68,8 @@ static char *without_space(struct arena *arena, const char *text)
     return packed;
 }
 
-static int looks_like_pem(const struct kubeconfig_place *place, const char *field, const char *text,
-                          size_t length, struct error *err)
+static ERR_CHECKED int looks_like_pem(const struct kubeconfig_place *place, const char *field,
+                                      const char *text, size_t length, struct error *err)
 {
     if (strlen(text) != length || strstr(text, "-----BEGIN ") == NULL)
         return kubeconfig_fault(place, field, err,
@@ -77,9 +77,9 @@ static int looks_like_pem(const struct kubeconfig_place *place, const char *fiel
     return 0;
 }
 
-static int pem_from_data(struct arena *arena, const struct kubeconfig_place *place,
-                         const char *field, const char *data, const char **ret_pem,
-                         struct error *err)
+static ERR_CHECKED int pem_from_data(struct arena *arena, const struct kubeconfig_place *place,
+                                     const char *field, const char *data, const char **ret_pem,
+                                     struct error *err)
 {
     size_t length;
     char *packed = kubeconfig_secret(arena, without_space(arena, data));

@@ -20,14 +20,14 @@ static void wipe_whole_tree(void *tree)
     wipe_tree(tree);
 }
 
-static int file_fault(const char *path, struct error *err, const char *text)
+static ERR_CHECKED int file_fault(const char *path, struct error *err, const char *text)
 {
     return err_set_reason(err, ERR_INVALID, "KubeconfigInvalid", "kubeconfig '%s': %s", path, text);
 }
 
 /* clusters, users and contexts are lists of mappings with a name and one inner mapping. */
-static int check_list(struct arena *arena, const char *path, const cJSON *tree, const char *list,
-                      const char *inner, struct error *err)
+static ERR_CHECKED int check_list(struct arena *arena, const char *path, const cJSON *tree,
+                                  const char *list, const char *inner, struct error *err)
 {
     const cJSON *array = json_get(tree, list);
     if (array == NULL || cJSON_IsNull(array))
@@ -47,7 +47,8 @@ static int check_list(struct arena *arena, const char *path, const cJSON *tree, 
     return 0;
 }
 
-static int check_shape(struct arena *arena, const char *path, const cJSON *tree, struct error *err)
+static ERR_CHECKED int check_shape(struct arena *arena, const char *path, const cJSON *tree,
+                                   struct error *err)
 {
     const cJSON *current = json_get(tree, "current-context");
     if (!cJSON_IsObject(tree))
@@ -126,8 +127,9 @@ static const char *current_context(const struct kubeconfig_file *files, size_t c
     return NULL;
 }
 
-static int find_context(struct arena *arena, const struct kubeconfig_file *files, size_t count,
-                        const char *wanted, struct kubeconfig_place *ret_place, struct error *err)
+static ERR_CHECKED int find_context(struct arena *arena, const struct kubeconfig_file *files,
+                                    size_t count, const char *wanted,
+                                    struct kubeconfig_place *ret_place, struct error *err)
 {
     const char *name = wanted ? wanted : current_context(files, count);
     if (name == NULL)
@@ -144,7 +146,8 @@ static int find_context(struct arena *arena, const struct kubeconfig_file *files
     return 0;
 }
 
-static int check_server(const struct kubeconfig_place *place, const char *server, struct error *err)
+static ERR_CHECKED int check_server(const struct kubeconfig_place *place, const char *server,
+                                    struct error *err)
 {
     if (server == NULL)
         return kubeconfig_fault(place, "server", err, "is missing");
@@ -156,8 +159,8 @@ static int check_server(const struct kubeconfig_place *place, const char *server
     return 0;
 }
 
-static int check_insecure(const struct kubeconfig_place *place, const char *ca, bool insecure,
-                          bool allowed, struct error *err)
+static ERR_CHECKED int check_insecure(const struct kubeconfig_place *place, const char *ca,
+                                      bool insecure, bool allowed, struct error *err)
 {
     if (insecure && ca != NULL)
         return kubeconfig_fault(place, "insecure-skip-tls-verify", err,
@@ -169,9 +172,9 @@ static int check_insecure(const struct kubeconfig_place *place, const char *ca, 
     return 0;
 }
 
-static int read_cluster(struct arena *arena, const struct kubeconfig_place *place,
-                        const struct kubeconfig_options *options, struct kubeconfig *config,
-                        struct error *err)
+static ERR_CHECKED int read_cluster(struct arena *arena, const struct kubeconfig_place *place,
+                                    const struct kubeconfig_options *options,
+                                    struct kubeconfig *config, struct error *err)
 {
     if (kubeconfig_text(place, "server", &config->server, err) < 0 ||
         check_server(place, config->server, err) < 0 ||
@@ -184,9 +187,11 @@ static int read_cluster(struct arena *arena, const struct kubeconfig_place *plac
     return 0;
 }
 
-static int read_named(struct arena *arena, const struct kubeconfig_file *files, size_t count,
-                      const struct kubeconfig_place *context, const char *key, const char *list,
-                      struct kubeconfig_place *ret_place, bool *ret_there, struct error *err)
+static ERR_CHECKED int read_named(struct arena *arena, const struct kubeconfig_file *files,
+                                  size_t count, const struct kubeconfig_place *context,
+                                  const char *key, const char *list,
+                                  struct kubeconfig_place *ret_place, bool *ret_there,
+                                  struct error *err)
 {
     const char *name;
     if (kubeconfig_text(context, key, &name, err) < 0)

@@ -108,8 +108,8 @@ int kubeconfig_in_cluster(struct arena *arena, const char *host, const char *por
     return 0;
 }
 
-static int read_file(struct arena *arena, const char *path, struct kubeconfig_file *ret_file,
-                     struct error *err)
+static ERR_CHECKED int read_file(struct arena *arena, const char *path,
+                                 struct kubeconfig_file *ret_file, struct error *err)
 {
     char *text;
     size_t length;
@@ -119,8 +119,9 @@ static int read_file(struct arena *arena, const char *path, struct kubeconfig_fi
     return kubeconfig_parse(arena, path, text, length, ret_file, err);
 }
 
-static int load_one(struct arena *arena, const char *path, const struct kubeconfig_options *options,
-                    struct kubeconfig *ret_config, struct error *err)
+static ERR_CHECKED int load_one(struct arena *arena, const char *path,
+                                const struct kubeconfig_options *options,
+                                struct kubeconfig *ret_config, struct error *err)
 {
     struct kubeconfig_file file;
     if (read_file(arena, path, &file, err) < 0)
@@ -129,9 +130,9 @@ static int load_one(struct arena *arena, const char *path, const struct kubeconf
 }
 
 /* Files of the list that do not exist are left out, as kubectl does, but one must be there. */
-static int load_list(struct arena *arena, const char *list,
-                     const struct kubeconfig_options *options, struct kubeconfig *ret_config,
-                     struct error *err)
+static ERR_CHECKED int load_list(struct arena *arena, const char *list,
+                                 const struct kubeconfig_options *options,
+                                 struct kubeconfig *ret_config, struct error *err)
 {
     struct kubeconfig_file *files = NULL;
     size_t count = 0;

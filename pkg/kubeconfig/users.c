@@ -13,8 +13,8 @@ static void add_line(struct arena *arena, const char ***lines, size_t *count, co
     (*lines)[(*count)++] = line;
 }
 
-static int read_args(struct arena *arena, const struct kubeconfig_place *place,
-                     struct kubeconfig_exec *exec, struct error *err)
+static ERR_CHECKED int read_args(struct arena *arena, const struct kubeconfig_place *place,
+                                 struct kubeconfig_exec *exec, struct error *err)
 {
     const cJSON *args = json_get(place->node, "exec.args");
     if (args != NULL && !cJSON_IsNull(args) && !cJSON_IsArray(args))
@@ -30,8 +30,8 @@ static int read_args(struct arena *arena, const struct kubeconfig_place *place,
     return 0;
 }
 
-static int read_env(struct arena *arena, const struct kubeconfig_place *place,
-                    struct kubeconfig_exec *exec, struct error *err)
+static ERR_CHECKED int read_env(struct arena *arena, const struct kubeconfig_place *place,
+                                struct kubeconfig_exec *exec, struct error *err)
 {
     const cJSON *env = json_get(place->node, "exec.env");
     if (env != NULL && !cJSON_IsNull(env) && !cJSON_IsArray(env))
@@ -49,8 +49,8 @@ static int read_env(struct arena *arena, const struct kubeconfig_place *place,
 }
 
 /* v1 requires the field; for v1beta1 IfAvailable is the default. */
-static int read_interactive(const struct kubeconfig_place *place, struct kubeconfig_exec *exec,
-                            struct error *err)
+static ERR_CHECKED int read_interactive(const struct kubeconfig_place *place,
+                                        struct kubeconfig_exec *exec, struct error *err)
 {
     const char *mode;
     if (kubeconfig_text(place, "exec.interactiveMode", &mode, err) < 0)
@@ -92,8 +92,8 @@ static const char *cluster_info(struct arena *arena, const struct kubeconfig_pla
 }
 
 /* A command with a slash starts at the kubeconfig's folder; a plain name is looked up in PATH. */
-static int read_command(struct arena *arena, const struct kubeconfig_place *place,
-                        struct kubeconfig_exec *exec, struct error *err)
+static ERR_CHECKED int read_command(struct arena *arena, const struct kubeconfig_place *place,
+                                    struct kubeconfig_exec *exec, struct error *err)
 {
     const char *version;
     if (kubeconfig_text(place, "exec.apiVersion", &version, err) < 0 ||
@@ -114,9 +114,9 @@ static int read_command(struct arena *arena, const struct kubeconfig_place *plac
     return 0;
 }
 
-static int read_exec(struct arena *arena, const struct kubeconfig_place *place,
-                     const struct kubeconfig_place *cluster, struct kubeconfig *config,
-                     struct error *err)
+static ERR_CHECKED int read_exec(struct arena *arena, const struct kubeconfig_place *place,
+                                 const struct kubeconfig_place *cluster, struct kubeconfig *config,
+                                 struct error *err)
 {
     const cJSON *node = json_get(place->node, "exec");
     if (node == NULL || cJSON_IsNull(node))
@@ -140,9 +140,9 @@ static void impersonate(struct arena *arena, const char ***lines, size_t *count,
         add_line(arena, lines, count, arena_printf(arena, "%s: %s", name, value));
 }
 
-static int impersonate_list(struct arena *arena, const struct kubeconfig_place *place,
-                            const char *field, const char *name, const cJSON *values,
-                            const char ***lines, size_t *count, struct error *err)
+static ERR_CHECKED int impersonate_list(struct arena *arena, const struct kubeconfig_place *place,
+                                        const char *field, const char *name, const cJSON *values,
+                                        const char ***lines, size_t *count, struct error *err)
 {
     if (values != NULL && !cJSON_IsNull(values) && !cJSON_IsArray(values))
         return kubeconfig_fault(place, field, err, "must be a list of strings");
@@ -155,8 +155,8 @@ static int impersonate_list(struct arena *arena, const struct kubeconfig_place *
 }
 
 /* Without `as` we would act with more rights than the user intended. */
-static int read_impersonation(struct arena *arena, const struct kubeconfig_place *place,
-                              struct kubeconfig *config, struct error *err)
+static ERR_CHECKED int read_impersonation(struct arena *arena, const struct kubeconfig_place *place,
+                                          struct kubeconfig *config, struct error *err)
 {
     const char *user, *uid;
     size_t count = 0;
@@ -181,8 +181,8 @@ static int read_impersonation(struct arena *arena, const struct kubeconfig_place
     return 0;
 }
 
-static int check_user(const struct kubeconfig_place *place, const struct kubeconfig *config,
-                      struct error *err)
+static ERR_CHECKED int check_user(const struct kubeconfig_place *place,
+                                  const struct kubeconfig *config, struct error *err)
 {
     const cJSON *provider = json_get(place->node, "auth-provider");
     if (provider != NULL && !cJSON_IsNull(provider))
