@@ -350,6 +350,45 @@ static void each_decision_is_one_event(void **state)
     assert_int_equal(result.event_count, 3);
 }
 
+static const char *event_of_delete(struct world *world, const char *kind, const char *name)
+{
+    struct plan_action action = {.verb = PLAN_DELETE,
+                                 .api_version = "v1",
+                                 .kind = kind,
+                                 .name = name,
+                                 .uid = "u",
+                                 .effect = "",
+                                 .reason = "the cluster no longer needs it"};
+    struct plan plan = {.actions = &action, .count = 1};
+    struct status_outcome outcome = {.action = &action};
+    world->snapshot.status = build(world, NULL, NULL, 0).status;
+    struct status_result result = build(world, &plan, &outcome, 1);
+    assert_int_equal(result.event_count, 1);
+    assert_contains(result.events[0].message, name);
+    return result.events[0].reason;
+}
+
+static void only_an_instance_that_goes_is_scaling_down(void **state)
+{
+    STATUS_WORLD(2);
+    static const struct {
+        const char *kind, *reason;
+    } table[] = {
+        {"StatefulSet", "ScalingDown"},
+        {"PersistentVolumeClaim", "ScalingDown"},
+        {"Pod", "RollingPod"},
+        {"ConfigMap", "ObjectRemoved"},
+        {"ServiceAccount", "ObjectRemoved"},
+        {"Role", "ObjectRemoved"},
+        {"RoleBinding", "ObjectRemoved"},
+        {"Service", "ObjectRemoved"},
+        {"EndpointSlice", "ObjectRemoved"},
+        {"PodDisruptionBudget", "ObjectRemoved"},
+    };
+    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++)
+        assert_string_equal(event_of_delete(&world, table[i].kind, "a-old"), table[i].reason);
+}
+
 static void a_fault_is_told_once(void **state)
 {
     STATUS_WORLD(2);
@@ -619,6 +658,7 @@ int main(void)
         cmocka_unit_test(a_recovery_that_goes_on_for_an_hour_is_told_to_whoever_drains),
         cmocka_unit_test(an_unready_instance_holds_drains_of_the_others_back),
         cmocka_unit_test(each_decision_is_one_event),
+        cmocka_unit_test(only_an_instance_that_goes_is_scaling_down),
         cmocka_unit_test(a_fault_is_told_once),
         cmocka_unit_test(a_lease_that_was_deleted_makes_no_new_cluster),
         cmocka_unit_test(what_is_not_known_is_unknown_and_not_false),
