@@ -14,11 +14,11 @@ enum child_kind {
     CHILD_ROLE,
     CHILD_ROLE_BINDING,
     CHILD_SERVICE,
-    CHILD_SLICE,
+    CHILD_ENDPOINT_SLICE,
     CHILD_LEASE,
-    CHILD_BUDGET,
-    CHILD_VOLUME,
-    CHILD_SET,
+    CHILD_DISRUPTION_BUDGET,
+    CHILD_CLAIM,
+    CHILD_STATEFUL_SET,
     CHILD_POD,
     CHILD_WATCHED,                /* the number of watched kinds: all above */
     CHILD_SECRET = CHILD_WATCHED, /* only ever read by its name */
@@ -37,17 +37,19 @@ enum child_affects {
 
 struct child_info {
     const char *api_version, *kind;
-    unsigned affects; /* enum child_affects: what a failed write of it holds back */
-    bool goes;        /* is deleted when the cluster no longer needs it; else others delete it */
-    bool posted;      /* is created by POST: a write never takes over an existing object */
-    bool after;       /* is checked against another object of its wave, which must exist first */
-    bool retried;     /* a refused write of it is tried again in every pass */
-    bool left_open;   /* a change by somebody else may stay for a while: it is undone less and less
-                         often */
-    bool waited_for;  /* the model itself has a blocker for one that is being deleted */
-    bool ours;        /* its content is ours alone except `theirs`: what others add is removed */
-    const char *theirs[8]; /* fields that others may set: paths without the keys of lists */
-    const char *labels[2]; /* labels that others may not set; the rest of metadata is theirs */
+    unsigned affects;     /* enum child_affects: what a failed write of it holds back */
+    bool deletable;       /* is deleted when the cluster no longer needs it; else others do it */
+    bool created_by_post; /* a write that creates it never takes over an existing object */
+    bool one_wave_later; /* is checked against another object of its wave, which must exist first */
+    bool pods_wait;      /* no pod is deleted while it cannot be written, so that a refused write
+                            is tried again in every pass */
+    bool repair_may_wait; /* a change by somebody else may stay for a while: it is undone less and
+                             less often */
+    bool model_explains;  /* the model itself has a blocker for one that is being deleted */
+    bool exclusive;       /* its content is ours alone except `others_may_set`: what others add is
+                             removed */
+    const char *others_may_set[8];  /* paths without the keys of lists */
+    const char *reserved_labels[2]; /* others may not set them; the rest of metadata is theirs */
 };
 
 extern const struct child_info api_child_infos[CHILD_KINDS];

@@ -22,7 +22,7 @@ bool api_manager_is_strange(const char *manager)
 static const struct child_info *find_kind(const char *name)
 {
     const struct child_info *info = api_child_info_of(name);
-    return info != NULL && info->ours ? info : NULL;
+    return info != NULL && info->exclusive ? info : NULL;
 }
 
 struct owners { /* one node of each familiar manager's tree: the same place in all of them */
@@ -64,16 +64,22 @@ static struct owners below(const struct owners *owners, const char *element)
 /* The path leads to labels that others may not set; it is never removed itself. */
 static bool leads_to_labels(const struct child_info *kind, const char *path)
 {
-    return kind->labels[0] != NULL &&
+    return kind->reserved_labels[0] != NULL &&
            (strcmp(path, "metadata") == 0 || strcmp(path, "metadata.labels") == 0);
 }
 
+static bool is_listed(const char *const *paths, size_t room, const char *path)
+{
+    for (size_t i = 0; i < room && paths[i] != NULL; i++)
+        if (strcmp(paths[i], path) == 0)
+            return true;
+    return false;
+}
+#define IS_LISTED(paths, path) is_listed(paths, sizeof(paths) / sizeof(paths)[0], path)
+
 static bool is_metadata_left(const struct child_info *kind, const char *path)
 {
-    for (size_t i = 0; i < sizeof kind->labels / sizeof kind->labels[0] && kind->labels[i]; i++)
-        if (strcmp(kind->labels[i], path) == 0)
-            return false;
-    return !leads_to_labels(kind, path);
+    return !IS_LISTED(kind->reserved_labels, path) && !leads_to_labels(kind, path);
 }
 
 static bool is_left_to_others(const struct child_info *kind, const char *path)
@@ -82,10 +88,7 @@ static bool is_left_to_others(const struct child_info *kind, const char *path)
         return is_metadata_left(kind, path);
     if (strcmp(path, "status") == 0)
         return true;
-    for (size_t i = 0; i < sizeof kind->theirs / sizeof kind->theirs[0] && kind->theirs[i]; i++)
-        if (strcmp(kind->theirs[i], path) == 0)
-            return true;
-    return false;
+    return IS_LISTED(kind->others_may_set, path);
 }
 
 static bool has_members(const cJSON *item, const cJSON *wanted)

@@ -179,7 +179,7 @@ static void end_job(struct job *job, const struct error *err)
         if (is_replaced(err))
             step->err.class = ERR_CONFLICT;
         run->cut_off = run->cut_off || is_cut_off(err->class);
-        run->set_failed = run->set_failed || api_child_kind_of(step->kind) == CHILD_SET;
+        run->set_failed = run->set_failed || api_child_kind_of(step->kind) == CHILD_STATEFUL_SET;
         if (step->vital) {
             run->ended = true;
             run->ended_after = run->wave;
@@ -244,7 +244,8 @@ static const cJSON *body_of(struct arena *scratch, const struct job *job)
     return body;
 }
 
-/* A `posted` kind is created by POST, so that a write never takes over an existing object. */
+/* A kind whose row says so is created by POST, so that a write never takes over an existing object.
+ */
 static void send_write(struct job *job)
 {
     const struct apply_step *step = job->step;
@@ -255,7 +256,7 @@ static void send_write(struct job *job)
     const struct kube_kind *kind = kube_kind_find(step->api_version, step->kind);
     const struct child_info *child = api_child_info_of(step->kind);
     bool create = step->verb == APPLY_POST || (step->verb == APPLY_CREATE && job->uid == NULL &&
-                                               child != NULL && child->posted);
+                                               child != NULL && child->created_by_post);
     struct kube_request request = {.method = KUBE_PATCH_APPLY,
                                    .path = kube_path(scratch, kind, run->owner->namespace,
                                                      create ? NULL : step->name,
@@ -469,7 +470,7 @@ void apply_cancel(struct apply_run *run)
 static int wave_of(const struct plan_action *action)
 {
     const struct child_info *child = api_child_info_of(action->kind);
-    return action->wave + (child != NULL && child->after);
+    return action->wave + (child != NULL && child->one_wave_later);
 }
 
 struct apply_step *apply_steps(struct arena *arena, const struct plan *plan)

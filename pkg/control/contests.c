@@ -33,7 +33,7 @@ struct contest {
 static bool may_pause(const struct plan_action *action)
 {
     const struct child_info *child = api_child_info_of(action->kind);
-    return (action->drift || action->verb == PLAN_MEND) && child != NULL && child->left_open;
+    return (action->drift || action->verb == PLAN_MEND) && child != NULL && child->repair_may_wait;
 }
 
 static int64_t pause_ms(const struct contest *contest)
@@ -85,7 +85,7 @@ static char *who(struct arena *arena, const struct snapshot *snapshot,
 
 static bool ends_pods(const struct snapshot *snapshot, const struct plan_action *action)
 {
-    if (api_child_kind_of(action->kind) != CHILD_SET)
+    if (api_child_kind_of(action->kind) != CHILD_STATEFUL_SET)
         return false;
     for (size_t i = 0; i < snapshot->instance_count; i++)
         if (text_same(snapshot->instances[i].name, action->name))

@@ -65,7 +65,7 @@ static void drop_unwanted(struct history *history)
 static bool may_pause(const struct plan_action *action)
 {
     const struct child_info *child = api_child_info_of(action->kind);
-    return child == NULL || !child->retried;
+    return child == NULL || !child->pods_wait;
 }
 
 /* Those that wait go behind the others; both keep their order. */

@@ -11,7 +11,8 @@
 void build_disruption(struct build *build)
 {
     const struct cluster_spec *spec = build->spec;
-    cJSON *budget = json_add_object(build_object(build, CHILD_BUDGET, spec->name, OWNED), "spec");
+    cJSON *budget =
+        json_add_object(build_object(build, CHILD_DISRUPTION_BUDGET, spec->name, OWNED), "spec");
     bool outage_allowed = spec->instances == 1 && spec->allow_eviction;
     bool guarded =
         build->model->primary_recovers && !build->model->recovery_overdue && !outage_allowed;

@@ -8,7 +8,7 @@
 void build_instance(struct build *build, const struct model_instance *instance)
 {
     const char *name = instance->name;
-    cJSON *set = build_object(build, CHILD_SET, name, OWNED);
+    cJSON *set = build_object(build, CHILD_STATEFUL_SET, name, OWNED);
     build_label(set, LABEL_INSTANCE, name);
     build_annotate(set, ANN_AGENT_IMAGE,
                    api_agent_image_encode(build->arena, &instance->agent_image));

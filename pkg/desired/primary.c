@@ -12,7 +12,7 @@ static void build_lease(struct build *build)
 
 static void build_slice(struct build *build)
 {
-    cJSON *slice = build_object(build, CHILD_SLICE, build_child(build, "rw"), OWNED);
+    cJSON *slice = build_object(build, CHILD_ENDPOINT_SLICE, build_child(build, "rw"), OWNED);
     build_label(slice, "kubernetes.io/service-name", build_child(build, "rw"));
     build_label(slice, "endpointslice.kubernetes.io/managed-by", LABEL_MANAGED_BY_VALUE);
     json_set_str(slice, "addressType", build->snapshot->ipv6 ? "IPv6" : "IPv4");

@@ -8,7 +8,7 @@ static cJSON *add_claim(struct build *build, const char *name, const char *insta
                         const char *volume, const struct volume_spec *spec,
                         const struct seen_pvc *seen)
 {
-    cJSON *claim = build_object(build, CHILD_VOLUME, name, RETAINED);
+    cJSON *claim = build_object(build, CHILD_CLAIM, name, RETAINED);
     build_label(claim, LABEL_INSTANCE, instance);
     build_label(claim, LABEL_VOLUME, volume);
     cJSON *node = json_add_object(claim, "spec");

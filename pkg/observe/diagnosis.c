@@ -41,7 +41,7 @@ const char *diagnosis_text(const struct cluster *cluster, const struct record *r
 {
     int kind = record->kind;
     const char *name = record->text;
-    if (kind == CHILD_VOLUME && *record_field(record, PVC_CLASS) == '\0' &&
+    if (kind == CHILD_CLAIM && *record_field(record, PVC_CLASS) == '\0' &&
         strcmp(record_field(record, PVC_PHASE), "Pending") == 0)
         return no_class; /* no need to ask: the server would have filled in its default */
     for (const struct answer *a = cluster->answers; a; a = a->next)
@@ -287,7 +287,7 @@ static void ask(struct observe *observe, const struct cluster *cluster, const st
                                   .name = arena_strdup(arena, record->text),
                                   .kind = record->kind};
     observe->question = question;
-    if (record->kind != CHILD_VOLUME) {
+    if (record->kind != CHILD_CLAIM) {
         ask_events(question);
         return;
     }
@@ -323,11 +323,11 @@ static bool needs_diagnosis(const struct observe *observe, const struct record *
     AUTO_ARENA scratch = arena_new();
     if (record->deleting)
         return false;
-    if (record->kind == CHILD_VOLUME)
+    if (record->kind == CHILD_CLAIM)
         return (strcmp(record_field(record, PVC_PHASE), "Pending") == 0 &&
                 *record_field(record, PVC_CLASS) != '\0') ||
                keeps_pod_back(observe, record);
-    if (record->kind == CHILD_SET)
+    if (record->kind == CHILD_STATEFUL_SET)
         return cache_find(observe, CHILD_POD, record->cluster->namespace,
                           name_pod(scratch, record->text)) == NULL;
     return record->kind == CHILD_POD && strcmp(record_field(record, POD_PHASE), "Pending") == 0 &&

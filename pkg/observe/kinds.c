@@ -254,11 +254,11 @@ const struct seen_info seen_infos[CHILD_WATCHED] = {
     [CHILD_ROLE] = {.metadata_only = true},
     [CHILD_ROLE_BINDING] = {.metadata_only = true},
     [CHILD_SERVICE] = {.metadata_only = true},
-    [CHILD_SLICE] = {.selector = OUR_SLICES, .take = take_slice},
+    [CHILD_ENDPOINT_SLICE] = {.selector = OUR_SLICES, .take = take_slice},
     [CHILD_LEASE] = {.take = take_lease, .quiet = LEASE_REPORT},
-    [CHILD_BUDGET] = {.metadata_only = true},
-    [CHILD_VOLUME] = {.take = take_pvc},
-    [CHILD_SET] = {.take = take_set},
+    [CHILD_DISRUPTION_BUDGET] = {.metadata_only = true},
+    [CHILD_CLAIM] = {.take = take_pvc},
+    [CHILD_STATEFUL_SET] = {.take = take_set},
     [CHILD_POD] = {.take = take_pod},
 };
 

@@ -80,7 +80,7 @@ static void put_pvc(const struct build *b, const char *name, struct seen_pvc *re
                                             .owner_cluster = "",
                                             .volume = "",
                                             .node = ""};
-    const struct record *record = find(b, CHILD_VOLUME, name);
+    const struct record *record = find(b, CHILD_CLAIM, name);
     *ret_pvc = nothing;
     ret_pvc->name = name;
     if (record == NULL)
@@ -193,7 +193,7 @@ static int pod_form(const char *text)
 
 static void put_set(const struct build *b, struct seen_instance *instance)
 {
-    const struct record *record = find(b, CHILD_SET, instance->name);
+    const struct record *record = find(b, CHILD_STATEFUL_SET, instance->name);
     instance->set_uid = instance->template_hash = instance->agent_image = "";
     instance->update_revision = instance->set_message = "";
     if (record == NULL)
@@ -282,7 +282,8 @@ bool observe_snapshot(struct observe *observe, struct arena *arena, const char *
     for (int ordinal = 1; ordinal <= INSTANCES_MAX; ordinal++)
         put_instance(&b, ordinal);
     put_lease(&b);
-    const struct record *slice = find(&b, CHILD_SLICE, name_child(arena, cluster->name, "rw"));
+    const struct record *slice =
+        find(&b, CHILD_ENDPOINT_SLICE, name_child(arena, cluster->name, "rw"));
     const struct record *account = find(&b, CHILD_SERVICE_ACCOUNT, cluster->name);
     snapshot.account_created_ms = account ? number(account, ACCOUNT_CREATED) : 0;
     snapshot.rw_address = slice ? text(&b, slice, SLICE_ADDRESS) : "";

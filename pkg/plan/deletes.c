@@ -12,10 +12,10 @@ static bool is_desired(const struct desired *desired, const struct seen_object *
     return false;
 }
 
-static bool goes(const char *kind)
+static bool is_deletable(const char *kind)
 {
     const struct child_info *info = api_child_info_of(kind);
-    return info != NULL && info->goes;
+    return info != NULL && info->deletable;
 }
 
 static int highest_ordinal(const struct model *model)
@@ -70,9 +70,9 @@ static void delete_object(struct arena *arena, const struct model *model,
         .wave = PLAN_WAVE_DELETE,
     };
     enum child_kind kind = api_child_kind_of(object->kind);
-    if (kind == CHILD_SET && !set_may_go(model, &action))
+    if (kind == CHILD_STATEFUL_SET && !set_may_go(model, &action))
         return;
-    if (kind == CHILD_VOLUME && !volume_may_go(arena, model, &action))
+    if (kind == CHILD_CLAIM && !volume_may_go(arena, model, &action))
         return;
     plan->actions[plan->count++] = action;
 }
@@ -82,7 +82,7 @@ static void delete_object(struct arena *arena, const struct model *model,
 static bool waits_for_repair(const struct model *model, const struct model_instance *instance)
 {
     const struct seen_object *set =
-        snapshot_object(model->snapshot, api_child_infos[CHILD_SET].kind, instance->name);
+        snapshot_object(model->snapshot, api_child_infos[CHILD_STATEFUL_SET].kind, instance->name);
     return instance->delete_rolls && set != NULL && (text_given(set->foreign) || set->drifted);
 }
 
@@ -141,7 +141,7 @@ void plan_deletes(struct arena *arena, const struct model *model, const struct d
         const struct seen_object *object = &snapshot->objects[i];
         if (!object->deleting && text_given(object->uid) && text_given(object->owner_uid) &&
             text_same(object->owner_uid, snapshot->spec.uid) &&
-            text_same(object->cluster, snapshot->spec.name) && goes(object->kind) &&
+            text_same(object->cluster, snapshot->spec.name) && is_deletable(object->kind) &&
             !is_desired(desired, object))
             delete_object(arena, model, object, plan);
     }

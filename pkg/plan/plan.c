@@ -26,9 +26,9 @@ static const char *foreign_owner(struct arena *arena, const struct snapshot *sna
 static int wave_of(const char *kind)
 {
     switch (api_child_kind_of(kind)) {
-    case CHILD_VOLUME:
+    case CHILD_CLAIM:
         return PLAN_WAVE_VOLUMES;
-    case CHILD_SET:
+    case CHILD_STATEFUL_SET:
         return PLAN_WAVE_INSTANCES;
     default:
         return PLAN_WAVE_SUPPORT;
@@ -90,7 +90,8 @@ static void restore_set(struct arena *arena, struct plan *plan, const cJSON *wan
 static bool is_held(const struct model *model, const char *kind, const char *name)
 {
     const struct model_instance *instance = plan_find_instance(model, name);
-    return api_child_kind_of(kind) == CHILD_SET && instance != NULL && instance->template_held;
+    return api_child_kind_of(kind) == CHILD_STATEFUL_SET && instance != NULL &&
+           instance->template_held;
 }
 
 /* Writes if our intent changed, or somebody else changed our fields. A StatefulSet that waits for
@@ -99,7 +100,7 @@ static void write_object(struct arena *arena, const struct model *model, struct 
                          const cJSON *object, const struct seen_object *seen)
 {
     const char *kind = json_str(object, "kind", "");
-    bool is_volume = api_child_kind_of(kind) == CHILD_VOLUME;
+    bool is_volume = api_child_kind_of(kind) == CHILD_CLAIM;
     const char *hash = json_hash(arena, object);
     bool intent_changed = seen == NULL || !text_same(seen->applied, hash);
     if (seen != NULL && text_given(seen->foreign))

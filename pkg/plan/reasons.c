@@ -95,8 +95,8 @@ void plan_explain(struct arena *arena, const struct model *model, const struct s
                   bool intent_changed, struct plan_action *action)
 {
     static void (*const explain[CHILD_KINDS])(const struct change *change) = {
-        [CHILD_VOLUME] = explain_pvc,
-        [CHILD_SET] = explain_set,
+        [CHILD_CLAIM] = explain_pvc,
+        [CHILD_STATEFUL_SET] = explain_set,
         [CHILD_CONFIG_MAP] = explain_config,
         [CHILD_LEASE] = explain_lease,
     };

@@ -86,7 +86,7 @@ static const char *decision(const struct making *making, const struct plan_actio
     if (action->verb == PLAN_DELETE)
         return api_child_kind_of(action->kind) == CHILD_POD ? REASON_ROLLING_POD
                                                             : REASON_SCALING_DOWN;
-    if (api_child_kind_of(action->kind) == CHILD_SET && action->verb == PLAN_CREATE)
+    if (api_child_kind_of(action->kind) == CHILD_STATEFUL_SET && action->verb == PLAN_CREATE)
         return REASON_INSTANCE_CREATED;
     if (text_same(action->effect, "resize"))
         return REASON_VOLUME_GROWING;

@@ -48,7 +48,7 @@ static void held_waits(struct making *making)
     for (size_t i = 0; i < making->plan->held_count; i++) {
         const struct seen_object *object = making->plan->held[i];
         const struct child_info *child = api_child_info_of(object->kind);
-        if (child != NULL && child->waited_for)
+        if (child != NULL && child->model_explains)
             continue;
         struct model_blocker *blocker =
             add(making, 0, REASON_OBJECT_DELETING,
@@ -77,13 +77,13 @@ static const struct refusal {
      "{cluster}"},
     {ERR_FORBIDDEN, CHILD_NONE, PHRASE_K8S_NAMESPACE_TERMINATING, REASON_NAMESPACE_TERMINATING,
      true, false, ""},
-    {0, CHILD_VOLUME, PHRASE_K8S_VOLUME_SHRINKS, REASON_SHRINK_REFUSED, true, true,
+    {0, CHILD_CLAIM, PHRASE_K8S_VOLUME_SHRINKS, REASON_SHRINK_REFUSED, true, true,
      "set the size back to what the PersistentVolumeClaim asks for; this version of Kubernetes "
      "cannot take a growth back"},
-    {0, CHILD_VOLUME, PHRASE_K8S_VOLUME_RESIZE, REASON_EXPANSION_REFUSED, true, true,
+    {0, CHILD_CLAIM, PHRASE_K8S_VOLUME_RESIZE, REASON_EXPANSION_REFUSED, true, true,
      "set allowVolumeExpansion: true on the volume's StorageClass, if its provisioner can grow "
      "volumes; else restore into a cluster with larger volumes"},
-    {0, CHILD_VOLUME, PHRASE_K8S_VOLUME_EXPANSION, REASON_EXPANSION_REFUSED, true, true,
+    {0, CHILD_CLAIM, PHRASE_K8S_VOLUME_EXPANSION, REASON_EXPANSION_REFUSED, true, true,
      "set allowVolumeExpansion: true on the volume's StorageClass, if its provisioner can grow "
      "volumes; else restore into a cluster with larger volumes"},
     {ERR_FORBIDDEN, CHILD_NONE, PHRASE_NONE, REASON_FORBIDDEN, true, true,

@@ -151,7 +151,7 @@ static bool was_refused(const struct making *making, const char *claim)
     for (size_t i = 0; i < making->outcome_count; i++) {
         const struct plan_action *action = making->outcomes[i].action;
         if (action != NULL && making->outcomes[i].err.class < 0 &&
-            api_child_kind_of(action->kind) == CHILD_VOLUME && text_same(action->name, claim))
+            api_child_kind_of(action->kind) == CHILD_CLAIM && text_same(action->name, claim))
             return true;
     }
     return false;

@@ -24,8 +24,8 @@ static void a_field_is_left_to_others_only_where_the_rest_is_ours(void **state)
     (void)state;
     for (int i = 0; i < CHILD_KINDS; i++) {
         const struct child_info *row = &api_child_infos[i];
-        if (row->theirs[0] != NULL || row->labels[0] != NULL)
-            assert_true(row->ours);
+        if (row->others_may_set[0] != NULL || row->reserved_labels[0] != NULL)
+            assert_true(row->exclusive);
     }
 }
 
@@ -33,10 +33,10 @@ static void a_field_is_left_to_others_only_where_the_rest_is_ours(void **state)
 static void what_holds_the_cluster_together_never_just_goes(void **state)
 {
     (void)state;
-    assert_false(api_child_infos[CHILD_SECRET].goes);
-    assert_false(api_child_infos[CHILD_LEASE].goes);
-    assert_false(api_child_infos[CHILD_POD].goes);
-    assert_true(api_child_infos[CHILD_LEASE].posted);
+    assert_false(api_child_infos[CHILD_SECRET].deletable);
+    assert_false(api_child_infos[CHILD_LEASE].deletable);
+    assert_false(api_child_infos[CHILD_POD].deletable);
+    assert_true(api_child_infos[CHILD_LEASE].created_by_post);
 }
 
 int main(void)

@@ -162,13 +162,13 @@ static void a_cluster_object_that_is_gone_is_told_once(void **state)
     cJSON *cluster = parse(w, "{\"metadata\":{\"name\":\"a\",\"namespace\":\"n\",\"uid\":\"u\","
                               "\"resourceVersion\":\"1\"},\"spec\":{}}");
     see(w, -1, cluster);
-    see(w, CHILD_VOLUME, object(w, "a-1-data", "p", 2, "", ""));
+    see(w, CHILD_CLAIM, object(w, "a-1-data", "p", 2, "", ""));
     clusters_remove(w->observe, cluster);
     assert_int_equal(w->changes, 3);
     struct snapshot snapshot;
     assert_false(
         observe_snapshot(w->observe, w->arena, "n", "a", &(struct api_defaults){0}, &snapshot));
-    assert_non_null(kept(w, CHILD_VOLUME, "a-1-data"));
+    assert_non_null(kept(w, CHILD_CLAIM, "a-1-data"));
     clusters_remove(w->observe, cluster);
     assert_int_equal(w->changes, 3);
 }

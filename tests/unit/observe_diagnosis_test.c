@@ -101,7 +101,7 @@ static void make_cluster(struct scene *scene)
 
 static void make_volume(struct scene *scene, const char *class, const char *version)
 {
-    see(scene, CHILD_VOLUME,
+    see(scene, CHILD_CLAIM,
         arena_printf(scene->world.arena,
                      "{\"metadata\":{\"name\":\"a-1-data\",\"namespace\":\"n\",\"uid\":\"p\","
                      "\"resourceVersion\":\"%s\",\"labels\":{\"" LABEL_CLUSTER "\":\"a\"}},"
@@ -179,7 +179,7 @@ static void a_statefulset_without_pod_is_explained_and_one_with_a_pod_is_not(voi
     struct scene *scene = *state;
     scene->events_body = "{\"items\":[{\"note\":\"exceeded quota\"}]}";
     make_cluster(scene);
-    see(scene, CHILD_SET, "{" META("a-1", "2") "}");
+    see(scene, CHILD_STATEFUL_SET, "{" META("a-1", "2") "}");
     int before = scene->changes;
     observe_diagnose(scene->observe, "n", "a");
     run_until(scene->world.loop, &scene->changes, before + 1);
@@ -211,7 +211,7 @@ static void what_is_solved_in_time_is_never_asked_about(void **state)
     make_cluster(scene);
     make_volume(scene, "fast", "2");
     observe_diagnose(scene->observe, "n", "a");
-    see(scene, CHILD_VOLUME,
+    see(scene, CHILD_CLAIM,
         "{" META("a-1-data", "3") ",\"spec\":{\"storageClassName\":\"fast\"},\"status\":{\"phase\":"
                                   "\"Bound\"}}");
     run_for_ms(scene->world.loop, 150);
@@ -224,7 +224,7 @@ static void the_same_class_is_asked_for_once_for_many_volumes(void **state)
     make_cluster(scene);
     static const char *const names[] = {"a-1-data", "a-1-wal", "a-2-data"};
     for (int i = 0; i < 3; i++)
-        see(scene, CHILD_VOLUME,
+        see(scene, CHILD_CLAIM,
             arena_printf(scene->world.arena,
                          "{\"metadata\":{\"name\":\"%s\",\"namespace\":\"n\",\"uid\":\"p%d\","
                          "\"resourceVersion\":\"%d\",\"labels\":{\"" LABEL_CLUSTER
@@ -244,7 +244,7 @@ static void the_same_class_is_asked_for_once_for_many_volumes(void **state)
 static void keep_pod_back_on(struct scene *scene, const char *selected)
 {
     make_cluster(scene);
-    see(scene, CHILD_VOLUME,
+    see(scene, CHILD_CLAIM,
         arena_printf(scene->world.arena,
                      "{\"metadata\":{\"name\":\"a-1-data\",\"namespace\":\"n\",\"uid\":\"p\","
                      "\"resourceVersion\":\"2\",\"labels\":{\"" LABEL_CLUSTER

@@ -47,8 +47,8 @@ static void an_instance_that_is_still_there_in_any_part_is_seen(void **state)
 {
     struct world *w = *state;
     make_cluster(w, 1);
-    see(w, CHILD_VOLUME, object(w, "a-3-data", "p3", 2, "", ",\"status\":{\"phase\":\"Bound\"}"));
-    see(w, CHILD_SET, object(w, "a-2", "s2", 3, "", ""));
+    see(w, CHILD_CLAIM, object(w, "a-3-data", "p3", 2, "", ",\"status\":{\"phase\":\"Bound\"}"));
+    see(w, CHILD_STATEFUL_SET, object(w, "a-2", "s2", 3, "", ""));
     struct snapshot s = look(w);
     assert_int_equal(s.instance_count, 3);
     assert_true(s.instances[1].set_there);
@@ -60,7 +60,7 @@ static void a_volume_tells_its_size_its_trouble_and_what_lives_on_it(void **stat
 {
     struct world *w = *state;
     make_cluster(w, 1);
-    see(w, CHILD_VOLUME,
+    see(w, CHILD_CLAIM,
         object(w, "a-1-data", "p1", 2,
                "\"" ANN_SYSTEM_ID "\":\"7300\",\"" ANN_EPOCH "\":\"4\",\"" ANN_LAST_ROLE
                "\":\"primary\"",
@@ -68,7 +68,7 @@ static void a_volume_tells_its_size_its_trouble_and_what_lives_on_it(void **stat
                "\"2Gi\"}}},\"status\":{\"phase\":\"Bound\",\"capacity\":{\"storage\":\"1Gi\"},"
                "\"conditions\":[{\"type\":\"Resizing\",\"status\":\"True\"},{\"type\":"
                "\"ControllerResizeError\",\"status\":\"True\",\"message\":\"no room\"}]}"));
-    see(w, CHILD_VOLUME, object(w, "a-1-wal", "p2", 3, "", ",\"status\":{\"phase\":\"Pending\"}"));
+    see(w, CHILD_CLAIM, object(w, "a-1-wal", "p2", 3, "", ",\"status\":{\"phase\":\"Pending\"}"));
     const struct seen_pvc *data = &look(w).instances[0].data, *wal = &look(w).instances[0].wal;
     assert_string_equal(data->phase, "Bound");
     assert_int_equal(data->requested_bytes, 2LL << 30);
@@ -126,7 +126,7 @@ static void a_statefulset_and_the_restart_tokens_are_read(void **state)
 {
     struct world *w = *state;
     make_cluster(w, 2);
-    see(w, CHILD_SET,
+    see(w, CHILD_STATEFUL_SET,
         object(w, "a-1", "s1", 2,
                "\"" ANN_TEMPLATE "\":\"t\",\"" ANN_AGENT_IMAGE "\":\"img\",\"" ANN_POD_FORM
                "\":\"2\"",
@@ -160,7 +160,7 @@ static void a_statefulset_that_ends_pods_by_itself_is_told_from_others(void **st
     struct world *w = *state;
     make_cluster(w, 1);
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        see(w, CHILD_SET, object(w, "a-1", "s1", (int)i + 2, "", cases[i].spec));
+        see(w, CHILD_STATEFUL_SET, object(w, "a-1", "s1", (int)i + 2, "", cases[i].spec));
         assert_int_equal(look(w).instances[0].set_ends_pods, cases[i].ends);
     }
 }
@@ -174,7 +174,7 @@ static void lease_and_endpoint_are_read(void **state)
                "\"" ANN_BOOTSTRAP
                "\":\"{\\\"instance\\\":\\\"a-1\\\",\\\"mode\\\":\\\"initdb\\\"}\"",
                ",\"spec\":{\"holderIdentity\":\"a-1/x\",\"leaseTransitions\":7}"));
-    see(w, CHILD_SLICE,
+    see(w, CHILD_ENDPOINT_SLICE,
         object(w, "a-rw", "e", 3, "", ",\"endpoints\":[{\"addresses\":[\"10.0.0.1\"]}]"));
     struct snapshot s = look(w);
     assert_string_equal(s.lease.holder, "a-1/x");
@@ -207,7 +207,7 @@ static void an_invalid_spec_keeps_what_stands_visible(void **state)
 {
     struct world *w = *state;
     make_cluster(w, 42);
-    see(w, CHILD_SET, object(w, "a-1", "s1", 2, "", ""));
+    see(w, CHILD_STATEFUL_SET, object(w, "a-1", "s1", 2, "", ""));
     struct snapshot s = look(w);
     assert_true(s.faults.count > 0);
     assert_true(s.instance_count >= 1);
@@ -220,7 +220,7 @@ static void another_clusters_objects_stay_out(void **state)
     make_cluster(w, 1);
     cJSON *other = object(w, "a-1-data", "p", 2, "", ",\"status\":{\"phase\":\"Bound\"}");
     json_set_str(json_get(other, "metadata.labels"), LABEL_CLUSTER, "b");
-    see(w, CHILD_VOLUME, other);
+    see(w, CHILD_CLAIM, other);
     struct snapshot s = look(w);
     assert_false(s.instances[0].data.there);
     assert_int_equal(s.object_count, 0);
