@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "api/reasons.h"
+
 #define RBAC "rbac.authorization.k8s.io/v1"
 
 /* Secrets are written and removed by `credentials`, the lease belongs to the agents, and what
@@ -42,18 +44,26 @@ const struct child_info api_child_infos[CHILD_KINDS] = {
                                  .exclusive = true},
     [CHILD_CLAIM] = {.api_version = "v1",
                      .kind = "PersistentVolumeClaim",
+                     .wave = CHILD_WAVE_VOLUMES,
+                     .deleted_event = REASON_SCALING_DOWN,
                      .affects = AFFECTS_STORAGE,
                      .deletable = true,
                      .model_explains = true},
     [CHILD_STATEFUL_SET] = {.api_version = "apps/v1",
                             .kind = "StatefulSet",
+                            .wave = CHILD_WAVE_INSTANCES,
+                            .created_event = REASON_INSTANCE_CREATED,
+                            .deleted_event = REASON_SCALING_DOWN,
                             .deletable = true,
                             .pods_wait = true,
                             .repair_may_wait = true,
                             .model_explains = true,
                             .exclusive = true,
                             .others_may_set = {"spec.template.metadata"}},
-    [CHILD_POD] = {.api_version = "v1", .kind = "Pod"},
+    [CHILD_POD] = {.api_version = "v1",
+                   .kind = "Pod",
+                   .deleted_event = REASON_ROLLING_POD,
+                   .recreated = true},
     [CHILD_SECRET] = {.api_version = "v1", .kind = "Secret", .affects = AFFECTS_CREDENTIALS},
 };
 

@@ -152,6 +152,7 @@
 #define REASON_ROLLING_POD       "RollingPod"
 #define REASON_RESTART_ORDERED   "RestartOrdered"
 #define REASON_VOLUME_GROWING    "VolumeGrowing"
+#define REASON_OBJECT_REMOVED    "ObjectRemoved"
 #define REASON_DRIFT_REPAIRED    "DriftRepaired"
 #define REASON_CA_REPLACED       "CaReplaced"
 #define REASON_POSTGRES_CRASHED  "PostgresCrashed"

@@ -38,7 +38,7 @@ struct apply_run {
     size_t open;     /* jobs of the current wave that have not ended */
     int wave;        /* the current one */
     bool cut_off;    /* the server cannot be reached, or we may not write */
-    bool set_failed; /* a StatefulSet could not be written */
+    bool pods_stay;  /* what pods are made from could not be written */
     bool ended;      /* a vital step failed: nothing of a later wave is begun */
     int ended_after; /* the wave of that step */
     void (*done)(void *arg);
@@ -179,7 +179,8 @@ static void end_job(struct job *job, const struct error *err)
         if (is_replaced(err))
             step->err.class = ERR_CONFLICT;
         run->cut_off = run->cut_off || is_cut_off(err->class);
-        run->set_failed = run->set_failed || api_child_kind_of(step->kind) == CHILD_STATEFUL_SET;
+        const struct child_info *child = api_child_info_of(step->kind);
+        run->pods_stay = run->pods_stay || (child != NULL && child->pods_wait);
         if (step->vital) {
             run->ended = true;
             run->ended_after = run->wave;
@@ -342,9 +343,9 @@ static void read_and_mend(struct job *job)
 
 static bool held_back(const struct apply_run *run, const struct apply_step *step)
 {
+    const struct child_info *child = api_child_info_of(step->kind);
     return run->cut_off || (run->ended && step->wave > run->ended_after) ||
-           (run->set_failed && step->verb == APPLY_DELETE &&
-            api_child_kind_of(step->kind) == CHILD_POD);
+           (run->pods_stay && step->verb == APPLY_DELETE && child != NULL && child->recreated);
 }
 
 /* Starts what waits, as far as the bound allows. */

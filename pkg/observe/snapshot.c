@@ -43,10 +43,10 @@ static void put_objects(const struct build *b)
     struct snapshot *snapshot = b->snapshot;
     size_t count = 0;
     for (const struct record *r = b->cluster->records; r; r = r->next)
-        count += r->kind != CHILD_POD;
+        count += !api_child_infos[r->kind].recreated;
     const struct record **records = arena_alloc(b->arena, (count + 1) * sizeof *records);
     for (const struct record *r = b->cluster->records; r; r = r->next)
-        if (r->kind != CHILD_POD)
+        if (!api_child_infos[r->kind].recreated)
             records[snapshot->object_count++] = r;
     if (count > 1)
         qsort(records, count, sizeof *records, by_kind_and_name);

@@ -25,14 +25,13 @@ static const char *foreign_owner(struct arena *arena, const struct snapshot *sna
 
 static int wave_of(const char *kind)
 {
-    switch (api_child_kind_of(kind)) {
-    case CHILD_CLAIM:
-        return PLAN_WAVE_VOLUMES;
-    case CHILD_STATEFUL_SET:
-        return PLAN_WAVE_INSTANCES;
-    default:
-        return PLAN_WAVE_SUPPORT;
-    }
+    static const enum plan_wave waves[] = {
+        [CHILD_WAVE_SUPPORT] = PLAN_WAVE_SUPPORT,
+        [CHILD_WAVE_VOLUMES] = PLAN_WAVE_VOLUMES,
+        [CHILD_WAVE_INSTANCES] = PLAN_WAVE_INSTANCES,
+    };
+    const struct child_info *child = api_child_info_of(kind);
+    return child ? (int)waves[child->wave] : PLAN_WAVE_SUPPORT;
 }
 
 static const cJSON *marked(struct arena *arena, const cJSON *object, const char *hash)

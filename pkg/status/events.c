@@ -83,11 +83,11 @@ static const char *decision(const struct making *making, const struct plan_actio
 {
     if (action->drift)
         return REASON_DRIFT_REPAIRED;
+    const struct child_info *child = api_child_info_of(action->kind);
     if (action->verb == PLAN_DELETE)
-        return api_child_kind_of(action->kind) == CHILD_POD ? REASON_ROLLING_POD
-                                                            : REASON_SCALING_DOWN;
-    if (api_child_kind_of(action->kind) == CHILD_STATEFUL_SET && action->verb == PLAN_CREATE)
-        return REASON_INSTANCE_CREATED;
+        return child != NULL && child->deleted_event ? child->deleted_event : REASON_OBJECT_REMOVED;
+    if (action->verb == PLAN_CREATE && child != NULL && child->created_event)
+        return child->created_event;
     if (text_same(action->effect, "resize"))
         return REASON_VOLUME_GROWING;
     if (text_same(action->effect, "restart"))
