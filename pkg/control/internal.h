@@ -12,7 +12,18 @@
 #include "status/status.h"
 
 /* Passes under way at once: enough to keep the API server busy, few enough to stay small. */
-enum { PASSES_MAX = 12, WRITES_MAX = 32, SECRETS = 6, CREDENTIALS_RETRY_MS = 10000 };
+enum { PASSES_MAX = 12, WRITES_MAX = 32, CREDENTIALS_RETRY_MS = 10000 };
+
+/* The Secrets of a cluster. */
+enum cluster_secret {
+    SECRET_SUPERUSER,
+    SECRET_APP,
+    SECRET_REPLICATION,
+    SECRET_CA,
+    SECRET_SERVER,
+    SECRET_VERIFIERS,
+    SECRETS,
+};
 
 /* What is remembered of a cluster between passes; queue_key.data. */
 struct history {
@@ -63,7 +74,7 @@ struct pass {
     size_t outcome_count;
     struct error worst; /* class 0: nothing failed */
     /* The Secrets, and the search for strays */
-    struct kube_call *calls[SECRETS];
+    struct kube_call *calls[SECRETS]; /* by enum cluster_secret, like the next */
     cJSON *secrets[SECRETS];
     int reads_open, credential_tries, slice_pages;
     char versions[17]; /* of what was read, see history.versions */
@@ -110,7 +121,7 @@ bool secrets_due(const struct pass *pass);
 bool secrets_missed(const struct pass *pass); /* a pod waits for one */
 void secrets_start(struct pass *pass);
 void secrets_cancel(struct pass *pass);
-/* Reads the six Secrets by name, whole or only their metadata, then calls `done`. */
+/* Reads the Secrets by name, whole or only their metadata, then calls `done`. */
 void secrets_get(struct pass *pass, bool metadata_only, void (*done)(struct pass *pass));
 
 /* lease.c: reads the lease of a cluster whose holder seems not to renew it, and continues */

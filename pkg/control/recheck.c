@@ -1,6 +1,6 @@
 /*
  * Were the Secrets changed by hand? A watch would need the right to list all Secrets, because RBAC
- * goes by name and each cluster's Secrets have other names. So the metadata of six objects is read
+ * goes by name and each cluster's Secrets have other names. So the metadata of each Secret is read
  * by name. All clusters share a few reads per second: a single cluster is checked every ten
  * seconds, and a thousand clusters cost the API server no more.
  */

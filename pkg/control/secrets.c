@@ -18,7 +18,7 @@ enum { TRIES = 3 };
 
 struct slot { /* callback argument of one GET */
     struct pass *pass;
-    int index;
+    enum cluster_secret which;
     void (*done)(struct pass *pass);
 };
 
@@ -132,12 +132,12 @@ static void judge(struct pass *pass)
         return;
     }
     recheck_hash(pass->arena, pass->secrets, pass->versions);
-    const struct credentials_input input = {.superuser = pass->secrets[0],
-                                            .app = pass->secrets[1],
-                                            .replication = pass->secrets[2],
-                                            .ca = pass->secrets[3],
-                                            .server = pass->secrets[4],
-                                            .verifiers = pass->secrets[5]};
+    const struct credentials_input input = {.superuser = pass->secrets[SECRET_SUPERUSER],
+                                            .app = pass->secrets[SECRET_APP],
+                                            .replication = pass->secrets[SECRET_REPLICATION],
+                                            .ca = pass->secrets[SECRET_CA],
+                                            .server = pass->secrets[SECRET_SERVER],
+                                            .verifiers = pass->secrets[SECRET_VERIFIERS]};
     struct error err = {0};
     if (credentials_check(pass->arena, &pass->snapshot.spec, &input, clock_wall_ms(),
                           credentials_rand, NULL, &pass->credentials, &err) < 0)
@@ -155,11 +155,11 @@ static void on_read(void *arg, const cJSON *body, const struct error *err)
 {
     const struct slot *slot = arg;
     struct pass *pass = slot->pass;
-    pass->calls[slot->index] = NULL;
-    pass->secrets[slot->index] = NULL;
+    pass->calls[slot->which] = NULL;
+    pass->secrets[slot->which] = NULL;
     if (err->class == 0) {
-        pass->secrets[slot->index] = json_copy(pass->arena, body);
-        arena_defer(pass->arena, wipe, pass->secrets[slot->index]);
+        pass->secrets[slot->which] = json_copy(pass->arena, body);
+        arena_defer(pass->arena, wipe, pass->secrets[slot->which]);
     } else if (err->class != ERR_NOT_FOUND && pass->credentials_err.class == 0) {
         pass->credentials_err = *err;
         err_wrap(&pass->credentials_err, "read the cluster's Secrets");
@@ -171,17 +171,20 @@ static void on_read(void *arg, const cJSON *body, const struct error *err)
 void secrets_get(struct pass *pass, bool metadata_only, void (*done)(struct pass *pass))
 {
     const struct cluster_spec *spec = &pass->snapshot.spec;
-    const char *const names[SECRETS] = {spec->superuser_secret,
-                                        spec->app_secret,
-                                        spec->replication_secret,
-                                        name_child(pass->arena, spec->name, "ca"),
-                                        name_child(pass->arena, spec->name, "server"),
-                                        name_child(pass->arena, spec->name, "verifiers")};
+    const char *const names[] = {
+        [SECRET_SUPERUSER] = spec->superuser_secret,
+        [SECRET_APP] = spec->app_secret,
+        [SECRET_REPLICATION] = spec->replication_secret,
+        [SECRET_CA] = name_child(pass->arena, spec->name, "ca"),
+        [SECRET_SERVER] = name_child(pass->arena, spec->name, "server"),
+        [SECRET_VERIFIERS] = name_child(pass->arena, spec->name, "verifiers"),
+    };
+    _Static_assert(sizeof names / sizeof names[0] == SECRETS, "each has a name");
     const struct kube_kind *kind = kube_kind_find("v1", "Secret");
     pass->reads_open = SECRETS;
     for (int i = 0; i < SECRETS; i++) {
         struct slot *slot = arena_alloc(pass->arena, sizeof *slot);
-        *slot = (struct slot){pass, i, done};
+        *slot = (struct slot){pass, (enum cluster_secret)i, done};
         const struct kube_request request = {
             .method = KUBE_GET,
             .path = kube_path(pass->arena, kind, pass->key->namespace, names[i], NULL),
