@@ -43,7 +43,7 @@ static void ask_again(struct control *control)
 static void know(struct control *control)
 {
     control->platform_known = true;
-    log_info("connected", "agent image", control->agent_image, "agent delivery",
+    log_info("connected", "agent_image", control->agent_image, "agent_delivery",
              control->image_volumes ? "image volume" : "init container", NULL);
     control_pump(control);
 }
@@ -65,11 +65,13 @@ static void on_own_pod(void *arg, const cJSON *body, const struct error *err)
         log_failure(err, "cannot read this operator's own Pod", NULL);
         ask_again(control);
     } else {
+        bool unread = err->class < 0;
         err_set(&control->failure, ERR_INVALID,
-                "the image that holds pgkeel is unknown: in Pod '%s/%s', container '%s' cannot be "
-                "read%s%s; set --agent-image or PGKEEL_IMAGE",
-                control->options->lease_namespace, control->options->own_pod, OWN_CONTAINER,
-                err->class < 0 ? ": " : "", err->text);
+                "the image that holds pgkeel is unknown: this operator's own Pod '%s/%s' %s%s; set "
+                "--agent-image or PGKEEL_IMAGE to that image",
+                control->options->lease_namespace, control->options->own_pod,
+                unread ? "cannot be read: " : "has no container '" OWN_CONTAINER "'",
+                unread ? err->text : "");
         event_base_loopbreak(control->loop);
     }
 }
