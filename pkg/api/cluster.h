@@ -9,12 +9,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "api/names.h"
 #include "base/json.h"
 #include "spec/spec.h"
-
-struct key_value {
-    const char *key, *value;
-};
 
 struct volume_spec {
     int64_t size_bytes;

@@ -2,6 +2,11 @@
 
 #include <string.h>
 
+struct key_value name_instance_selector(const char *cluster)
+{
+    return (struct key_value){LABEL_CLUSTER, cluster};
+}
+
 char *name_instance(struct arena *arena, const char *cluster, int ordinal)
 {
     return arena_printf(arena, "%s-%d", cluster, ordinal);

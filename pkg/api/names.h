@@ -19,10 +19,16 @@
 #define LABEL_MANAGED_BY       "app.kubernetes.io/managed-by" /* = pgkeel, on everything we own */
 #define LABEL_MANAGED_BY_VALUE "pgkeel"
 #define LABEL_APP_NAME         "app.kubernetes.io/name" /* = postgresql */
-#define LABEL_CLUSTER          "pgkeel.dev/cluster"     /* = metadata.name of the cluster */
-#define LABEL_INSTANCE         "pgkeel.dev/instance"    /* = a-1 */
-#define LABEL_ROLE             "pgkeel.dev/role"   /* pod: primary | replica, set by the agent */
-#define LABEL_VOLUME           "pgkeel.dev/volume" /* PVC: data | wal */
+/* = metadata.name of the cluster; on all objects of a cluster, but of its pods only on those of
+ * instances: Services, the PodDisruptionBudget, the scheduler and the scale subresource select them
+ * by this label alone (name_instance_selector), and `observe` keeps no pod without it. */
+#define LABEL_CLUSTER "pgkeel.dev/cluster"
+/* = the same, on pods of a cluster that are not of an instance. A kind of pod that has a selector
+ * has a label of its own for it, besides. */
+#define LABEL_PART_OF  "pgkeel.dev/part-of"
+#define LABEL_INSTANCE "pgkeel.dev/instance" /* = a-1 */
+#define LABEL_ROLE     "pgkeel.dev/role"     /* pod: primary | replica, set by the agent */
+#define LABEL_VOLUME   "pgkeel.dev/volume"   /* PVC: data | wal */
 
 /* Annotations */
 /* Hash of the intent that was last applied. */
@@ -97,6 +103,12 @@ enum {
 #define ROLE_SUPERUSER   "postgres"
 #define ROLE_REPLICATION "pgkeel_replication"
 
+struct key_value {
+    const char *key, *value;
+};
+
+/* The label that every pod of an instance of the cluster bears, and no other pod. */
+struct key_value name_instance_selector(const char *cluster);
 /* "a" + 1 -> "a-1"; "a-1" -> "a-1-data" / "a-1-wal" / pod "a-1-0" */
 char *name_instance(struct arena *arena, const char *cluster, int ordinal);
 char *name_pod(struct arena *arena, const char *instance);

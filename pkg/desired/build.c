@@ -43,11 +43,16 @@ void build_annotate(cJSON *object, const char *key, const char *value)
     json_set_str(json_add_object(json_add_object(object, "metadata"), "annotations"), key, value);
 }
 
-cJSON *build_selector(const struct build *build, cJSON *node, const char *key)
+cJSON *build_selector(cJSON *node, const char *key, struct key_value pods)
 {
     cJSON *selector = json_add_object(node, key);
-    json_set_str(selector, LABEL_CLUSTER, build->spec->name);
+    json_set_str(selector, pods.key, pods.value);
     return selector;
+}
+
+cJSON *build_instance_selector(const struct build *build, cJSON *node, const char *key)
+{
+    return build_selector(node, key, name_instance_selector(build->spec->name));
 }
 
 const char *build_child(const struct build *build, const char *suffix)

@@ -22,5 +22,5 @@ void build_disruption(struct build *build)
     else
         json_set_int(budget, "minAvailable", 1);
     json_set_str(budget, "unhealthyPodEvictionPolicy", guarded ? "IfHealthyBudget" : "AlwaysAllow");
-    (void)build_selector(build, json_add_object(budget, "selector"), "matchLabels");
+    (void)build_instance_selector(build, json_add_object(budget, "selector"), "matchLabels");
 }

@@ -22,7 +22,7 @@ void build_instance(struct build *build, const struct model_instance *instance)
     json_set_int(spec, "revisionHistoryLimit", 2);
     json_set_str(json_add_object(spec, "updateStrategy"), "type", "OnDelete");
     cJSON *selector = json_add_object(spec, "selector");
-    json_set_str(build_selector(build, selector, "matchLabels"), LABEL_INSTANCE, name);
+    json_set_str(build_instance_selector(build, selector, "matchLabels"), LABEL_INSTANCE, name);
     build_pod(build, json_add_object(spec, "template"), name,
               &(struct pod_own){&instance->agent_image, instance->pod_form});
 }

@@ -27,8 +27,10 @@ cJSON *build_object(struct build *build, enum child_kind kind, const char *name,
 /* metadata.labels / metadata.annotations of an object of ours. */
 void build_label(cJSON *object, const char *key, const char *value);
 void build_annotate(cJSON *object, const char *key, const char *value);
-/* {LABEL_CLUSTER: name}, added as `key` to `node`; returns it for more. */
-cJSON *build_selector(const struct build *build, cJSON *node, const char *key);
+/* {label: value}, added as `key` to `node`: the pods that bear it. Returns it for more. */
+cJSON *build_selector(cJSON *node, const char *key, struct key_value pods);
+/* The pods of the cluster's instances. */
+cJSON *build_instance_selector(const struct build *build, cJSON *node, const char *key);
 /* "<cluster>-<suffix>" */
 const char *build_child(const struct build *build, const char *suffix);
 

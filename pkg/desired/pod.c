@@ -234,7 +234,7 @@ static void add_anti_affinity(const struct build *build, cJSON *pod)
         term = json_add_object(weighted, "podAffinityTerm");
     }
     json_set_str(term, "topologyKey", build->spec->topology_key);
-    (void)build_selector(build, json_add_object(term, "labelSelector"), "matchLabels");
+    (void)build_instance_selector(build, json_add_object(term, "labelSelector"), "matchLabels");
 }
 
 static void add_spread(const struct build *build, cJSON *pod, const char *key)
@@ -243,7 +243,7 @@ static void add_spread(const struct build *build, cJSON *pod, const char *key)
     json_set_int(spread, "maxSkew", 1);
     json_set_str(spread, "topologyKey", key);
     json_set_str(spread, "whenUnsatisfiable", "ScheduleAnyway");
-    (void)build_selector(build, json_add_object(spread, "labelSelector"), "matchLabels");
+    (void)build_instance_selector(build, json_add_object(spread, "labelSelector"), "matchLabels");
 }
 
 static void add_scheduling(const struct build *build, cJSON *pod)
@@ -281,7 +281,8 @@ void build_pod(const struct build *build, cJSON *template, const char *instance,
                const struct pod_own *own)
 {
     build_label(template, LABEL_APP_NAME, "postgresql");
-    build_label(template, LABEL_CLUSTER, build->spec->name);
+    const struct key_value pods = name_instance_selector(build->spec->name);
+    build_label(template, pods.key, pods.value);
     build_label(template, LABEL_INSTANCE, instance);
     build_label(template, LABEL_MANAGED_BY, LABEL_MANAGED_BY_VALUE);
     build_annotate(template, "kubectl.kubernetes.io/default-container", CONTAINER_POSTGRES);

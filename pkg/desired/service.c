@@ -19,12 +19,12 @@ void build_services(struct build *build)
     /* No selector: the holder of the lease writes the one address itself, in one compare-and-swap,
      * so that traffic never goes to two. */
     (void)add_service(build, "rw");
-    json_set_str(build_selector(build, add_service(build, "ro"), "selector"), LABEL_ROLE,
+    json_set_str(build_instance_selector(build, add_service(build, "ro"), "selector"), LABEL_ROLE,
                  "replica");
-    (void)build_selector(build, add_service(build, "r"), "selector");
+    (void)build_instance_selector(build, add_service(build, "r"), "selector");
     /* Names of the pods themselves, from their first moment on. */
     cJSON *pods = add_service(build, "pods");
     json_set_str(pods, "clusterIP", "None");
     json_set_bool(pods, "publishNotReadyAddresses", true);
-    (void)build_selector(build, pods, "selector");
+    (void)build_instance_selector(build, pods, "selector");
 }

@@ -205,9 +205,8 @@ void status_summary(struct making *making)
     }
     if (json_get(status, "version") == NULL) /* the last one known */
         json_set_str(status, "version", json_str(making->old, "version", NULL));
-    json_set_str(status, "selector",
-                 arena_printf(making->arena, LABEL_CLUSTER "=%s",
-                              text_or_empty(model->snapshot->spec.name)));
+    const struct key_value pods = name_instance_selector(text_or_empty(model->snapshot->spec.name));
+    json_set_str(status, "selector", arena_printf(making->arena, "%s=%s", pods.key, pods.value));
     write_endpoint(making, "readWrite", "rw");
     write_endpoint(making, "readOnly", "ro");
     write_endpoint(making, "any", "r");

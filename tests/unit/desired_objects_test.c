@@ -164,6 +164,77 @@ static void volumes_go_with_the_cluster_only_when_asked_to(void **state)
     arena_free(scene->arena);
 }
 
+/* Calls `each` with every set of labels by which something selects pods. */
+static void each_selector(const cJSON *node, void (*each)(void *arg, const cJSON *labels),
+                          void *arg)
+{
+    const cJSON *item;
+    cJSON_ArrayForEach (item, node) {
+        const char *key = item->string ? item->string : "";
+        bool flat = strcmp(key, "selector") == 0 && cJSON_IsString(item->child);
+        if (flat || strcmp(key, "matchLabels") == 0)
+            each(arg, item);
+        else
+            each_selector(item, each, arg);
+    }
+}
+
+static bool selects(const cJSON *labels, const cJSON *pod)
+{
+    const cJSON *item;
+    cJSON_ArrayForEach (item, labels) {
+        const cJSON *given = cJSON_GetObjectItemCaseSensitive(pod, item->string);
+        if (given == NULL || strcmp(given->valuestring, item->valuestring) != 0)
+            return false;
+    }
+    return true;
+}
+
+struct pods {
+    const cJSON *instances[2];
+    const cJSON *other;
+    size_t selectors;
+};
+
+static void judge_selector(void *arg, const cJSON *labels)
+{
+    struct pods *pods = arg;
+    pods->selectors++;
+    assert_true(selects(labels, pods->instances[0]) || selects(labels, pods->instances[1]));
+    assert_false(selects(labels, pods->other));
+    const struct key_value label = name_instance_selector("a");
+    assert_string_equal(cJSON_GetObjectItemCaseSensitive(labels, label.key)->valuestring,
+                        label.value);
+}
+
+static const cJSON *instance_labels(const struct scene *scene, const char *name)
+{
+    cJSON *labels = json_copy(
+        scene->arena, json_get(must(scene, "StatefulSet", name), "spec.template.metadata.labels"));
+    json_set_str(labels, LABEL_ROLE, "replica");
+    return labels;
+}
+
+/* A pod of another kind, of the same cluster, is no place for PostgreSQL's clients, counts for no
+ * disruption budget, and keeps no instance away from its node. */
+static void only_pods_of_instances_are_selected(void **state)
+{
+    (void)state;
+    struct scene *scene = scene_of("");
+    cJSON *other = json_object(scene->arena);
+    json_set_str(other, LABEL_APP_NAME, "postgresql");
+    json_set_str(other, LABEL_MANAGED_BY, LABEL_MANAGED_BY_VALUE);
+    json_set_str(other, LABEL_PART_OF, "a");
+    json_set_str(other, LABEL_ROLE, "replica");
+    struct pods pods = {{instance_labels(scene, "a-1"), instance_labels(scene, "a-2")}, other, 0};
+    for (size_t i = 0; i < scene->desired.count; i++)
+        each_selector(scene->desired.objects[i], judge_selector, &pods);
+    /* Services -ro, -r and -pods, the budget, and for each instance its StatefulSet,
+     * anti-affinity and two topologies */
+    assert_int_equal(pods.selectors, 3 + 1 + 2 * 4);
+    arena_free(scene->arena);
+}
+
 static void building_twice_gives_the_same_bytes(void **state)
 {
     (void)state;
@@ -457,6 +528,7 @@ int main(void)
         cmocka_unit_test(a_cluster_becomes_these_objects_and_no_others),
         cmocka_unit_test(every_object_says_whose_it_is),
         cmocka_unit_test(volumes_go_with_the_cluster_only_when_asked_to),
+        cmocka_unit_test(only_pods_of_instances_are_selected),
         cmocka_unit_test(building_twice_gives_the_same_bytes),
         cmocka_unit_test(pods_pass_the_restricted_standard),
         cmocka_unit_test(an_upgrade_of_operator_or_server_leaves_the_template_hash_alone),

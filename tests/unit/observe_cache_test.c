@@ -70,6 +70,19 @@ static void an_object_that_changes_its_cluster_changes_its_place(void **state)
     assert_int_equal(w->observe->cluster_count, 0);
 }
 
+/* See LABEL_CLUSTER in api/names.h. */
+static void a_pod_that_is_not_of_an_instance_is_not_kept(void **state)
+{
+    struct world *w = *state;
+    cJSON *pod = object(w, "a-1-0", "u", 1, "", ""), *labels = json_get(pod, "metadata.labels");
+    cJSON_DeleteItemFromObject(labels, LABEL_CLUSTER);
+    json_set_str(labels, LABEL_PART_OF, "a");
+    see(w, CHILD_POD, pod);
+    assert_null(kept(w, CHILD_POD, "a-1-0"));
+    assert_int_equal(w->changes, 0);
+    assert_int_equal(w->observe->cluster_count, 0);
+}
+
 static cJSON *renewal(struct world *w, int version, int lag, const char *replica_state)
 {
     cJSON *lease = object(w, "a-primary", "u", version, "",
@@ -209,6 +222,7 @@ int main(void)
         CASE(a_list_forgets_what_it_does_not_name_but_not_what_we_wrote_meanwhile),
         CASE(a_list_of_a_restored_etcd_is_believed),
         CASE(an_object_that_changes_its_cluster_changes_its_place),
+        CASE(a_pod_that_is_not_of_an_instance_is_not_kept),
         CASE(renewals_are_no_change_until_they_say_something_new),
         CASE(status_of_a_service_is_no_change),
         CASE(deletion_is_a_change_and_remembered_from_our_own_delete),
