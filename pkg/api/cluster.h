@@ -19,6 +19,14 @@ struct volume_spec {
     const char *storage_class; /* NULL: the server's default */
 };
 
+/* Where pods run; trees and texts are NULL when absent. */
+struct scheduling_spec {
+    bool anti_affinity_required; /* antiAffinity: preferred | required */
+    const char *topology_key;    /* "kubernetes.io/hostname"; never NULL */
+    const cJSON *node_selector, *tolerations;
+    const char *priority_class;
+};
+
 struct cluster_spec {
     /* metadata */
     const char *name, *namespace, *uid;
@@ -54,11 +62,8 @@ struct cluster_spec {
     /* spec.tls.caOverlap: how long the old CA's certificate is shown after a new CA came */
     const char *ca_overlap; /* "7d" */
     int64_t ca_overlap_ms;
-    /* scheduling, copied into the pod template (owned by the arena; NULL when absent) */
-    const cJSON *resources, *node_selector, *tolerations;
-    bool anti_affinity_required; /* spec.scheduling.antiAffinity: preferred | required */
-    const char *topology_key;    /* "kubernetes.io/hostname" */
-    const char *priority_class;
+    const cJSON *resources; /* spec.resources, for the pod template; NULL when absent */
+    struct scheduling_spec scheduling;
     int termination_grace_seconds; /* >= 90 */
     /* spec.maintenance.allowEviction: with one instance, let a drain evict it */
     bool allow_eviction;

@@ -165,14 +165,14 @@ static const cJSON *decode_resources(struct arena *arena, const cJSON *node)
 static void decode_scheduling(struct arena *arena, const cJSON *node, struct cluster_spec *spec)
 {
     spec->resources = decode_resources(arena, json_get(node, "resources"));
-    spec->node_selector = json_copy(arena, json_get(node, "scheduling.nodeSelector"));
-    spec->tolerations = json_copy(arena, json_get(node, "scheduling.tolerations"));
-    spec->anti_affinity_required =
+    spec->scheduling.node_selector = json_copy(arena, json_get(node, "scheduling.nodeSelector"));
+    spec->scheduling.tolerations = json_copy(arena, json_get(node, "scheduling.tolerations"));
+    spec->scheduling.anti_affinity_required =
         strcmp(text_or(node, "scheduling.antiAffinity", "preferred"), "required") == 0;
-    spec->topology_key =
+    spec->scheduling.topology_key =
         arena_strdup(arena, text_or(node, "scheduling.topologyKey", "kubernetes.io/hostname"));
     const char *priority = json_str(node, "scheduling.priorityClassName", NULL);
-    spec->priority_class = priority ? arena_strdup(arena, priority) : NULL;
+    spec->scheduling.priority_class = priority ? arena_strdup(arena, priority) : NULL;
     spec->termination_grace_seconds = (int)json_int(node, "terminationGracePeriodSeconds", 180);
     spec->allow_eviction = json_bool(node, "maintenance.allowEviction", false);
 }
@@ -412,7 +412,7 @@ int api_decode(struct arena *arena, const cJSON *object, const struct api_defaul
     check_bootstrap(&faults, ret_spec);
     check_secrets(&faults, ret_spec);
     check_resources(&faults, ret_spec->resources);
-    check_node_selector(&faults, ret_spec->node_selector);
-    check_tolerations(&faults, ret_spec->tolerations);
+    check_node_selector(&faults, ret_spec->scheduling.node_selector);
+    check_tolerations(&faults, ret_spec->scheduling.tolerations);
     return report_faults(ret_faults, err);
 }

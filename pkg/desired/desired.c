@@ -5,7 +5,7 @@ char *desired_template_hash(struct arena *arena, const struct snapshot *snapshot
 {
     struct build build = {.arena = arena, .spec = &snapshot->spec, .snapshot = snapshot};
     cJSON *template = json_object(arena);
-    build_pod(&build, template, name, &(struct pod_own){NULL, POD_FORM_FIRST});
+    build_instance_pod(&build, template, name, &(struct pod_own){NULL, POD_FORM_FIRST});
     return json_hash(arena, template);
 }
 

@@ -23,6 +23,6 @@ void build_instance(struct build *build, const struct model_instance *instance)
     json_set_str(json_add_object(spec, "updateStrategy"), "type", "OnDelete");
     cJSON *selector = json_add_object(spec, "selector");
     json_set_str(build_instance_selector(build, selector, "matchLabels"), LABEL_INSTANCE, name);
-    build_pod(build, json_add_object(spec, "template"), name,
-              &(struct pod_own){&instance->agent_image, instance->pod_form});
+    build_instance_pod(build, json_add_object(spec, "template"), name,
+                       &(struct pod_own){&instance->agent_image, instance->pod_form});
 }

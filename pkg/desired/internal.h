@@ -34,6 +34,46 @@ cJSON *build_instance_selector(const struct build *build, cJSON *node, const cha
 /* "<cluster>-<suffix>" */
 const char *build_child(const struct build *build, const char *suffix);
 
+/* container.c: what pods and containers have, whatever runs in them */
+/* The pod's securityContext. The volumes belong to the group `uid`, too. */
+void build_pod_security(cJSON *pod, int uid);
+void build_pod_pull_secrets(cJSON *pod, const char **names, size_t count);
+/* `pods`: those that keep away from each other. */
+void build_pod_scheduling(cJSON *pod, const struct scheduling_spec *scheduling,
+                          struct key_value pods);
+/* Returns the volume's `source` ("emptyDir"), to be filled in. */
+cJSON *build_pod_volume(cJSON *volumes, const char *name, const char *source);
+/* 0440: root's, read through fsGroup; PostgreSQL accepts such a key. */
+void build_pod_secret(cJSON *volumes, const char *name, const char *secret);
+
+struct container_mount {
+    const char *volume, *path;
+    bool read_only;
+    const char *sub_path; /* one file of the volume; NULL: all of it */
+};
+void build_container_mount(cJSON *mounts, const struct container_mount *mount);
+/* Environment variables from fields of the pod: {"POD_NAME", "metadata.name"}. */
+void build_container_variables(cJSON *container, const struct key_value *fields, size_t count);
+void build_container_port(cJSON *ports, const char *name, int number);
+struct container_probe {     /* by HTTP */
+    const char *path, *port; /* port: its name in the container */
+    int period_seconds, timeout_seconds, failures;
+    int grace_seconds; /* between SIGTERM and SIGKILL once it has failed; 0: the pod's own */
+};
+/* `kind`: "startupProbe", "livenessProbe", "readinessProbe" */
+void build_container_probe(cJSON *container, const char *kind, const struct container_probe *probe);
+/* The container's securityContext. */
+void build_container_security(cJSON *container);
+
+/* service.c */
+struct service_port {
+    const char *name;
+    int number; /* of the Service and of the pods */
+};
+/* Service "<cluster>-<suffix>" without a selector; returns its spec. */
+cJSON *build_service(struct build *build, const char *suffix, const struct service_port *ports,
+                     size_t count);
+
 /* config.c */
 char *desired_config_postgresql(struct arena *arena, const struct cluster_spec *spec);
 char *desired_config_hba(struct arena *arena, const struct cluster_spec *spec);
@@ -43,8 +83,8 @@ struct pod_own {                     /* what is the operator's choice, not the s
     const struct agent_image *agent; /* NULL: without its delivery, to hash */
     int form;                        /* see ANN_POD_FORM */
 };
-void build_pod(const struct build *build, cJSON *template, const char *instance,
-               const struct pod_own *own);
+void build_instance_pod(const struct build *build, cJSON *template, const char *instance,
+                        const struct pod_own *own);
 /* One file per subject. */
 void build_rbac(struct build *build);
 void build_services(struct build *build);

@@ -1,22 +1,15 @@
-/*
- * The pod of an instance. It passes the Pod Security Standard `restricted`
- * (https://kubernetes.io/docs/concepts/security/pod-security-standards/).
- */
+/* The pod of an instance: the agent, which runs PostgreSQL, and what it mounts. */
 #include "desired/internal.h"
 
 /* Where the operator's image keeps the program; under POD_BIN_DIR when mounted as a volume. */
 #define AGENT_IN_IMAGE "/usr/bin/pgkeel"
 #define AGENT_COPIED   "/pgkeel"
 
+#define PORT_NAME_AGENT "agent"
+
 enum { PROBE_TIMEOUT_SECONDS = 5, HUNG_GRACE_SECONDS = 5 };
 
-struct mount {
-    const char *volume, *path;
-    bool read_only;
-    const char *sub_path; /* one file of the volume; NULL: all of it */
-};
-
-static const struct mount mounts[] = {
+static const struct container_mount mounts[] = {
     {"data", POD_DATA_DIR, false, NULL},
     {"wal", POD_WAL_DIR, false, NULL},
     {"bin", POD_BIN_DIR, true, NULL},
@@ -30,34 +23,19 @@ static const struct mount mounts[] = {
     {"verifiers", POD_VERIFIERS_DIR, true, NULL},
 };
 
-static cJSON *add_volume(cJSON *volumes, const char *name, const char *source)
-{
-    cJSON *volume = json_push_object(volumes);
-    json_set_str(volume, "name", name);
-    return json_add_object(volume, source);
-}
-
 static void add_claim(cJSON *volumes, const char *name, const char *claim)
 {
-    json_set_str(add_volume(volumes, name, "persistentVolumeClaim"), "claimName", claim);
-}
-
-/* 0440: root's, read through fsGroup; PostgreSQL accepts such a key. */
-static void add_secret(cJSON *volumes, const char *name, const char *secret)
-{
-    cJSON *source = add_volume(volumes, name, "secret");
-    json_set_str(source, "secretName", secret);
-    json_set_int(source, "defaultMode", 0440);
+    json_set_str(build_pod_volume(volumes, name, "persistentVolumeClaim"), "claimName", claim);
 }
 
 static void add_agent_volume(cJSON *volumes, const struct agent_image *agent)
 {
     if (agent && agent->mode == AGENT_VOLUME) {
-        cJSON *image = add_volume(volumes, "bin", "image");
+        cJSON *image = build_pod_volume(volumes, "bin", "image");
         json_set_str(image, "reference", agent->reference);
         json_set_str(image, "pullPolicy", "IfNotPresent");
     } else if (agent) {
-        json_set_str(add_volume(volumes, "bin", "emptyDir"), "sizeLimit", "64Mi");
+        json_set_str(build_pod_volume(volumes, "bin", "emptyDir"), "sizeLimit", "64Mi");
     }
 }
 
@@ -69,15 +47,16 @@ static void add_volumes(const struct build *build, cJSON *pod, const char *insta
     if (build->spec->wal_storage.size)
         add_claim(volumes, "wal", name_wal_pvc(build->arena, instance));
     add_agent_volume(volumes, agent);
-    json_set_str(add_volume(volumes, "config", "configMap"), "name", build_child(build, "config"));
-    add_secret(volumes, "replication", build->spec->replication_secret);
+    json_set_str(build_pod_volume(volumes, "config", "configMap"), "name",
+                 build_child(build, "config"));
+    build_pod_secret(volumes, "replication", build->spec->replication_secret);
     /* In memory: copies of keys and passwords pass through it. */
-    json_set_str(add_volume(volumes, "run", "emptyDir"), "medium", "Memory");
+    json_set_str(build_pod_volume(volumes, "run", "emptyDir"), "medium", "Memory");
     /* The runtime's own /dev/shm of 64 MiB is too small for parallel queries. */
-    json_set_str(add_volume(volumes, "shm", "emptyDir"), "medium", "Memory");
-    add_secret(volumes, "tls", build_child(build, "server"));
-    (void)add_volume(volumes, "tmp", "emptyDir");
-    add_secret(volumes, "verifiers", build_child(build, "verifiers"));
+    json_set_str(build_pod_volume(volumes, "shm", "emptyDir"), "medium", "Memory");
+    build_pod_secret(volumes, "tls", build_child(build, "server"));
+    (void)build_pod_volume(volumes, "tmp", "emptyDir");
+    build_pod_secret(volumes, "verifiers", build_child(build, "verifiers"));
 }
 
 static void add_mounts(const struct build *build, cJSON *container)
@@ -86,12 +65,7 @@ static void add_mounts(const struct build *build, cJSON *container)
     for (size_t i = 0; i < sizeof mounts / sizeof mounts[0]; i++) {
         if (strcmp(mounts[i].volume, "wal") == 0 && build->spec->wal_storage.size == NULL)
             continue;
-        cJSON *mount = json_push_object(list);
-        json_set_str(mount, "name", mounts[i].volume);
-        json_set_str(mount, "mountPath", mounts[i].path);
-        if (mounts[i].read_only)
-            json_set_bool(mount, "readOnly", true);
-        json_set_str(mount, "subPath", mounts[i].sub_path);
+        build_container_mount(list, &mounts[i]);
     }
 }
 
@@ -103,26 +77,7 @@ static void add_environment(cJSON *container)
         {"POD_UID", "metadata.uid"},
         {"POD_IPS", "status.podIPs"},
     };
-    cJSON *list = json_add_array(container, "env");
-    for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++) {
-        cJSON *variable = json_push_object(list);
-        json_set_str(variable, "name", fields[i].key);
-        json_set_str(json_add_object(json_add_object(variable, "valueFrom"), "fieldRef"),
-                     "fieldPath", fields[i].value);
-    }
-}
-
-static cJSON *add_probe(cJSON *container, const char *kind, const char *path, int period,
-                        int failures)
-{
-    cJSON *probe = json_add_object(container, kind);
-    cJSON *get = json_add_object(probe, "httpGet");
-    json_set_str(get, "path", path);
-    json_set_str(get, "port", "agent");
-    json_set_int(probe, "periodSeconds", period);
-    json_set_int(probe, "timeoutSeconds", PROBE_TIMEOUT_SECONDS);
-    json_set_int(probe, "failureThreshold", failures);
-    return probe;
+    build_container_variables(container, fields, sizeof fields / sizeof fields[0]);
 }
 
 /* Answered by the agent whatever PostgreSQL does: a crash recovery may take hours and is never
@@ -134,29 +89,22 @@ static cJSON *add_probe(cJSON *container, const char *kind, const char *path, in
 static void add_probes(cJSON *container, int form)
 {
     bool own_grace = form >= POD_FORM_PROBE_GRACE;
-    cJSON *startup = add_probe(container, "startupProbe", "/startupz", 1, 120);
-    cJSON *liveness = add_probe(container, "livenessProbe", "/livez", own_grace ? 5 : 10, 6);
-    (void)add_probe(container, "readinessProbe", "/readyz", 1, 2);
-    if (!own_grace)
-        return;
-    json_set_int(startup, "terminationGracePeriodSeconds", HUNG_GRACE_SECONDS);
-    json_set_int(liveness, "terminationGracePeriodSeconds", HUNG_GRACE_SECONDS);
-}
-
-static void add_port(cJSON *ports, const char *name, int number)
-{
-    cJSON *port = json_push_object(ports);
-    json_set_str(port, "name", name);
-    json_set_int(port, "containerPort", number);
-    json_set_str(port, "protocol", "TCP");
-}
-
-static void confine(cJSON *container)
-{
-    cJSON *security = json_add_object(container, "securityContext");
-    json_set_bool(security, "allowPrivilegeEscalation", false);
-    json_set_bool(security, "readOnlyRootFilesystem", true);
-    json_push_str(json_add_array(json_add_object(security, "capabilities"), "drop"), "ALL");
+    const struct container_probe startup = {.path = "/startupz",
+                                            .port = PORT_NAME_AGENT,
+                                            .period_seconds = 1,
+                                            .timeout_seconds = PROBE_TIMEOUT_SECONDS,
+                                            .failures = 120,
+                                            .grace_seconds = own_grace ? HUNG_GRACE_SECONDS : 0};
+    struct container_probe liveness = startup, readiness = startup;
+    liveness.path = "/livez";
+    liveness.period_seconds = own_grace ? 5 : 10;
+    liveness.failures = 6;
+    readiness.path = "/readyz";
+    readiness.failures = 2;
+    readiness.grace_seconds = 0;
+    build_container_probe(container, "startupProbe", &startup);
+    build_container_probe(container, "livenessProbe", &liveness);
+    build_container_probe(container, "readinessProbe", &readiness);
 }
 
 static void add_command(const struct build *build, cJSON *container, const char *instance,
@@ -187,10 +135,10 @@ static void add_postgres(const struct build *build, cJSON *containers, const cha
     add_command(build, container, instance, own->agent);
     add_environment(container);
     cJSON *ports = json_add_array(container, "ports");
-    add_port(ports, "postgres", PORT_POSTGRES);
-    add_port(ports, "agent", PORT_AGENT);
+    build_container_port(ports, "postgres", PORT_POSTGRES);
+    build_container_port(ports, PORT_NAME_AGENT, PORT_AGENT);
     json_set_copy(container, "resources", build->spec->resources);
-    confine(container);
+    build_container_security(container);
     add_probes(container, own->form);
     json_set_str(container, "terminationMessagePolicy", "FallbackToLogsOnError");
     add_mounts(build, container);
@@ -214,86 +162,29 @@ static void add_install(cJSON *pod, const struct agent_image *agent)
     json_set_str(requests, "cpu", "10m");
     json_set_str(requests, "memory", "16Mi");
     json_set_str(json_add_object(resources, "limits"), "memory", "64Mi");
-    confine(container);
-    cJSON *mount = json_push_object(json_add_array(container, "volumeMounts"));
-    json_set_str(mount, "name", "bin");
-    json_set_str(mount, "mountPath", POD_BIN_DIR);
+    build_container_security(container);
+    build_container_mount(json_add_array(container, "volumeMounts"),
+                          &(struct container_mount){"bin", POD_BIN_DIR, false, NULL});
 }
 
-static void add_anti_affinity(const struct build *build, cJSON *pod)
+void build_instance_pod(const struct build *build, cJSON *template, const char *instance,
+                        const struct pod_own *own)
 {
-    cJSON *rules = json_add_object(json_add_object(pod, "affinity"), "podAntiAffinity");
-    cJSON *term;
-    if (build->spec->anti_affinity_required) {
-        term = json_push_object(
-            json_add_array(rules, "requiredDuringSchedulingIgnoredDuringExecution"));
-    } else {
-        cJSON *weighted = json_push_object(
-            json_add_array(rules, "preferredDuringSchedulingIgnoredDuringExecution"));
-        json_set_int(weighted, "weight", 100);
-        term = json_add_object(weighted, "podAffinityTerm");
-    }
-    json_set_str(term, "topologyKey", build->spec->topology_key);
-    (void)build_instance_selector(build, json_add_object(term, "labelSelector"), "matchLabels");
-}
-
-static void add_spread(const struct build *build, cJSON *pod, const char *key)
-{
-    cJSON *spread = json_push_object(json_add_array(pod, "topologySpreadConstraints"));
-    json_set_int(spread, "maxSkew", 1);
-    json_set_str(spread, "topologyKey", key);
-    json_set_str(spread, "whenUnsatisfiable", "ScheduleAnyway");
-    (void)build_instance_selector(build, json_add_object(spread, "labelSelector"), "matchLabels");
-}
-
-static void add_scheduling(const struct build *build, cJSON *pod)
-{
-    static const char zone[] = "topology.kubernetes.io/zone";
     const struct cluster_spec *spec = build->spec;
-    add_anti_affinity(build, pod);
-    add_spread(build, pod, spec->topology_key);
-    if (strcmp(spec->topology_key, zone) != 0)
-        add_spread(build, pod, zone);
-    json_set_copy(pod, "nodeSelector", spec->node_selector);
-    json_set_copy(pod, "tolerations", spec->tolerations);
-    json_set_str(pod, "priorityClassName", spec->priority_class);
-}
-
-static void add_security(cJSON *pod)
-{
-    cJSON *security = json_add_object(pod, "securityContext");
-    json_set_bool(security, "runAsNonRoot", true);
-    json_set_int(security, "runAsUser", POD_UID_NUMBER);
-    json_set_int(security, "runAsGroup", POD_UID_NUMBER);
-    json_set_int(security, "fsGroup", POD_UID_NUMBER);
-    json_set_str(security, "fsGroupChangePolicy", "OnRootMismatch");
-    json_set_str(json_add_object(security, "seccompProfile"), "type", "RuntimeDefault");
-}
-
-static void add_pull_secrets(const struct build *build, cJSON *pod)
-{
-    for (size_t i = 0; i < build->spec->image_pull_secret_count; i++)
-        json_set_str(json_push_object(json_add_array(pod, "imagePullSecrets")), "name",
-                     build->spec->image_pull_secrets[i]);
-}
-
-void build_pod(const struct build *build, cJSON *template, const char *instance,
-               const struct pod_own *own)
-{
+    const struct key_value pods = name_instance_selector(spec->name);
     build_label(template, LABEL_APP_NAME, "postgresql");
-    const struct key_value pods = name_instance_selector(build->spec->name);
     build_label(template, pods.key, pods.value);
     build_label(template, LABEL_INSTANCE, instance);
     build_label(template, LABEL_MANAGED_BY, LABEL_MANAGED_BY_VALUE);
     build_annotate(template, "kubectl.kubernetes.io/default-container", CONTAINER_POSTGRES);
     cJSON *pod = json_add_object(template, "spec");
-    json_set_str(pod, "serviceAccountName", build->spec->name);
+    json_set_str(pod, "serviceAccountName", spec->name);
     json_set_bool(pod, "automountServiceAccountToken", true);
     json_set_bool(pod, "enableServiceLinks", false);
-    json_set_int(pod, "terminationGracePeriodSeconds", build->spec->termination_grace_seconds);
-    add_pull_secrets(build, pod);
-    add_security(pod);
-    add_scheduling(build, pod);
+    json_set_int(pod, "terminationGracePeriodSeconds", spec->termination_grace_seconds);
+    build_pod_pull_secrets(pod, spec->image_pull_secrets, spec->image_pull_secret_count);
+    build_pod_security(pod, POD_UID_NUMBER);
+    build_pod_scheduling(pod, &spec->scheduling, pods);
     add_install(pod, own->agent);
     add_postgres(build, json_add_array(pod, "containers"), instance, own);
     add_volumes(build, pod, instance, own->agent);

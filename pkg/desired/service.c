@@ -1,17 +1,27 @@
 /* The names under which clients and members find PostgreSQL. */
 #include "desired/internal.h"
 
-static cJSON *add_service(struct build *build, const char *suffix)
+cJSON *build_service(struct build *build, const char *suffix, const struct service_port *ports,
+                     size_t count)
 {
     cJSON *service = build_object(build, CHILD_SERVICE, build_child(build, suffix), OWNED);
     cJSON *spec = json_add_object(service, "spec");
     json_set_str(spec, "type", "ClusterIP");
-    cJSON *port = json_push_object(json_add_array(spec, "ports"));
-    json_set_str(port, "name", "postgres");
-    json_set_str(port, "protocol", "TCP");
-    json_set_int(port, "port", PORT_POSTGRES);
-    json_set_int(port, "targetPort", PORT_POSTGRES);
+    cJSON *list = json_add_array(spec, "ports");
+    for (size_t i = 0; i < count; i++) {
+        cJSON *port = json_push_object(list);
+        json_set_str(port, "name", ports[i].name);
+        json_set_str(port, "protocol", "TCP");
+        json_set_int(port, "port", ports[i].number);
+        json_set_int(port, "targetPort", ports[i].number);
+    }
     return spec;
+}
+
+static cJSON *add_service(struct build *build, const char *suffix)
+{
+    static const struct service_port postgres = {"postgres", PORT_POSTGRES};
+    return build_service(build, suffix, &postgres, 1);
 }
 
 void build_services(struct build *build)

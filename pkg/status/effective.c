@@ -46,8 +46,8 @@ void status_effective(struct making *making)
     json_set_str(part(effective, "tls"), "caOverlap", spec->ca_overlap);
     json_set_int(part(effective, "failover"), "leaseSeconds", spec->lease_seconds);
     json_set_str(part(effective, "scheduling"), "antiAffinity",
-                 spec->anti_affinity_required ? "required" : "preferred");
-    json_set_str(part(effective, "scheduling"), "topologyKey", spec->topology_key);
+                 spec->scheduling.anti_affinity_required ? "required" : "preferred");
+    json_set_str(part(effective, "scheduling"), "topologyKey", spec->scheduling.topology_key);
     json_set_int(effective, "terminationGracePeriodSeconds", spec->termination_grace_seconds);
     json_set_bool(part(effective, "maintenance"), "allowEviction", spec->allow_eviction);
     write_bootstrap(effective, spec);

@@ -63,7 +63,7 @@ static void the_smallest_cluster_gets_defaults(void **state)
     assert_string_equal(spec.database, "app");
     assert_string_equal(spec.locale, "C.UTF-8");
     assert_string_equal(spec.superuser_secret, "a-superuser");
-    assert_string_equal(spec.topology_key, "kubernetes.io/hostname");
+    assert_string_equal(spec.scheduling.topology_key, "kubernetes.io/hostname");
     assert_int_equal(spec.termination_grace_seconds, 180);
     assert_null(spec.resources);
 }
@@ -128,9 +128,10 @@ static void every_field_is_taken_over(void **state)
     assert_string_equal(spec.encoding, "LATIN1");
     assert_string_equal(spec.replication_secret, "s3");
     assert_string_equal(json_str(spec.resources, "requests.cpu", ""), "2");
-    assert_string_equal(json_str(spec.node_selector, "[\"disk.example/type\"]", ""), "ssd");
-    assert_true(spec.anti_affinity_required);
-    assert_string_equal(spec.priority_class, "high");
+    assert_string_equal(json_str(spec.scheduling.node_selector, "[\"disk.example/type\"]", ""),
+                        "ssd");
+    assert_true(spec.scheduling.anti_affinity_required);
+    assert_string_equal(spec.scheduling.priority_class, "high");
     assert_int_equal(spec.termination_grace_seconds, 600);
     assert_true(spec.allow_eviction);
 }

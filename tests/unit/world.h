@@ -104,8 +104,8 @@ UNUSED static void world_init(struct world *world, struct arena *arena, int inst
         .superuser_secret = "a-superuser",
         .app_secret = "a-app",
         .replication_secret = "a-replication",
-        .topology_key = "kubernetes.io/hostname",
-        .priority_class = "",
+        .scheduling.topology_key = "kubernetes.io/hostname",
+        .scheduling.priority_class = "",
         .termination_grace_seconds = 120,
     };
     snapshot->objects = world->objects;

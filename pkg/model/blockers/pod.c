@@ -77,7 +77,7 @@ static void unscheduled_wait(const struct looked_at *at)
     blocker_unblock(
         at->work, blocker,
         "add a node or free capacity on one, or relax %s: kubectl -n %s edit pgc %s%s%s",
-        spec->anti_affinity_required
+        spec->scheduling.anti_affinity_required
             ? "spec.scheduling.antiAffinity, spec.scheduling or spec.resources"
             : "spec.scheduling or spec.resources",
         at->ns, text_or_empty(spec->name), text_given(remedy) ? "; or " : "", remedy);
