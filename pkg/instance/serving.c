@@ -25,7 +25,7 @@ bool serving_is_primary(const struct agent *agent)
 
 bool serving_holds_lease(const struct agent *agent)
 {
-    return agent_authority(agent) == AUTHORITY_HELD;
+    return machine_holds_lease(agent_authority(agent));
 }
 
 /* ---- roles, slots, database ---- */

@@ -93,40 +93,53 @@ static bool was_followed(const struct facts *f)
            !machine_record_is_own(f);
 }
 
+/* A process that did not run asks before all else, also before a take: it may have lost the lease
+ * long ago. */
+static enum authority authority_of_holder(const struct facts *f)
+{
+    if (f->lease_doubtful)
+        return AUTHORITY_ASK;
+    if (was_followed(f))
+        return AUTHORITY_TAKE;
+    if (f->slice_epoch > f->lease_epoch)
+        return AUTHORITY_TAKE_AGAIN;
+    return machine_is_announced(f) ? AUTHORITY_HELD : AUTHORITY_UNANNOUNCED;
+}
+
 enum authority machine_authority(const struct facts *f)
 {
     if (is_lost(f))
         return AUTHORITY_LOST;
-    if (f->lease == LEASE_HELD && !was_followed(f))
-        return f->lease_doubtful ? AUTHORITY_ASK : AUTHORITY_HELD;
-    if (f->lease == LEASE_HELD || may_take(f))
+    if (f->lease == LEASE_HELD)
+        return authority_of_holder(f);
+    if (may_take(f))
         return AUTHORITY_TAKE;
     return is_alone(f) ? AUTHORITY_ALONE : AUTHORITY_NONE;
 }
 
 enum volume_role machine_role(const struct facts *f)
 {
-    enum authority authority = machine_authority(f);
+    switch (machine_authority(f)) {
+    case AUTHORITY_TAKE:
+    case AUTHORITY_TAKE_AGAIN:
+    case AUTHORITY_ASK:
+    case AUTHORITY_UNANNOUNCED:
+    case AUTHORITY_HELD:
+        return ROLE_PRIMARY;
+    case AUTHORITY_ALONE:
+        /* What runs as a standby stays one: it was not told to lead. */
+        return f->server != SERVER_DOWN ? f->running : ROLE_PRIMARY;
+    case AUTHORITY_LOST:
+    case AUTHORITY_NONE:
+        break;
+    }
     if (f->lease == LEASE_OTHER)
         return ROLE_REPLICA;
-    if (authority == AUTHORITY_HELD || authority == AUTHORITY_ASK || authority == AUTHORITY_TAKE)
-        return ROLE_PRIMARY;
-    /* A lease that was made again, or no API: a primary stays what it was, since nobody but the
-     * holder may take a lease; it only must not decide that before it has looked. */
+    /* A lease that was made again, or no API: a primary stays what it was, since only the holder
+     * may take a lease; it only must not decide that before it has looked. */
     if (f->server != SERVER_DOWN)
         return f->running;
-    if (authority == AUTHORITY_ALONE)
-        return ROLE_PRIMARY;
     if (f->record.role != ROLE_REPLICA || machine_is_outdated(f))
         return ROLE_NONE;
     return f->lease != LEASE_UNKNOWN || f->api_wait_over ? ROLE_REPLICA : ROLE_NONE;
-}
-
-/* Also a lease that is ours is taken when the endpoint bears a later epoch: it is one that was made
- * again or restored, whose holder would never be allowed to point the endpoint, or it is not ours
- * any more, and this is how we learn of it. */
-bool machine_must_take(const struct facts *f)
-{
-    return machine_authority(f) == AUTHORITY_TAKE ||
-           (f->lease == LEASE_HELD && f->slice_epoch > f->lease_epoch);
 }

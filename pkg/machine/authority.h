@@ -1,37 +1,55 @@
 /*
- * May this instance write, now? Every rule of that stands here, in one predicate: what starts or
- * promotes postgres, what points traffic at it, what makes its roles and what stops it at once all
- * ask it. Pure.
+ * May this instance write, now? machine_authority() alone answers that. What starts or promotes
+ * postgres, points traffic at it, makes its roles, and stops it at once only reads the answer: a
+ * new rule belongs here, not there. Pure.
  */
 #pragma once
 
 #include "machine/machine.h"
 
 enum authority {
-    /* Another leads, or has led since: what accepts writes stops at once. */
+    /* Another pod leads, or has led since: what accepts writes stops at once. */
     AUTHORITY_LOST,
-    /* Nothing begins to write. What does already goes on: nobody can have been let past it. */
+    /* Nothing begins to write. What writes already goes on: no other pod can have been let in. */
     AUTHORITY_NONE,
-    /* The lease may be taken by compare-and-swap; then it is to be held. */
+    /* The lease is to be taken by compare-and-swap before anything begins to write. */
     AUTHORITY_TAKE,
-    /* Held, but this process did not run for a whole term: to be asked first. What runs goes on. */
+    /* The same, although this pod holds it: its epoch is behind the endpoint's. Either the lease
+     * was made again or restored, and its holder could never point the endpoint; or another pod
+     * holds it by now, and the take tells. */
+    AUTHORITY_TAKE_AGAIN,
+    /* Held, but this process did not run for a whole term: the API server is asked before anything
+     * begins to write. */
     AUTHORITY_ASK,
-    /* The API is silent or the lease is gone, and this pod led last: nobody can have followed it.
-     */
+    /* The API is silent or the lease is gone, and this pod led last: no other can have followed. */
     AUTHORITY_ALONE,
+    /* Held, but the lease does not say yet with which epoch this volume is led. Nothing begins to
+     * write before that: until then an older copy of the volume could be led with. */
+    AUTHORITY_UNANNOUNCED,
     AUTHORITY_HELD,
 };
 
 enum authority machine_authority(const struct facts *facts);
-static inline bool machine_may_write(enum authority authority)
+/* Postgres may be started or promoted to accept writes. */
+static inline bool machine_may_begin_to_write(enum authority authority)
 {
     return authority == AUTHORITY_ALONE || authority == AUTHORITY_HELD;
 }
+/* A server that accepts writes already is ready for clients, and its roles may be made. */
+static inline bool machine_may_write(enum authority authority)
+{
+    return machine_may_begin_to_write(authority) || authority == AUTHORITY_UNANNOUNCED ||
+           authority == AUTHORITY_TAKE_AGAIN;
+}
+/* This pod writes the endpoint, and its report on the lease. */
+static inline bool machine_holds_lease(enum authority authority)
+{
+    return authority == AUTHORITY_HELD || authority == AUTHORITY_UNANNOUNCED ||
+           authority == AUTHORITY_TAKE_AGAIN;
+}
 /* The role that the lease (or, while the API is away, the record) gives this instance; ROLE_NONE
- * while nobody can tell. */
+ * while that cannot be told. */
 enum volume_role machine_role(const struct facts *facts);
-/* The lease is to be taken before anything else. */
-bool machine_must_take(const struct facts *facts);
 
 /* A later pod of this instance took the lease after this one had held it: a kubelet that is cut off
  * runs what was deleted long ago. There is no way back for this pod, also not when the other one is
@@ -39,8 +57,7 @@ bool machine_must_take(const struct facts *facts);
 bool machine_is_superseded(const struct facts *facts);
 /* The volume is a copy from before an epoch that this instance has led with. */
 bool machine_is_outdated(const struct facts *facts);
-/* The lease says with which epoch this volume is led: only then may it be written to, since from
- * then on no older copy of it is led with. */
+/* The lease says with which epoch this volume is led: from then on no older copy of it is. */
 bool machine_is_announced(const struct facts *facts);
 /* Without the API server only the pod that led last, and whose lead was announced, may lead on: it
  * cannot have been followed by another one unnoticed but while it was cut off itself. */

@@ -46,8 +46,18 @@ static struct decision stay(const char *phase, const char *reason, const char *m
         .step = STEP_WAIT, .phase = phase, .reason = reason, .message = message};
 }
 
-static struct decision ask_first(const char *phase)
+/* Nothing is done in the name of a lease that may not be this pod's. */
+static bool must_ask_or_take(enum authority authority)
 {
+    return authority == AUTHORITY_ASK || authority == AUTHORITY_TAKE ||
+           authority == AUTHORITY_TAKE_AGAIN;
+}
+
+static struct decision ask_or_take(const struct facts *f, enum authority authority,
+                                   const char *phase)
+{
+    if (authority != AUTHORITY_ASK)
+        return f->lease_writing ? stay(phase, "", "") : act(STEP_TAKE_LEASE, phase);
     return stay(phase, REASON_API_UNREACHABLE,
                 "this agent was paused for longer than its lease lasts: before anything else it "
                 "asks the API server which instance holds the lease");
@@ -147,11 +157,6 @@ static struct decision fill_volume(const struct facts *f)
         return retry_or_wait(f->clone_paused, f, STEP_CLONE, "Cloning");
     }
     return stay("Failed", "Internal", "unknown state of the lease");
-}
-
-static struct decision take_lease(const struct facts *f, const char *phase)
-{
-    return f->lease_writing ? stay(phase, "", "") : act(STEP_TAKE_LEASE, phase);
 }
 
 static struct decision record(const struct facts *f, enum volume_role role, const char *phase)
@@ -262,7 +267,7 @@ static bool leading_pod_wrote_the_record(const struct facts *f)
 
 /* First the volume must know, so that the next container of this pod does not lead on while the API
  * server is away; then this process ends, if it was the one that led. */
-static struct decision yield(const struct facts *f)
+static struct decision next_when_superseded(const struct facts *f)
 {
     static const char message[] =
         "another pod of this instance has taken the lease: this pod is superseded and no longer "
@@ -301,22 +306,21 @@ static struct decision cut_off(const struct facts *f, const char *phase)
 
 /* postgres starts last. Lease, record and configuration come before, in an order in which a crash
  * after any step leaves nothing that a later pod could mistake. */
-static struct decision start(const struct facts *f)
+static struct decision next_while_down(const struct facts *f)
 {
     if (machine_is_superseded(f))
-        return yield(f);
+        return next_when_superseded(f);
     if (f->volume == VOLUME_EMPTY)
         return fill_volume(f);
     if (may_give_up(f))
         return f->restart_paused ? stay("Failed", f->trouble_reason, f->trouble)
                                  : give_up(STEP_RETIRE);
+    enum authority authority = machine_authority(f);
     enum volume_role role = machine_role(f);
     if (role == ROLE_NONE)
         return no_role(f);
-    if (f->lease_doubtful)
-        return ask_first("Starting");
-    if (role == ROLE_PRIMARY && machine_must_take(f))
-        return take_lease(f, "Starting");
+    if (must_ask_or_take(authority))
+        return ask_or_take(f, authority, "Starting");
     if (f->restart_paused)
         return stay("Failed", f->trouble_reason, f->trouble);
     if (!recorded(f, role))
@@ -329,7 +333,7 @@ static struct decision start(const struct facts *f)
         return stay("Failed", REASON_CONFIG_INVALID, f->config_error);
     if (f->config == KNOWN_NOT_YET || f->config_stale)
         return act(STEP_CONFIGURE, "Starting");
-    if (role == ROLE_PRIMARY && !f->standby_signal && !machine_is_announced(f))
+    if (role == ROLE_PRIMARY && !f->standby_signal && !machine_may_begin_to_write(authority))
         return wait_until_announced("Starting");
     struct decision decision = retry_or_wait(false, f, STEP_START, "Starting");
     decision.record.role = role;
@@ -361,8 +365,9 @@ static struct decision stop_now(const struct facts *f)
 
 /* What a running server needs next. What threatens data comes first, then what clients notice, then
  * what only status tells. */
-static struct decision tend(const struct facts *f)
+static struct decision next_while_running(const struct facts *f)
 {
+    enum authority authority = machine_authority(f);
     enum volume_role role = machine_role(f);
     if (f->server == SERVER_STARTING && role == ROLE_PRIMARY && f->running == ROLE_REPLICA &&
         f->wal_missing)
@@ -376,10 +381,8 @@ static struct decision tend(const struct facts *f)
         return f->running == ROLE_REPLICA && f->trouble[0] == '\0'
                    ? stay("Recovering", f->notice_reason, f->notice)
                    : stay("Recovering", f->trouble_reason, f->trouble);
-    if (f->lease_doubtful)
-        return ask_first("Running");
-    if (role == ROLE_PRIMARY && machine_must_take(f))
-        return take_lease(f, "Running");
+    if (must_ask_or_take(authority))
+        return ask_or_take(f, authority, "Running");
     bool standby = role == ROLE_REPLICA && f->running == role && f->record.role == role;
     if ((role == ROLE_PRIMARY || standby) && !recorded(f, role) && !f->restart_paused)
         return record(f, role, "Running");
@@ -388,8 +391,8 @@ static struct decision tend(const struct facts *f)
     if (f->restart_due)
         return act(STEP_STOP, "Restarting");
     if (role == ROLE_PRIMARY && f->running == ROLE_REPLICA && f->in_recovery)
-        return machine_is_announced(f) ? act(STEP_PROMOTE, "Running")
-                                       : wait_until_announced("Running");
+        return machine_may_begin_to_write(authority) ? act(STEP_PROMOTE, "Running")
+                                                     : wait_until_announced("Running");
     if (f->control_due)
         return act(STEP_READ_CONTROL, "Running");
     if (f->config_stale)
@@ -413,12 +416,12 @@ struct decision machine_next(const struct facts *f)
         return decision;
     switch (f->server) {
     case SERVER_DOWN:
-        return start(f);
+        return next_while_down(f);
     case SERVER_STOPPING:
         return stay("Restarting", f->trouble_reason, f->trouble);
     case SERVER_STARTING:
     case SERVER_UP:
-        return tend(f);
+        return next_while_running(f);
     }
     return stay("Failed", "Internal", "unknown state of the server");
 }

@@ -372,7 +372,7 @@ static inline void send_slice(struct world *w, struct pod *p)
 {
     struct facts f = facts_of(w, p);
     int wanted = accepts_writes(p) && !p->stopping ? (int)(p - w->pods) : -1;
-    if (machine_authority(&f) != AUTHORITY_HELD || !p->slice_known || p->slice_busy ||
+    if (!machine_holds_lease(machine_authority(&f)) || !p->slice_known || p->slice_busy ||
         p->slice_seen_epoch > f.lease_epoch ||
         (p->slice_seen_pod == wanted && p->slice_seen_epoch == f.lease_epoch))
         return;

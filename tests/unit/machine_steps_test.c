@@ -309,6 +309,44 @@ static void a_lease_unheard_of_for_a_term_is_asked_for_before_anything_is_done_i
     expect(&f, STEP_WAIT, "Starting", "ApiUnreachable");
 }
 
+/* The order is the same for what starts, what runs, and what only asks. */
+static void a_holder_asks_before_it_takes_and_takes_before_it_announces(void **state)
+{
+    (void)state;
+    struct facts f = stopped_primary();
+    assert_int_equal(machine_authority(&f), AUTHORITY_HELD);
+    f.led_epoch = 2;
+    assert_int_equal(machine_authority(&f), AUTHORITY_UNANNOUNCED);
+    f.slice_epoch = 4;
+    assert_int_equal(machine_authority(&f), AUTHORITY_TAKE_AGAIN);
+    expect(&f, STEP_TAKE_LEASE, "Starting", "");
+    f.record.epoch = 4;
+    snprintf(f.record.pod, sizeof f.record.pod, "uid-2");
+    assert_int_equal(machine_authority(&f), AUTHORITY_TAKE);
+    expect(&f, STEP_TAKE_LEASE, "Starting", "");
+    f.lease_doubtful = true;
+    assert_int_equal(machine_authority(&f), AUTHORITY_ASK);
+    expect(&f, STEP_WAIT, "Starting", "ApiUnreachable");
+    f.lease = LEASE_OTHER;
+    assert_int_equal(machine_authority(&f), AUTHORITY_LOST);
+}
+
+static void what_writes_already_goes_on_where_nothing_may_begin_to(void **state)
+{
+    (void)state;
+    static const enum authority goes_on[] = {AUTHORITY_UNANNOUNCED, AUTHORITY_TAKE_AGAIN};
+    static const enum authority neither[] = {AUTHORITY_LOST, AUTHORITY_NONE, AUTHORITY_TAKE,
+                                             AUTHORITY_ASK};
+    for (size_t i = 0; i < sizeof goes_on / sizeof goes_on[0]; i++)
+        assert_true(machine_may_write(goes_on[i]) && machine_holds_lease(goes_on[i]) &&
+                    !machine_may_begin_to_write(goes_on[i]));
+    for (size_t i = 0; i < sizeof neither / sizeof neither[0]; i++)
+        assert_false(machine_may_write(neither[i]) || machine_holds_lease(neither[i]) ||
+                     machine_may_begin_to_write(neither[i]));
+    assert_true(machine_may_begin_to_write(AUTHORITY_ALONE) && machine_may_write(AUTHORITY_ALONE));
+    assert_false(machine_holds_lease(AUTHORITY_ALONE)); /* it cannot be asked */
+}
+
 static void a_lease_behind_the_endpoints_epoch_is_taken_above_it(void **state)
 {
     (void)state;
@@ -802,6 +840,8 @@ int main(void)
         cmocka_unit_test(what_was_taken_and_not_led_with_keeps_no_volume_from_starting),
         cmocka_unit_test(
             a_lease_unheard_of_for_a_term_is_asked_for_before_anything_is_done_in_its_name),
+        cmocka_unit_test(a_holder_asks_before_it_takes_and_takes_before_it_announces),
+        cmocka_unit_test(what_writes_already_goes_on_where_nothing_may_begin_to),
         cmocka_unit_test(a_lease_behind_the_endpoints_epoch_is_taken_above_it),
         cmocka_unit_test(a_pod_that_was_superseded_stops_at_once_whatever_it_does),
         cmocka_unit_test(a_superseded_pod_writes_that_down_and_never_leads_again),
