@@ -259,27 +259,11 @@ static void shut_down(struct agent *agent, int64_t now_ms)
         agent_kick(agent);
 }
 
-/* The lease may be one that was made anew, or restored from a snapshot: its next epoch is above all
- * that are known of. */
-static int64_t highest_epoch(const struct agent *agent)
-{
-    int64_t epochs[] = {agent->found.record.epoch, agent->found.record.seen,
-                        agent->found.record.superseded,
-                        agent->slice ? slice_seen_epoch(agent->slice) : 0,
-                        member_lease_engine(agent->lease)->seen_epoch};
-    int64_t highest = 0;
-    for (size_t i = 0; i < sizeof epochs / sizeof epochs[0]; i++)
-        highest = epochs[i] > highest ? epochs[i] : highest;
-    return highest;
-}
-
 /* The next renewal of the lease announces it, so that no older copy of the volume is led with. */
-static void announce_record(struct agent *agent)
+static void announce_record(struct lease *lease, const struct facts *facts)
 {
-    const struct volume_record *record = &agent->found.record;
-    bool ours = record->role == ROLE_PRIMARY && strcmp(record->pod, agent->options.pod_uid) == 0;
-    if (agent->lease != NULL)
-        member_lease_set_recorded(agent->lease, ours ? record->epoch : 0);
+    if (lease != NULL)
+        member_lease_set_recorded(lease, machine_recorded_epoch(facts));
 }
 
 /* False when the facts are not new at once: the next event brings the next step. */
@@ -310,7 +294,7 @@ static bool perform(struct agent *agent, const struct decision *decision, int64_
         job_clone(agent);
         return true;
     case STEP_TAKE_LEASE:
-        member_lease_take(agent->lease, highest_epoch(agent));
+        member_lease_take(agent->lease, decision->above_epoch);
         return true;
     case STEP_READ_CONTROL:
         job_read_control(agent);
@@ -409,10 +393,10 @@ static void on_step(evutil_socket_t fd, short what, void *arg)
     for (int i = 0; more && i < STEPS_PER_TURN; i++) {
         open_cluster(agent);
         learn_grace(agent);
-        announce_record(agent);
         looked_ms = clock_boot_ms();
         agent_look(agent, looked_ms);
         struct facts facts = agent_facts(agent, looked_ms);
+        announce_record(agent->lease, &facts);
         decision = machine_next(&facts);
         note_decision(&agent->reported, &decision);
         more = perform(agent, &decision, looked_ms);

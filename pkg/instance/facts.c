@@ -140,19 +140,12 @@ static void lease_facts(const struct agent *agent, int64_t now_ms, struct facts 
     if (agent->lease == NULL)
         return;
     const struct lease_view *view = member_lease_view(agent->lease);
-    const struct lease_engine *engine = member_lease_engine(agent->lease);
-    f->lease = view->state;
-    f->lease_epoch = view->epoch;
-    f->led_epoch = view->led_epoch;
-    f->slot_ready = view->slot_ready;
-    f->granted = view->granted;
-    f->grant_initdb = view->grant_initdb;
-    f->lease_writing = lease_engine_is_busy(engine);
-    f->lease_given_back = view->given_back;
-    f->lease_rested = lease_engine_rests_at_ms(engine) <= now_ms;
-    f->lease_doubtful = lease_engine_is_doubtful(engine, now_ms);
-    f->held_epoch = engine->held_epoch;
-    f->slice_epoch = agent->slice ? slice_seen_epoch(agent->slice) : 0;
+    struct machine_lease says = {.led_epoch = view->led_epoch,
+                                 .slot_ready = view->slot_ready,
+                                 .granted = view->granted,
+                                 .grant_initdb = view->grant_initdb};
+    machine_lease_facts(member_lease_engine(agent->lease), &says,
+                        agent->slice ? slice_seen_epoch(agent->slice) : 0, now_ms, f);
 }
 
 enum authority agent_authority(const struct agent *agent)

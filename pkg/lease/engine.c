@@ -45,6 +45,11 @@ enum lease_state lease_state_of(const struct lease_object *object, const char *i
                : LEASE_OTHER;
 }
 
+bool lease_is_given_back(const struct lease_object *object)
+{
+    return object->holder[0] != '\0' && strchr(object->holder, '/') == NULL;
+}
+
 static int64_t between_ms(struct lease_engine *engine, int64_t least_ms, int64_t most_ms)
 {
     uint64_t *random = &engine->options.random;

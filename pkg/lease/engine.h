@@ -107,6 +107,8 @@ void lease_engine_init(struct lease_engine *engine, const struct lease_engine_op
 void lease_engine_set_term(struct lease_engine *engine, int64_t term_ms);
 /* What that version of the object says to that identity. */
 enum lease_state lease_state_of(const struct lease_object *object, const char *identity);
+/* It is kept for an instance, and no pod of it holds it. */
+bool lease_is_given_back(const struct lease_object *object);
 
 /* ---- events ---- */
 

@@ -7,6 +7,11 @@ bool machine_record_is_own(const struct facts *f)
     return f->pod_uid[0] != '\0' && strcmp(f->record.pod, f->pod_uid) == 0;
 }
 
+int64_t machine_recorded_epoch(const struct facts *f)
+{
+    return f->record.role == ROLE_PRIMARY && machine_record_is_own(f) ? f->record.epoch : 0;
+}
+
 int64_t machine_led_with(const struct facts *f)
 {
     int64_t recorded = machine_record_is_own(f) ? f->record.epoch : 0;

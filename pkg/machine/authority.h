@@ -63,5 +63,7 @@ bool machine_is_announced(const struct facts *facts);
  * cannot have been followed by another one unnoticed but while it was cut off itself. */
 bool machine_led_last(const struct facts *facts);
 bool machine_record_is_own(const struct facts *facts);
+/* The epoch that the volume has under this pod's name, for the lease to say so too; 0: none. */
+int64_t machine_recorded_epoch(const struct facts *facts);
 /* The highest epoch that this very pod has held; 0: none that is known. */
 int64_t machine_led_with(const struct facts *facts);

@@ -53,11 +53,31 @@ static bool must_ask_or_take(enum authority authority)
            authority == AUTHORITY_TAKE_AGAIN;
 }
 
+/* A lease that was made again, or restored from a snapshot, is behind. */
+static int64_t highest_epoch(const struct facts *f)
+{
+    int64_t epochs[] = {f->record.epoch, f->record.seen, f->record.superseded, f->slice_epoch,
+                        f->seen_epoch};
+    int64_t highest = 0;
+    for (size_t i = 0; i < sizeof epochs / sizeof epochs[0]; i++)
+        highest = epochs[i] > highest ? epochs[i] : highest;
+    return highest;
+}
+
+static struct decision take(const struct facts *f, const char *phase)
+{
+    if (f->lease_writing)
+        return stay(phase, "", "");
+    struct decision decision = act(STEP_TAKE_LEASE, phase);
+    decision.above_epoch = highest_epoch(f);
+    return decision;
+}
+
 static struct decision ask_or_take(const struct facts *f, enum authority authority,
                                    const char *phase)
 {
     if (authority != AUTHORITY_ASK)
-        return f->lease_writing ? stay(phase, "", "") : act(STEP_TAKE_LEASE, phase);
+        return take(f, phase);
     return stay(phase, REASON_API_UNREACHABLE,
                 "this agent was paused for longer than its lease lasts: before anything else it "
                 "asks the API server which instance holds the lease");

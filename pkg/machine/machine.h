@@ -46,6 +46,7 @@ struct facts {
     bool lease_doubtful;        /* LEASE_HELD, but unheard of for a whole term: to be asked first */
     bool lease_rested;          /* nobody renewed it for a whole term on our own clock */
     int64_t held_epoch;         /* the highest one that this process has held; 0: none */
+    int64_t seen_epoch;         /* the highest one that this process has seen; 0: none */
     int64_t slice_epoch;        /* that the read-write endpoint bears; 0: none that is known */
     bool slot_ready;            /* the primary has made this instance's slot */
     bool granted, grant_initdb; /* ANN_BOOTSTRAP names this instance */
@@ -104,7 +105,18 @@ struct decision {
     const char *reason;          /* CamelCase; "" when all is well */
     const char *message;         /* what it waits for or what failed, and the remedy */
     struct volume_record record; /* for STEP_RECORD, and the role for START */
+    int64_t above_epoch;         /* for STEP_TAKE_LEASE: the lease's next epoch is above it */
 };
+
+/* What the Lease says besides who holds it. */
+struct machine_lease {
+    int64_t led_epoch;
+    bool slot_ready, granted, grant_initdb;
+};
+
+/* Fills in what is known of the lease, its time included. */
+void machine_lease_facts(const struct lease_engine *engine, const struct machine_lease *says,
+                         int64_t slice_epoch, int64_t now_ms, struct facts *facts);
 
 struct decision machine_next(const struct facts *facts);
 

@@ -88,7 +88,7 @@ void member_lease_read(const cJSON *object, const char *identity, struct lease_v
     copy_instance(view.holder, sizeof view.holder, view.object.holder);
     view.epoch = view.object.epoch;
     view.state = lease_state_of(&view.object, identity);
-    view.given_back = view.state == LEASE_MINE && strchr(view.object.holder, '/') == NULL;
+    view.given_back = view.state == LEASE_MINE && lease_is_given_back(&view.object);
     if (grant_text != NULL && report_grant_decode(arena, grant_text, &grant, &ignored) == 0 &&
         strcmp(grant.instance, instance) == 0) {
         view.granted = true;

@@ -252,7 +252,6 @@ static inline struct facts facts_of(struct world *w, struct pod *p)
 {
     struct disk *v = disk_of(w, p);
     int64_t now_ms = clock_of(w, p);
-    int primary = primary_pod(w);
     struct facts f = {
         .stopping = p->stopping,
         .shutdown_done = p->shutdown,
@@ -272,16 +271,6 @@ static inline struct facts facts_of(struct world *w, struct pod *p)
         .record = v->record,
         .pod_uid = p->uid,
         .standby_signal = v->standby,
-        .lease = p->engine.state,
-        .lease_epoch = p->engine.object.epoch,
-        .lease_given_back =
-            p->engine.state == LEASE_MINE && strchr(p->engine.object.holder, '/') == NULL,
-        .lease_doubtful = lease_engine_is_doubtful(&p->engine, now_ms),
-        .lease_rested = lease_engine_rests_at_ms(&p->engine) <= now_ms,
-        .lease_writing = lease_engine_is_busy(&p->engine),
-        .held_epoch = p->engine.held_epoch,
-        .slice_epoch = p->slice_known ? p->slice_seen_epoch : 0,
-        .slot_ready = primary >= 0,
         .api_wait_over = now_ms - p->began_ms >= API_WAIT_MS,
         .control_known = true,
         .config = KNOWN_GOOD,
@@ -295,12 +284,14 @@ static inline struct facts facts_of(struct world *w, struct pod *p)
         .notice_reason = "",
         .notice = "",
     };
+    struct machine_lease says = {.slot_ready = primary_pod(w) >= 0};
     if (p->seen_any && p->engine.state != LEASE_ABSENT) {
-        f.granted = p->view.granted == p->instance;
-        f.grant_initdb = f.granted && p->view.grant_initdb;
-        if (p->view.lead_instance == p->instance && p->view.lead_epoch <= f.lease_epoch)
-            f.led_epoch = p->view.lead_epoch;
+        says.granted = p->view.granted == p->instance;
+        says.grant_initdb = says.granted && p->view.grant_initdb;
+        if (p->view.lead_instance == p->instance && p->view.lead_epoch <= p->engine.object.epoch)
+            says.led_epoch = p->view.lead_epoch;
     }
+    machine_lease_facts(&p->engine, &says, p->slice_known ? p->slice_seen_epoch : 0, now_ms, &f);
     f.granted |= w->plant == PLANT_NO_GRANT;
     if (w->plant == PLANT_ANY_COPY && f.lease == LEASE_MINE) {
         f.led_epoch = 0;
@@ -316,19 +307,6 @@ static inline struct facts facts_of(struct world *w, struct pod *p)
     return f;
 }
 
-static inline int64_t highest_epoch(const struct world *w, const struct pod *p)
-{
-    const struct volume_record *record = &w->disks[p->disk].record;
-    int64_t epochs[] = {record->epoch, record->seen, record->superseded,
-                        p->slice_known ? p->slice_seen_epoch : 0, p->engine.seen_epoch};
-    int64_t highest = 0;
-    if (w->plant == PLANT_NO_MEMORY)
-        return 0;
-    for (size_t i = 0; i < sizeof epochs / sizeof epochs[0]; i++)
-        highest = epochs[i] > highest ? epochs[i] : highest;
-    return highest;
-}
-
 static inline struct message *new_message(struct world *w)
 {
     for (int i = 0; i < MESSAGES; i++)
@@ -339,11 +317,11 @@ static inline struct message *new_message(struct world *w)
 
 static inline bool lead_is_unannounced(struct world *w, const struct pod *p)
 {
-    const struct volume_record *record = &disk_of(w, p)->record;
+    struct facts f = {.record = disk_of(w, p)->record, .pod_uid = p->uid};
     bool announced =
         p->view.lead_instance == p->instance && p->view.lead_epoch == p->engine.object.epoch;
-    return p->engine.state == LEASE_HELD && record->role == ROLE_PRIMARY && !announced &&
-           strcmp(record->pod, p->uid) == 0 && record->epoch >= p->engine.object.epoch;
+    return p->engine.state == LEASE_HELD && !announced &&
+           machine_recorded_epoch(&f) >= p->engine.object.epoch;
 }
 
 static inline void send_lease(struct world *w, struct pod *p)
@@ -450,7 +428,7 @@ static inline bool perform(struct world *w, struct pod *p, const struct decision
         v->writes = w->disks[w->pods[primary].disk].writes;
         return true;
     case STEP_TAKE_LEASE:
-        lease_engine_take(&p->engine, highest_epoch(w, p));
+        lease_engine_take(&p->engine, w->plant == PLANT_NO_MEMORY ? 0 : decision->above_epoch);
         send_lease(w, p);
         return false;
     case STEP_RECORD:
