@@ -43,9 +43,9 @@ static void on_wake(evutil_socket_t fd, short what, void *arg)
     agent_kick(arg);
 }
 
-void agent_wake_in(struct agent *agent, int64_t ms)
+void agent_wake_in(struct agent *agent, int64_t ms, int64_t now_ms)
 {
-    int64_t at = clock_boot_ms() + ms;
+    int64_t at = now_ms + ms;
     if (agent->wake_at_ms != 0 && agent->wake_at_ms <= at)
         return;
     agent->wake_at_ms = at;
@@ -53,17 +53,17 @@ void agent_wake_in(struct agent *agent, int64_t ms)
 }
 
 void agent_note_trouble(struct agent *agent, struct trouble *trouble, const char *reason,
-                        const char *text, int first_pause_ms, int longest_pause_ms)
+                        const char *text, int first_pause_ms, int longest_pause_ms, int64_t now_ms)
 {
     int64_t pause = pause_doubled_ms(first_pause_ms, longest_pause_ms, trouble->failures);
     bool is_news = strcmp(trouble->text, text) != 0;
     snprintf(trouble->reason, sizeof trouble->reason, "%s", reason);
     snprintf(trouble->text, sizeof trouble->text, "%s", text);
     trouble->failures++;
-    trouble->until_ms = clock_boot_ms() + pause;
+    trouble->until_ms = now_ms + pause;
     if (is_news)
         log_error(text, "reason", reason, NULL);
-    agent_wake_in(agent, pause);
+    agent_wake_in(agent, pause, now_ms);
 }
 
 int agent_stop_timeout_ms(const struct agent *agent)
@@ -192,7 +192,7 @@ static void open_cluster(struct agent *agent)
 
 /* ---- steps ---- */
 
-static void lock_volume(struct agent *agent)
+static void lock_volume(struct agent *agent, int64_t now_ms)
 {
     struct error err = {0};
     if (volume_lock(&agent->volume, &agent->found.lock_fd, &err) == 0) {
@@ -203,7 +203,7 @@ static void lock_volume(struct agent *agent)
         snprintf(err.reason, sizeof err.reason, REASON_VOLUME_UNREADABLE);
     agent->found.lock_error = err;
     agent_note_trouble(agent, &agent->troubles.volume, err.reason, err.text, LOCK_FIRST_PAUSE_MS,
-                       LOCK_LONGEST_PAUSE_MS);
+                       LOCK_LONGEST_PAUSE_MS, now_ms);
 }
 
 static void start_server(struct agent *agent, int64_t now_ms)
@@ -221,16 +221,16 @@ static void start_server(struct agent *agent, int64_t now_ms)
     if (volume_prepare_start(&agent->volume, &err) < 0 ||
         server_start(agent->server, &start, &err) < 0)
         agent_note_trouble(agent, &agent->troubles.start, REASON_CRASH_LOOPING, err.text,
-                           START_FIRST_PAUSE_MS, START_LONGEST_PAUSE_MS);
+                           START_FIRST_PAUSE_MS, START_LONGEST_PAUSE_MS, now_ms);
 }
 
-static void stop_server(struct agent *agent)
+static void stop_server(struct agent *agent, int64_t now_ms)
 {
     if (agent->stopping) {
         server_stop(agent->server, agent_stop_timeout_ms(agent));
         return;
     }
-    restart_begin(agent);
+    restart_begin(agent, now_ms);
 }
 
 /* Postgres is gone: the next pod need not wait for the lease to run out. What it was held with must
@@ -267,56 +267,57 @@ static void announce_record(struct lease *lease, const struct facts *facts)
 }
 
 /* False when the facts are not new at once: the next event brings the next step. */
-static bool perform(struct agent *agent, const struct decision *decision, int64_t now_ms)
+static bool perform(struct agent *agent, const struct decision *decision, int64_t now_ms,
+                    int64_t wall_ms)
 {
     switch (decision->step) {
     case STEP_WAIT:
         return false;
     case STEP_LOCK:
-        lock_volume(agent);
+        lock_volume(agent, now_ms);
         return true;
     case STEP_FIND_BINARIES:
-        job_find_binaries(agent);
+        job_find_binaries(agent, now_ms);
         return true;
     case STEP_INSPECT:
-        job_inspect(agent);
+        job_inspect(agent, now_ms, wall_ms);
         return true;
     case STEP_DISCARD:
-        job_discard(agent);
+        job_discard(agent, now_ms);
         return true;
     case STEP_RETIRE:
-        job_retire(agent);
+        job_retire(agent, now_ms, wall_ms);
         return true;
     case STEP_INITDB:
-        job_initdb(agent);
+        job_initdb(agent, now_ms);
         return true;
     case STEP_CLONE:
-        job_clone(agent);
+        job_clone(agent, now_ms);
         return true;
     case STEP_TAKE_LEASE:
         member_lease_take(agent->lease, decision->above_epoch);
         return true;
     case STEP_READ_CONTROL:
-        job_read_control(agent);
+        job_read_control(agent, now_ms);
         return true;
     case STEP_RECORD:
-        job_record(agent, decision->record);
+        job_record(agent, decision->record, now_ms);
         return true;
     case STEP_MAKE_STANDBY:
-        job_make_standby(agent);
+        job_make_standby(agent, now_ms);
         return true;
     case STEP_CONFIGURE:
     case STEP_RELOAD:
-        configure_begin(agent);
+        configure_begin(agent, now_ms);
         return true;
     case STEP_START:
         start_server(agent, now_ms);
         return true;
     case STEP_PROMOTE:
-        job_promote(agent);
+        job_promote(agent, now_ms);
         return true;
     case STEP_STOP:
-        stop_server(agent);
+        stop_server(agent, now_ms);
         return true;
     case STEP_STOP_NOW:
         server_stop_immediately(agent->server);
@@ -353,32 +354,33 @@ static void note_decision(struct reported *reported, const struct decision *deci
     snprintf(reported->message, sizeof reported->message, "%s", decision->message);
 }
 
-static void wake_at(struct agent *agent, int64_t at_ms, int64_t looked_ms)
+static void wake_at(struct agent *agent, int64_t at_ms, int64_t looked_ms, int64_t now_ms)
 {
-    int64_t wait_ms = timer_wait_ms(at_ms, looked_ms, clock_boot_ms());
+    int64_t wait_ms = timer_wait_ms(at_ms, looked_ms, now_ms);
     if (wait_ms >= 0)
-        agent_wake_in(agent, wait_ms);
+        agent_wake_in(agent, wait_ms, now_ms);
 }
 
 /* One timer serves all deadlines: those behind the one that fired are set again. looked_ms: just
  * before the facts were read. */
-static void keep_deadlines(struct agent *agent, int64_t looked_ms)
+static void keep_deadlines(struct agent *agent, int64_t looked_ms, int64_t now_ms)
 {
     const struct trouble *troubles[] = {&agent->troubles.volume, &agent->troubles.start,
                                         &agent->troubles.clone,  &agent->troubles.roles,
                                         &agent->troubles.stream, &agent->troubles.config,
                                         &agent->troubles.retire};
     for (size_t i = 0; i < sizeof troubles / sizeof troubles[0]; i++)
-        wake_at(agent, troubles[i]->until_ms, looked_ms);
-    wake_at(agent, agent->began_ms + agent->options.api_wait_ms, looked_ms);
+        wake_at(agent, troubles[i]->until_ms, looked_ms, now_ms);
+    wake_at(agent, agent->began_ms + agent->options.api_wait_ms, looked_ms, now_ms);
     if (agent->shutdown_deadline_ms != 0)
-        wake_at(agent, agent->shutdown_deadline_ms - SHUTDOWN_MS / 2, looked_ms);
-    wake_at(agent, agent->shutdown_deadline_ms, looked_ms);
+        wake_at(agent, agent->shutdown_deadline_ms - SHUTDOWN_MS / 2, looked_ms, now_ms);
+    wake_at(agent, agent->shutdown_deadline_ms, looked_ms, now_ms);
     if (agent->lease != NULL && member_lease_view(agent->lease)->state == LEASE_MINE)
-        wake_at(agent, lease_engine_rests_at_ms(member_lease_engine(agent->lease)), looked_ms);
+        wake_at(agent, lease_engine_rests_at_ms(member_lease_engine(agent->lease)), looked_ms,
+                now_ms);
     if (agent->run.refusal.what != REFUSED_NOTHING) /* an hour is long: later is soon enough */
-        agent_wake_in(agent, RETIRE_LOOK_MS);
-    wake_at(agent, agent->config.deadline_ms, looked_ms);
+        agent_wake_in(agent, RETIRE_LOOK_MS, now_ms);
+    wake_at(agent, agent->config.deadline_ms, looked_ms, now_ms);
 }
 
 /* Several steps in one turn, because most finish at once; but not without end, so that signals and
@@ -394,16 +396,19 @@ static void on_step(evutil_socket_t fd, short what, void *arg)
         open_cluster(agent);
         learn_grace(agent);
         looked_ms = clock_boot_ms();
-        agent_look(agent, looked_ms);
+        int64_t wall_ms = clock_wall_ms();
+        agent_look(agent, looked_ms, wall_ms);
         struct facts facts = agent_facts(agent, looked_ms);
         announce_record(agent->lease, &facts);
         decision = machine_next(&facts);
         note_decision(&agent->reported, &decision);
-        more = perform(agent, &decision, looked_ms);
+        more = perform(agent, &decision, looked_ms, wall_ms);
     }
-    serving_update(agent, looked_ms);
-    publish_report(agent, &decision, looked_ms);
-    keep_deadlines(agent, looked_ms);
+    /* The steps took time, and the process may have been frozen since. */
+    int64_t now_ms = clock_boot_ms();
+    serving_update(agent, now_ms);
+    publish_report(agent, &decision, now_ms);
+    keep_deadlines(agent, looked_ms, now_ms);
     if (more)
         agent_kick(agent);
 }

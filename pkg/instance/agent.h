@@ -75,9 +75,9 @@ struct agent {
 /* agent.c: looks at the facts again, at the next turn of the loop. */
 void agent_kick(void *agent);
 /* Looks again in `ms` at the latest. */
-void agent_wake_in(struct agent *agent, int64_t ms);
+void agent_wake_in(struct agent *agent, int64_t ms, int64_t now_ms);
 void agent_note_trouble(struct agent *agent, struct trouble *trouble, const char *reason,
-                        const char *text, int first_pause_ms, int longest_pause_ms);
+                        const char *text, int first_pause_ms, int longest_pause_ms, int64_t now_ms);
 static inline void agent_forget_trouble(struct trouble *trouble)
 {
     *trouble = (struct trouble){0};
@@ -96,14 +96,16 @@ int agent_stop_timeout_ms(const struct agent *agent);
 struct conf_input agent_conf_input(struct agent *agent, struct arena *arena);
 
 /* facts.c */
-void agent_look(struct agent *agent, int64_t now_ms); /* brings what is known up to date */
+/* Brings what is known up to date. */
+void agent_look(struct agent *agent, int64_t now_ms, int64_t wall_ms);
 struct facts agent_facts(const struct agent *agent, int64_t now_ms);
-/* Asks the clock: to be asked each time that something is done on its word. */
-enum authority agent_authority(const struct agent *agent);
+/* To be asked with the present time whenever something is done on its word: a process that was
+ * frozen since it last looked must notice. */
+enum authority agent_authority(const struct agent *agent, int64_t now_ms);
 const char *agent_member_token(const struct agent *agent); /* in cluster.json; "" */
 
 /* jobs.c, fill.c: each begins a job; its end kicks. */
-void job_begin(struct agent *agent, enum job_kind kind);
+void job_begin(struct agent *agent, enum job_kind kind, int64_t now_ms);
 const char *job_name(enum job_kind kind); /* in the log */
 void job_program(struct agent *agent, const char *const *argv,
                  void (*output)(void *agent, const char *data, size_t length),
@@ -112,25 +114,25 @@ void job_task(struct agent *agent, int (*task)(void *agent, struct error *err),
               void (*next)(struct agent *agent, const struct child_result *result));
 void job_end(struct agent *agent);
 void job_cancel(struct agent *agent);
-void job_find_binaries(struct agent *agent);
-void job_inspect(struct agent *agent);
-void job_discard(struct agent *agent);
-void job_retire(struct agent *agent);
-void job_initdb(struct agent *agent);
-void job_clone(struct agent *agent);
-void job_read_control(struct agent *agent);
-void job_record(struct agent *agent, struct volume_record record);
-void job_make_standby(struct agent *agent);
-void job_promote(struct agent *agent);
+void job_find_binaries(struct agent *agent, int64_t now_ms);
+void job_inspect(struct agent *agent, int64_t now_ms, int64_t wall_ms);
+void job_discard(struct agent *agent, int64_t now_ms);
+void job_retire(struct agent *agent, int64_t now_ms, int64_t wall_ms);
+void job_initdb(struct agent *agent, int64_t now_ms);
+void job_clone(struct agent *agent, int64_t now_ms);
+void job_read_control(struct agent *agent, int64_t now_ms);
+void job_record(struct agent *agent, struct volume_record record, int64_t now_ms);
+void job_make_standby(struct agent *agent, int64_t now_ms);
+void job_promote(struct agent *agent, int64_t now_ms);
 
 /* restart.c: postgres is restarted by order, after a checkpoint; and at the end of any job */
-void restart_begin(struct agent *agent);
+void restart_begin(struct agent *agent, int64_t now_ms);
 void restart_end(struct agent *agent);
 
 /* configure.c */
 void configure_refresh(struct agent *agent, int64_t now_ms); /* sets config.stale */
 bool configure_control_due(const struct agent *agent, int64_t now_ms);
-void configure_begin(struct agent *agent); /* STEP_CONFIGURE and STEP_RELOAD */
+void configure_begin(struct agent *agent, int64_t now_ms); /* STEP_CONFIGURE and STEP_RELOAD */
 /* The server came up with it, or crashed before it did (true: another configuration is tried). */
 void configure_proven(struct agent *agent, int64_t now_ms);
 bool configure_blame(struct agent *agent, const char *why);
@@ -156,7 +158,7 @@ void react_signal(evutil_socket_t signal, short what, void *agent);
 /* serving.c */
 void serving_update(struct agent *agent, int64_t now_ms);
 bool serving_is_primary(const struct agent *agent); /* up, promoted, and answered */
-bool serving_holds_lease(const struct agent *agent);
+bool serving_holds_lease(const struct agent *agent, int64_t now_ms);
 bool serving_streams(const struct agent *agent); /* for long enough to believe it */
 
 /* publish.c */

@@ -181,7 +181,7 @@ static void postpone(struct agent *agent, const char *why)
         agent, trouble, REASON_CONFIGURATION_PENDING,
         arena_printf(arena, "the configuration cannot be tried: %.800s; the agent tries again",
                      why),
-        RETRY_FIRST_MS, RETRY_LONGEST_MS);
+        RETRY_FIRST_MS, RETRY_LONGEST_MS, clock_boot_ms());
     if (running)
         agent->config.stale = false; /* until it is looked at again, after the pause */
     settle(agent);
@@ -390,14 +390,14 @@ static void read_accepted_hash(struct agent *agent, char ret_hash[17])
 }
 
 /* What the volume keeps as accepted is read first: only then is it known what to fall back on. */
-void configure_begin(struct agent *agent)
+void configure_begin(struct agent *agent, int64_t now_ms)
 {
     AUTO_ARENA arena = arena_new();
     const struct settings_view *view = settings_view(agent->settings);
     struct configuration *config = &agent->config;
     bool up = server_state(agent->server) == SERVER_UP;
     char accepted[17];
-    job_begin(agent, up ? JOB_RELOAD : JOB_CONFIGURE);
+    job_begin(agent, up ? JOB_RELOAD : JOB_CONFIGURE, now_ms);
     config->deadline_ms = 0;
     read_accepted_hash(agent, accepted);
     ask(agent);
@@ -425,7 +425,7 @@ static void after_accepted(struct agent *agent, const struct child_result *resul
         advance(agent, TRIAL_ACCEPTED);
     else if (!agent->stopping)
         agent_note_trouble(agent, &agent->troubles.volume, REASON_VOLUME_UNREADABLE,
-                           result->err.text, 1000, 30000);
+                           result->err.text, 1000, 30000, clock_boot_ms());
     job_end(agent);
 }
 
@@ -434,7 +434,7 @@ void configure_proven(struct agent *agent, int64_t now_ms)
     if (agent_is_busy(agent) || agent_in_pause(&agent->troubles.volume, now_ms) ||
         advance(agent, TRIAL_PROVEN) != TRIAL_WRITE)
         return;
-    job_begin(agent, JOB_ACCEPT);
+    job_begin(agent, JOB_ACCEPT, now_ms);
     job_task(agent, write_accepted, after_accepted);
 }
 

@@ -61,11 +61,16 @@ static void look_at_token(struct agent *agent)
     snprintf(restart->done_for, sizeof restart->done_for, "none");
 }
 
-/* What is foreign may have been moved away meanwhile: it is looked at again after a pause. */
-static void look_at_volume(struct found *found, const struct troubles *troubles, int64_t now_ms)
+/* What is foreign may have been moved away meanwhile: it is looked at again after a pause. Wall
+ * clocks may be set: a stamp from the future counts by its distance, too. */
+static void look_at_volume(struct found *found, const struct troubles *troubles, int64_t now_ms,
+                           int64_t wall_ms)
 {
+    int64_t since_retired_ms = wall_ms - found->retired_at_ms;
     if (found->state == VOLUME_FOREIGN && !agent_in_pause(&troubles->volume, now_ms))
         found->state = VOLUME_UNKNOWN;
+    found->retired_lately =
+        since_retired_ms > -RETIRE_AGAIN_MS && since_retired_ms < RETIRE_AGAIN_MS;
 }
 
 /* What fails for want of room needs a person: the field to raise stands behind it. */
@@ -93,12 +98,12 @@ static void look_at_troubles(struct troubles *troubles, const char *no_room)
                  retire, no_room[0] ? "; " : "", no_room);
 }
 
-void agent_look(struct agent *agent, int64_t now_ms)
+void agent_look(struct agent *agent, int64_t now_ms, int64_t wall_ms)
 {
     look_at_server(agent);
     look_at_refusal(agent);
     look_at_token(agent);
-    look_at_volume(&agent->found, &agent->troubles, now_ms);
+    look_at_volume(&agent->found, &agent->troubles, now_ms, wall_ms);
     configure_refresh(agent, now_ms);
     look_at_troubles(&agent->troubles, react_no_room(agent));
 }
@@ -148,29 +153,22 @@ static void lease_facts(const struct agent *agent, int64_t now_ms, struct facts 
                         agent->slice ? slice_seen_epoch(agent->slice) : 0, now_ms, f);
 }
 
-enum authority agent_authority(const struct agent *agent)
+enum authority agent_authority(const struct agent *agent, int64_t now_ms)
 {
     enum server_state server = server_state(agent->server);
     struct facts f = {.pod_uid = agent->options.pod_uid,
                       .record = agent->found.record,
                       .server = server,
                       .running = server == SERVER_DOWN ? ROLE_NONE : agent->run.role};
-    lease_facts(agent, clock_boot_ms(), &f);
+    lease_facts(agent, now_ms, &f);
     return machine_authority(&f);
-}
-
-/* Wall clocks may be set: a stamp from the future counts by its distance, too. */
-static bool retired_lately(const struct found *found)
-{
-    int64_t since_ms = clock_wall_ms() - found->retired_at_ms;
-    return since_ms > -RETIRE_AGAIN_MS && since_ms < RETIRE_AGAIN_MS;
 }
 
 static void refusal_facts(const struct agent *agent, int64_t now_ms, struct facts *f)
 {
     f->wal_gone = refusal_is_of_wal(&agent->run.refusal);
     f->wal_gone_proven = agent->run.wal_gone_proven;
-    f->retired_lately = retired_lately(&agent->found);
+    f->retired_lately = agent->found.retired_lately;
     f->retire_paused = agent_in_pause(&agent->troubles.retire, now_ms);
     f->retire_error = agent->troubles.retire_text;
 }

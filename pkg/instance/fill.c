@@ -8,11 +8,11 @@
 
 enum { FIRST_PAUSE_MS = 500, LONGEST_PAUSE_MS = 10000 };
 
-static void goes_on(const struct job *job, const char *part)
+static void log_part(const struct job *job, const char *part, int64_t now_ms)
 {
     AUTO_ARENA arena = arena_new();
     log_info("step goes on", "step", job_name(job->kind), "part", part, "ms",
-             arena_printf(arena, "%lld", (long long)(clock_boot_ms() - job->started_ms)), NULL);
+             arena_printf(arena, "%lld", (long long)(now_ms - job->started_ms)), NULL);
 }
 
 static int begin_bootstrap(void *arg, struct error *err)
@@ -59,7 +59,8 @@ static void fail_bootstrap(struct agent *agent, struct trouble *trouble, const c
             "file, so check whether the pod's volumes or runAsUser were changed",
             text);
     log_output(job_name(agent->job.kind), result->output);
-    agent_note_trouble(agent, trouble, reason, text, FIRST_PAUSE_MS, LONGEST_PAUSE_MS);
+    agent_note_trouble(agent, trouble, reason, text, FIRST_PAUSE_MS, LONGEST_PAUSE_MS,
+                       clock_boot_ms());
     agent->found.state = VOLUME_UNKNOWN;
     job_end(agent);
 }
@@ -85,7 +86,7 @@ static void after_initdb(struct agent *agent, const struct child_result *result)
         fail_bootstrap(agent, &agent->troubles.start, REASON_INITDB_FAILED, result);
         return;
     }
-    goes_on(&agent->job, "commit");
+    log_part(&agent->job, "commit", clock_boot_ms());
     job_task(agent, commit_primary, after_initdb_commit);
 }
 
@@ -96,16 +97,16 @@ static void run_initdb(struct agent *agent, const struct child_result *result)
         fail_bootstrap(agent, &agent->troubles.start, REASON_INITDB_FAILED, result);
         return;
     }
-    goes_on(&agent->job, "run");
+    log_part(&agent->job, "run", clock_boot_ms());
     job_program(agent,
                 bootstrap_initdb(arena, &agent->found.binaries, &agent->volume,
                                  &settings_view(agent->settings)->config),
                 NULL, after_initdb);
 }
 
-void job_initdb(struct agent *agent)
+void job_initdb(struct agent *agent, int64_t now_ms)
 {
-    job_begin(agent, JOB_INITDB);
+    job_begin(agent, JOB_INITDB, now_ms);
     job_task(agent, begin_bootstrap, run_initdb);
 }
 
@@ -123,7 +124,7 @@ static void after_clone(struct agent *agent, const struct child_result *result)
         fail_bootstrap(agent, &agent->troubles.clone, REASON_CLONE_FAILED, result);
         return;
     }
-    goes_on(&agent->job, "commit");
+    log_part(&agent->job, "commit", clock_boot_ms());
     snprintf(agent->job.message, sizeof agent->job.message, "flushing the copy to disk");
     job_task(agent, commit_standby, after_clone_commit);
 }
@@ -149,7 +150,7 @@ static void run_clone(struct agent *agent, const struct child_result *result)
         fail_bootstrap(agent, &agent->troubles.clone, REASON_CLONE_FAILED, result);
         return;
     }
-    goes_on(&agent->job, "run");
+    log_part(&agent->job, "run", clock_boot_ms());
     struct conf_input input = agent_conf_input(agent, arena);
     const char *address = agent->lease ? member_lease_view(agent->lease)->primary_address : "";
     const char *conninfo = conf_clone_conninfo(arena, &input, address);
@@ -158,8 +159,8 @@ static void run_clone(struct agent *agent, const struct child_result *result)
         on_clone_output, after_clone);
 }
 
-void job_clone(struct agent *agent)
+void job_clone(struct agent *agent, int64_t now_ms)
 {
-    job_begin(agent, JOB_CLONE);
+    job_begin(agent, JOB_CLONE, now_ms);
     job_task(agent, begin_bootstrap, run_clone);
 }

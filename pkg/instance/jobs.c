@@ -40,12 +40,12 @@ const char *job_name(enum job_kind kind)
     return jobs[kind].name;
 }
 
-void job_begin(struct agent *agent, enum job_kind kind)
+void job_begin(struct agent *agent, enum job_kind kind, int64_t now_ms)
 {
     const char *phase = jobs[kind].phase;
     if (phase == NULL)
         phase = server_state(agent->server) == SERVER_UP ? "Running" : "Starting";
-    agent->job = (struct job){.kind = kind, .phase = phase, .started_ms = clock_boot_ms()};
+    agent->job = (struct job){.kind = kind, .phase = phase, .started_ms = now_ms};
 }
 
 void job_end(struct agent *agent)
@@ -123,11 +123,11 @@ static void on_binaries(void *arg, const struct binaries *binaries, const struct
     job_end(agent);
 }
 
-void job_find_binaries(struct agent *agent)
+void job_find_binaries(struct agent *agent, int64_t now_ms)
 {
     struct error err = {0};
     agent->found.binaries_wanted = settings_view(agent->settings)->config.postgres_version;
-    job_begin(agent, JOB_FIND_BINARIES);
+    job_begin(agent, JOB_FIND_BINARIES, now_ms);
     if (binaries_find(agent->children, "", agent->found.binaries_wanted, on_binaries, agent, &err) <
         0)
         on_binaries(agent, NULL, &err);
@@ -143,7 +143,7 @@ static const char *state_name(enum volume_state state)
     return names[state];
 }
 
-static void read_retired_at(const struct volume *volume, struct found *found)
+static void read_retired_at(const struct volume *volume, struct found *found, int64_t wall_ms)
 {
     struct error err = {0};
     if (volume_retired_at(volume, &found->retired_at_ms, &err) == 0)
@@ -151,16 +151,16 @@ static void read_retired_at(const struct volume *volume, struct found *found)
     log_failure(&err,
                 "the time of the last clone cannot be read: this copy is kept for at least an hour",
                 NULL);
-    found->retired_at_ms = clock_wall_ms();
+    found->retired_at_ms = wall_ms;
 }
 
 /* A few system calls on the volume's own folders: not worth a process. */
-void job_inspect(struct agent *agent)
+void job_inspect(struct agent *agent, int64_t now_ms, int64_t wall_ms)
 {
     struct error err = {0};
     enum volume_state state = VOLUME_UNKNOWN;
     agent->found.control_known = agent->found.control_seen = false;
-    read_retired_at(&agent->volume, &agent->found);
+    read_retired_at(&agent->volume, &agent->found, wall_ms);
     if (volume_record_read(&agent->volume, &agent->found.record, &err) < 0 ||
         volume_inspect(&agent->volume, &state, &err) < 0) {
         state = VOLUME_UNKNOWN;
@@ -170,7 +170,7 @@ void job_inspect(struct agent *agent)
     agent->found.standby_signal = volume_is_standby(&agent->volume);
     if (err.class != 0)
         agent_note_trouble(agent, &agent->troubles.volume, err.reason, err.text, LONGEST_PAUSE_MS,
-                           LONGEST_PAUSE_MS);
+                           LONGEST_PAUSE_MS, now_ms);
     else
         agent_forget_trouble(&agent->troubles.volume);
     log_info("volumes inspected", "state", state_name(state), "role",
@@ -188,13 +188,13 @@ static void after_discard(struct agent *agent, const struct child_result *result
     agent->found.state = VOLUME_UNKNOWN;
     if (result->err.class != 0 && !agent->stopping)
         agent_note_trouble(agent, &agent->troubles.volume, REASON_VOLUME_UNREADABLE,
-                           result->err.text, FIRST_PAUSE_MS, LONGEST_PAUSE_MS);
+                           result->err.text, FIRST_PAUSE_MS, LONGEST_PAUSE_MS, clock_boot_ms());
     job_end(agent);
 }
 
-void job_discard(struct agent *agent)
+void job_discard(struct agent *agent, int64_t now_ms)
 {
-    job_begin(agent, JOB_DISCARD);
+    job_begin(agent, JOB_DISCARD, now_ms);
     job_task(agent, discard, after_discard);
 }
 
@@ -214,20 +214,20 @@ static void after_retire(struct agent *agent, const struct child_result *result)
     } else if (!agent->stopping) {
         /* The copy may be read meanwhile, and postgres says more of what is amiss. */
         agent_note_trouble(agent, &agent->troubles.retire, REASON_WAL_GONE, result->err.text,
-                           LONGEST_PAUSE_MS, RETIRE_LONGEST_PAUSE_MS);
+                           LONGEST_PAUSE_MS, RETIRE_LONGEST_PAUSE_MS, clock_boot_ms());
         survey_hurry(agent->survey); /* was it for want of room? */
     }
     job_end(agent);
 }
 
-void job_retire(struct agent *agent)
+void job_retire(struct agent *agent, int64_t now_ms, int64_t wall_ms)
 {
     log_warning("the primary has removed WAL that this replica needs: its copy is removed, and the "
                 "primary is cloned again",
                 NULL);
     agent_forget_trouble(&agent->troubles.stream);
-    agent->found.retired_at_ms = clock_wall_ms();
-    job_begin(agent, JOB_RETIRE);
+    agent->found.retired_at_ms = wall_ms;
+    job_begin(agent, JOB_RETIRE, now_ms);
     job_task(agent, retire, after_retire);
 }
 
@@ -255,18 +255,18 @@ static void after_control(struct agent *agent, const struct child_result *result
         log_warning("the limits that the data requires cannot be read", "error", err.text, NULL);
     } else if (!agent->stopping) {
         agent_note_trouble(agent, &agent->troubles.start, REASON_DATA_INVALID, err.text,
-                           FIRST_PAUSE_MS, LONGEST_PAUSE_MS);
+                           FIRST_PAUSE_MS, LONGEST_PAUSE_MS, clock_boot_ms());
     }
     job_end(agent);
 }
 
-void job_read_control(struct agent *agent)
+void job_read_control(struct agent *agent, int64_t now_ms)
 {
     AUTO_ARENA arena = arena_new();
     const char *argv[] = {arena_printf(arena, "%s/pg_controldata", agent->found.binaries.dir),
                           agent->volume.pgdata, NULL};
     agent->found.next_control_written_ns = volume_control_written_ns(&agent->volume);
-    job_begin(agent, JOB_READ_CONTROL);
+    job_begin(agent, JOB_READ_CONTROL, now_ms);
     job_program(agent, argv, NULL, after_control);
 }
 
@@ -282,7 +282,7 @@ static int write_record(void *arg, struct error *err)
 static void note_volume_trouble(struct agent *agent, const struct error *err)
 {
     agent_note_trouble(agent, &agent->troubles.start, REASON_VOLUME_UNREADABLE, err->text,
-                       FIRST_PAUSE_MS, LONGEST_PAUSE_MS);
+                       FIRST_PAUSE_MS, LONGEST_PAUSE_MS, clock_boot_ms());
     survey_hurry(agent->survey);
 }
 
@@ -306,10 +306,10 @@ static void after_record(struct agent *agent, const struct child_result *result)
     job_end(agent);
 }
 
-void job_record(struct agent *agent, struct volume_record record)
+void job_record(struct agent *agent, struct volume_record record, int64_t now_ms)
 {
     agent->found.next_record = record;
-    job_begin(agent, JOB_RECORD);
+    job_begin(agent, JOB_RECORD, now_ms);
     job_task(agent, write_record, after_record);
 }
 
@@ -327,9 +327,9 @@ static void after_make_standby(struct agent *agent, const struct child_result *r
     job_end(agent);
 }
 
-void job_make_standby(struct agent *agent)
+void job_make_standby(struct agent *agent, int64_t now_ms)
 {
-    job_begin(agent, JOB_MAKE_STANDBY);
+    job_begin(agent, JOB_MAKE_STANDBY, now_ms);
     job_task(agent, make_standby, after_make_standby);
 }
 
@@ -356,8 +356,8 @@ static void after_promote(void *arg, const PGresult *result, const struct error 
     timer_once(agent->loop, PROMOTE_LOOK_MS, on_promote_look, agent);
 }
 
-void job_promote(struct agent *agent)
+void job_promote(struct agent *agent, int64_t now_ms)
 {
-    job_begin(agent, JOB_PROMOTE);
+    job_begin(agent, JOB_PROMOTE, now_ms);
     monitor_query(agent->monitor, "select pg_promote(false)", 10000, after_promote, agent);
 }

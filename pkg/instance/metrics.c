@@ -11,7 +11,8 @@ static void read_up(struct metrics_page *page, const void *arg)
 static void read_primary(struct metrics_page *page, const void *arg)
 {
     const struct agent *agent = arg;
-    metrics_add(page, serving_is_primary(agent) && serving_holds_lease(agent), NULL);
+    metrics_add(page, serving_is_primary(agent) && serving_holds_lease(agent, clock_boot_ms()),
+                NULL);
 }
 
 static void read_epoch(struct metrics_page *page, const void *arg)

@@ -90,6 +90,7 @@ struct found {
     int64_t control_written_ns, next_control_written_ns;
     bool standby_signal;
     int64_t retired_at_ms; /* of the wall clock, as it is on the volume */
+    bool retired_lately;   /* within RETIRE_AGAIN_MS, when it was last looked at */
 };
 
 /* The present run of postgres. */

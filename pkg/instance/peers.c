@@ -91,7 +91,7 @@ void peers_update(struct agent *agent, int64_t now_ms)
         snprintf(agent->peers.hash, sizeof agent->peers.hash, "%s", hash);
         agent->peers.changed_ms = now_ms;
     }
-    if (!serving_is_primary(agent) || !serving_holds_lease(agent) ||
+    if (!serving_is_primary(agent) || !serving_holds_lease(agent, now_ms) ||
         strcmp(hash, agent->reported.peers_hash) == 0)
         return;
     snprintf(agent->reported.peers_hash, sizeof agent->reported.peers_hash, "%s", hash);

@@ -112,7 +112,7 @@ static bool is_ready(const struct agent *agent, int64_t now_ms, char *text, size
                                   : "replica that has not streamed yet");
         return view->streamed && !wants_primary && !cut_off;
     }
-    if (!machine_may_write(agent_authority(agent))) {
+    if (!machine_may_write(agent_authority(agent, now_ms))) {
         snprintf(text, size, "accepts writes, but does not hold the lease");
         return false;
     }

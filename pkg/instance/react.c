@@ -128,7 +128,8 @@ void react_crashed(void *arg, const char *why, bool was_up)
 {
     struct agent *agent = arg;
     struct trouble *trouble = &agent->troubles.start;
-    bool steady = was_up && clock_boot_ms() - agent->run.up_since_ms >= STEADY_MS;
+    int64_t now_ms = clock_boot_ms();
+    bool steady = was_up && now_ms - agent->run.up_since_ms >= STEADY_MS;
     if (!was_up && configure_blame(agent, why))
         return;
     configure_failed(agent);
@@ -138,7 +139,7 @@ void react_crashed(void *arg, const char *why, bool was_up)
     bool first = trouble->failures == 0;
     trouble->text[0] = '\0'; /* each crash is logged */
     agent_note_trouble(agent, trouble, REASON_CRASH_LOOPING, why, CRASH_FIRST_PAUSE_MS,
-                       CRASH_LONGEST_PAUSE_MS);
+                       CRASH_LONGEST_PAUSE_MS, now_ms);
     if (was_up && first)
         trouble->until_ms = 0; /* a single crash costs no more than its recovery */
 }

@@ -59,9 +59,9 @@ static void on_opened(void *arg, const struct error *err)
         log_failure(err, "connecting for the checkpoint before the restart", NULL);
 }
 
-void restart_begin(struct agent *agent)
+void restart_begin(struct agent *agent, int64_t now_ms)
 {
-    job_begin(agent, JOB_RESTART);
+    job_begin(agent, JOB_RESTART, now_ms);
     agent->restart.connection =
         monitor_open(agent->monitor, "pgkeel-restart", " -c statement_timeout=0", on_opened, agent);
     pg_query(agent->restart.connection, "checkpoint", CHECKPOINT_TIMEOUT_MS, on_checkpoint, agent);

@@ -23,9 +23,9 @@ bool serving_is_primary(const struct agent *agent)
            agent->run.role == ROLE_PRIMARY;
 }
 
-bool serving_holds_lease(const struct agent *agent)
+bool serving_holds_lease(const struct agent *agent, int64_t now_ms)
 {
-    return machine_holds_lease(agent_authority(agent));
+    return machine_holds_lease(agent_authority(agent, now_ms));
 }
 
 /* ---- roles, slots, database ---- */
@@ -97,7 +97,7 @@ static void on_roles_done(void *arg, const struct error *err)
     } else {
         agent->duty.roles_hash[0] = '\0';
         agent_note_trouble(agent, &agent->troubles.roles, err->reason, err->text,
-                           ROLES_FIRST_PAUSE_MS, ROLES_LONGEST_PAUSE_MS);
+                           ROLES_FIRST_PAUSE_MS, ROLES_LONGEST_PAUSE_MS, agent->duty.done_ms);
     }
     monitor_poll_now(agent->monitor);
     agent_kick(agent);
@@ -139,9 +139,9 @@ static void forget_duty(struct duty *duty)
 
 /* ---- endpoint ---- */
 
-static enum slice_want wanted_slice(const struct agent *agent)
+static enum slice_want wanted_slice(const struct agent *agent, int64_t now_ms)
 {
-    if (!serving_holds_lease(agent))
+    if (!serving_holds_lease(agent, now_ms))
         return SLICE_LEAVE;
     if (agent->stopping)
         return SLICE_EMPTY;
@@ -152,11 +152,11 @@ static enum slice_want wanted_slice(const struct agent *agent)
     return agent->served ? SLICE_SELF : SLICE_EMPTY;
 }
 
-static void update_endpoint(struct agent *agent)
+static void update_endpoint(struct agent *agent, int64_t now_ms)
 {
     if (agent->slice == NULL || agent->options.pod_ips == NULL)
         return;
-    enum slice_want want = wanted_slice(agent);
+    enum slice_want want = wanted_slice(agent, now_ms);
     agent->served |= want == SLICE_SELF;
     slice_set(agent->slice, want, agent->lease ? member_lease_view(agent->lease)->epoch : 0);
 }
@@ -205,7 +205,7 @@ static void update_stream(struct agent *agent)
 void serving_update(struct agent *agent, int64_t now_ms)
 {
     const struct monitor_view *view = monitor_view(agent->monitor);
-    update_endpoint(agent);
+    update_endpoint(agent, now_ms);
     if (server_state(agent->server) != SERVER_UP) {
         monitor_stop(agent->monitor);
         forget_duty(&agent->duty);
@@ -218,7 +218,8 @@ void serving_update(struct agent *agent, int64_t now_ms)
     peers_update(agent, now_ms);
     monitor_set_period(agent->monitor, peers_period(agent, now_ms));
     update_stream(agent);
-    if (serving_is_primary(agent) && machine_may_write(agent_authority(agent)) && !agent->stopping)
+    if (serving_is_primary(agent) && machine_may_write(agent_authority(agent, now_ms)) &&
+        !agent->stopping)
         update_roles(agent, now_ms);
     else if (view->answered && view->in_recovery)
         forget_duty(&agent->duty);
