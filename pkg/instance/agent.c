@@ -468,6 +468,7 @@ static void open_parts(struct agent *agent)
     const struct instance_options *options = &agent->options;
     struct server_handlers server = {react_server, react_crashed, react_recovered, react_fatal,
                                      agent};
+    struct survey_handlers survey = {react_room, agent_kick, agent};
     struct settings_handlers settings = {react_settings, react_tls, agent};
     struct settings_options mounts = {options->config_dir,    options->tls_dir,
                                       options->verifiers_dir, options->replication_dir,
@@ -478,8 +479,7 @@ static void open_parts(struct agent *agent)
     agent->children = children_new(agent->loop, react_children, agent);
     agent->server = server_new(agent->loop, agent->children, &server);
     agent->monitor = monitor_new(agent->loop, options->run_dir, options->port, agent_kick, agent);
-    agent->survey = survey_new(agent->loop, agent->children, agent->volume.data_dir,
-                               agent->volume.wal_dir, react_room, agent);
+    agent->survey = survey_new(agent->loop, agent->children, &agent->volume, &survey);
     open_api(agent);
     if (agent->namespace[0] != '\0')
         mounts.namespace = agent->namespace;

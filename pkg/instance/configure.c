@@ -90,7 +90,7 @@ bool configure_control_due(const struct agent *agent, int64_t now_ms)
         return age_ms >= CONTROL_FRESH_MS;
     return config->lifted && age_ms >= CONTROL_PERIOD_MS &&
            (agent->found.control_written_ns == 0 ||
-            agent->found.control_written_ns != volume_control_written_ns(&agent->volume));
+            agent->found.control_written_ns != survey_control_written_ns(agent->survey));
 }
 
 /* Another server than the one that runs may need another instance part of the same sources. */

@@ -73,6 +73,13 @@ static void look_at_volume(struct found *found, const struct troubles *troubles,
         since_retired_ms > -RETIRE_AGAIN_MS && since_retired_ms < RETIRE_AGAIN_MS;
 }
 
+/* What keeps the file above the sources: see configure_control_due(). */
+static void look_at_control(struct agent *agent)
+{
+    survey_follow_control(agent->survey, agent->config.lifted && agent->run.role == ROLE_REPLICA &&
+                                             server_state(agent->server) == SERVER_UP);
+}
+
 /* What fails for want of room needs a person: the field to raise stands behind it. */
 static void word(char text[TROUBLE_TEXT], const char *trouble, const char *no_room)
 {
@@ -105,6 +112,7 @@ void agent_look(struct agent *agent, int64_t now_ms, int64_t wall_ms)
     look_at_token(agent);
     look_at_volume(&agent->found, &agent->troubles, now_ms, wall_ms);
     configure_refresh(agent, now_ms);
+    look_at_control(agent);
     look_at_troubles(&agent->troubles, react_no_room(agent));
 }
 

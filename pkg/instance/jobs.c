@@ -215,7 +215,7 @@ static void after_retire(struct agent *agent, const struct child_result *result)
         /* The copy may be read meanwhile, and postgres says more of what is amiss. */
         agent_note_trouble(agent, &agent->troubles.retire, REASON_WAL_GONE, result->err.text,
                            LONGEST_PAUSE_MS, RETIRE_LONGEST_PAUSE_MS, clock_boot_ms());
-        survey_hurry(agent->survey); /* was it for want of room? */
+        survey_look_now(agent->survey); /* was it for want of room? */
     }
     job_end(agent);
 }
@@ -265,7 +265,7 @@ void job_read_control(struct agent *agent, int64_t now_ms)
     AUTO_ARENA arena = arena_new();
     const char *argv[] = {arena_printf(arena, "%s/pg_controldata", agent->found.binaries.dir),
                           agent->volume.pgdata, NULL};
-    agent->found.next_control_written_ns = volume_control_written_ns(&agent->volume);
+    agent->found.next_control_written_ns = survey_control_written_ns(agent->survey);
     job_begin(agent, JOB_READ_CONTROL, now_ms);
     job_program(agent, argv, NULL, after_control);
 }
@@ -283,7 +283,7 @@ static void note_volume_trouble(struct agent *agent, const struct error *err)
 {
     agent_note_trouble(agent, &agent->troubles.start, REASON_VOLUME_UNREADABLE, err->text,
                        FIRST_PAUSE_MS, LONGEST_PAUSE_MS, clock_boot_ms());
-    survey_hurry(agent->survey);
+    survey_look_now(agent->survey);
 }
 
 /* The machine decides again, with what the volume says. */

@@ -86,7 +86,7 @@ struct found {
     bool control_seen; /* control was read for what is on the volume now */
     struct controldata control;
     int64_t control_read_ms; /* when it was read last, or could not be */
-    /* volume_control_written_ns() of what was read, and of what is being read */
+    /* survey_control_written_ns() of what was read, and of what is being read */
     int64_t control_written_ns, next_control_written_ns;
     bool standby_signal;
     int64_t retired_at_ms; /* of the wall clock, as it is on the volume */

@@ -69,7 +69,7 @@ static void count_crash(struct agent *agent, const char *why)
     snprintf(crashes->time, sizeof crashes->time, "%s", clock_rfc3339(arena, clock_wall_ms()));
     snprintf(crashes->words, sizeof crashes->words, "%s", why);
     text_one_line(crashes->words);
-    survey_hurry(agent->survey); /* was it for want of room? */
+    survey_look_now(agent->survey); /* was it for want of room? */
 }
 
 void react_recovered(void *arg, const char *why)
@@ -119,7 +119,7 @@ static void note_no_room(struct agent *agent, const struct logs_message *message
     text_one_line(text);
     if (place[0] == '\0' || strcmp(message->severity, "PANIC") == 0)
         memcpy(place, text, sizeof text);
-    survey_hurry(agent->survey);
+    survey_look_now(agent->survey);
 }
 
 /* A crash after a steady run is the first of its row: it costs no pause. Each one that follows
