@@ -30,7 +30,7 @@ enum {
     CERTIFICATE_MAX_BYTES = 1024 * 1024,
 };
 
-void agent_kick(void *arg)
+void agent_run_soon(void *arg)
 {
     struct agent *agent = arg;
     event_active(agent->step, 0, 0);
@@ -40,7 +40,7 @@ static void on_wake(evutil_socket_t fd, short what, void *arg)
 {
     (void)fd, (void)what;
     ((struct agent *)arg)->wake_at_ms = 0;
-    agent_kick(arg);
+    agent_run_soon(arg);
 }
 
 void agent_wake_in(struct agent *agent, int64_t ms, int64_t now_ms)
@@ -109,11 +109,11 @@ static bool primary_is_named(struct agent *agent, struct arena *arena, const cha
         file_read(arena, path, CERTIFICATE_MAX_BYTES, &text, NULL, &err) < 0)
         return false;
     bool named = certificate_names(text, host);
-    if (!named && !agent->reported.unnamed)
+    if (!named && !agent->reported.name_missing_logged)
         log_warning("the server certificate does not contain the name of the primary, so replicas "
                     "check only its CA; add the name to the certificate",
                     "name", host, NULL);
-    agent->reported.unnamed = !named;
+    agent->reported.name_missing_logged = !named;
     return named;
 }
 
@@ -158,14 +158,14 @@ static void open_api(struct agent *agent)
         snprintf(agent->namespace, sizeof agent->namespace, "%s",
                  config.namespace ? config.namespace : "default");
     struct reporter_options reporter = {agent->namespace, agent->pod_name, agent->options.pod_uid};
-    agent->reporter = reporter_new(agent->loop, agent->kube, &reporter, agent_kick, agent);
+    agent->reporter = reporter_new(agent->loop, agent->kube, &reporter, agent_run_soon, agent);
 }
 
 static void on_api_again(evutil_socket_t fd, short what, void *arg)
 {
     (void)fd, (void)what;
     open_api(arg);
-    agent_kick(arg);
+    agent_run_soon(arg);
 }
 
 /* What needs the cluster's name, which stands in the configuration. */
@@ -179,13 +179,13 @@ static void open_cluster(struct agent *agent)
     struct lease_options lease = {agent->namespace, name_child(arena, cluster, "primary"),
                                   agent->options.name, agent->options.pod_uid,
                                   view->config.lease_seconds};
-    struct lease_handlers handlers = {agent_kick, peers_status, agent};
+    struct lease_handlers handlers = {agent_run_soon, peers_status, agent};
     agent->lease = member_lease_new(agent->loop, agent->kube, &lease, &handlers);
     if (agent->options.pod_ips != NULL) {
         struct slice_options slice = {agent->namespace, name_child(arena, cluster, "rw"),
                                       agent->options.pod_ips, agent->pod_name,
                                       agent->options.pod_uid};
-        agent->slice = slice_new(agent->loop, agent->kube, &slice, agent_kick, agent);
+        agent->slice = slice_new(agent->loop, agent->kube, &slice, agent_run_soon, agent);
     }
     settings_watch(agent->settings, agent->kube);
 }
@@ -195,13 +195,13 @@ static void open_cluster(struct agent *agent)
 static void lock_volume(struct agent *agent, int64_t now_ms)
 {
     struct error err = {0};
-    if (volume_lock(&agent->volume, &agent->found.lock_fd, &err) == 0) {
+    if (volume_lock(&agent->volume, &agent->observed.lock_fd, &err) == 0) {
         agent_forget_trouble(&agent->troubles.volume);
         return;
     }
     if (err.reason[0] == '\0')
         snprintf(err.reason, sizeof err.reason, REASON_VOLUME_UNREADABLE);
-    agent->found.lock_error = err;
+    agent->observed.lock_error = err;
     agent_note_trouble(agent, &agent->troubles.volume, err.reason, err.text, LOCK_FIRST_PAUSE_MS,
                        LOCK_LONGEST_PAUSE_MS, now_ms);
 }
@@ -210,13 +210,13 @@ static void start_server(struct agent *agent, int64_t now_ms)
 {
     AUTO_ARENA arena = arena_new();
     struct error err = {0};
-    struct server_start start = {.postgres =
-                                     arena_printf(arena, "%s/postgres", agent->found.binaries.dir),
-                                 .pgdata = agent->volume.pgdata,
-                                 .run_dir = agent->options.run_dir,
-                                 .port = agent->options.port,
-                                 .lock_fd = agent->found.lock_fd};
-    agent->run.role = agent->found.standby_signal ? ROLE_REPLICA : ROLE_PRIMARY;
+    struct server_start start = {
+        .postgres = arena_printf(arena, "%s/postgres", agent->observed.binaries.dir),
+        .pgdata = agent->volume.pgdata,
+        .run_dir = agent->options.run_dir,
+        .port = agent->options.port,
+        .lock_fd = agent->observed.lock_fd};
+    agent->run.role = agent->observed.standby_signal ? ROLE_REPLICA : ROLE_PRIMARY;
     agent->run.started_ms = now_ms;
     if (volume_prepare_start(&agent->volume, &err) < 0 ||
         server_start(agent->server, &start, &err) < 0)
@@ -253,10 +253,10 @@ static void shut_down(struct agent *agent, int64_t now_ms)
                                 reporter_refused(agent->reporter));
     /* While it is ours nobody else writes the endpoint, so that comes first. */
     if (emptied || agent->shutdown_deadline_ms - now_ms < SHUTDOWN_MS / 2)
-        reported = give_lease_back(agent->lease, &agent->found.record) && reported;
+        reported = give_lease_back(agent->lease, &agent->observed.record) && reported;
     agent->shutdown_done = reported || now_ms >= agent->shutdown_deadline_ms;
     if (agent->shutdown_done)
-        agent_kick(agent);
+        agent_run_soon(agent);
 }
 
 /* The next renewal of the lease announces it, so that no older copy of the volume is led with. */
@@ -410,7 +410,7 @@ static void on_step(evutil_socket_t fd, short what, void *arg)
     publish_report(agent, &decision, now_ms);
     keep_deadlines(agent, looked_ms, now_ms);
     if (more)
-        agent_kick(agent);
+        agent_run_soon(agent);
 }
 
 /* ---- life ---- */
@@ -450,7 +450,7 @@ static struct agent *agent_new(const struct instance_options *options)
 {
     struct agent *agent = xcalloc(1, sizeof *agent);
     agent->options = *options;
-    agent->found.lock_fd = -1;
+    agent->observed.lock_fd = -1;
     agent->began_ms = clock_boot_ms();
     agent->config.dirty = true;
     snprintf(agent->namespace, sizeof agent->namespace, "%s",
@@ -468,7 +468,7 @@ static void open_parts(struct agent *agent)
     const struct instance_options *options = &agent->options;
     struct server_handlers server = {react_server, react_crashed, react_recovered, react_fatal,
                                      agent};
-    struct survey_handlers survey = {react_room, agent_kick, agent};
+    struct survey_handlers survey = {react_room, agent_run_soon, agent};
     struct settings_handlers settings = {react_settings, react_tls, agent};
     struct settings_options mounts = {options->config_dir,    options->tls_dir,
                                       options->verifiers_dir, options->replication_dir,
@@ -478,7 +478,8 @@ static void open_parts(struct agent *agent)
     agent->api_again = evtimer_new(agent->loop, on_api_again, agent);
     agent->children = children_new(agent->loop, react_children, agent);
     agent->server = server_new(agent->loop, agent->children, &server);
-    agent->monitor = monitor_new(agent->loop, options->run_dir, options->port, agent_kick, agent);
+    agent->monitor =
+        monitor_new(agent->loop, options->run_dir, options->port, agent_run_soon, agent);
     agent->survey = survey_new(agent->loop, agent->children, &agent->volume, &survey);
     open_api(agent);
     if (agent->namespace[0] != '\0')
@@ -493,7 +494,7 @@ static void agent_free(struct agent *agent)
     children_free(agent->children);
     server_free(agent->server);
     survey_free(agent->survey);
-    roles_free(agent->duty.roles);
+    roles_free(agent->primary_work.roles);
     monitor_free(agent->monitor);
     probes_free(agent->probes);
     slice_free(agent->slice);
@@ -507,8 +508,8 @@ static void agent_free(struct agent *agent)
     timer_freep(&agent->step);
     timer_freep(&agent->wake);
     timer_freep(&agent->api_again);
-    if (agent->found.lock_fd >= 0)
-        close(agent->found.lock_fd);
+    if (agent->observed.lock_fd >= 0)
+        close(agent->observed.lock_fd);
     event_base_free(agent->loop);
     free(agent);
 }
@@ -529,7 +530,7 @@ int instance_run(const struct instance_options *options, struct error *err)
         return err->class;
     }
     open_parts(agent);
-    agent_kick(agent);
+    agent_run_soon(agent);
     event_base_dispatch(agent->loop);
     log_info("bye", NULL);
     if (agent->end.class != 0)

@@ -52,9 +52,9 @@ struct agent {
     struct volume volume;
     char namespace[256], pod_name[256];
 
-    struct found found;
+    struct observed observed;
     struct run run;
-    struct duty duty;
+    struct primary_work primary_work;
     struct peers peers;
     struct restart restart;
     struct configuration config;
@@ -73,7 +73,7 @@ struct agent {
 };
 
 /* agent.c: looks at the facts again, at the next turn of the loop. */
-void agent_kick(void *agent);
+void agent_run_soon(void *agent);
 /* Looks again in `ms` at the latest. */
 void agent_wake_in(struct agent *agent, int64_t ms, int64_t now_ms);
 void agent_note_trouble(struct agent *agent, struct trouble *trouble, const char *reason,
@@ -104,7 +104,7 @@ struct facts agent_facts(const struct agent *agent, int64_t now_ms);
 enum authority agent_authority(const struct agent *agent, int64_t now_ms);
 const char *agent_member_token(const struct agent *agent); /* in cluster.json; "" */
 
-/* jobs.c, fill.c: each begins a job; its end kicks. */
+/* jobs.c, fill.c: each begins a job, whose end calls agent_run_soon(). */
 void job_begin(struct agent *agent, enum job_kind kind, int64_t now_ms);
 const char *job_name(enum job_kind kind); /* in the log */
 void job_program(struct agent *agent, const char *const *argv,

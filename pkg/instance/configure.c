@@ -65,9 +65,10 @@ static struct conf_input input_of(struct agent *agent, struct arena *arena, cons
 {
     struct conf_input input = agent_conf_input(agent, arena);
     bool up = server_state(agent->server) != SERVER_DOWN;
-    bool standby = up ? agent->run.role == ROLE_REPLICA : agent->found.standby_signal;
+    bool standby = up ? agent->run.role == ROLE_REPLICA : agent->observed.standby_signal;
     input.shared = shared;
-    input.standby_floor = standby && agent->found.control_known ? &agent->found.control : NULL;
+    input.standby_floor =
+        standby && agent->observed.control_known ? &agent->observed.control : NULL;
     return input;
 }
 
@@ -83,14 +84,14 @@ static char *render(struct agent *agent, struct arena *arena, const char *shared
 bool configure_control_due(const struct agent *agent, int64_t now_ms)
 {
     const struct configuration *config = &agent->config;
-    int64_t age_ms = now_ms - agent->found.control_read_ms;
+    int64_t age_ms = now_ms - agent->observed.control_read_ms;
     if (server_state(agent->server) != SERVER_UP || agent->run.role != ROLE_REPLICA)
         return false;
     if (config->stale)
         return age_ms >= CONTROL_FRESH_MS;
     return config->lifted && age_ms >= CONTROL_PERIOD_MS &&
-           (agent->found.control_written_ns == 0 ||
-            agent->found.control_written_ns != survey_control_written_ns(agent->survey));
+           (agent->observed.control_written_ns == 0 ||
+            agent->observed.control_written_ns != survey_control_written_ns(agent->survey));
 }
 
 /* Another server than the one that runs may need another instance part of the same sources. */
@@ -99,7 +100,7 @@ void configure_refresh(struct agent *agent, int64_t now_ms)
     struct configuration *config = &agent->config;
     const struct settings_view *view = settings_view(agent->settings);
     bool down = server_state(agent->server) == SERVER_DOWN;
-    bool waits = down ? agent->found.standby_signal && !agent->found.control_known
+    bool waits = down ? agent->observed.standby_signal && !agent->observed.control_known
                       : agent_in_pause(&agent->troubles.config, now_ms);
     if (!config->dirty || !view->known || waits)
         return;
@@ -148,7 +149,7 @@ static void refuse(struct agent *agent, const char *why)
     config->dirty = true;
 }
 
-static void settle(struct agent *agent)
+static void end_configuring(struct agent *agent)
 {
     agent->config.dirty = true;
     job_end(agent);
@@ -168,7 +169,7 @@ static void fall_back(struct agent *agent)
     if (trial_next(&agent->config.trial, &event) == TRIAL_TRY_ACCEPTED)
         check(agent, conf, hba);
     else
-        settle(agent);
+        end_configuring(agent);
 }
 
 /* Nobody has said no: the configuration could not be tried, and is tried again. */
@@ -184,7 +185,7 @@ static void postpone(struct agent *agent, const char *why)
         RETRY_FIRST_MS, RETRY_LONGEST_MS, clock_boot_ms());
     if (running)
         agent->config.stale = false; /* until it is looked at again, after the pause */
-    settle(agent);
+    end_configuring(agent);
 }
 
 static void refuse_and_end(struct agent *agent, const char *why)
@@ -201,7 +202,7 @@ static void refuse_and_end(struct agent *agent, const char *why)
     if (step == TRIAL_REFUSE_AND_FALL_BACK)
         fall_back(agent);
     else
-        settle(agent);
+        end_configuring(agent);
 }
 
 /* ---- into the running server ---- */
@@ -215,7 +216,7 @@ static void finish(struct agent *agent)
     text_replace(&config->shared_conf, config->next_shared);
     ask(agent); /* something else may be asked for by now */
     advance(agent, TRIAL_LOADED);
-    settle(agent);
+    end_configuring(agent);
 }
 
 void configure_watch(struct agent *agent, int64_t now_ms)
@@ -366,7 +367,7 @@ static void check(struct agent *agent, const char *shared, const char *hba)
         return;
     }
     const char *argv[] = {
-        arena_printf(arena, "%s/postgres", agent->found.binaries.dir),
+        arena_printf(arena, "%s/postgres", agent->observed.binaries.dir),
         "-D",
         agent->volume.pgdata,
         "-c",

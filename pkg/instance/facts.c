@@ -22,7 +22,7 @@ static void look_at_server(struct agent *agent)
     if (server_state(agent->server) == SERVER_UP && agent->run.role == ROLE_REPLICA &&
         view->answered && !view->in_recovery) {
         agent->run.role = ROLE_PRIMARY; /* promoted */
-        agent->found.standby_signal = false;
+        agent->observed.standby_signal = false;
         agent_forget_trouble(&agent->troubles.stream); /* it follows nobody any more */
         agent->run.refusal = (struct refusal){0};
         agent->config.dirty = true;
@@ -63,13 +63,13 @@ static void look_at_token(struct agent *agent)
 
 /* What is foreign may have been moved away meanwhile: it is looked at again after a pause. Wall
  * clocks may be set: a stamp from the future counts by its distance, too. */
-static void look_at_volume(struct found *found, const struct troubles *troubles, int64_t now_ms,
-                           int64_t wall_ms)
+static void look_at_volume(struct observed *observed, const struct troubles *troubles,
+                           int64_t now_ms, int64_t wall_ms)
 {
-    int64_t since_retired_ms = wall_ms - found->retired_at_ms;
-    if (found->state == VOLUME_FOREIGN && !agent_in_pause(&troubles->volume, now_ms))
-        found->state = VOLUME_UNKNOWN;
-    found->retired_lately =
+    int64_t since_retired_ms = wall_ms - observed->retired_at_ms;
+    if (observed->state == VOLUME_FOREIGN && !agent_in_pause(&troubles->volume, now_ms))
+        observed->state = VOLUME_UNKNOWN;
+    observed->retired_lately =
         since_retired_ms > -RETIRE_AGAIN_MS && since_retired_ms < RETIRE_AGAIN_MS;
 }
 
@@ -81,7 +81,7 @@ static void look_at_control(struct agent *agent)
 }
 
 /* What fails for want of room needs a person: the field to raise stands behind it. */
-static void word(char text[TROUBLE_TEXT], const char *trouble, const char *no_room)
+static void add_room_remedy(char text[TROUBLE_TEXT], const char *trouble, const char *no_room)
 {
     if (trouble[0] != '\0' && no_room[0] != '\0')
         snprintf(text, TROUBLE_TEXT, "%.840s; %s", trouble, no_room);
@@ -92,8 +92,8 @@ static void word(char text[TROUBLE_TEXT], const char *trouble, const char *no_ro
 static void look_at_troubles(struct troubles *troubles, const char *no_room)
 {
     const char *retire = troubles->retire.text;
-    word(troubles->start_text, troubles->start.text, no_room);
-    word(troubles->clone_text, troubles->clone.text, no_room);
+    add_room_remedy(troubles->start_text, troubles->start.text, no_room);
+    add_room_remedy(troubles->clone_text, troubles->clone.text, no_room);
     if (no_room[0] != '\0' && troubles->start.text[0] != '\0')
         troubles->start_lacks_room = true;
     troubles->retire_text[0] = '\0';
@@ -110,7 +110,7 @@ void agent_look(struct agent *agent, int64_t now_ms, int64_t wall_ms)
     look_at_server(agent);
     look_at_refusal(agent);
     look_at_token(agent);
-    look_at_volume(&agent->found, &agent->troubles, now_ms, wall_ms);
+    look_at_volume(&agent->observed, &agent->troubles, now_ms, wall_ms);
     configure_refresh(agent, now_ms);
     look_at_control(agent);
     look_at_troubles(&agent->troubles, react_no_room(agent));
@@ -123,28 +123,28 @@ static void settings_facts(const struct agent *agent, int64_t now_ms, struct fac
     const struct settings_view *view = settings_view(agent->settings);
     f->settings = view->known ? KNOWN_GOOD : view->fault.class != 0 ? KNOWN_BAD : KNOWN_NOT_YET;
     f->settings_error = view->fault.text;
-    f->binaries = agent->found.binaries_known;
-    f->binaries_reason = agent->found.binaries_error.reason;
-    f->binaries_error = agent->found.binaries_error.text;
+    f->binaries = agent->observed.binaries_known;
+    f->binaries_reason = agent->observed.binaries_error.reason;
+    f->binaries_error = agent->observed.binaries_error.text;
     f->config = agent->config.trial.known;
     f->config_error = agent->config.fault.text;
     f->config_stale = agent->config.stale;
     f->control_due = configure_control_due(agent, now_ms);
 }
 
-static void volume_facts(const struct found *found, const struct troubles *troubles, int64_t now_ms,
-                         struct facts *f)
+static void volume_facts(const struct observed *observed, const struct troubles *troubles,
+                         int64_t now_ms, struct facts *f)
 {
     bool paused = agent_in_pause(&troubles->volume, now_ms);
-    f->locked = found->lock_fd >= 0;
-    f->lock_reason = found->lock_error.reason;
-    f->lock_error = paused ? found->lock_error.text : "";
-    f->volume = found->state;
+    f->locked = observed->lock_fd >= 0;
+    f->lock_reason = observed->lock_error.reason;
+    f->lock_error = paused ? observed->lock_error.text : "";
+    f->volume = observed->state;
     f->volume_reason = paused ? troubles->volume.reason : "";
     f->volume_error = paused ? troubles->volume.text : "";
-    f->record = found->record;
-    f->standby_signal = found->standby_signal;
-    f->control_known = found->control_known;
+    f->record = observed->record;
+    f->standby_signal = observed->standby_signal;
+    f->control_known = observed->control_known;
 }
 
 static void lease_facts(const struct agent *agent, int64_t now_ms, struct facts *f)
@@ -161,13 +161,17 @@ static void lease_facts(const struct agent *agent, int64_t now_ms, struct facts 
                         agent->slice ? slice_seen_epoch(agent->slice) : 0, now_ms, f);
 }
 
+static enum volume_role running_role(const struct agent *agent)
+{
+    return server_state(agent->server) == SERVER_DOWN ? ROLE_NONE : agent->run.role;
+}
+
 enum authority agent_authority(const struct agent *agent, int64_t now_ms)
 {
-    enum server_state server = server_state(agent->server);
     struct facts f = {.pod_uid = agent->options.pod_uid,
-                      .record = agent->found.record,
-                      .server = server,
-                      .running = server == SERVER_DOWN ? ROLE_NONE : agent->run.role};
+                      .record = agent->observed.record,
+                      .server = server_state(agent->server),
+                      .running = running_role(agent)};
     lease_facts(agent, now_ms, &f);
     return machine_authority(&f);
 }
@@ -176,7 +180,7 @@ static void refusal_facts(const struct agent *agent, int64_t now_ms, struct fact
 {
     f->wal_gone = refusal_is_of_wal(&agent->run.refusal);
     f->wal_gone_proven = agent->run.wal_gone_proven;
-    f->retired_lately = agent->found.retired_lately;
+    f->retired_lately = agent->observed.retired_lately;
     f->retire_paused = agent_in_pause(&agent->troubles.retire, now_ms);
     f->retire_error = agent->troubles.retire_text;
 }
@@ -189,16 +193,16 @@ static void server_facts(const struct agent *agent, struct facts *f)
     f->server_quits = server_quits(agent->server);
     /* A WAL receiver is started for what is not on the volume, and this one got nothing. */
     f->wal_missing = f->server == SERVER_STARTING && run->wal_wanted_ms > run->started_ms;
-    f->running = f->server == SERVER_DOWN ? ROLE_NONE : run->role;
+    f->running = running_role(agent);
     f->in_recovery = view->answered ? view->in_recovery : run->role == ROLE_REPLICA;
     f->restart_due = f->server == SERVER_UP && token_is_new(agent) && view->pending_restart &&
                      view->pending_held[0] == '\0';
 }
 
-static void trouble_facts(const struct found *found, const struct troubles *troubles,
+static void trouble_facts(const struct observed *observed, const struct troubles *troubles,
                           int64_t now_ms, struct facts *f)
 {
-    bool cloning = found->state == VOLUME_EMPTY && f->lease == LEASE_OTHER;
+    bool cloning = observed->state == VOLUME_EMPTY && f->lease == LEASE_OTHER;
     f->restart_paused = agent_in_pause(&troubles->start, now_ms);
     f->clone_paused = agent_in_pause(&troubles->clone, now_ms);
     f->trouble_reason = cloning ? troubles->clone.reason : troubles->start.reason;
@@ -216,9 +220,9 @@ struct facts agent_facts(const struct agent *agent, int64_t now_ms)
     lease_facts(agent, now_ms, &f);
     server_facts(agent, &f);
     refusal_facts(agent, now_ms, &f);
-    trouble_facts(&agent->found, &agent->troubles, now_ms, &f);
+    trouble_facts(&agent->observed, &agent->troubles, now_ms, &f);
     settings_facts(agent, now_ms, &f);
-    volume_facts(&agent->found, &agent->troubles, now_ms, &f);
+    volume_facts(&agent->observed, &agent->troubles, now_ms, &f);
     publish_notice(agent, now_ms, &f.notice_reason, &f.notice);
     return f;
 }

@@ -61,14 +61,14 @@ static void fail_bootstrap(struct agent *agent, struct trouble *trouble, const c
     log_output(job_name(agent->job.kind), result->output);
     agent_note_trouble(agent, trouble, reason, text, FIRST_PAUSE_MS, LONGEST_PAUSE_MS,
                        clock_boot_ms());
-    agent->found.state = VOLUME_UNKNOWN;
+    agent->observed.state = VOLUME_UNKNOWN;
     job_end(agent);
 }
 
 static void end_bootstrap(struct agent *agent, struct trouble *trouble)
 {
     agent_forget_trouble(trouble);
-    agent->found.state = VOLUME_UNKNOWN; /* checked once more, to be sure */
+    agent->observed.state = VOLUME_UNKNOWN; /* checked once more, to be sure */
     job_end(agent);
 }
 
@@ -99,7 +99,7 @@ static void run_initdb(struct agent *agent, const struct child_result *result)
     }
     log_part(&agent->job, "run", clock_boot_ms());
     job_program(agent,
-                bootstrap_initdb(arena, &agent->found.binaries, &agent->volume,
+                bootstrap_initdb(arena, &agent->observed.binaries, &agent->volume,
                                  &settings_view(agent->settings)->config),
                 NULL, after_initdb);
 }
@@ -140,7 +140,7 @@ static void on_clone_output(void *arg, const char *data, size_t length)
     if (strcmp(text, agent->job.message) == 0)
         return;
     snprintf(agent->job.message, sizeof agent->job.message, "%s", text);
-    agent_kick(agent);
+    agent_run_soon(agent);
 }
 
 static void run_clone(struct agent *agent, const struct child_result *result)
@@ -155,7 +155,8 @@ static void run_clone(struct agent *agent, const struct child_result *result)
     const char *address = agent->lease ? member_lease_view(agent->lease)->primary_address : "";
     const char *conninfo = conf_clone_conninfo(arena, &input, address);
     job_program(
-        agent, bootstrap_clone(arena, &agent->found.binaries, &agent->volume, conninfo, input.slot),
+        agent,
+        bootstrap_clone(arena, &agent->observed.binaries, &agent->volume, conninfo, input.slot),
         on_clone_output, after_clone);
 }
 

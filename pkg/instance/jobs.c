@@ -56,7 +56,7 @@ void job_end(struct agent *agent)
              NULL);
     agent->job.kind = JOB_NONE;
     restart_end(agent);
-    agent_kick(agent);
+    agent_run_soon(agent);
 }
 
 void job_cancel(struct agent *agent)
@@ -83,7 +83,7 @@ static void start(struct agent *agent, struct child_spec *spec,
     spec->name = job_name(agent->job.kind);
     spec->ended = on_ended;
     spec->arg = agent;
-    spec->keep_fd = agent->found.lock_fd;
+    spec->keep_fd = agent->observed.lock_fd;
     if (child_start(agent->children, spec, &agent->job.child, &failed.err) < 0)
         next(agent, &failed);
 }
@@ -110,12 +110,13 @@ void job_task(struct agent *agent, int (*task)(void *agent, struct error *err),
 static void on_binaries(void *arg, const struct binaries *binaries, const struct error *err)
 {
     struct agent *agent = arg;
-    agent->found.binaries_known = binaries != NULL ? KNOWN_GOOD : KNOWN_BAD;
-    agent->found.binaries_error = *err;
-    if (settings_view(agent->settings)->config.postgres_version != agent->found.binaries_wanted) {
-        agent->found.binaries_known = KNOWN_NOT_YET; /* that answered an earlier question */
+    agent->observed.binaries_known = binaries != NULL ? KNOWN_GOOD : KNOWN_BAD;
+    agent->observed.binaries_error = *err;
+    if (settings_view(agent->settings)->config.postgres_version !=
+        agent->observed.binaries_wanted) {
+        agent->observed.binaries_known = KNOWN_NOT_YET; /* that answered an earlier question */
     } else if (binaries != NULL) {
-        agent->found.binaries = *binaries;
+        agent->observed.binaries = *binaries;
         log_info("PostgreSQL found", "version", binaries->version, "folder", binaries->dir, NULL);
     } else {
         log_failure(err, "this image cannot be used", NULL);
@@ -126,10 +127,10 @@ static void on_binaries(void *arg, const struct binaries *binaries, const struct
 void job_find_binaries(struct agent *agent, int64_t now_ms)
 {
     struct error err = {0};
-    agent->found.binaries_wanted = settings_view(agent->settings)->config.postgres_version;
+    agent->observed.binaries_wanted = settings_view(agent->settings)->config.postgres_version;
     job_begin(agent, JOB_FIND_BINARIES, now_ms);
-    if (binaries_find(agent->children, "", agent->found.binaries_wanted, on_binaries, agent, &err) <
-        0)
+    if (binaries_find(agent->children, "", agent->observed.binaries_wanted, on_binaries, agent,
+                      &err) < 0)
         on_binaries(agent, NULL, &err);
 }
 
@@ -143,15 +144,15 @@ static const char *state_name(enum volume_state state)
     return names[state];
 }
 
-static void read_retired_at(const struct volume *volume, struct found *found, int64_t wall_ms)
+static void read_retired_at(const struct volume *volume, struct observed *observed, int64_t wall_ms)
 {
     struct error err = {0};
-    if (volume_retired_at(volume, &found->retired_at_ms, &err) == 0)
+    if (volume_retired_at(volume, &observed->retired_at_ms, &err) == 0)
         return;
     log_failure(&err,
                 "the time of the last clone cannot be read: this copy is kept for at least an hour",
                 NULL);
-    found->retired_at_ms = wall_ms;
+    observed->retired_at_ms = wall_ms;
 }
 
 /* A few system calls on the volume's own folders: not worth a process. */
@@ -159,23 +160,23 @@ void job_inspect(struct agent *agent, int64_t now_ms, int64_t wall_ms)
 {
     struct error err = {0};
     enum volume_state state = VOLUME_UNKNOWN;
-    agent->found.control_known = agent->found.control_seen = false;
-    read_retired_at(&agent->volume, &agent->found, wall_ms);
-    if (volume_record_read(&agent->volume, &agent->found.record, &err) < 0 ||
+    agent->observed.control_known = agent->observed.control_seen = false;
+    read_retired_at(&agent->volume, &agent->observed, wall_ms);
+    if (volume_record_read(&agent->volume, &agent->observed.record, &err) < 0 ||
         volume_inspect(&agent->volume, &state, &err) < 0) {
         state = VOLUME_UNKNOWN;
         snprintf(err.reason, sizeof err.reason, REASON_VOLUME_UNREADABLE);
     }
-    agent->found.state = state;
-    agent->found.standby_signal = volume_is_standby(&agent->volume);
+    agent->observed.state = state;
+    agent->observed.standby_signal = volume_is_standby(&agent->volume);
     if (err.class != 0)
         agent_note_trouble(agent, &agent->troubles.volume, err.reason, err.text, LONGEST_PAUSE_MS,
                            LONGEST_PAUSE_MS, now_ms);
     else
         agent_forget_trouble(&agent->troubles.volume);
     log_info("volumes inspected", "state", state_name(state), "role",
-             volume_role_name(agent->found.record.role), NULL);
-    agent_kick(agent);
+             volume_role_name(agent->observed.record.role), NULL);
+    agent_run_soon(agent);
 }
 
 static int discard(void *arg, struct error *err)
@@ -185,7 +186,7 @@ static int discard(void *arg, struct error *err)
 
 static void after_discard(struct agent *agent, const struct child_result *result)
 {
-    agent->found.state = VOLUME_UNKNOWN;
+    agent->observed.state = VOLUME_UNKNOWN;
     if (result->err.class != 0 && !agent->stopping)
         agent_note_trouble(agent, &agent->troubles.volume, REASON_VOLUME_UNREADABLE,
                            result->err.text, FIRST_PAUSE_MS, LONGEST_PAUSE_MS, clock_boot_ms());
@@ -201,12 +202,12 @@ void job_discard(struct agent *agent, int64_t now_ms)
 static int retire(void *arg, struct error *err)
 {
     struct agent *agent = arg;
-    return volume_retire(&agent->volume, agent->found.retired_at_ms, err);
+    return volume_retire(&agent->volume, agent->observed.retired_at_ms, err);
 }
 
 static void after_retire(struct agent *agent, const struct child_result *result)
 {
-    agent->found.state = VOLUME_UNKNOWN;
+    agent->observed.state = VOLUME_UNKNOWN;
     agent->run.wal_gone_proven = false;
     if (result->err.class == 0) {
         agent->run.refusal = (struct refusal){0};
@@ -226,7 +227,7 @@ void job_retire(struct agent *agent, int64_t now_ms, int64_t wall_ms)
                 "primary is cloned again",
                 NULL);
     agent_forget_trouble(&agent->troubles.stream);
-    agent->found.retired_at_ms = wall_ms;
+    agent->observed.retired_at_ms = wall_ms;
     job_begin(agent, JOB_RETIRE, now_ms);
     job_task(agent, retire, after_retire);
 }
@@ -234,21 +235,21 @@ void job_retire(struct agent *agent, int64_t now_ms, int64_t wall_ms)
 static void log_control(const struct agent *agent, const struct controldata *before)
 {
     bool same_limits =
-        memcmp(before->limits, agent->found.control.limits, sizeof before->limits) == 0;
+        memcmp(before->limits, agent->observed.control.limits, sizeof before->limits) == 0;
     if (server_state(agent->server) == SERVER_DOWN || !same_limits)
-        log_info("data directory read", "system", agent->found.control.system_identifier, "state",
-                 agent->found.control.state, NULL);
+        log_info("data directory read", "system", agent->observed.control.system_identifier,
+                 "state", agent->observed.control.state, NULL);
 }
 
 static void after_control(struct agent *agent, const struct child_result *result)
 {
-    struct controldata before = agent->found.control;
+    struct controldata before = agent->observed.control;
     struct error err = result->err;
-    agent->found.control_read_ms = clock_boot_ms();
+    agent->observed.control_read_ms = clock_boot_ms();
     agent->config.dirty = true; /* a standby's file follows what its data needs */
-    if (err.class == 0 && controldata_parse(result->output, &agent->found.control, &err) == 0) {
-        agent->found.control_known = agent->found.control_seen = true;
-        agent->found.control_written_ns = agent->found.next_control_written_ns;
+    if (err.class == 0 && controldata_parse(result->output, &agent->observed.control, &err) == 0) {
+        agent->observed.control_known = agent->observed.control_seen = true;
+        agent->observed.control_written_ns = agent->observed.next_control_written_ns;
         log_control(agent, &before);
     } else if (server_state(agent->server) != SERVER_DOWN) {
         /* Before a start it is read again in any case. */
@@ -263,9 +264,9 @@ static void after_control(struct agent *agent, const struct child_result *result
 void job_read_control(struct agent *agent, int64_t now_ms)
 {
     AUTO_ARENA arena = arena_new();
-    const char *argv[] = {arena_printf(arena, "%s/pg_controldata", agent->found.binaries.dir),
+    const char *argv[] = {arena_printf(arena, "%s/pg_controldata", agent->observed.binaries.dir),
                           agent->volume.pgdata, NULL};
-    agent->found.next_control_written_ns = survey_control_written_ns(agent->survey);
+    agent->observed.next_control_written_ns = survey_control_written_ns(agent->survey);
     job_begin(agent, JOB_READ_CONTROL, now_ms);
     job_program(agent, argv, NULL, after_control);
 }
@@ -275,8 +276,8 @@ void job_read_control(struct agent *agent, int64_t now_ms)
 static int write_record(void *arg, struct error *err)
 {
     struct agent *agent = arg;
-    return volume_record_replace(&agent->volume, &agent->found.record, &agent->found.next_record,
-                                 err);
+    return volume_record_replace(&agent->volume, &agent->observed.record,
+                                 &agent->observed.next_record, err);
 }
 
 static void note_volume_trouble(struct agent *agent, const struct error *err)
@@ -291,14 +292,14 @@ static void adopt_record(struct agent *agent, const struct error *conflict)
 {
     struct error err;
     log_failure(conflict, "the record on the volume belongs to another pod", NULL);
-    if (volume_record_read(&agent->volume, &agent->found.record, &err) < 0)
+    if (volume_record_read(&agent->volume, &agent->observed.record, &err) < 0)
         note_volume_trouble(agent, &err);
 }
 
 static void after_record(struct agent *agent, const struct child_result *result)
 {
     if (result->err.class == 0)
-        agent->found.record = agent->found.next_record;
+        agent->observed.record = agent->observed.next_record;
     else if (result->err.class == ERR_CONFLICT)
         adopt_record(agent, &result->err);
     else
@@ -308,7 +309,7 @@ static void after_record(struct agent *agent, const struct child_result *result)
 
 void job_record(struct agent *agent, struct volume_record record, int64_t now_ms)
 {
-    agent->found.next_record = record;
+    agent->observed.next_record = record;
     job_begin(agent, JOB_RECORD, now_ms);
     job_task(agent, write_record, after_record);
 }
@@ -321,7 +322,7 @@ static int make_standby(void *arg, struct error *err)
 static void after_make_standby(struct agent *agent, const struct child_result *result)
 {
     if (result->err.class == 0)
-        agent->found.standby_signal = agent->config.dirty = true;
+        agent->observed.standby_signal = agent->config.dirty = true;
     else
         note_volume_trouble(agent, &result->err);
     job_end(agent);

@@ -72,8 +72,8 @@ struct configuration {
     bool asked_pending; /* after the reload, what waits for a restart */
 };
 
-/* What is on the volumes and in the image, as it was found last. */
-struct found {
+/* What is on the volumes and in the image, as it was seen last. */
+struct observed {
     int lock_fd;
     struct error lock_error;
     enum known binaries_known;
@@ -106,7 +106,7 @@ struct run {
 };
 
 /* What a primary needs besides running: its roles, slots and database. */
-struct duty {
+struct primary_work {
     struct roles *roles; /* at work; or NULL */
     bool wrote, bootstrapped;
     char roles_hash[17]; /* of what was applied, or is being */
@@ -144,7 +144,7 @@ struct peers {
 struct reported {
     enum step step;
     char phase[32], reason[64], message[1024];
-    bool ready;          /* the last report said so */
-    char peers_hash[17]; /* what the lease's status was renewed for */
-    bool unnamed;        /* that the server certificate lacks the primary's name */
+    bool ready;               /* the last report said so */
+    char peers_hash[17];      /* what the lease's status was renewed for */
+    bool name_missing_logged; /* that the server certificate lacks the primary's name */
 };

@@ -2,6 +2,8 @@
  * The server's streaming peers: how often they are checked, and what the primary's lease says about
  * its replicas.
  */
+#include <assert.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -18,20 +20,26 @@ enum {
     SHARE_OF_WAIT = 8,
 };
 
+/* In an array of structs that begin with their name; NULL: it is not there. */
+static const void *find_by_name(const void *array, int count, size_t size, const char *name)
+{
+    const char *first = array;
+    for (int i = 0; i < count; i++)
+        if (strcmp(first + (size_t)i * size, name) == 0)
+            return first + (size_t)i * size;
+    return NULL;
+}
+
 const struct monitor_slot *peers_slot(const struct monitor_view *view, const char *name)
 {
-    for (int i = 0; i < view->slot_count; i++)
-        if (strcmp(view->slots[i].name, name) == 0)
-            return &view->slots[i];
-    return NULL;
+    static_assert(offsetof(struct monitor_slot, name) == 0, "the name comes first");
+    return find_by_name(view->slots, view->slot_count, sizeof view->slots[0], name);
 }
 
 static const struct monitor_replica *find_replica(const struct monitor_view *view, const char *name)
 {
-    for (int i = 0; i < view->replica_count; i++)
-        if (strcmp(view->replicas[i].name, name) == 0)
-            return &view->replicas[i];
-    return NULL;
+    static_assert(offsetof(struct monitor_replica, name) == 0, "the name comes first");
+    return find_by_name(view->replicas, view->replica_count, sizeof view->replicas[0], name);
 }
 
 static bool all_stream(const struct agent *agent)

@@ -53,8 +53,8 @@ static const char *reported_role(const struct agent *agent)
 {
     if (server_state(agent->server) != SERVER_DOWN && agent->run.role != ROLE_NONE)
         return volume_role_name(serving_is_primary(agent) ? ROLE_PRIMARY : agent->run.role);
-    if (agent->found.state == VOLUME_DATA)
-        return volume_role_name(agent->found.record.role);
+    if (agent->observed.state == VOLUME_DATA)
+        return volume_role_name(agent->observed.record.role);
     enum lease_state state = agent->lease ? member_lease_view(agent->lease)->state : LEASE_UNKNOWN;
     return state == LEASE_OTHER ? "replica" : "";
 }
@@ -102,7 +102,7 @@ static bool is_ready(const struct agent *agent, int64_t now_ms, char *text, size
     if (!answers(agent, now_ms, text, size))
         return false;
     if (view->in_recovery) {
-        bool wants_primary = agent->found.record.role == ROLE_PRIMARY;
+        bool wants_primary = agent->observed.record.role == ROLE_PRIMARY;
         /* It would show an ever older past, or another one. */
         bool cut_off = refusal_stands(&agent->run.refusal);
         snprintf(text, size, "%s",
@@ -117,8 +117,9 @@ static bool is_ready(const struct agent *agent, int64_t now_ms, char *text, size
         return false;
     }
     snprintf(text, size, "%s",
-             agent->duty.wrote ? "primary: accepts writes" : "primary that has not written yet");
-    return agent->duty.wrote;
+             agent->primary_work.wrote ? "primary: accepts writes"
+                                       : "primary that has not written yet");
+    return agent->primary_work.wrote;
 }
 
 bool publish_ready(void *agent, char *text, size_t size)
@@ -132,7 +133,7 @@ void publish_report(struct agent *agent, const struct decision *decision, int64_
         return;
     AUTO_ARENA arena = arena_new();
     const struct monitor_view *view = monitor_view(agent->monitor);
-    bool has_data = agent->found.state == VOLUME_DATA && agent->found.control_seen;
+    bool has_data = agent->observed.state == VOLUME_DATA && agent->observed.control_seen;
     char ignored[1024];
     const char *role = reported_role(agent);
     struct instance_report report = {
@@ -141,15 +142,16 @@ void publish_report(struct agent *agent, const struct decision *decision, int64_
         .phase = decision->phase,
         .reason = decision->reason,
         .message = decision->message,
-        .system_identifier = has_data ? agent->found.control.system_identifier : "",
-        .postgres_version = agent->found.binaries.version,
+        .system_identifier = has_data ? agent->observed.control.system_identifier : "",
+        .postgres_version = agent->observed.binaries.version,
         .timeline = view->answered ? view->timeline
-                    : has_data     ? agent->found.control.timeline
+                    : has_data     ? agent->observed.control.timeline
                                    : 0,
-        .epoch = agent->found.record.epoch,
-        .seen_epoch = agent->found.record.seen,
+        .epoch = agent->observed.record.epoch,
+        .seen_epoch = agent->observed.record.seen,
         .config_hash = agent->config.trial.known == KNOWN_GOOD ? agent->config.trial.loaded : "",
-        .verifiers_hash = agent->duty.bootstrapped ? agent->duty.verifiers_hash : "",
+        .verifiers_hash =
+            agent->primary_work.bootstrapped ? agent->primary_work.verifiers_hash : "",
         .restart_token = agent->restart.token,
         .restarted_for = agent->restart.done_for,
         .pending_restart = view->pending_known && view->pending_restart,
@@ -159,7 +161,7 @@ void publish_report(struct agent *agent, const struct decision *decision, int64_
         .last_crash = agent->crashes.words,
         .data_volume = reported_volume(agent, SURVEY_DATA),
         .wal_volume = reported_volume(agent, SURVEY_WAL),
-        .bootstrapped = agent->duty.bootstrapped && strcmp(role, "primary") == 0,
+        .bootstrapped = agent->primary_work.bootstrapped && strcmp(role, "primary") == 0,
         .ready = is_ready(agent, now_ms, ignored, sizeof ignored),
     };
     bool passing = !report.ready && !agent->reported.ready && !agent->stopping &&

@@ -21,9 +21,9 @@ void react_settings(void *arg)
     agent->config.dirty = true;
     if (agent->lease != NULL && view->known)
         member_lease_set_seconds(agent->lease, view->config.lease_seconds);
-    if (agent->found.binaries_known == KNOWN_BAD)
-        agent->found.binaries_known = KNOWN_NOT_YET;
-    agent_kick(agent);
+    if (agent->observed.binaries_known == KNOWN_BAD)
+        agent->observed.binaries_known = KNOWN_NOT_YET;
+    agent_run_soon(agent);
 }
 
 void react_tls(void *arg)
@@ -32,7 +32,7 @@ void react_tls(void *arg)
     log_info("new TLS files", NULL);
     server_reload(agent->server);
     agent->config.dirty = true; /* how the primary is checked depends on the names in it */
-    agent_kick(agent);
+    agent_run_soon(agent);
 }
 
 /* A start or an end of postgres makes all that was known of the run before it void. */
@@ -54,11 +54,11 @@ void react_server(void *arg)
     if (state == SERVER_DOWN) {
         agent->run.role = ROLE_NONE;
         agent->run.cause = (struct cause){0};
-        agent->found.control_known = false;
-        agent->found.standby_signal = volume_is_standby(&agent->volume);
+        agent->observed.control_known = false;
+        agent->observed.standby_signal = volume_is_standby(&agent->volume);
         log_info("postgres is down", NULL);
     }
-    agent_kick(agent);
+    agent_run_soon(agent);
 }
 
 static void count_crash(struct agent *agent, const char *why)
@@ -76,7 +76,7 @@ void react_recovered(void *arg, const char *why)
 {
     log_error("postgres crashed and is recovering", "why", why, NULL);
     count_crash(arg, why);
-    agent_kick(arg);
+    agent_run_soon(arg);
 }
 
 static const char *const remedies[SURVEY_VOLUMES] = {
@@ -105,7 +105,7 @@ void react_room(void *arg)
     }
     if (react_no_room(agent)[0] == '\0')
         agent->troubles.retire.until_ms = 0;
-    agent_kick(agent);
+    agent_run_soon(agent);
 }
 
 static void note_no_room(struct agent *agent, const struct logs_message *message)
@@ -187,7 +187,7 @@ void react_fatal(void *arg, const struct logs_message *message)
     /* What came before a stream broke off is still to be replayed. */
     agent->run.wal_wanted_ms = broke_off ? 0 : now_ms;
     monitor_poll_now(agent->monitor);
-    agent_kick(agent);
+    agent_run_soon(agent);
 }
 
 void react_children(void *arg)
@@ -209,5 +209,5 @@ void react_signal(evutil_socket_t signal, short what, void *arg)
     if (!agent->stopping)
         log_info("asked to stop", "signal", signal == SIGTERM ? "SIGTERM" : "SIGINT", NULL);
     agent->stopping = true;
-    agent_kick(agent);
+    agent_run_soon(agent);
 }

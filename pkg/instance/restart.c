@@ -16,7 +16,7 @@ void restart_end(struct agent *agent)
     agent->restart.connection = NULL;
 }
 
-static void obey(struct agent *agent)
+static void stop_for_token(struct agent *agent)
 {
     snprintf(agent->restart.token, sizeof agent->restart.token, "%s", agent_member_token(agent));
     snprintf(agent->restart.done_for, sizeof agent->restart.done_for, "%s",
@@ -32,11 +32,11 @@ static void on_pending(void *arg, const PGresult *result, const struct error *er
     struct agent *agent = arg;
     if (err->class != 0) {
         log_failure(err, "asking again which parameters need the restart", NULL);
-        obey(agent);
+        stop_for_token(agent);
         return;
     }
     if (pg_text(result, 0, "names")[0] != '\0' && pg_text(result, 0, "held")[0] == '\0') {
-        obey(agent);
+        stop_for_token(agent);
         return;
     }
     /* It would fail, or has become needless. */

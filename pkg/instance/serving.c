@@ -30,7 +30,7 @@ bool serving_holds_lease(const struct agent *agent, int64_t now_ms)
 
 /* ---- roles, slots, database ---- */
 
-static void hash_of_duty(const struct settings_view *view, char ret_hash[17])
+static void hash_of_primary_work(const struct settings_view *view, char ret_hash[17])
 {
     AUTO_ARENA arena = arena_new();
     char *text = arena_printf(arena, "%s\n%s\n%s", view->verifiers, view->config.database,
@@ -70,8 +70,8 @@ static bool slots_need_work(const struct agent *agent)
 static void on_wrote(void *arg)
 {
     struct agent *agent = arg;
-    agent->duty.wrote = true;
-    agent_kick(agent);
+    agent->primary_work.wrote = true;
+    agent_run_soon(agent);
 }
 
 /* Replicas wait for their slots, and may clone while the database is being made. */
@@ -85,22 +85,23 @@ static void on_slots(void *arg)
 static void on_roles_done(void *arg, const struct error *err)
 {
     struct agent *agent = arg;
-    roles_free(agent->duty.roles);
-    agent->duty.roles = NULL;
-    agent->duty.done_ms = clock_boot_ms();
+    roles_free(agent->primary_work.roles);
+    agent->primary_work.roles = NULL;
+    agent->primary_work.done_ms = clock_boot_ms();
     if (err->class == 0) {
         agent_forget_trouble(&agent->troubles.roles);
-        memcpy(agent->duty.verifiers_hash, agent->duty.next_verifiers_hash,
-               sizeof agent->duty.verifiers_hash);
+        memcpy(agent->primary_work.verifiers_hash, agent->primary_work.next_verifiers_hash,
+               sizeof agent->primary_work.verifiers_hash);
         /* Without verifiers there are no roles yet, whatever else was made. */
-        agent->duty.bootstrapped = agent->duty.verifiers_hash[0] != '\0';
+        agent->primary_work.bootstrapped = agent->primary_work.verifiers_hash[0] != '\0';
     } else {
-        agent->duty.roles_hash[0] = '\0';
+        agent->primary_work.roles_hash[0] = '\0';
         agent_note_trouble(agent, &agent->troubles.roles, err->reason, err->text,
-                           ROLES_FIRST_PAUSE_MS, ROLES_LONGEST_PAUSE_MS, agent->duty.done_ms);
+                           ROLES_FIRST_PAUSE_MS, ROLES_LONGEST_PAUSE_MS,
+                           agent->primary_work.done_ms);
     }
     monitor_poll_now(agent->monitor);
-    agent_kick(agent);
+    agent_run_soon(agent);
 }
 
 /* Roles are applied when what is asked for differs from what was applied last, or when a slot is
@@ -110,31 +111,31 @@ static void update_roles(struct agent *agent, int64_t now_ms)
     const struct settings_view *view = settings_view(agent->settings);
     char hash[17];
     settings_fetch_verifiers(agent->settings);
-    hash_of_duty(view, hash);
+    hash_of_primary_work(view, hash);
     /* Slots as they were seen before the last round say nothing of what it left. */
-    bool seen_since = monitor_view(agent->monitor)->answered_ms > agent->duty.done_ms;
-    bool due = strcmp(hash, agent->duty.roles_hash) != 0 ||
-               (agent->duty.bootstrapped && seen_since && slots_need_work(agent));
-    if (agent->duty.roles != NULL || !due || agent_in_pause(&agent->troubles.roles, now_ms))
+    bool seen_since = monitor_view(agent->monitor)->answered_ms > agent->primary_work.done_ms;
+    bool due = strcmp(hash, agent->primary_work.roles_hash) != 0 ||
+               (agent->primary_work.bootstrapped && seen_since && slots_need_work(agent));
+    if (agent->primary_work.roles != NULL || !due || agent_in_pause(&agent->troubles.roles, now_ms))
         return;
-    memcpy(agent->duty.roles_hash, hash, sizeof hash);
-    snprintf(agent->duty.next_verifiers_hash, sizeof agent->duty.next_verifiers_hash, "%s",
-             view->verifiers_hash);
+    memcpy(agent->primary_work.roles_hash, hash, sizeof hash);
+    snprintf(agent->primary_work.next_verifiers_hash,
+             sizeof agent->primary_work.next_verifiers_hash, "%s", view->verifiers_hash);
     struct roles_input input = {.socket_dir = agent->options.run_dir,
                                 .port = agent->options.port,
                                 .instance = agent->options.name,
                                 .config = &view->config,
                                 .verifiers = view->verifiers};
     struct roles_handlers handlers = {on_wrote, on_slots, on_roles_done, agent};
-    agent->duty.roles = roles_start(agent->loop, &input, &handlers);
+    agent->primary_work.roles = roles_start(agent->loop, &input, &handlers);
 }
 
-static void forget_duty(struct duty *duty)
+static void forget_primary_work(struct primary_work *work)
 {
-    roles_free(duty->roles);
-    duty->roles = NULL;
-    duty->wrote = false;
-    duty->roles_hash[0] = '\0';
+    roles_free(work->roles);
+    work->roles = NULL;
+    work->wrote = false;
+    work->roles_hash[0] = '\0';
 }
 
 /* ---- endpoint ---- */
@@ -145,7 +146,7 @@ static enum slice_want wanted_slice(const struct agent *agent, int64_t now_ms)
         return SLICE_LEAVE;
     if (agent->stopping)
         return SLICE_EMPTY;
-    if (serving_is_primary(agent) && agent->duty.wrote)
+    if (serving_is_primary(agent) && agent->primary_work.wrote)
         return SLICE_SELF;
     /* A crash of postgres in place leaves it: the address is right, and back in a moment. What
      * stands there from an earlier pod is wrong. */
@@ -208,7 +209,7 @@ void serving_update(struct agent *agent, int64_t now_ms)
     update_endpoint(agent, now_ms);
     if (server_state(agent->server) != SERVER_UP) {
         monitor_stop(agent->monitor);
-        forget_duty(&agent->duty);
+        forget_primary_work(&agent->primary_work);
         return;
     }
     monitor_start(agent->monitor);
@@ -222,7 +223,7 @@ void serving_update(struct agent *agent, int64_t now_ms)
         !agent->stopping)
         update_roles(agent, now_ms);
     else if (view->answered && view->in_recovery)
-        forget_duty(&agent->duty);
+        forget_primary_work(&agent->primary_work);
     if (view->pending_known && !view->pending_restart && !agent->config.stale && !agent->stopping)
         configure_proven(agent, now_ms);
 }

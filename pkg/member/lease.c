@@ -162,7 +162,7 @@ static void notify(struct lease *lease)
     lease->handlers.changed(lease->handlers.arg);
 }
 
-static void go_on(struct lease *lease);
+static void send_due(struct lease *lease);
 
 /* What was seen by lease_engine_see() or lease_engine_answer(). */
 static void set_view(struct lease *lease, const struct lease_view *view)
@@ -193,7 +193,7 @@ static void see(struct lease *lease, const struct lease_view *view)
     if (lease_engine_see(&lease->engine, view->state == LEASE_ABSENT ? NULL : &view->object,
                          lease->listing, kube_now_ms(lease->kube)))
         set_view(lease, view);
-    go_on(lease);
+    send_due(lease);
 }
 
 static void on_upsert(void *arg, const cJSON *object)
@@ -264,7 +264,7 @@ static void on_answer(void *arg, const cJSON *body, const struct error *err)
                                     kube_now_ms(lease->kube));
     if (news && (outcome == LEASE_DONE || (outcome == LEASE_MISSING && done == LEASE_DO_READ)))
         set_view(lease, &view);
-    go_on(lease);
+    send_due(lease);
     notify(lease);
 }
 
@@ -309,7 +309,7 @@ static void do_write(struct lease *lease, enum lease_action action)
 }
 
 /* Sends what is due, and sets the timer for what comes next. */
-static void go_on(struct lease *lease)
+static void send_due(struct lease *lease)
 {
     int64_t now_ms = kube_now_ms(lease->kube);
     enum lease_action action = lease_engine_next(&lease->engine, now_ms);
@@ -328,7 +328,7 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 {
     (void)fd, (void)what;
     struct lease *lease = arg;
-    go_on(lease);
+    send_due(lease);
     if (lease->view.state != LEASE_HELD)
         notify(lease); /* the pause after a failed attempt to take it is over */
 }
@@ -393,13 +393,13 @@ void member_lease_set_seconds(struct lease *lease, int seconds)
 void member_lease_take(struct lease *lease, int64_t at_least)
 {
     lease_engine_take(&lease->engine, at_least);
-    go_on(lease);
+    send_due(lease);
 }
 
 void member_lease_renew_now(struct lease *lease)
 {
     lease_engine_renew_soon(&lease->engine, kube_now_ms(lease->kube));
-    go_on(lease);
+    send_due(lease);
 }
 
 void member_lease_set_recorded(struct lease *lease, int64_t epoch)
@@ -414,6 +414,6 @@ void member_lease_set_recorded(struct lease *lease, int64_t epoch)
 bool member_lease_give_back(struct lease *lease, int64_t last_epoch)
 {
     lease_engine_leave(&lease->engine, last_epoch, kube_now_ms(lease->kube));
-    go_on(lease);
+    send_due(lease);
     return lease_engine_has_left(&lease->engine);
 }

@@ -49,7 +49,7 @@ cJSON *reporter_body(struct arena *arena, const char *report, const char *role, 
     return body;
 }
 
-static void go(struct reporter *reporter);
+static void write_when_due(struct reporter *reporter);
 
 static void plan_confirmation(struct reporter *reporter)
 {
@@ -69,7 +69,7 @@ static void on_confirm(evutil_socket_t fd, short what, void *arg)
     struct reporter *reporter = arg;
     reporter->confirming = false;
     text_replace(&reporter->written, NULL);
-    go(reporter);
+    write_when_due(reporter);
 }
 
 /* A refusal (the pod is gone, or the right is) counts as settled, so that the end of the agent does
@@ -87,7 +87,7 @@ static void on_written(void *arg, const cJSON *body, const struct error *err)
         reporter->failing = false;
         text_replace(&reporter->written, reporter->sent);
         plan_confirmation(reporter);
-        go(reporter);
+        write_when_due(reporter);
         if (reporter_settled(reporter))
             reporter->settled(reporter->arg);
         return;
@@ -98,7 +98,7 @@ static void on_written(void *arg, const cJSON *body, const struct error *err)
     reporter->paused_until_ms =
         kube_now_ms(reporter->kube) +
         pause_doubled_ms(FIRST_PAUSE_MS, LONGEST_PAUSE_MS, reporter->failures++);
-    go(reporter);
+    write_when_due(reporter);
     if (reporter->refused)
         reporter->settled(reporter->arg);
 }
@@ -133,7 +133,7 @@ static int wait_ms(struct reporter *reporter, int64_t now_ms)
 }
 
 /* One call at a time, with the newest report: what came in between was never needed. */
-static void go(struct reporter *reporter)
+static void write_when_due(struct reporter *reporter)
 {
     int64_t now_ms = kube_now_ms(reporter->kube);
     if (reporter->wanted == NULL || reporter->call != NULL)
@@ -155,7 +155,7 @@ static void go(struct reporter *reporter)
 static void on_timer(evutil_socket_t fd, short what, void *arg)
 {
     (void)fd, (void)what;
-    go(arg);
+    write_when_due(arg);
 }
 
 struct reporter *reporter_new(struct event_base *loop, struct kube *kube,
@@ -197,7 +197,7 @@ void reporter_set(struct reporter *reporter, const char *report, const char *rol
         return;
     text_replace(&reporter->wanted, text);
     reporter->hurry = reporter->hurry || hurry;
-    go(reporter);
+    write_when_due(reporter);
 }
 
 bool reporter_settled(const struct reporter *reporter)

@@ -165,7 +165,7 @@ static bool is_outranked(struct slice *slice)
     return outranked;
 }
 
-static void go(struct slice *slice)
+static void write_if_needed(struct slice *slice)
 {
     bool outranked = is_outranked(slice);
     bool settled = slice->want == SLICE_LEAVE || outranked ||
@@ -257,7 +257,7 @@ void slice_set(struct slice *slice, enum slice_want want, int64_t epoch)
     slice->epoch = epoch;
     if (slice->watch == NULL && want != SLICE_LEAVE)
         begin_watch(slice);
-    go(slice);
+    write_if_needed(slice);
 }
 
 int64_t slice_seen_epoch(const struct slice *slice)

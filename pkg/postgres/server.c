@@ -27,9 +27,8 @@ struct server {
     struct child *postmaster;
     struct event *look, *deadline;
     int look_ms;
-    bool standby, asked, quit_sent;
+    bool asked, quit_sent;
     bool killed; /* SIGKILL was sent to all of it */
-    int64_t up_since_ms;
     char pidfile[1024];
     char last_error[512]; /* last FATAL or PANIC, with the ERROR or LOG that explains it */
     char died[256];       /* of which process the postmaster said last how it ended */
@@ -74,9 +73,7 @@ static void look_at_pidfile(evutil_socket_t fd, short what, void *arg)
     AUTO_FD file = open(server->pidfile, O_RDONLY | O_CLOEXEC);
     if (file >= 0 && read(file, text, sizeof text - 1) > 0) {
         server_pidfile_status(text, child_pid(server->postmaster), status, sizeof status);
-        server->standby = strcmp(status, "standby") == 0;
-        if (server->standby || strcmp(status, "ready") == 0) {
-            server->up_since_ms = clock_boot_ms();
+        if (strcmp(status, "standby") == 0 || strcmp(status, "ready") == 0) {
             set_state(server, SERVER_UP);
             return;
         }
@@ -235,7 +232,6 @@ static void on_ended(void *arg, const struct child_result *result)
     event_del(server->look);
     server->postmaster = NULL;
     bool was_up = server->state == SERVER_UP, asked = server->asked;
-    server->up_since_ms = 0;
     if (!asked) {
         char why[768];
         describe_end(why, sizeof why, result->status, server->last_error);
@@ -306,7 +302,7 @@ int server_start(struct server *server, const struct server_start *start, struct
     snprintf(server->pidfile, sizeof server->pidfile, "%s/postmaster.pid", start->pgdata);
     server->last_error[0] = server->died[0] = '\0';
     server->reinitializing = false;
-    server->asked = server->quit_sent = server->killed = server->standby = false;
+    server->asked = server->quit_sent = server->killed = false;
     server->look_ms = FIRST_LOOK_MS;
     timer_arm(server->look, FIRST_LOOK_MS);
     set_state(server, SERVER_STARTING);
@@ -349,14 +345,4 @@ bool server_quits(const struct server *server)
 enum server_state server_state(const struct server *server)
 {
     return server->state;
-}
-
-bool server_up_as_standby(const struct server *server)
-{
-    return server->state == SERVER_UP && server->standby;
-}
-
-int64_t server_up_since_ms(const struct server *server)
-{
-    return server->up_since_ms;
 }

@@ -56,9 +56,6 @@ void server_stop_immediately(struct server *server);
 bool server_quits(const struct server *server);
 
 enum server_state server_state(const struct server *server);
-/* The postmaster serves read-only: it came up as a standby. */
-bool server_up_as_standby(const struct server *server);
-int64_t server_up_since_ms(const struct server *server); /* CLOCK_BOOTTIME; 0 unless up */
 /* To be called when processes were reaped: the last backend may be gone. */
 void server_check_strays(struct server *server);
 
