@@ -470,9 +470,12 @@ static void open_parts(struct agent *agent)
                                      agent};
     struct survey_handlers survey = {react_room, agent_run_soon, agent};
     struct settings_handlers settings = {react_settings, react_tls, agent};
-    struct settings_options mounts = {options->config_dir,    options->tls_dir,
-                                      options->verifiers_dir, options->replication_dir,
-                                      options->run_dir,       agent->namespace};
+    struct settings_options mounts = {.config_dir = options->config_dir,
+                                      .tls_dir = options->tls_dir,
+                                      .verifiers_dir = options->verifiers_dir,
+                                      .replication_dir = options->replication_dir,
+                                      .run_dir = options->run_dir,
+                                      .namespace = agent->namespace};
     agent->step = event_new(agent->loop, -1, 0, on_step, agent);
     agent->wake = evtimer_new(agent->loop, on_wake, agent);
     agent->api_again = evtimer_new(agent->loop, on_api_again, agent);

@@ -11,12 +11,12 @@
 
 #include "base/arena.h"
 #include "base/file.h"
-#include "loop/timer.h"
 
 enum { QUIET_MS = 50, COMPARE_MAX_BYTES = 4 * 1024 * 1024 };
 
 struct mounts {
     int fd;
+    const struct timer_clock *clock;
     struct event *readable, *quiet;
     void (*changed)(void *arg);
     void *arg;
@@ -29,7 +29,7 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
     char events[4096] __attribute__((aligned(__alignof__(struct inotify_event))));
     while (read(fd, events, sizeof events) > 0)
         ; /* which file it was does not matter: all are compared */
-    timer_arm(mounts->quiet, QUIET_MS);
+    timer_set(mounts->clock, mounts->quiet, QUIET_MS);
 }
 
 static void on_quiet(evutil_socket_t fd, short what, void *arg)
@@ -39,9 +39,11 @@ static void on_quiet(evutil_socket_t fd, short what, void *arg)
     mounts->changed(mounts->arg);
 }
 
-struct mounts *mounts_new(struct event_base *loop, void (*changed)(void *arg), void *arg)
+struct mounts *mounts_new(struct event_base *loop, const struct timer_clock *clock,
+                          void (*changed)(void *arg), void *arg)
 {
     struct mounts *mounts = xcalloc(1, sizeof *mounts);
+    mounts->clock = clock;
     mounts->changed = changed;
     mounts->arg = arg;
     mounts->fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
@@ -66,7 +68,7 @@ void mounts_free(struct mounts *mounts)
     if (mounts == NULL)
         return;
     timer_freep(&mounts->readable);
-    timer_freep(&mounts->quiet);
+    timer_free(mounts->clock, mounts->quiet);
     file_closep(&mounts->fd);
     free(mounts);
 }

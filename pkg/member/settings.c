@@ -12,7 +12,6 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/text.h"
-#include "loop/timer.h"
 #include "member/mounts.h"
 #include "postgres/conf.h"
 
@@ -25,7 +24,9 @@ struct settings {
     struct kube *kube;
     struct kube_watch *watch;
     struct kube_call *fetch;
+    const struct timer_clock *clock;
     struct event *fetch_again;
+    bool pausing; /* its timer runs */
     struct settings_view view;
     /* One arena for each source, replaced as a whole. */
     struct arena *config_arena, *verifiers_arena;
@@ -223,6 +224,12 @@ void settings_watch(struct settings *settings, struct kube *kube)
     settings->watch = kube_watch_new(kube, &options, &handlers, settings);
 }
 
+static void pause_before_fetch(struct settings *settings)
+{
+    settings->pausing = true;
+    timer_set(settings->clock, settings->fetch_again, FETCH_AGAIN_MS);
+}
+
 /* The kubelet brings a changed Secret up to a minute late, so it is fetched. ConfigMap and Secret
  * are written one after the other: until both are of one hash it is fetched again. */
 static void on_fetched(void *arg, const cJSON *body, const struct error *err)
@@ -237,13 +244,13 @@ static void on_fetched(void *arg, const cJSON *body, const struct error *err)
         arena_free(arena);
         if (err->class != 0)
             log_failure(err, "fetching the role verifiers", NULL);
-        timer_arm(settings->fetch_again, FETCH_AGAIN_MS);
+        pause_before_fetch(settings);
         return;
     }
     settings->verifiers_from_api = true;
     take_verifiers(settings, arena, text);
     if (!text_same(settings->view.verifiers_hash, settings->view.config.verifiers_hash))
-        timer_arm(settings->fetch_again, FETCH_AGAIN_MS); /* ConfigMap and Secret are not in step */
+        pause_before_fetch(settings); /* ConfigMap and Secret are not in step */
     settings->handlers.changed(settings->handlers.arg);
 }
 
@@ -251,8 +258,7 @@ void settings_fetch_verifiers(struct settings *settings)
 {
     const char *wanted = settings->view.config.verifiers_hash;
     if (settings->kube == NULL || settings->fetch != NULL || wanted == NULL || wanted[0] == '\0' ||
-        text_same(settings->view.verifiers_hash, wanted) ||
-        evtimer_pending(settings->fetch_again, NULL))
+        text_same(settings->view.verifiers_hash, wanted) || settings->pausing)
         return;
     AUTO_ARENA arena = arena_new();
     const char *name = name_child(arena, settings->view.config.cluster, "verifiers");
@@ -266,7 +272,9 @@ void settings_fetch_verifiers(struct settings *settings)
 static void on_fetch_again(evutil_socket_t fd, short what, void *arg)
 {
     (void)fd, (void)what;
-    settings_fetch_verifiers(arg);
+    struct settings *settings = arg;
+    settings->pausing = false;
+    settings_fetch_verifiers(settings);
 }
 
 void settings_reread(struct settings *settings)
@@ -294,6 +302,7 @@ struct settings *settings_new(struct event_base *loop, const struct settings_opt
 {
     struct settings *settings = xcalloc(1, sizeof *settings);
     settings->loop = loop;
+    settings->clock = options->clock;
     settings->handlers = *handlers;
     settings->view.verifiers = settings->view.verifiers_hash = "";
     snprintf(settings->config_dir, sizeof settings->config_dir, "%s", options->config_dir);
@@ -304,7 +313,7 @@ struct settings *settings_new(struct event_base *loop, const struct settings_opt
     snprintf(settings->run_dir, sizeof settings->run_dir, "%s", options->run_dir);
     snprintf(settings->namespace, sizeof settings->namespace, "%s", options->namespace);
     settings->fetch_again = evtimer_new(loop, on_fetch_again, settings);
-    settings->mounts = mounts_new(loop, on_mount_changed, settings);
+    settings->mounts = mounts_new(loop, settings->clock, on_mount_changed, settings);
     watch_mounts(settings);
     read_all(settings, false);
     return settings;
@@ -317,7 +326,7 @@ void settings_free(struct settings *settings)
     kube_watch_free(settings->watch);
     if (settings->fetch != NULL)
         kube_call_cancel(settings->fetch);
-    event_free(settings->fetch_again);
+    timer_free(settings->clock, settings->fetch_again);
     mounts_free(settings->mounts);
     arena_free(settings->config_arena);
     arena_free(settings->verifiers_arena);

@@ -8,11 +8,13 @@
 
 #include "api/reports.h"
 #include "kube/kube.h"
+#include "loop/timer.h"
 
 struct settings_options {
     const char *config_dir, *tls_dir, *verifiers_dir, *replication_dir;
     const char *run_dir; /* gets pgpass and tls/, as postgres wants them owned and closed */
     const char *namespace;
+    const struct timer_clock *clock; /* NULL: the machine's */
 };
 
 struct settings_view {

@@ -7,7 +7,6 @@
 #include "api/names.h"
 #include "base/log.h"
 #include "loop/pause.h"
-#include "loop/timer.h"
 #include "member/lease.h"
 
 enum { FIRST_PAUSE_MS = 200, LONGEST_PAUSE_MS = 5000 };
@@ -18,6 +17,7 @@ struct slice {
     struct kube_watch *watch;
     struct kube_call *call;
     struct event *retry;
+    bool pausing; /* its timer runs */
     void (*changed)(void *arg);
     void *arg;
     char namespace[256], name[256], ips[256], pod[256], pod_uid[64];
@@ -133,8 +133,9 @@ static void on_written(void *arg, const cJSON *body, const struct error *err)
     /* On a conflict the watch brings the newer one; the pause is for a watch that is late. */
     if (err->class != ERR_CONFLICT)
         log_failure(err, "the read-write endpoint cannot be written", "slice", slice->name, NULL);
-    timer_arm(slice->retry,
-              (int)pause_doubled_ms(FIRST_PAUSE_MS, LONGEST_PAUSE_MS, slice->failures++));
+    slice->pausing = true;
+    kube_timer_set(slice->kube, slice->retry,
+                   pause_doubled_ms(FIRST_PAUSE_MS, LONGEST_PAUSE_MS, slice->failures++));
 }
 
 static void write_slice(struct slice *slice)
@@ -174,8 +175,7 @@ static void write_if_needed(struct slice *slice)
     bool was_settled = slice->settled;
     slice->settled = settled;
     bool possible = slice->want != SLICE_SELF || slice->ip[0] != '\0';
-    if (!settled && possible && slice->seen != NULL && slice->call == NULL &&
-        !evtimer_pending(slice->retry, NULL))
+    if (!settled && possible && slice->seen != NULL && slice->call == NULL && !slice->pausing)
         write_slice(slice);
     if (settled != was_settled)
         slice->changed(slice->arg);
@@ -185,6 +185,7 @@ static void on_retry(evutil_socket_t fd, short what, void *arg)
 {
     (void)fd, (void)what;
     struct slice *slice = arg;
+    slice->pausing = false;
     slice->changed(slice->arg);
 }
 
@@ -234,7 +235,7 @@ void slice_free(struct slice *slice)
     if (slice->call != NULL)
         kube_call_cancel(slice->call);
     kube_watch_free(slice->watch);
-    event_free(slice->retry);
+    kube_timer_free(slice->kube, slice->retry);
     arena_free(slice->arena);
     free(slice);
 }
