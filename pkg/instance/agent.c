@@ -96,7 +96,7 @@ static void learn_grace(struct agent *agent)
     text = arena_printf(arena, "%d\n", agent->grace_seconds);
     err = (struct error){0};
     if (mounts_write(path, text, strlen(text), 0600, &written, &err) < 0)
-        log_failure(&err, "keeping the pod's grace", NULL);
+        log_failure(&err, "the pod's grace period cannot be saved", NULL);
 }
 
 /* All instances mount one Secret, so that our own certificate is like the primary's. */
@@ -535,7 +535,7 @@ int instance_run(const struct instance_options *options, struct error *err)
     open_parts(agent);
     agent_run_soon(agent);
     event_base_dispatch(agent->loop);
-    log_info("bye", NULL);
+    log_info("the agent ends", NULL);
     if (agent->end.class != 0)
         *err = agent->end;
     int ended = agent->end.class;

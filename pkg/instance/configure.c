@@ -194,7 +194,9 @@ static void refuse_and_end(struct agent *agent, const char *why)
     enum trial_step step = advance(agent, TRIAL_REFUSED);
     if (step == TRIAL_POSTPONE) {
         postpone(agent,
-                 arena_printf(arena, "PostgreSQL refuses what it runs with already: %s", why));
+                 arena_printf(arena,
+                              "PostgreSQL refuses the configuration that it already runs with: %s",
+                              why));
         return;
     }
     if (step == TRIAL_REFUSE || step == TRIAL_REFUSE_AND_FALL_BACK)
@@ -276,7 +278,7 @@ static void after_hba_check(void *arg, const PGresult *result, const struct erro
             arena_printf(arena, "pg_hba.conf line %s: %s", pg_text(result, 0, "line_number"),
                          pg_text(result, 0, "error"));
         if (config->hba != NULL && write_file(agent, "pg_hba.conf", config->hba, &written) < 0)
-            log_failure(&written, "restoring the earlier pg_hba.conf", NULL);
+            log_failure(&written, "the earlier pg_hba.conf cannot be restored", NULL);
         refuse_and_end(agent, why);
         return;
     }

@@ -11,7 +11,7 @@ enum { FIRST_PAUSE_MS = 500, LONGEST_PAUSE_MS = 10000 };
 static void log_part(const struct job *job, const char *part, int64_t now_ms)
 {
     AUTO_ARENA arena = arena_new();
-    log_info("step goes on", "step", job_name(job->kind), "part", part, "ms",
+    log_info("step continues", "step", job_name(job->kind), "part", part, "ms",
              arena_printf(arena, "%lld", (long long)(now_ms - job->started_ms)), NULL);
 }
 

@@ -351,7 +351,7 @@ static void after_promote(void *arg, const PGresult *result, const struct error 
     if (agent->job.kind != JOB_PROMOTE)
         return;
     if (err->class != 0)
-        log_failure(err, "promotion", NULL);
+        log_failure(err, "the promotion failed", NULL);
     monitor_poll_now(agent->monitor);
     /* The machine then looks again: promoted, or to be asked again. */
     timer_once(agent->loop, PROMOTE_LOOK_MS, on_promote_look, agent);

@@ -31,7 +31,10 @@ static void on_pending(void *arg, const PGresult *result, const struct error *er
 {
     struct agent *agent = arg;
     if (err->class != 0) {
-        log_failure(err, "asking again which parameters need the restart", NULL);
+        log_failure(err,
+                    "postgres does not say again which parameters need the restart; it is "
+                    "restarted all the same",
+                    NULL);
         stop_for_token(agent);
         return;
     }
@@ -49,14 +52,14 @@ static void on_checkpoint(void *arg, const PGresult *result, const struct error 
 {
     (void)arg, (void)result;
     if (err->class != 0) /* it only would have made the stop shorter */
-        log_failure(err, "checkpoint before the restart", NULL);
+        log_failure(err, "the checkpoint before the restart failed", NULL);
 }
 
 static void on_opened(void *arg, const struct error *err)
 {
     (void)arg;
     if (err->class != 0)
-        log_failure(err, "connecting for the checkpoint before the restart", NULL);
+        log_failure(err, "the connection for the checkpoint before the restart failed", NULL);
 }
 
 void restart_begin(struct agent *agent, int64_t now_ms)

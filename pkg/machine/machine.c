@@ -211,14 +211,14 @@ static bool recorded(const struct facts *f, enum volume_role role)
 static struct decision wait_until_announced(const char *phase)
 {
     return stay(phase, "",
-                "the lease is taken; postgres accepts writes once the API server has confirmed "
-                "that this volume is the one that is led with");
+                "the lease is held; postgres accepts writes once the API server has stored which "
+                "volume it uses");
 }
 
 static struct decision outdated(const char *phase)
 {
     return stay(phase, REASON_VOLUME_OUTDATED,
-                "this volume is an older copy: the instance has since led with a later epoch, on "
+                "this volume is an older copy: the instance was primary at a later epoch, on "
                 "another volume; bring that volume back, or delete the lease to continue with this "
                 "one and lose what was written to the other");
 }
@@ -229,10 +229,10 @@ static struct decision no_role(const struct facts *f)
     if (f->lease == LEASE_UNKNOWN && f->api_wait_over && !machine_led_last(f))
         return stay("Waiting", REASON_API_UNREACHABLE,
                     machine_record_is_own(f)
-                        ? "it was never confirmed that this volume is the one that is "
-                          "led with: only the API server can tell whether this pod may lead now"
-                        : "another pod of this instance led last: only the API server can tell "
-                          "whether this pod may lead now");
+                        ? "the lease never named this volume: only the API server can say whether "
+                          "this pod may be primary"
+                        : "another pod of this instance was primary last: only the API server can "
+                          "say whether this pod may be primary");
     if (f->lease == LEASE_UNKNOWN)
         return stay("Waiting", REASON_API_UNREACHABLE, "asking the API server for the lease");
     if (machine_is_outdated(f) && (f->lease_given_back || f->lease_rested))

@@ -234,7 +234,7 @@ static void on_synced(void *arg)
 static void on_trouble(void *arg, const struct error *err)
 {
     struct lease *lease = arg;
-    log_failure(err, "watching the lease", "lease", lease->name, NULL);
+    log_failure(err, "the watch of the lease failed", "lease", lease->name, NULL);
 }
 
 /* The holder goes on while the API server is away: that alone is no reason to fail over. */

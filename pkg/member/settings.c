@@ -134,7 +134,7 @@ static bool copy_file(struct settings *settings, const char *name, unsigned mode
         return false;
     const char *path = arena_printf(arena, "%s/tls/%s", settings->run_dir, name);
     if (mounts_write(path, text, strlen(text), mode, &written, &err) < 0)
-        log_failure(&err, "copying a TLS file", NULL);
+        log_failure(&err, "a TLS file cannot be copied", NULL);
     else
         *ret_there = true;
     return written;
@@ -206,7 +206,7 @@ static void on_config(void *arg, const cJSON *object)
 static void on_trouble(void *arg, const struct error *err)
 {
     (void)arg;
-    log_failure(err, "watching the ConfigMap", NULL);
+    log_failure(err, "the watch of the ConfigMap failed", NULL);
 }
 
 void settings_watch(struct settings *settings, struct kube *kube)
@@ -243,7 +243,7 @@ static void on_fetched(void *arg, const cJSON *body, const struct error *err)
     if (text == NULL) {
         arena_free(arena);
         if (err->class != 0)
-            log_failure(err, "fetching the role verifiers", NULL);
+            log_failure(err, "the role verifiers cannot be fetched", NULL);
         pause_before_fetch(settings);
         return;
     }

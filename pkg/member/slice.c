@@ -151,7 +151,7 @@ static void write_slice(struct slice *slice)
         .body = slice_body(arena, slice->seen, slice->want, slice->epoch, &options),
         .timeout_ms = 5000};
     log_info("pointing read-write traffic", "slice", slice->name, "to",
-             slice->want == SLICE_SELF ? slice->ip : "nobody", NULL);
+             slice->want == SLICE_SELF ? slice->ip : "none", NULL);
     slice->call = kube_call_start(slice->kube, &request, on_written, slice);
 }
 
@@ -207,7 +207,7 @@ static void on_remove(void *arg, const cJSON *object)
 static void on_trouble(void *arg, const struct error *err)
 {
     struct slice *slice = arg;
-    log_failure(err, "watching the read-write endpoint", "slice", slice->name, NULL);
+    log_failure(err, "the watch of the read-write endpoint failed", "slice", slice->name, NULL);
 }
 
 struct slice *slice_new(struct event_base *loop, struct kube *kube,

@@ -350,7 +350,7 @@ int volume_retire(const struct volume *volume, int64_t wall_ms, struct error *er
     if (state != VOLUME_DATA || record.role != ROLE_REPLICA || record.epoch != 0 ||
         !volume_is_standby(volume))
         return err_set(err, ERR_INTERNAL,
-                       "refusing to give up '%s', which was not always a standby's",
+                       "'%s' is kept: it is not, or was not always, a replica's data",
                        volume->pgdata);
     /* The stamp comes last: what fails, for want of room above all, must not claim that it was
      * done. Marks that stay behind are removed before the next start. */

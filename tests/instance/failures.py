@@ -482,12 +482,12 @@ def stopped_early():
         rig.grant()
         first, second = rig.agents
         first.start()
-        wait_for(lambda: first.logged("step goes on", part="run"), 40, "initdb")
+        wait_for(lambda: first.logged("step continues", part="run"), 40, "initdb")
         first.stop(5)
         first.start().ready()
         first.reports(bootstrapped=True)
         second.start()
-        wait_for(lambda: second.logged("step goes on", part="run"), 40, "pg_basebackup")
+        wait_for(lambda: second.logged("step continues", part="run"), 40, "pg_basebackup")
         second.stop(5)
         second.start().ready()
 

@@ -34,7 +34,7 @@ def moments(agent):
     for count in FILES:
         yield "%d files" % count, lambda n=count: committed() or (
             os.path.isdir(new) and count_files(new) >= n)
-    yield "the tool has ended", lambda: agent.logged("step goes on", part="commit")
+    yield "the tool has ended", lambda: agent.logged("step continues", part="commit")
     yield "committed", committed
     yield "recorded", lambda: os.path.exists(os.path.join(agent.data, "instance.json"))
 

@@ -103,7 +103,7 @@ def clone_address():
         first, second = rig.primary(), rig.agents[1]
         second.start(primary_host="127.0.0.2")  # nobody listens there
         second.reports(phase="Running", role="replica")
-        equal(second.logged("step goes on", step="clone", part="commit") != [], True, "a clone")
+        equal(second.logged("step continues", step="clone", part="commit") != [], True, "a clone")
         equal(second.logged("clone exited"), [], "failed attempts")
         second.stop()
         first.stop()
