@@ -76,8 +76,8 @@ int agent_stop_timeout_ms(const struct agent *agent)
     return left_ms > STOP_LEAST_MS ? left_ms : STOP_LEAST_MS;
 }
 
-/* A pod keeps the grace that it was made with, whatever the spec says later: so does the run
- * folder, which lives as long as the pod does. */
+/* A pod keeps the grace period that it was created with when the spec changes later. The run folder
+ * lives as long as the pod does, so the value is kept there. */
 static void learn_grace(struct agent *agent)
 {
     const struct settings_view *view = settings_view(agent->settings);
@@ -251,7 +251,7 @@ static void shut_down(struct agent *agent, int64_t now_ms)
     bool emptied = agent->slice == NULL || slice_settled(agent->slice);
     bool reported = emptied && (agent->reporter == NULL || reporter_settled(agent->reporter) ||
                                 reporter_refused(agent->reporter));
-    /* While it is ours nobody else writes the endpoint, so that comes first. */
+    /* While the lease is ours no other pod writes the endpoint, so that comes first. */
     if (emptied || agent->shutdown_deadline_ms - now_ms < SHUTDOWN_MS / 2)
         reported = give_lease_back(agent->lease, &agent->observed.record) && reported;
     agent->shutdown_done = reported || now_ms >= agent->shutdown_deadline_ms;

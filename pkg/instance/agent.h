@@ -1,5 +1,5 @@
 /*
- * The parts of the agent tied together. Only the files that conduct know this header: agent.c
+ * The agent, put together from its parts. Only these files include this header: agent.c
  * (loop, steps), react.c (events), facts.c (what is known), jobs.c and fill.c (steps that take
  * time), restart.c (a restart by order), configure.c (configuration files; which of them, trial.h
  * says), serving.c and peers.c (what a running server needs), publish.c (what is said of it). What
@@ -26,11 +26,11 @@
 #include "postgres/monitor.h"
 #include "postgres/server.h"
 
-/* Without a person, a copy is given up once in this time. */
+/* The agent removes a copy by itself at most once in this time. */
 enum { RETIRE_AGAIN_MS = 3600 * 1000 };
 
-/* What is kept of the pod's grace for what comes behind the stop of postgres: SIGKILL 5 s after
- * SIGQUIT, the last words within 3 s, and a busy node. */
+/* The part of the pod's grace period that is kept for what follows the fast stop of postgres:
+ * SIGKILL 5 s after SIGQUIT, the last writes to the API within 3 s, and a busy node. */
 enum { STOP_RESERVE_MS = 15000, STOP_DEFAULT_MS = 75000, STOP_LEAST_MS = 5000 };
 
 struct agent {
@@ -170,8 +170,9 @@ void publish_notice(const struct agent *agent, int64_t now_ms, const char **ret_
 /* peers.c */
 void peers_update(struct agent *agent, int64_t now_ms);
 int peers_period(const struct agent *agent, int64_t now_ms); /* of the monitor */
-/* The longer nothing has changed, the more rarely one looks. Pure. */
+/* The period grows with the time since the last change. Pure. */
 int peers_patience_ms(int64_t waited_ms, int longest_ms);
 const struct monitor_slot *peers_slot(const struct monitor_view *view, const char *name);
-/* What rides on the lease; `first`: with the take of it, when postgres may not run yet. */
+/* The status that is written with each renewal of the lease. `first`: with the take of it, when
+ * postgres may not run yet. */
 cJSON *peers_status(void *agent, struct arena *arena, bool first);

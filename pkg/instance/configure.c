@@ -1,8 +1,9 @@
 /*
- * The configuration files. New sources are checked by the server program itself (`postgres -C`)
- * before anything running sees them; pg_hba.conf by the running server. What a postmaster came up
- * with is kept on the volume as accepted: when the newest sources are bad, that goes on, also in a
- * new pod, and the report says what the server thinks of the newest.
+ * The configuration files. The server program itself checks a new postgresql.conf (`postgres -C`)
+ * before the running server reads it; the running server checks a new pg_hba.conf. The
+ * configuration that a postmaster came up with is kept on the volume as accepted. When the newest
+ * one is refused, the accepted one stays in use, also in a new pod, and the report has the server's
+ * message.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -172,7 +173,7 @@ static void fall_back(struct agent *agent)
         end_configuring(agent);
 }
 
-/* Nobody has said no: the configuration could not be tried, and is tried again. */
+/* The configuration was not refused: it could not be tried, and is tried again. */
 static void postpone(struct agent *agent, const char *why)
 {
     bool running = server_state(agent->server) == SERVER_UP;

@@ -23,7 +23,7 @@ static void look_at_server(struct agent *agent)
         view->answered && !view->in_recovery) {
         agent->run.role = ROLE_PRIMARY; /* promoted */
         agent->observed.standby_signal = false;
-        agent_forget_trouble(&agent->troubles.stream); /* it follows nobody any more */
+        agent_forget_trouble(&agent->troubles.stream); /* a primary follows no other */
         agent->run.refusal = (struct refusal){0};
         agent->config.dirty = true;
     }
@@ -49,8 +49,8 @@ static bool token_is_new(const struct agent *agent)
            !agent->config.dirty && monitor_view(agent->monitor)->pending_known;
 }
 
-/* One that finds nothing to do counts as obeyed, so that a later change is not restarted for by an
- * old token. */
+/* A token that finds nothing to do counts as carried out, so that an old token restarts nothing for
+ * a later change. */
 static void look_at_token(struct agent *agent)
 {
     struct restart *restart = &agent->restart;
@@ -80,7 +80,7 @@ static void look_at_control(struct agent *agent)
                                              server_state(agent->server) == SERVER_UP);
 }
 
-/* What fails for want of room needs a person: the field to raise stands behind it. */
+/* What fails on a full volume needs a person, so the field to raise is added to the message. */
 static void add_room_remedy(char text[TROUBLE_TEXT], const char *trouble, const char *no_room)
 {
     if (trouble[0] != '\0' && no_room[0] != '\0')

@@ -1,4 +1,4 @@
-/* Filling an empty volume: initdb for the first primary, pg_basebackup for everybody else. */
+/* Filling an empty volume: initdb for the first primary, pg_basebackup for all others. */
 #include <stdio.h>
 #include <string.h>
 
@@ -39,8 +39,8 @@ static void log_output(const char *program, const char *output)
         log_info(line, "program", program, NULL);
 }
 
-/* While the agent stops everything is cut off, which is no trouble to be told of. Otherwise what is
- * on the volume is looked at again before the next try: how far this one came is not known. */
+/* A failure while the agent stops is not reported: the stop caused it. Otherwise the volume is
+ * inspected again before the next try, because how far this one came is not known. */
 static void fail_bootstrap(struct agent *agent, struct trouble *trouble, const char *reason,
                            const struct child_result *result)
 {

@@ -61,7 +61,7 @@ void job_end(struct agent *agent)
 
 void job_cancel(struct agent *agent)
 {
-    /* Whatever the job was: every job can be interrupted anywhere. */
+    /* Every kind of job can be interrupted anywhere. */
     if (agent->job.child != NULL)
         child_signal_all(agent->job.child, SIGKILL);
     else

@@ -1,6 +1,6 @@
 /*
- * What the agent says of its server: the report on the pod, the notice in it, and the answer to the
- * readiness probe.
+ * What the agent reports about its server: the report on the pod, the notice in it, and the answer
+ * to the readiness probe.
  */
 #include <stdio.h>
 #include <string.h>
@@ -10,7 +10,7 @@
 
 enum { STALE_ANSWER_MS = 15000, SILENCE_MS = 5000 };
 
-/* Up, but nobody gets in. */
+/* Postgres is up, but accepts no connection. */
 static const char *silence(const struct agent *agent, int64_t now_ms)
 {
     const struct monitor_view *view = monitor_view(agent->monitor);

@@ -1,6 +1,6 @@
 /*
  * The restart that the operator ordered: a checkpoint first, so that the stop is short; then a last
- * look whether it would help; then the stop. All of it on a connection of its own: a checkpoint of
+ * look whether it would help; then the stop. All of it uses a separate connection: a checkpoint of
  * a large server takes minutes, in which the monitor goes on and the instance stays ready.
  */
 #include <stdio.h>

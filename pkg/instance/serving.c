@@ -92,7 +92,7 @@ static void on_roles_done(void *arg, const struct error *err)
         agent_forget_trouble(&agent->troubles.roles);
         memcpy(agent->primary_work.verifiers_hash, agent->primary_work.next_verifiers_hash,
                sizeof agent->primary_work.verifiers_hash);
-        /* Without verifiers there are no roles yet, whatever else was made. */
+        /* Without verifiers there are no roles yet, although the rest was created. */
         agent->primary_work.bootstrapped = agent->primary_work.verifiers_hash[0] != '\0';
     } else {
         agent->primary_work.roles_hash[0] = '\0';
@@ -181,7 +181,8 @@ static void update_cause(struct cause *cause, const struct monitor_view *view, i
 }
 
 /* A WAL receiver calls itself streaming before the primary has answered it: one that has gone on
- * since then does stream, whatever the log said; after a refusal only one that was sent something.
+ * since then does stream, also when the log says otherwise; after a refusal only one that was sent
+ * something.
  */
 bool serving_streams(const struct agent *agent)
 {

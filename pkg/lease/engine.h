@@ -81,7 +81,7 @@ struct lease_engine {
     struct lease_object object;
     int64_t unchanged_since_ms; /* since when it was neither taken nor renewed */
     int64_t others_until_ms;    /* the object is gone, but its last holder may lead until then */
-    int64_t held_epoch, seen_epoch; /* the highest: held by us, held by anybody */
+    int64_t held_epoch, seen_epoch; /* the highest: held by us, seen at all */
     /* the request under way, or the last one */
     enum lease_action doing;
     int64_t sent_ms;

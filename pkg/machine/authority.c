@@ -25,9 +25,9 @@ bool machine_is_superseded(const struct facts *f)
            (!f->lease_given_back || f->record.role == ROLE_PRIMARY);
 }
 
-/* An epoch is told as led with, or its lease given back, only when it stands on the volume. This
- * volume knows of none so high, neither as its own nor as one that it followed. Agents of earlier
- * versions tell nothing but by giving the lease back. */
+/* A pod announces an epoch, or gives its lease back, only once the epoch is recorded on its volume.
+ * This volume has recorded no epoch as high, neither as its own nor as one that it followed. Agents
+ * of earlier versions announce nothing, so for them only a lease that was given back counts. */
 bool machine_is_outdated(const struct facts *f)
 {
     int64_t known = f->record.epoch > f->record.seen ? f->record.epoch : f->record.seen;

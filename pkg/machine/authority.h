@@ -55,12 +55,12 @@ enum volume_role machine_role(const struct facts *facts);
  * runs what was deleted long ago. There is no way back for this pod, also not when the other one is
  * gone: what was written meanwhile is on the other's copy of the volume. */
 bool machine_is_superseded(const struct facts *facts);
-/* The volume is a copy from before an epoch that this instance has led with. */
+/* The volume is a copy from before an epoch at which this instance was primary. */
 bool machine_is_outdated(const struct facts *facts);
 /* The lease says with which epoch this volume is led: from then on no older copy of it is. */
 bool machine_is_announced(const struct facts *facts);
-/* Without the API server only the pod that led last, and whose lead was announced, may lead on: it
- * cannot have been followed by another one unnoticed but while it was cut off itself. */
+/* Without the API server only the pod that was primary last, and whose epoch was announced, may go
+ * on as primary: another one can have followed it unnoticed only while this one was cut off. */
 bool machine_led_last(const struct facts *facts);
 bool machine_record_is_own(const struct facts *facts);
 /* The epoch that the volume has under this pod's name, for the lease to say so too; 0: none. */

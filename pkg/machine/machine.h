@@ -18,14 +18,14 @@
 #include "postgres/server.h"
 #include "volume/volume.h"
 
-/* The remedy for a copy that nothing on is needed of, in every message that has it. */
+/* The remedy when nothing on the replica's volumes is needed, the same in every message. */
 #define CLONE_BY_HAND "delete this instance's pod and both of its volume claims"
 
 enum known { KNOWN_NOT_YET, KNOWN_GOOD, KNOWN_BAD };
 
 struct facts {
     bool stopping;      /* SIGTERM came */
-    bool shutdown_done; /* the last words to the API are out, or their deadline passed */
+    bool shutdown_done; /* the last writes to the API are done, or their deadline passed */
     bool job_running;   /* initdb, clone, inspection...: its phase and progress are known */
     const char *job_phase, *job_message;
     bool locked;                          /* we hold the volume's lock */
@@ -44,7 +44,7 @@ struct facts {
     int64_t led_epoch;          /* see lease_view; only ever above 0 for this instance's own */
     bool lease_given_back;      /* LEASE_MINE, and no pod's any more */
     bool lease_doubtful;        /* LEASE_HELD, but unheard of for a whole term: to be asked first */
-    bool lease_rested;          /* nobody renewed it for a whole term on our own clock */
+    bool lease_rested;          /* it was not renewed for a whole term, by our own clock */
     int64_t held_epoch;         /* the highest one that this process has held; 0: none */
     int64_t seen_epoch;         /* the highest one that this process has seen; 0: none */
     int64_t slice_epoch;        /* that the read-write endpoint bears; 0: none that is known */

@@ -25,12 +25,12 @@ struct refusal {
     int64_t missed_ms; /* the last look since first_ms that met no receiver at work */
 };
 
-/* The WAL receiver's last words told it. */
+/* The last message of the WAL receiver said so. */
 void refusal_note(struct refusal *refusal, enum refused what, int64_t now_ms);
 /* A look at the server at `look_ms` met the WAL receiver that streams since `receiver_since_ms` (0:
- * none); `heard`: the primary has sent it something. Without that it is as good as none: it calls
- * itself streaming before the primary has answered it, and a refusal may be late. One that was sent
- * something and has been at work for REFUSAL_STEADY_MS was not refused. */
+ * none); `heard`: the primary has sent it something. A receiver that was sent nothing does not
+ * count: it calls itself streaming before the primary has answered, and a refusal may still come.
+ * One that was sent something and has streamed for REFUSAL_STEADY_MS was not refused. */
 void refusal_look(struct refusal *refusal, int64_t look_ms, int64_t receiver_since_ms, bool heard);
 /* Told, and no receiver at work was met since. */
 bool refusal_stands(const struct refusal *refusal);

@@ -4,7 +4,7 @@
  * the epoch. When to renew, whose it is and what an answer is worth is decided in lease/engine.h.
  *
  * In this version only three may take it: the one the operator grants a never held lease to, the
- * instance that holds it already (in a new pod, once nobody renewed it for a whole term), and the
+ * instance that holds it already (in a new pod, once it was not renewed for a whole term), and the
  * last holder of one that was given back. A holder that stops gives it back: "<instance>" without a
  * uid says that it is kept for the instance and that no pod holds it.
  */
@@ -16,10 +16,10 @@
 
 struct lease_view {
     enum lease_state state;
-    int64_t epoch;     /* leaseTransitions; 0 where nobody can have led so often */
-    int64_t odd_epoch; /* ..., which are here then */
-    int64_t led_epoch; /* the last that this instance has led with, as it announced; 0: it is not
-                          the one that led last, or nothing is told */
+    int64_t epoch;     /* leaseTransitions; 0 when the number is impossible */
+    int64_t odd_epoch; /* ..., which is here then */
+    int64_t led_epoch; /* the last one that this instance announced; 0: another instance did so
+                          later, or none has */
     bool granted, grant_initdb;
     bool slot_ready;          /* the primary's status shows a slot of this instance */
     char slot_status[16];     /* its wal_status; "" when the status shows no slot */

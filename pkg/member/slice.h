@@ -27,8 +27,8 @@ struct slice;
 struct slice *slice_new(struct event_base *loop, struct kube *kube,
                         const struct slice_options *options, void (*changed)(void *arg), void *arg);
 void slice_free(struct slice *slice);
-/* From now on the slice is kept like that, whoever edits it, in the name of that epoch. The first
- * want other than LEAVE begins to watch it. */
+/* From now on the slice is kept like that, also when others edit it, in the name of that epoch. The
+ * first want other than LEAVE begins to watch it. */
 void slice_set(struct slice *slice, enum slice_want want, int64_t epoch);
 /* The epoch that it bears as seen last; 0: none, not known, or higher than any that is believed. */
 int64_t slice_seen_epoch(const struct slice *slice);

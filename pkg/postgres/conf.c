@@ -49,9 +49,9 @@ static char *conninfo(struct arena *arena, const struct conf_input *input, const
                   quote_keyword(arena, application));
     buffer_printf(&out, " passfile=%s",
                   quote_keyword(arena, arena_printf(arena, "%s/pgpass", input->run_dir)));
-    /* The CA may be one that signs for anybody: then only the name tells the primary from others.
+    /* The CA may sign for others, too: then only the name tells the primary from others.
      * A certificate of the user's own that lacks it must not end replication: the operator asks for
-     * another one. Channel binding holds in both cases: nobody else can pass the login on. */
+     * another one. Channel binding holds in both cases: no other server can pass the login on. */
     if (input->tls)
         buffer_printf(&out, " sslmode=%s channel_binding=require sslrootcert=%s",
                       input->named ? "verify-full" : "verify-ca",
@@ -192,7 +192,7 @@ char *conf_render(struct arena *arena, const struct conf_input *input)
     set(&out, arena, "listen_addresses", input->listen);
     buffer_printf(&out, "port = %d\n", input->port);
     set(&out, arena, "unix_socket_directories", input->run_dir);
-    /* Whoever reaches the socket is trusted: nobody but our own uid may. */
+    /* A client that reaches the socket is trusted, and only our own uid may reach it. */
     buffer_puts(&out, "unix_socket_permissions = 0700\nunix_socket_group = ''\n");
     set(&out, arena, "hba_file", arena_printf(arena, "%s/pg_hba.conf", input->run_dir));
     set(&out, arena, "ident_file", arena_printf(arena, "%s/pg_ident.conf", input->run_dir));

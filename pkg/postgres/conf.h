@@ -33,7 +33,7 @@ bool conf_is_lifted(const struct conf_input *input);
 /* Keyword string for libpq: how this instance reaches the primary as a replica. */
 char *conf_primary_conninfo(struct arena *arena, const struct conf_input *input);
 
-/* The same for a clone, under a name of its own: who counts streaming replicas must not count a
+/* The same for a clone, under another name: a count of streaming replicas must not include a
  * copy. `address` of the primary's pod ("" when unknown) is tried before the Service, which leads
  * to a new primary only once every node has heard of it. */
 char *conf_clone_conninfo(struct arena *arena, const struct conf_input *input, const char *address);

@@ -1,5 +1,5 @@
 /*
- * postgres's stderr -> JSON lines, one a message, whatever its number of lines. A message begins
+ * postgres's stderr -> JSON lines, one a message, however many lines it has. A message begins
  * with a head (logs_line_prefix()); its further lines begin with a tab; DETAIL, HINT, CONTEXT,
  * STATEMENT and QUERY have a head of their own and join the message before them. Anything else (a
  * library that writes to stderr, lines from before the configuration was read) becomes a line of

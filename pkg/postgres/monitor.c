@@ -30,7 +30,7 @@ struct monitor {
 
 /* Where the oldest WAL on disk begins. A slot's own restart_lsn may lie before it: a replica that
  * is refused its WAL can move it back (17.12), and the server calls that "reserved" as long as
- * max_wal_size would allow for it. Segments are removed in their order, whatever their timeline
+ * max_wal_size would allow for it. Segments are removed in their order, on any timeline
  * (https://www.postgresql.org/docs/current/view-pg-replication-slots.html). */
 #define OLDEST_WAL                                                                                 \
     "select (substr(name, 1, 8) || '/' || to_hex(('x' || substr(name, 9))::bit(32)::bigint"        \

@@ -143,7 +143,8 @@ static bool is_member(const struct cluster_config *config, const char *name)
 }
 
 /* Slots that carry the name of an instance of this cluster are ours to drop: those of members that
- * left, our own from when we were a replica, and invalidated ones, which serve nobody any more. */
+ * left, our own from when we were a replica, and invalidated ones, which serve no replica any more.
+ */
 char *roles_slots_sql(struct arena *arena, const struct cluster_config *config,
                       const char *instance)
 {

@@ -1,8 +1,8 @@
 /*
  * What a primary must hold inside PostgreSQL: roles with their verifiers, a slot for each other
  * member, the application's database. Idempotent: only what differs is written, so that at rest
- * nothing is. No verifier reaches a log: the session logs no statement, whatever the server's
- * settings, and neither do the usual extensions.
+ * nothing is. No verifier reaches a log: the session logs no statement, also when the
+ * server's settings ask for it, and neither do the usual extensions.
  */
 #pragma once
 

@@ -237,7 +237,7 @@ static void on_ended(void *arg, const struct child_result *result)
         server->handlers.crashed(server->handlers.arg, why, was_up);
     }
     /* Backends notice the postmaster's death only at their next wait; a new postmaster cannot start
-     * beside them. Each has a session of its own: no signal to a group reaches them. */
+     * beside them. Each has its own session: no signal to a group reaches them. */
     int signal = server->killed ? SIGKILL : SIGQUIT;
     if (children_strays(server->children, "postgres", signal) > 0) {
         server->quit_sent = true;
@@ -259,8 +259,8 @@ static struct stream *stream_new(struct server *server, const char *mark)
 
 static void remove_socket_locks(const struct server_start *start)
 {
-    /* Under the volume's lock nobody else can own them; a stale one names a pid that may be alive
-     * as something else in a restarted container. */
+    /* Under the volume's lock no other process can own them; a stale one names a pid that may be
+     * alive as something else in a restarted container. */
     char path[1024];
     snprintf(path, sizeof path, "%s/.s.PGSQL.%d", start->run_dir, start->port);
     unlink(path);

@@ -20,12 +20,12 @@ enum server_state {
 struct server_handlers {
     /* The state changed. */
     void (*changed)(void *arg);
-    /* It ended although nobody asked for it. `why` holds how and its last FATAL or PANIC line. */
+    /* It ended without being asked to. `why` holds how and its last FATAL or PANIC line. */
     void (*crashed)(void *arg, const char *why, bool was_up);
     /* One of its processes died, and the postmaster restarted all others. */
     void (*recovered)(void *arg, const char *why);
     /* Any FATAL or PANIC in its log, and any complaint that a disk is full (SQLSTATE 53100),
-     * whichever process wrote it; its text may hold anybody's words. */
+     * whichever process wrote it; its text may hold the words of any client. */
     void (*fatal)(void *arg, const struct logs_message *message);
     void *arg;
 };

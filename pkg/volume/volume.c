@@ -363,7 +363,7 @@ int volume_retire(const struct volume *volume, int64_t wall_ms, struct error *er
     if (rename(volume->pgdata, volume->pgdata_new) < 0) {
         err_errno(err, errno, "rename '%s'", volume->pgdata);
         err_ignore(
-            write_retired_at(volume, before_ms, &ignored)); /* at worst it waits for an hour */
+            write_retired_at(volume, before_ms, &ignored)); /* else the next try is in an hour */
         return err->class;
     }
     return file_sync_dir(volume->data_dir, err);

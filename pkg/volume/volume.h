@@ -89,7 +89,7 @@ bool volume_is_standby(const struct volume *volume);
 /* (task) */
 int volume_make_standby(const struct volume *volume, struct error *err) ERR_CHECKED;
 /* Before a start, under the lock: PGDATA back to mode 0700 (a volume's fsGroup widens it) and no
- * postmaster.pid, whose pid may be anybody's in a new container. */
+ * postmaster.pid, whose pid may be another process's in a new container. */
 int volume_prepare_start(const struct volume *volume, struct error *err) ERR_CHECKED;
 
 /* Nothing recorded yet gives role NONE and epoch 0. */
@@ -100,7 +100,7 @@ int volume_record_read(const struct volume *volume, struct volume_record *ret_re
  * files, where the lock does not reach. Then ERR_CONFLICT, and it is left alone. */
 int volume_record_replace(const struct volume *volume, const struct volume_record *known,
                           const struct volume_record *record, struct error *err) ERR_CHECKED;
-/* (task) Whatever stands there. */
+/* (task) Replaces the one that is there. */
 int volume_record_write(const struct volume *volume, const struct volume_record *record,
                         struct error *err) ERR_CHECKED;
 

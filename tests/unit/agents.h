@@ -39,7 +39,7 @@ struct disk {
     bool used, data, standby;
     struct volume_record record;
     long writes;   /* accepted ones that it holds */
-    int locked_by; /* pod; -1: nobody */
+    int locked_by; /* pod; -1: none */
 };
 
 /* What the API server keeps. */
@@ -51,7 +51,7 @@ struct api {
     int lead_instance;
     int64_t lead_epoch;
     int64_t slice_epoch, slice_version;
-    int slice_pod; /* -1: nobody */
+    int slice_pod; /* -1: none */
     int64_t version;
 };
 
@@ -211,7 +211,7 @@ static inline void start_process(struct world *w, struct pod *p)
     p->frozen = p->paused = p->stopping = p->shutdown = p->seen_any = p->slice_known = false;
     p->slice_busy = false;
     p->lives++;
-    p->number += 2; /* answers to an earlier life's requests are nobody's */
+    p->number += 2; /* answers to an earlier life's requests are ignored */
     p->slice_number += 2;
     p->server = SERVER_DOWN;
     p->running = ROLE_NONE;

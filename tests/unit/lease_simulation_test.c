@@ -309,7 +309,7 @@ static void two_never_lead_whatever_happens_and_one_does_in_the_end(void **state
             assert_true(leaders(&w) <= 1);
         }
         if (leaders(&w) != 1)
-            fail_msg("seed %llu: nobody leads in the end", (unsigned long long)seed);
+            fail_msg("seed %llu: no candidate leads in the end", (unsigned long long)seed);
     }
 }
 

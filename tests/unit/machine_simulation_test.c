@@ -81,7 +81,7 @@ static void no_accepted_write_is_lost_or_forked_and_one_leads_in_the_end(void **
         if (is_whole(&w) || w.copied || w.deleted)
             continue;
         show(&w);
-        fail_msg("%s: nobody leads in the end", name);
+        fail_msg("%s: no pod leads in the end", name);
     }
 }
 

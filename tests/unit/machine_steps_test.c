@@ -397,7 +397,7 @@ static void a_pod_that_was_superseded_stops_at_once_whatever_it_does(void **stat
     f.lease = LEASE_RELEASED;
     expect(&f, STEP_STOP_NOW, "Stopping", "NotHolder");
     f = superseded_primary();
-    f.lease_epoch = 3; /* a lease from a restored etcd: nobody was given a later one */
+    f.lease_epoch = 3; /* a lease from a restored etcd: no pod was given a later one */
     expect(&f, STEP_TAKE_LEASE, "Running", "");
 }
 
@@ -552,7 +552,7 @@ static void while_the_api_is_away_the_recorded_role_counts_after_a_wait(void **s
     expect(&f, STEP_WAIT, "Waiting", "ApiUnreachable");
     f.record.pod[0] = '\0'; /* written by an earlier version */
     expect(&f, STEP_START, "Starting", "");
-    f.lease = LEASE_ABSENT; /* it is not away: it says that nobody leads */
+    f.lease = LEASE_ABSENT; /* it is not away: it says that no pod leads */
     f.pod_uid = "uid-1";
     expect(&f, STEP_WAIT, "Waiting", "WaitingForLease");
     f = stopped_replica();
@@ -576,7 +576,7 @@ static void a_running_primary_is_not_disturbed_by_an_api_that_is_away(void **sta
     }
     struct facts f = running_primary();
     f.lease = LEASE_FREE;
-    f.granted = true; /* the operator made the lease anew */
+    f.granted = true; /* the operator created the lease again */
     expect(&f, STEP_TAKE_LEASE, "Running", "");
 }
 
@@ -762,8 +762,8 @@ static void a_stop_comes_before_everything_and_postgres_before_the_last_words(vo
     expect(&f, STEP_EXIT, "Stopping", "");
 }
 
-/* Whatever the facts: read-write only for the lease's holder or, with the API away, the recorded
- * primary; initdb only with a grant and an empty volume; no step destroys data. */
+/* In all combinations of facts: read-write only for the lease's holder or, with the API away, the
+ * recorded primary; initdb only with a grant and an empty volume; no step destroys data. */
 static void no_combination_of_facts_breaks_the_invariants(void **state)
 {
     (void)state;
