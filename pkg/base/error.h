@@ -2,14 +2,14 @@
  * How functions fail: they return 0 or a negative class, and fill the caller's `struct error`. The
  * value owns nothing: its text is bounded, and there is nothing to free.
  *
- *     if (kube_get(..., err) < 0)
- *         return err_wrap(err, "read Secret '%s/%s'", ns, name);
+ *     if (file_read(..., err) < 0)
+ *         return err_wrap(err, "read the kubeconfig '%s'", path);
  *
  * err_set() and err_wrap() return the class, so that a failing path is one line and the text reads
- * outermost first: "read Secret 'a/b': connection refused". A failure is logged once, by the code
- * that decides what happens next: a verb, `control`, the agent, or a part that continues in spite
- * of it and reports it to no caller. Do not write functions that accept err == NULL: the caller
- * passes a scratch value and says why it ignores the result.
+ * outermost first: "read the kubeconfig 'a': permission denied". A failure is logged once, by the
+ * code that decides what happens next: a verb, `control`, the agent, or a part that continues in
+ * spite of it and reports it to no caller. Do not write functions that accept err == NULL: the
+ * caller passes a scratch value and says why it ignores the result.
  */
 #pragma once
 

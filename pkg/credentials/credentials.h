@@ -16,8 +16,9 @@
  * while the old certificate is shown for spec.tls.caOverlap, and for as long again afterwards. A CA
  * of ours that is damaged is a fault until somebody asks for a new one.
  *
- * Nothing here logs, and no message holds a password. Every copy that this code makes is wiped when
- * the arena goes; what was read is the caller's: credentials_wipe().
+ * Nothing here logs, but for the failure of the random generator, which ends the program. No
+ * message holds a password. Every copy that this code makes is wiped when the arena goes; what was
+ * read is the caller's: credentials_wipe().
  */
 #pragma once
 
@@ -47,7 +48,7 @@ struct credentials_result {
 typedef void (*credentials_random)(void *arg, unsigned char *buffer, size_t n);
 void credentials_rand(void *arg, unsigned char *buffer, size_t n);
 
-/* Reasons in ret_result->seen.reason: SecretMissing, SecretKeyMissing, SecretCollision,
+/* Reasons in ret_result->seen.reason: SecretMissing, SecretKeyMissing, NameCollision,
  * SecretUsernameMismatch, PasswordInvalid, CertificateInvalid, CertificateExpired; its message
  * names the Secret, the key and the remedy. Such faults are no failure: what else is due is still
  * written. Fails with ERR_INTERNAL when OpenSSL does. */
