@@ -28,7 +28,7 @@ static unsigned affects_of(const char *kind)
     return child ? child->affects : 0;
 }
 
-static void collision_waits(struct making *making)
+static void collision_blockers(struct making *making)
 {
     for (size_t i = 0; i < making->plan->collision_count; i++) {
         const struct plan_collision *collision = &making->plan->collisions[i];
@@ -43,7 +43,7 @@ static void collision_waits(struct making *making)
     }
 }
 
-static void held_waits(struct making *making)
+static void held_blockers(struct making *making)
 {
     for (size_t i = 0; i < making->plan->held_count; i++) {
         const struct seen_object *object = making->plan->held[i];
@@ -138,7 +138,7 @@ static void name_class(struct making *making, const char *claim, struct model_bl
 }
 
 /* A failure with a reason of our own (has_own_reason()) does not pass by itself. */
-static void failure_wait(struct making *making, const struct status_outcome *outcome)
+static void failure_blocker(struct making *making, const struct status_outcome *outcome)
 {
     const struct plan_action *action = outcome->action;
     const char *kind = action ? action->kind : api_child_infos[CHILD_SECRET].kind;
@@ -175,7 +175,7 @@ static bool is_tried(const struct making *making, const struct plan_action *acti
 }
 
 /* An action without an outcome counts as not done: Ready is False until it is (status.h). */
-static void pending_wait(struct making *making)
+static void pending_blocker(struct making *making)
 {
     const struct plan *plan = making->plan;
     const struct plan_action *first = NULL;
@@ -199,10 +199,10 @@ static void pending_wait(struct making *making)
 
 void status_outcome_blockers(struct making *making)
 {
-    collision_waits(making);
-    held_waits(making);
+    collision_blockers(making);
+    held_blockers(making);
     for (size_t i = 0; i < making->outcome_count; i++)
         if (making->outcomes[i].err.class != 0)
-            failure_wait(making, &making->outcomes[i]);
-    pending_wait(making);
+            failure_blocker(making, &making->outcomes[i]);
+    pending_blocker(making);
 }

@@ -2,12 +2,12 @@
 
 #include "base/clock.h"
 
-enum { WAITS_SHOWN = 32 };
+enum { BLOCKERS_SHOWN = 32 };
 
-static void write_waits(struct making *making, const char *member,
-                        const struct model_blocker *blockers, size_t count)
+static void write_blockers(struct making *making, const char *member,
+                           const struct model_blocker *blockers, size_t count)
 {
-    for (size_t i = 0; i < count && i < WAITS_SHOWN; i++) {
+    for (size_t i = 0; i < count && i < BLOCKERS_SHOWN; i++) {
         const struct model_blocker *blocker = &blockers[i];
         cJSON *node = json_push_object(json_add_array(making->result.status, member));
         json_set_str(node, "what", blocker->what);
@@ -96,8 +96,8 @@ static struct status_result build(struct making making)
     making.model->phase = model_phase(making.model);
     status_summary(&making);
     status_effective(&making);
-    write_waits(&making, "waitingFor", making.model->blockers, making.model->blocker_count);
-    write_waits(&making, "warnings", making.model->warnings, making.model->warning_count);
+    write_blockers(&making, "waitingFor", making.model->blockers, making.model->blocker_count);
+    write_blockers(&making, "warnings", making.model->warnings, making.model->warning_count);
     status_conditions(&making);
     status_events(&making);
     making.result.changed = differs(&making);

@@ -129,7 +129,7 @@ static bool is_plain(const char *path)
     return path[strspn(path, plain)] == '\0';
 }
 
-static void invalid_wait(struct work *work)
+static void invalid_blocker(struct work *work)
 {
     enum { SHOWN = 20 };
     const struct spec_faults *faults = &work->snapshot->faults;
@@ -151,7 +151,7 @@ static void invalid_wait(struct work *work)
         text_or_empty(work->snapshot->spec.namespace), text_or_empty(work->snapshot->spec.name));
 }
 
-static void credentials_waits(struct work *work)
+static void credentials_blockers(struct work *work)
 {
     const struct seen_credentials *credentials = &work->snapshot->credentials;
     const struct model_instance *primary = work->model->primary;
@@ -189,7 +189,7 @@ static void credentials_waits(struct work *work)
 }
 
 /* Scaling down never removes the primary: spec.instances has to include it while it leads. */
-static void surplus_wait(struct work *work, const struct model_instance *instance)
+static void surplus_blocker(struct work *work, const struct model_instance *instance)
 {
     const struct cluster_spec *spec = &work->snapshot->spec;
     const struct seen_instance *seen = instance->seen;
@@ -232,13 +232,13 @@ void blockers_of_cluster(struct work *work)
         blocker_fault(blocker, false);
     }
     if (work->snapshot->faults.count > 0)
-        invalid_wait(work);
-    credentials_waits(work);
+        invalid_blocker(work);
+    credentials_blockers(work);
     if (work->snapshot->faults.count == 0)
         for (size_t i = work->model->instance_count; i-- > 0;)
             if (work->model->instances[i].surplus) {
                 size_t first = work->model->blocker_count;
-                surplus_wait(work, &work->model->instances[i]);
+                surplus_blocker(work, &work->model->instances[i]);
                 blockers_are_about(work, first, &work->model->instances[i]);
             }
 }

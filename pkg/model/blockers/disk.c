@@ -16,8 +16,8 @@ static const char *add_claim(struct work *work, const char *text, const struct s
                         text_or_empty(pvc->volume));
 }
 
-static void gone_wait(struct work *work, const struct model_instance *instance, unsigned affects,
-                      const char *what, const char *node)
+static void gone_blocker(struct work *work, const struct model_instance *instance, unsigned affects,
+                         const char *what, const char *node)
 {
     const struct seen_instance *seen = instance->seen;
     struct model_blocker *blocker =
@@ -47,7 +47,7 @@ bool blocker_of_disk(struct work *work, const struct model_instance *instance, u
     if (!phrase_is_in(PHRASE_K8S_VOLUME_NODE_AFFINITY, seen->pod.unschedulable_message))
         return false;
     if (pvc->node_gone) {
-        gone_wait(work, instance, affects, what, pvc->node);
+        gone_blocker(work, instance, affects, what, pvc->node);
         return true;
     }
     struct model_blocker *blocker = blocker_add(work, affects, REASON_UNSCHEDULABLE, "%s", what);

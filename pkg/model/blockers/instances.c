@@ -171,8 +171,8 @@ static bool primary_is_healthy(const struct work *work)
 }
 
 /* What the agent does while PostgreSQL does not run, or what fails while it runs. */
-static void phase_wait(struct work *work, const struct model_instance *instance, unsigned affects,
-                       const char *what)
+static void phase_blocker(struct work *work, const struct model_instance *instance,
+                          unsigned affects, const char *what)
 {
     const struct instance_report *report = &instance->seen->report;
     const char *reason = REASON_INSTANCE_WAITING, *text = "its agent is waiting";
@@ -191,8 +191,8 @@ static void phase_wait(struct work *work, const struct model_instance *instance,
         agent_fault(work, instance, blocker);
 }
 
-static void role_wait(struct work *work, const struct model_instance *instance, unsigned affects,
-                      const char *what)
+static void role_blocker(struct work *work, const struct model_instance *instance, unsigned affects,
+                         const char *what)
 {
     const struct instance_report *report = &instance->seen->report;
     bool says_primary = text_same(report->role, "primary");
@@ -219,8 +219,8 @@ static void role_wait(struct work *work, const struct model_instance *instance, 
     blocker_fault(blocker, false);
 }
 
-static void slot_lost_wait(struct work *work, const struct model_instance *instance,
-                           const char *what)
+static void slot_lost_blocker(struct work *work, const struct model_instance *instance,
+                              const char *what)
 {
     struct model_blocker *blocker =
         blocker_add(work, AFFECTS_REPLICAS, REASON_SLOT_LOST, "%s", what);
@@ -238,13 +238,13 @@ static void slot_lost_wait(struct work *work, const struct model_instance *insta
 }
 
 /* A lost slot comes first: no waiting brings back the WAL that the primary has removed. */
-static void replication_wait(struct work *work, const struct model_instance *instance,
-                             const char *what)
+static void replication_blocker(struct work *work, const struct model_instance *instance,
+                                const char *what)
 {
     const struct replica_report *replica = model_instance_replication(work, instance->name);
     struct model_blocker *blocker;
     if (replica != NULL && text_same(replica->slot_wal_status, "lost")) {
-        slot_lost_wait(work, instance, what);
+        slot_lost_blocker(work, instance, what);
     } else if (replica != NULL && text_same(replica->state, "streaming") &&
                primary_is_healthy(work)) {
         blocker = blocker_add(work, AFFECTS_REPLICAS, REASON_REPLICA_LAGGING, "%s", what);
@@ -266,8 +266,8 @@ static void replication_wait(struct work *work, const struct model_instance *ins
 
 /* What the agent reports comes before readiness: a server that is not running is not ready either,
  * and only the report says why. */
-static void server_wait(struct work *work, const struct model_instance *instance, unsigned affects,
-                        const char *what)
+static void server_blocker(struct work *work, const struct model_instance *instance,
+                           unsigned affects, const char *what)
 {
     const struct seen_instance *seen = instance->seen;
     const char *role = instance->primary ? "primary" : "replica";
@@ -275,23 +275,23 @@ static void server_wait(struct work *work, const struct model_instance *instance
                    text_same(seen->report.reason, REASON_NOT_STREAMING) &&
                    !primary_is_healthy(work);
     if (cut_off) { /* the fault, if it is one, is the primary's */
-        replication_wait(work, instance, what);
+        replication_blocker(work, instance, what);
     } else if (!text_same(seen->report.phase, "Running") || text_given(seen->report.reason)) {
-        phase_wait(work, instance, affects, what);
+        phase_blocker(work, instance, affects, what);
     } else if (!text_same(seen->report.role, role) ||
                (instance->primary && !model_instance_holds_with_present_pod(work, instance))) {
-        role_wait(work, instance, affects, what);
+        role_blocker(work, instance, affects, what);
     } else if (!seen->pod.ready) {
         struct model_blocker *blocker =
             blocker_add(work, affects, REASON_NOT_ACCEPTING, "%s", what);
         blocker_say(work, blocker, "postgres runs but does not accept connections");
     } else {
-        replication_wait(work, instance, what);
+        replication_blocker(work, instance, what);
     }
 }
 
 /* The server does its work; is it set up as the spec says? */
-static void setup_waits(struct work *work, const struct model_instance *instance)
+static void setup_blockers(struct work *work, const struct model_instance *instance)
 {
     const struct instance_report *report = &instance->seen->report;
     if (text_given(report->reason)) {
@@ -299,8 +299,8 @@ static void setup_waits(struct work *work, const struct model_instance *instance
                            : !text_same(report->reason, REASON_ROLES_FAILED) ? 0
                            : report->bootstrapped                            ? AFFECTS_CREDENTIALS
                                                                              : AFFECTS_BOOTSTRAP;
-        phase_wait(work, instance, affects,
-                   arena_printf(work->arena, "%s runs without a failure", instance->name));
+        phase_blocker(work, instance, affects,
+                      arena_printf(work->arena, "%s runs without a failure", instance->name));
     }
     if (!work->frozen && !text_same(report->config_hash, work->model->config_hash)) {
         struct model_blocker *blocker =
@@ -324,7 +324,7 @@ static bool is_among(const char *address, const char *list)
     return false;
 }
 
-static void primary_waits(struct work *work, const struct model_instance *primary)
+static void primary_blockers(struct work *work, const struct model_instance *primary)
 {
     const char *name = text_or_empty(work->snapshot->spec.name);
     if (!is_among(text_or_empty(work->snapshot->rw_address),
@@ -353,12 +353,12 @@ static void one_instance(struct work *work, const struct model_instance *instanc
         instance->name);
     if (instance->healthy) {
         blocker_note_silence(work, instance);
-        setup_waits(work, instance);
+        setup_blockers(work, instance);
         if (instance->primary)
-            primary_waits(work, instance);
+            primary_blockers(work, instance);
     } else if (!blocker_of_silence(work, instance, affects, what) &&
                !blocker_of_pod(work, instance, affects, what)) {
-        server_wait(work, instance, affects, what);
+        server_blocker(work, instance, affects, what);
     }
 }
 

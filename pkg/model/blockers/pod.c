@@ -36,18 +36,18 @@ struct looked_at {
     const char *ns, *pod; /* names for commands */
 };
 
-static struct model_blocker *pod_wait_add(const struct looked_at *at, const char *reason)
+static struct model_blocker *pod_blocker_add(const struct looked_at *at, const char *reason)
 {
     return blocker_add(at->work, at->affects, reason, "%s", at->what);
 }
 
-static void container_wait(const struct looked_at *at)
+static void container_blocker(const struct looked_at *at)
 {
     const struct seen_pod *pod = &at->instance->seen->pod;
     const struct cause *cause = causes;
     while (strncmp(pod->waiting_reason, cause->kubelet, strlen(cause->kubelet)) != 0)
         cause++;
-    struct model_blocker *blocker = pod_wait_add(at, cause->reason);
+    struct model_blocker *blocker = pod_blocker_add(at, cause->reason);
     bool image = text_same(cause->reason, REASON_IMAGE_PULL_FAILED) ||
                  text_same(cause->reason, REASON_INVALID_IMAGE_NAME);
     blocker_say(at->work, blocker, "pod '%s': %s%s%s%s%s", at->pod, pod->waiting_reason,
@@ -63,12 +63,12 @@ static void container_wait(const struct looked_at *at)
 }
 
 /* What removed the earlier pod may be why no node takes this one (disruption.c): both are named. */
-static void unscheduled_wait(const struct looked_at *at)
+static void unscheduled_blocker(const struct looked_at *at)
 {
     const struct cluster_spec *spec = &at->work->snapshot->spec;
     if (blocker_of_disk(at->work, at->instance, at->affects, at->what))
         return;
-    struct model_blocker *blocker = pod_wait_add(at, REASON_UNSCHEDULABLE);
+    struct model_blocker *blocker = pod_blocker_add(at, REASON_UNSCHEDULABLE);
     const char *disruption = at->instance->disruption;
     const char *remedy = disruption_remedy(disruption);
     blocker_say(at->work, blocker, "no node can take pod '%s': %s%s%s", at->pod,
@@ -86,13 +86,13 @@ static void unscheduled_wait(const struct looked_at *at)
 
 /* A pod on a node that is gone stays "terminating" until a person declares the node switched off:
  * only a person can know that, and Kubernetes must not start a second PostgreSQL before. */
-static void terminating_wait(const struct looked_at *at)
+static void terminating_blocker(const struct looked_at *at)
 {
     const struct seen_pod *pod = &at->instance->seen->pod;
     const char *reason = text_same(pod->disruption, "PreemptionByScheduler") ? REASON_POD_PREEMPTED
                          : text_given(pod->disruption)                       ? REASON_POD_EVICTED
                                                        : REASON_POD_TERMINATING;
-    struct model_blocker *blocker = pod_wait_add(at, reason);
+    struct model_blocker *blocker = pod_blocker_add(at, reason);
     int64_t grace_ms = (at->work->snapshot->spec.termination_grace_seconds + 60) * 1000LL;
     blocker_say(at->work, blocker, "pod '%s' is stopping%s%s", at->pod,
                 text_given(at->instance->disruption) ? ": it was " : "", at->instance->disruption);
@@ -112,12 +112,12 @@ static void terminating_wait(const struct looked_at *at)
 }
 
 /* A missing pod is a fault only if the StatefulSet controller says why it cannot create one. */
-static void missing_pod_wait(const struct looked_at *at)
+static void missing_pod_blocker(const struct looked_at *at)
 {
     const struct seen_instance *seen = at->instance->seen;
     bool refused = text_given(seen->set_message);
     struct model_blocker *blocker =
-        pod_wait_add(at, refused ? REASON_POD_CREATE_FAILED : REASON_POD_MISSING);
+        pod_blocker_add(at, refused ? REASON_POD_CREATE_FAILED : REASON_POD_MISSING);
     if (!refused) {
         blocker_say(at->work, blocker, "StatefulSet '%s' is creating pod '%s'", seen->name,
                     at->pod);
@@ -144,10 +144,10 @@ static void missing_pod_wait(const struct looked_at *at)
 }
 
 /* Counts from the creation of the pod, so that a restart of the operator does not prolong it. */
-static void starting_wait(const struct looked_at *at, const char *reason, const char *doing)
+static void starting_blocker(const struct looked_at *at, const char *reason, const char *doing)
 {
     const struct seen_pod *pod = &at->instance->seen->pod;
-    struct model_blocker *blocker = pod_wait_add(at, reason);
+    struct model_blocker *blocker = pod_blocker_add(at, reason);
     blocker_say(at->work, blocker, "pod '%s' %s%s%s", at->pod, doing,
                 text_given(pod->waiting_message) ? ": " : "", text_or_empty(pod->waiting_message));
     int64_t patience_ends = pod->created_ms + AGENT_SILENCE_MS;
@@ -163,11 +163,11 @@ static void starting_wait(const struct looked_at *at, const char *reason, const 
     blocker_fault(blocker, false);
 }
 
-static void missing_set_wait(const struct looked_at *at)
+static void missing_set_blocker(const struct looked_at *at)
 {
     bool deleting = at->instance->seen->set_there;
     struct model_blocker *blocker =
-        pod_wait_add(at, deleting ? REASON_OBJECT_DELETING : REASON_INSTANCE_MISSING);
+        pod_blocker_add(at, deleting ? REASON_OBJECT_DELETING : REASON_INSTANCE_MISSING);
     blocker->object = arena_printf(at->work->arena, "statefulset/%s", at->instance->name);
     blocker_say(at->work, blocker,
                 deleting ? "StatefulSet '%s' is being deleted; it is recreated once it is gone"
@@ -186,22 +186,22 @@ bool blocker_of_pod(struct work *work, const struct model_instance *instance, un
                                  text_or_empty(work->snapshot->spec.namespace),
                                  name_pod(work->arena, instance->name)};
     if (seen->pod.there && seen->pod.deleting)
-        terminating_wait(&at);
+        terminating_blocker(&at);
     else if (!seen->set_there || seen->set_deleting)
-        missing_set_wait(&at);
+        missing_set_blocker(&at);
     else if (!seen->pod.there)
-        missing_pod_wait(&at);
+        missing_pod_blocker(&at);
     else if (text_given(seen->pod.unschedulable_message))
-        unscheduled_wait(&at);
+        unscheduled_blocker(&at);
     else if (text_same(seen->pod.phase, "Failed") || text_same(seen->pod.phase, "Succeeded"))
-        starting_wait(&at, REASON_POD_FAILED, "has ended and is being recreated");
+        starting_blocker(&at, REASON_POD_FAILED, "has ended and is being recreated");
     else if (text_given(seen->pod.waiting_reason) && model_instance_pod_broken(instance) &&
              !model_instance_phase_is(instance, "Failed"))
-        container_wait(&at);
+        container_blocker(&at);
     else if (text_same(seen->pod.phase, "Pending"))
-        starting_wait(&at, REASON_POD_STARTING, "is being started by its node");
+        starting_blocker(&at, REASON_POD_STARTING, "is being started by its node");
     else if (!seen->reported)
-        starting_wait(&at, REASON_AGENT_STARTING, "runs; its agent has not reported yet");
+        starting_blocker(&at, REASON_AGENT_STARTING, "runs; its agent has not reported yet");
     else
         return false;
     return true;

@@ -78,7 +78,7 @@ static const char *remedy(const struct volume *volume)
                               : arena_printf(arena, "raise spec.%s.size", volume->field);
 }
 
-static void full_wait(const struct volume *volume)
+static void full_blocker(const struct volume *volume)
 {
     const struct model_instance *instance = volume->instance;
     unsigned role = instance->healthy ? 0 : blocker_affects(volume->work, instance);
@@ -108,7 +108,7 @@ static void filling_warning(const struct volume *volume)
 static void one_volume(const struct volume *volume)
 {
     if (text_same(volume->report->room, REPORT_ROOM_FULL))
-        full_wait(volume);
+        full_blocker(volume);
     else if (text_same(volume->report->room, REPORT_ROOM_FILLING))
         filling_warning(volume);
 }

@@ -67,8 +67,8 @@ static void unblock_node(struct work *work, struct model_blocker *blocker,
         node, instance->name, node);
 }
 
-static void primary_node_wait(struct work *work, const struct model_instance *primary,
-                              struct model_blocker *blocker, const char *since)
+static void primary_node_blocker(struct work *work, const struct model_instance *primary,
+                                 struct model_blocker *blocker, const char *since)
 {
     const char *news = work->lease->pulse == PULSE_OVERDUE
                            ? arena_printf(work->arena, "has not renewed its lease since %s", since)
@@ -80,8 +80,8 @@ static void primary_node_wait(struct work *work, const struct model_instance *pr
     unblock_node(work, blocker, primary);
 }
 
-static void locked_out_wait(struct work *work, const struct model_instance *primary,
-                            struct model_blocker *blocker, const char *since)
+static void locked_out_blocker(struct work *work, const struct model_instance *primary,
+                               struct model_blocker *blocker, const char *since)
 {
     const char *account = text_or_empty(work->snapshot->spec.name);
     blocker_say(
@@ -94,8 +94,8 @@ static void locked_out_wait(struct work *work, const struct model_instance *prim
                     delete_locked_out(work));
 }
 
-static void no_api_wait(struct work *work, const struct model_instance *primary,
-                        struct model_blocker *blocker, const char *since)
+static void no_api_blocker(struct work *work, const struct model_instance *primary,
+                           struct model_blocker *blocker, const char *since)
 {
     const char *ns = text_or_empty(work->snapshot->spec.namespace);
     const char *pod = name_pod(work->arena, primary->name);
@@ -114,8 +114,8 @@ static void no_api_wait(struct work *work, const struct model_instance *primary,
 /* A silent node explains the silence of its pod. If the node answers, the fault is between the
  * agent and the API server; that is certain only after NODE_REPORT_MS, or if the pod's token is
  * invalid. */
-static void primary_wait(struct work *work, const struct model_instance *primary, unsigned affects,
-                         const char *what)
+static void primary_blocker(struct work *work, const struct model_instance *primary,
+                            unsigned affects, const char *what)
 {
     const struct seen_pod *pod = &primary->seen->pod;
     int64_t since_ms = silent_since(work, what), node_report_ms = since_ms + NODE_REPORT_MS;
@@ -130,11 +130,11 @@ static void primary_wait(struct work *work, const struct model_instance *primary
     blocker->unknown = true;
     blocker_fault(blocker, false);
     if (pod->node_silent) {
-        primary_node_wait(work, primary, blocker, since);
+        primary_node_blocker(work, primary, blocker, since);
     } else if (locked_out) {
-        locked_out_wait(work, primary, blocker, since);
+        locked_out_blocker(work, primary, blocker, since);
     } else if (work->model->now_ms >= node_report_ms) {
-        no_api_wait(work, primary, blocker, since);
+        no_api_blocker(work, primary, blocker, since);
     } else {
         blocker->next_ms = node_report_ms;
         blocker_say(work, blocker,
@@ -146,8 +146,8 @@ static void primary_wait(struct work *work, const struct model_instance *primary
 
 /* Only the primary can tell whether a replica streams. Its silence alone is no fault of the
  * replica. */
-static void replica_wait(struct work *work, const struct model_instance *replica, unsigned affects,
-                         const char *what)
+static void replica_blocker(struct work *work, const struct model_instance *replica,
+                            unsigned affects, const char *what)
 {
     const struct model_instance *primary = work->model->primary;
     const struct seen_pod *pod = &replica->seen->pod;
@@ -174,16 +174,16 @@ bool blocker_of_silence(struct work *work, const struct model_instance *instance
 {
     const struct seen_pod *pod = &instance->seen->pod;
     if (instance->primary && instance->unknown)
-        primary_wait(work, instance, affects, what);
+        primary_blocker(work, instance, affects, what);
     else if (!instance->primary && (instance->unknown || (pod->node_silent && !pod->deleting)))
-        replica_wait(work, instance, affects, what);
+        replica_blocker(work, instance, affects, what);
     else
         return false;
     return true;
 }
 
 /* It works, but Kubernetes removes it from the Services that select it. */
-static void not_offered_wait(struct work *work, const struct model_instance *instance)
+static void not_offered_blocker(struct work *work, const struct model_instance *instance)
 {
     const char *name = text_or_empty(work->snapshot->spec.name);
     const struct seen_pod *pod = &instance->seen->pod;
@@ -203,7 +203,7 @@ static void not_offered_wait(struct work *work, const struct model_instance *ins
     blocker_fault(blocker, false);
 }
 
-static void unseen_wait(struct work *work)
+static void unseen_blocker(struct work *work)
 {
     const char *name = name_child(work->arena, text_or_empty(work->snapshot->spec.name), "primary");
     struct model_blocker *blocker =
@@ -220,7 +220,7 @@ static void unseen_wait(struct work *work)
 void blocker_note_silence(struct work *work, const struct model_instance *instance)
 {
     if (instance->seen->pod.node_silent)
-        not_offered_wait(work, instance);
+        not_offered_blocker(work, instance);
     if (instance->primary && !instances_pulse_is_steady(work))
-        unseen_wait(work);
+        unseen_blocker(work);
 }

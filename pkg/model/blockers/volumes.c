@@ -17,8 +17,8 @@ static const char *namespace_of(const struct volume *volume)
     return text_or_empty(volume->work->snapshot->spec.namespace);
 }
 
-static struct model_blocker *volume_wait(const struct volume *volume, const char *reason,
-                                         const char *state)
+static struct model_blocker *volume_blocker(const struct volume *volume, const char *reason,
+                                            const char *state)
 {
     unsigned role = volume->instance->healthy ? 0 : blocker_affects(volume->work, volume->instance);
     return blocker_add(volume->work, AFFECTS_STORAGE | role, reason, "volume %s %s", volume->name,
@@ -60,7 +60,7 @@ static void say_how_to_replace(const struct volume *volume, struct model_blocker
 }
 
 /* Without a message it is no fault: a volume may be created only once its pod is scheduled. */
-static void pending_wait(const struct volume *volume)
+static void pending_blocker(const struct volume *volume)
 {
     const char *said = text_or_empty(volume->pvc->pending_message);
     const char *class = text_given(volume->spec->storage_class)
@@ -69,7 +69,7 @@ static void pending_wait(const struct volume *volume)
     bool no_class =
         phrase_is_in(PHRASE_K8S_STORAGE_CLASS, said) && phrase_is_in(PHRASE_K8S_NOT_FOUND, said);
     bool no_default = phrase_is_in(PHRASE_K8S_NO_DEFAULT_CLASS, said);
-    struct model_blocker *blocker = volume_wait(
+    struct model_blocker *blocker = volume_blocker(
         volume, no_class ? REASON_STORAGE_CLASS_MISSING : REASON_VOLUME_PENDING, "is bound");
     if (volume->pvc->pending_since_ms > 0)
         blocker->since_ms = volume->pvc->pending_since_ms;
@@ -101,10 +101,10 @@ bool model_may_take_back(const struct seen_pvc *seen, int64_t bytes)
            bytes > seen->capacity_bytes && bytes < seen->requested_bytes;
 }
 
-static void take_back_wait(const struct volume *volume)
+static void take_back_blocker(const struct volume *volume)
 {
     struct model_blocker *blocker =
-        volume_wait(volume, REASON_VOLUME_RESIZING, "has the requested size");
+        volume_blocker(volume, REASON_VOLUME_RESIZING, "has the requested size");
     blocker->affects = AFFECTS_STORAGE;
     blocker_say(volume->work, blocker,
                 "the request for %s is taken back to %s, because the volume has %s",
@@ -115,7 +115,7 @@ static void take_back_wait(const struct volume *volume)
 
 /* A growth was requested and did not happen, and now the spec asks for no more than the volume
  * has. */
-static void not_grown_wait(const struct volume *volume, struct model_blocker *blocker)
+static void not_grown_blocker(const struct volume *volume, struct model_blocker *blocker)
 {
     const char *has = quantity_text(volume->work->arena, volume->pvc->capacity_bytes);
     const char *asked = quantity_text(volume->work->arena, volume->pvc->requested_bytes);
@@ -128,15 +128,15 @@ static void not_grown_wait(const struct volume *volume, struct model_blocker *bl
 }
 
 /* A growth that did not happen can still be taken back, so that its remedy is another one. */
-static void shrink_wait(const struct volume *volume)
+static void shrink_blocker(const struct volume *volume)
 {
     struct model_blocker *blocker =
-        volume_wait(volume, REASON_SHRINK_REFUSED, "has the requested size");
+        volume_blocker(volume, REASON_SHRINK_REFUSED, "has the requested size");
     blocker->affects = AFFECTS_STORAGE;
     blocker_fault(blocker, true);
     if (text_same(volume->pvc->phase, "Bound") && volume->pvc->capacity_bytes > 0 &&
         volume->pvc->capacity_bytes < volume->pvc->requested_bytes) {
-        not_grown_wait(volume, blocker);
+        not_grown_blocker(volume, blocker);
         return;
     }
     const char *size = quantity_text(volume->work->arena, volume->pvc->requested_bytes);
@@ -150,11 +150,11 @@ static void shrink_wait(const struct volume *volume)
                     text_or_empty(volume->work->snapshot->spec.name), field, size);
 }
 
-static void growing_wait(const struct volume *volume)
+static void growing_blocker(const struct volume *volume)
 {
     const struct seen_pvc *pvc = volume->pvc;
     struct model_blocker *blocker =
-        volume_wait(volume, REASON_VOLUME_RESIZING, "has the requested size");
+        volume_blocker(volume, REASON_VOLUME_RESIZING, "has the requested size");
     blocker->affects = AFFECTS_STORAGE; /* the server keeps running meanwhile */
     blocker_say(volume->work, blocker, "it grows from %s to %s%s%s",
                 quantity_text(volume->work->arena, pvc->capacity_bytes),
@@ -167,10 +167,10 @@ static void growing_wait(const struct volume *volume)
     }
 }
 
-static void class_wait(const struct volume *volume)
+static void class_blocker(const struct volume *volume)
 {
     struct model_blocker *blocker =
-        volume_wait(volume, REASON_STORAGE_CLASS_IMMUTABLE, "has the requested class");
+        volume_blocker(volume, REASON_STORAGE_CLASS_IMMUTABLE, "has the requested class");
     blocker->affects = AFFECTS_STORAGE;
     blocker_say(volume->work, blocker,
                 "it is of StorageClass '%s' and %s.storageClass says '%s'; the "
@@ -186,19 +186,19 @@ static void class_wait(const struct volume *volume)
 }
 
 /* Size and class, which only a valid spec says. */
-static void bound_waits(const struct volume *volume)
+static void bound_blockers(const struct volume *volume)
 {
     const struct seen_pvc *pvc = volume->pvc;
     if (text_given(volume->spec->storage_class) && text_given(pvc->storage_class) &&
         !text_same(volume->spec->storage_class, pvc->storage_class))
-        class_wait(volume);
+        class_blocker(volume);
     if (model_may_take_back(pvc, volume->spec->size_bytes))
-        take_back_wait(volume);
+        take_back_blocker(volume);
     else if (pvc->requested_bytes > volume->spec->size_bytes)
-        shrink_wait(volume);
+        shrink_blocker(volume);
     else if (pvc->requested_bytes < volume->spec->size_bytes ||
              (text_same(pvc->phase, "Bound") && pvc->capacity_bytes < pvc->requested_bytes))
-        growing_wait(volume);
+        growing_blocker(volume);
 }
 
 /* The size and class of a volume that is lost or being deleted no longer matter: only a volume that
@@ -208,11 +208,11 @@ static void look_at_volume(const struct volume *volume)
     const struct seen_pvc *pvc = volume->pvc;
     struct model_blocker *blocker;
     if (!pvc->there) {
-        blocker = volume_wait(volume, REASON_VOLUME_MISSING, "is there");
+        blocker = volume_blocker(volume, REASON_VOLUME_MISSING, "is there");
         blocker_say(volume->work, blocker, "PersistentVolumeClaim '%s' is being created",
                     volume->name);
     } else if (pvc->deleting) {
-        blocker = volume_wait(volume, REASON_VOLUME_DELETING, "is kept");
+        blocker = volume_blocker(volume, REASON_VOLUME_DELETING, "is kept");
         blocker_say(
             volume->work, blocker,
             "PersistentVolumeClaim '%s' is being deleted; it is removed once no pod uses it, "
@@ -221,7 +221,7 @@ static void look_at_volume(const struct volume *volume)
         say_how_to_replace(volume, blocker);
         blocker_fault(blocker, volume->instance->primary);
     } else if (text_same(pvc->phase, "Lost")) {
-        blocker = volume_wait(volume, REASON_VOLUME_LOST, "is there");
+        blocker = volume_blocker(volume, REASON_VOLUME_LOST, "is there");
         blocker_say(volume->work, blocker,
                     "the PersistentVolume behind PersistentVolumeClaim '%s' no longer exists",
                     volume->name);
@@ -229,9 +229,9 @@ static void look_at_volume(const struct volume *volume)
         blocker_fault(blocker, true);
     } else {
         if (!text_same(pvc->phase, "Bound"))
-            pending_wait(volume);
+            pending_blocker(volume);
         if (volume->work->snapshot->faults.count == 0)
-            bound_waits(volume);
+            bound_blockers(volume);
     }
 }
 
