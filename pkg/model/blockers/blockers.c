@@ -19,34 +19,31 @@ static int64_t waiting_since(const cJSON *list, const char *what, const char *re
     return now_ms;
 }
 
-static struct model_blocker *append(struct arena *arena, struct model_blocker **list, size_t *count,
+/* Appends to one of the model's lists; `member` is the same list in status. */
+static struct model_blocker *append(struct arena *arena, const struct model *model,
+                                    const char *member, struct model_blocker **list, size_t *count,
                                     const char *what, const char *reason)
 {
     const size_t size = sizeof **list;
     *list = arena_grow(arena, *list, *count * size, (*count + 1) * size);
     struct model_blocker *blocker = &(*list)[(*count)++];
     *blocker = (struct model_blocker){.what = what, .reason = reason, .message = "", .unblock = ""};
+    blocker->since_ms =
+        waiting_since(json_get(model->snapshot->status, member), what, reason, model->now_ms);
     return blocker;
 }
 
 struct model_blocker *model_blocker_add(struct arena *arena, struct model *model, const char *what,
                                         const char *reason)
 {
-    struct model_blocker *blocker =
-        append(arena, &model->blockers, &model->blocker_count, what, reason);
-    blocker->since_ms =
-        waiting_since(json_get(model->snapshot->status, "waitingFor"), what, reason, model->now_ms);
-    return blocker;
+    return append(arena, model, "waitingFor", &model->blockers, &model->blocker_count, what,
+                  reason);
 }
 
 struct model_blocker *model_warning_add(struct arena *arena, struct model *model, const char *what,
                                         const char *reason)
 {
-    struct model_blocker *blocker =
-        append(arena, &model->warnings, &model->warning_count, what, reason);
-    blocker->since_ms =
-        waiting_since(json_get(model->snapshot->status, "warnings"), what, reason, model->now_ms);
-    return blocker;
+    return append(arena, model, "warnings", &model->warnings, &model->warning_count, what, reason);
 }
 
 struct model_blocker *blocker_add(struct work *work, unsigned affects, const char *reason,
