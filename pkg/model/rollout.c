@@ -180,9 +180,10 @@ static void take_down(struct work *work, struct model_instance *instance)
     if (rollout_pod_is_old(instance)) {
         instance->delete_pod = instance->delete_rolls = true;
         instance->delete_reason =
-            instance->primary ? "the pod template changed; every replica has it and streams, so "
-                                "the primary follows"
-                              : "the pod template changed; replicas go first, one at a time";
+            instance->primary
+                ? "the pod template changed; every replica has it and streams, so the primary is "
+                  "replaced now"
+                : "the pod template changed; replicas are replaced first, one at a time";
     } else {
         instance->restart_token = wanted_token(work, instance->seen);
     }
@@ -264,6 +265,14 @@ void rollout_decide(struct work *work)
     template_decide(work);
 }
 
+/* Why an instance that works keeps its old pod for now. */
+static const char *replacement_order(const struct model_instance *instance)
+{
+    return instance->primary
+               ? "the primary is replaced last, once every replica streams"
+               : "replicas are replaced one at a time, each only while all others serve";
+}
+
 /* What stops the rollout is named before whose turn it is. A primary that does not serve gets its
  * turn when template_patience_ends_ms() is over, which no event announces. */
 static void held_blocker(struct work *work, const struct model_instance *instance,
@@ -283,9 +292,7 @@ static void held_blocker(struct work *work, const struct model_instance *instanc
                     "current template",
                     untried->name, instance->name);
     else
-        blocker_say(work, blocker, "%s",
-                    instance->primary ? "the primary goes last, once every replica streams"
-                                      : "replicas go one at a time, each once all others serve");
+        blocker_say(work, blocker, "%s", replacement_order(instance));
     if (failed == NULL && untried == NULL && instance->primary && !instance->healthy &&
         template_patience_ends_ms(work) > work->model->now_ms)
         blocker->next_ms = template_patience_ends_ms(work);
@@ -302,9 +309,7 @@ static void outdated_blocker(struct work *work, const struct model_instance *ins
     else if (!rollout_set_is_settled(work, instance))
         blocker_say(work, blocker, "StatefulSet '%s' is being updated", instance->name);
     else
-        blocker_say(work, blocker, "%s",
-                    instance->primary ? "the primary goes last, once every replica streams"
-                                      : "replicas go one at a time, each once all others serve");
+        blocker_say(work, blocker, "%s", replacement_order(instance));
 }
 
 static void restart_blocker(struct work *work, const struct model_instance *instance)
@@ -314,8 +319,9 @@ static void restart_blocker(struct work *work, const struct model_instance *inst
     blocker_say(work, blocker, "%s: %s", text_or_empty(instance->seen->report.pending_parameters),
                 text_same(instance->restart_token, wanted_token(work, instance->seen))
                     ? "the restart has been requested"
-                : instance->primary ? "the primary goes last, once every replica streams"
-                                    : "replicas go one at a time, each once all others serve");
+                : instance->primary
+                    ? "the primary is restarted last, once every replica streams"
+                    : "replicas are restarted one at a time, each only while all others serve");
 }
 
 /* PostgreSQL was restarted for this configuration and still reports parameters that need a

@@ -204,8 +204,8 @@ static void surplus_blocker(struct work *work, const struct model_instance *inst
             blocker_add(work, 0, REASON_SCALING_DOWN, "%s is removed", instance->name);
         if (instance->wanted)
             blocker_say(work, blocker,
-                        "its volume would go with it (spec.storage.retain is false); it "
-                        "stays until the primary is healthy");
+                        "its volume would be deleted with it (spec.storage.retain is false); both "
+                        "stay until the primary is healthy");
         else
             blocker_say(work, blocker, "spec.instances is %d", spec->instances);
     }
@@ -218,8 +218,9 @@ void blockers_of_cluster(struct work *work)
         struct model_blocker *blocker =
             blocker_add(work, 0, REASON_DELETING, "the cluster is deleted");
         blocker_say(work, blocker,
-                    spec->retain ? "its volumes and credentials stay (spec.storage.retain)"
-                                 : "its volumes go with it (spec.storage.retain is false)");
+                    spec->retain
+                        ? "its volumes and credentials stay (spec.storage.retain)"
+                        : "its volumes are deleted with it (spec.storage.retain is false)");
     }
     if (work->snapshot->namespace_terminating) {
         struct model_blocker *blocker =

@@ -52,8 +52,8 @@ static const struct {
     {REASON_VOLUME_FOREIGN, ""},
     {REASON_WAL_VOLUME_LOST, ""},
     {REASON_VOLUME_OUTDATED,
-     "bring back the volume that the instance last led with; or, to continue with this one and "
-     "lose what was written to the other: kubectl -n {ns} delete lease {cluster}-primary"},
+     "bring back the volume with which the instance was last primary; or, to continue with this "
+     "one and lose what was written to the other: kubectl -n {ns} delete lease {cluster}-primary"},
     {REASON_SYSTEM_IDENTIFIER_MISMATCH, ""},
     {REASON_WAL_MISSING, ""},
     {REASON_NO_POSTGRES, "correct spec.postgres.image"},
@@ -208,7 +208,7 @@ static void role_blocker(struct work *work, const struct model_instance *instanc
             blocker_say(work, blocker, "its new pod has not taken the lease over yet");
         else
             blocker_say(work, blocker, "postgres runs as %s",
-                        text_given(report->role) ? report->role : "neither");
+                        text_given(report->role) ? report->role : "neither primary nor replica");
         return;
     }
     blocker_say(work, blocker, "%s runs as primary without holding Lease '%s-primary'",

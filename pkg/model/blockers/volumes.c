@@ -120,9 +120,9 @@ static void not_grown_blocker(const struct volume *volume, struct model_blocker 
     const char *has = quantity_text(volume->work->arena, volume->pvc->capacity_bytes);
     const char *asked = quantity_text(volume->work->arena, volume->pvc->requested_bytes);
     blocker_say(volume->work, blocker,
-                "it has %s, was asked to grow to %s, and %s.size asks for %s; a growth can only be "
-                "taken back to a size above what the volume has",
-                has, asked, volume->field, text_or_empty(volume->spec->size));
+                "the volume has %s and was growing to %s, but %s.size now asks for %s; Kubernetes "
+                "accepts only a size above %s",
+                has, asked, volume->field, text_or_empty(volume->spec->size), has);
     blocker_unblock(volume->work, blocker, "set %s.size to more than %s, or to %s", volume->field,
                     has, asked);
 }
@@ -140,8 +140,9 @@ static void shrink_blocker(const struct volume *volume)
         return;
     }
     const char *size = quantity_text(volume->work->arena, volume->pvc->requested_bytes);
-    blocker_say(volume->work, blocker, "it has %s and %s.size asks for %s; a volume never shrinks",
-                size, volume->field, text_or_empty(volume->spec->size));
+    blocker_say(volume->work, blocker,
+                "the volume has %s, but %s.size asks for %s; a volume never shrinks", size,
+                volume->field, text_or_empty(volume->spec->size));
     const char *field = strchr(volume->field, '.') + 1;
     blocker_unblock(volume->work, blocker,
                     "set %s.size to %s: kubectl -n %s patch pgc %s --type merge -p "
@@ -173,8 +174,8 @@ static void class_blocker(const struct volume *volume)
         volume_blocker(volume, REASON_STORAGE_CLASS_IMMUTABLE, "has the requested class");
     blocker->affects = AFFECTS_STORAGE;
     blocker_say(volume->work, blocker,
-                "it is of StorageClass '%s' and %s.storageClass says '%s'; the "
-                "class of a volume cannot be changed",
+                "the volume is of StorageClass '%s', but %s.storageClass is '%s'; the class of a "
+                "volume cannot be changed",
                 volume->pvc->storage_class, volume->field, volume->spec->storage_class);
     const char *class = text_or_empty(volume->pvc->storage_class);
     blocker_unblock(
