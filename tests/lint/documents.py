@@ -54,5 +54,5 @@ def both_ways():
     for rule in tool.rules():
         runner.check("\n## %s %s\n" % (rule["id"], rule["name"]) in runbook,
                      "the runbook has no heading for %s", rule["id"])
-        for line in (rule["title"], rule["recipe"], rule["flagged"], rule["safe"]):
+        for line in (rule["title"], rule["effect"], rule["recipe"], rule["flagged"], rule["safe"]):
             runner.check(line in runbook, "the runbook lacks, of %s: %s", rule["id"], line)
