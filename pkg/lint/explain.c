@@ -1,6 +1,8 @@
 /* Prints what the table says about the rules. */
 #include "lint/report.h"
 
+#include <string.h>
+
 void lint_list(struct buffer *out)
 {
     size_t count;
@@ -18,6 +20,16 @@ static void put_versions(struct buffer *out, const struct lint_rule *rule)
     buffer_printf(out, "%d to %d", since, until);
 }
 
+/* "Blocks writes for the index build.", as runbooks/migrations.md has it. */
+static void put_effect(struct buffer *out, const struct lint_rule *rule)
+{
+    if (strcmp(rule->blocks, "unknown") == 0)
+        buffer_puts(out, "What it blocks is not known.");
+    else
+        buffer_printf(out, "Blocks %s%s%s.", rule->blocks, *rule->duration ? " " : "",
+                      rule->duration);
+}
+
 static void put_indented(struct buffer *out, const char *text)
 {
     buffer_puts(out, "    ");
@@ -31,11 +43,12 @@ static void put_indented(struct buffer *out, const char *text)
 
 void lint_explain(struct buffer *out, const struct lint_rule *rule)
 {
-    buffer_printf(out, "%s %s (%s)\n%s.\n\nblocks:     %s\nhow long:   %s\nPostgreSQL: ", rule->id,
-                  rule->name, lint_level_name(rule->level), rule->title, rule->blocks,
-                  rule->duration);
+    buffer_printf(out, "%s %s (%s)\n%s.\n\n", rule->id, rule->name, lint_level_name(rule->level),
+                  rule->title);
+    put_effect(out, rule);
+    buffer_puts(out, "\nPostgreSQL ");
     put_versions(out, rule);
-    buffer_printf(out, "\n\nFound:\n");
+    buffer_puts(out, ".\n\nFound:\n");
     put_indented(out, rule->flagged);
     buffer_printf(out, "\nInstead: %s\n", rule->recipe);
     put_indented(out, rule->safe);
@@ -71,6 +84,9 @@ void lint_list_json(struct buffer *out)
         put_quoted(out, "title", rule->title);
         put_quoted(out, "blocks", rule->blocks);
         put_quoted(out, "duration", rule->duration);
+        buffer_puts(out, ",\"effect\":\"");
+        put_effect(out, rule);
+        buffer_puts(out, "\"");
         put_quoted(out, "recipe", rule->recipe);
         put_quoted(out, "flagged", rule->flagged);
         put_quoted(out, "safe", rule->safe);

@@ -44,8 +44,8 @@ struct lint_rule {
     const char *name;  /* "create-index-blocks-writes" */
     const char *title; /* one sentence: what it finds */
     enum lint_level level;
-    const char *blocks;   /* what waits: "writes", "reads and writes" */
-    const char *duration; /* for how long: "for the index build" */
+    const char *blocks;   /* what waits: "writes", "reads and writes"; "nothing", "unknown" */
+    const char *duration; /* for how long: "for the index build"; "" for nothing and unknown */
     const char *recipe;   /* what to do instead */
     const char *flagged;  /* an example that is found */
     const char *safe;     /* what to write instead */

@@ -9,7 +9,7 @@ const struct lint_rule rule_mig000 = {
     .title = "A lint directive has no reason, names an unknown rule, or ignores nothing",
     .level = LINT_ERROR,
     .blocks = "nothing",
-    .duration = "never",
+    .duration = "",
     .recipe = "Write the rule and a reason right above the statement; remove directives that are "
               "not needed.",
     .flagged = "-- migration-lint: ignore=MIG005\n"

@@ -44,8 +44,8 @@ const struct lint_rule rule_mig007 = {
     .name = "concurrently-in-transaction",
     .title = "CONCURRENTLY in a transaction, or mixed with other statements",
     .level = LINT_ERROR,
-    .blocks = "nothing: the server refuses it",
-    .duration = "at once",
+    .blocks = "nothing; the server refuses the statement at once",
+    .duration = "",
     .recipe = "Put it into a file of its own, and tell the tool to run that file without a "
               "transaction.",
     .flagged = "CREATE INDEX CONCURRENTLY orders_note ON orders (note);\n"

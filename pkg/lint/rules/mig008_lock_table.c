@@ -26,7 +26,7 @@ const struct lint_rule rule_mig008 = {
     .name = "lock-table",
     .title = "LOCK TABLE",
     .level = LINT_WARNING,
-    .blocks = "what its mode conflicts with; without a mode, reads and writes",
+    .blocks = "what its mode conflicts with (without a mode: reads and writes)",
     .duration = "until the transaction ends",
     .recipe = "Set lock_timeout first, and name the narrowest mode that serves: SHARE ROW "
               "EXCLUSIVE lets reads pass.",

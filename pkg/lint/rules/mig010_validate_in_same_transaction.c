@@ -37,7 +37,7 @@ const struct lint_rule rule_mig010 = {
     .name = "validate-in-same-transaction",
     .title = "NOT VALID and VALIDATE CONSTRAINT in one transaction",
     .level = LINT_ERROR,
-    .blocks = "what the ADD blocks: reads and writes for a CHECK, writes for a foreign key",
+    .blocks = "what the ADD blocks (reads and writes for a CHECK, writes for a foreign key)",
     .duration = "for a scan of the table",
     .recipe = "Validate in another file, so that the lock of ADD CONSTRAINT is released before the "
               "scan starts.",

@@ -24,8 +24,8 @@ const struct lint_rule rule_mig013 = {
     .name = "not-null-without-default",
     .title = "ADD COLUMN NOT NULL without a default",
     .level = LINT_ERROR,
-    .blocks = "nothing: it fails when the table has rows",
-    .duration = "at once",
+    .blocks = "nothing; the statement fails at once if the table has rows",
+    .duration = "",
     .recipe = "Give a constant default, which costs nothing, or add the column nullable, "
               "fill it, and follow MIG012.",
     .flagged = "ALTER TABLE orders ADD COLUMN state text NOT NULL;",

@@ -19,8 +19,8 @@ const struct lint_rule rule_mig015 = {
     .name = "add-column-references",
     .title = "ADD COLUMN with REFERENCES",
     .level = LINT_WARNING,
-    .blocks = "reads and writes here, writes to the referenced table",
-    .duration = "until the transaction ends; for a scan where the column has a default",
+    .blocks = "reads and writes here and writes to the referenced table",
+    .duration = "until the transaction ends, and for a scan if the column has a default",
     .recipe = "Add the column alone, then the foreign key NOT VALID, then VALIDATE it in "
               "another file.",
     .flagged = "ALTER TABLE orders ADD COLUMN shop bigint REFERENCES customers (id);",

@@ -21,7 +21,7 @@ const struct lint_rule rule_mig021 = {
     .name = "drop-table",
     .title = "DROP TABLE",
     .level = LINT_ERROR,
-    .blocks = "reads and writes, also of tables that its foreign keys name",
+    .blocks = "reads and writes of it and of the tables that its foreign keys name",
     .duration = "for an instant; programs that still use it fail from then on",
     .recipe = "First release: stop using it. Second release: drop it, with a directive "
               "that says so.",

@@ -25,7 +25,7 @@ const struct lint_rule rule_mig027 = {
     .name = "attach-scans",
     .title = "ATTACH PARTITION without a CHECK that proves its bounds",
     .level = LINT_WARNING,
-    .blocks = "reads and writes of the new partition, and of the default one",
+    .blocks = "reads and writes of the new partition and of the default one",
     .duration = "for a scan of them",
     .recipe = "Add a CHECK that implies the bounds NOT VALID, VALIDATE it in another file, "
               "then attach: the scan is skipped.",

@@ -22,7 +22,7 @@ const struct lint_rule rule_mig029 = {
     .title = "CREATE TABLE ... PARTITION OF a live table",
     .level = LINT_ERROR,
     .blocks = "reads and writes of the whole partitioned table and of its default partition",
-    .duration = "for an instant, after waiting for every query under way; for a scan of the "
+    .duration = "for an instant, after waiting for every query under way, and for a scan of the "
                 "default partition",
     .recipe = "CREATE TABLE ... (LIKE parent INCLUDING ALL), then ATTACH PARTITION: that "
               "lets reads and writes of the parent pass.",

@@ -24,7 +24,7 @@ const struct lint_rule rule_mig033 = {
     .name = "update-all-rows",
     .title = "UPDATE or DELETE without WHERE",
     .level = LINT_WARNING,
-    .blocks = "writes of the same rows",
+    .blocks = "writes to the same rows",
     .duration = "for the whole statement; dead rows stay until VACUUM",
     .recipe = "Change rows in batches by key, each in a transaction of its own.",
     .flagged = "UPDATE orders SET note = 'none';",

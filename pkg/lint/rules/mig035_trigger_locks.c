@@ -25,7 +25,7 @@ const struct lint_rule rule_mig035 = {
     .name = "trigger-locks",
     .title = "CREATE or DROP TRIGGER on a live table",
     .level = LINT_WARNING,
-    .blocks = "writes when created, reads and writes when dropped",
+    .blocks = "writes (CREATE) or reads and writes (DROP)",
     .duration = "for an instant, after waiting for every write (CREATE) or query (DROP) "
                 "under way",
     .recipe = "Set lock_timeout; CREATE OR REPLACE the trigger's function rather than the "

@@ -32,8 +32,8 @@ const struct lint_rule rule_mig037 = {
     .name = "enum-value-used-at-once",
     .title = "An enum value is added and used in one transaction",
     .level = LINT_ERROR,
-    .blocks = "nothing: the server refuses it",
-    .duration = "at once",
+    .blocks = "nothing; the server refuses the statement at once",
+    .duration = "",
     .recipe = "Add the value in a file of its own.",
     .flagged = "ALTER TYPE mood ADD VALUE 'fine';\n"
                "UPDATE people SET mood = 'fine' WHERE id = 1;",

@@ -22,7 +22,7 @@ const struct lint_rule rule_mig041 = {
     .title = "A column of type char(n) (style)",
     .level = LINT_WARNING,
     .blocks = "nothing",
-    .duration = "never",
+    .duration = "",
     .recipe = "text, with a CHECK on its length where that matters.",
     .flagged = "CREATE TABLE a (code char(3));",
     .safe = "CREATE TABLE a (code text CHECK (length(code) = 3));",
