@@ -90,6 +90,8 @@ static bool wrong(const struct verb *verb, int option, const char *value)
     return false;
 }
 
+/* A wrong value ends the program before it does anything: it must not run with a default that was
+ * not asked for. */
 static bool take_choices(const struct verb *verb, const char *const *values,
                          struct control_options *control)
 {
@@ -161,6 +163,7 @@ static int run_controller(const struct verb *verb, int argc, char **argv)
     control.own_pod = environment("POD_NAME");
     control.defaults.image_pattern = values[OPT_POSTGRES_IMAGE];
     control.http_address = given_or(values[OPT_METRICS_ADDRESS], ":8080");
+    /* No pod could be created without it. */
     if (control.agent_image == NULL && control.own_pod == NULL) {
         log_error("cannot start", "error",
                   "the image that holds pgkeel is unknown: set --agent-image or PGKEEL_IMAGE, or "

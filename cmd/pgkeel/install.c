@@ -124,7 +124,9 @@ static bool is_installed(int self, int folder_fd)
     }
 }
 
-static ERR_CHECKED int copy_to_temporary(int self, int fd, const char *folder, struct error *err)
+/* Mode and content are on the disk before the rename: whatever is found under the final name is
+ * whole, also after a power loss. */
+static int copy_to_temporary(int self, int fd, const char *folder, struct error *err)
 {
     static char buffer[CHUNK_BYTES];
     if (lseek(self, 0, SEEK_SET) < 0)

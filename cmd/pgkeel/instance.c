@@ -100,6 +100,8 @@ static bool numbers(const char **values, struct instance_options *ret_options)
     return true;
 }
 
+/* An empty option or variable counts as not given: a manifest may set it from a field that is
+ * empty. */
 static int run(const struct verb *verb, int argc, char **argv)
 {
     const char *values[OPTIONS];

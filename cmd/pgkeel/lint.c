@@ -149,6 +149,8 @@ static int finish(struct printer *printer, const struct lint_counts *counts)
     return counts->errors > 0 ? EXIT_REFUSED : EXIT_DONE;
 }
 
+/* A wrong option ends it before a file is read (64). A file that cannot be read does not: the
+ * others are still linted. */
 static int lint_all(struct arena *arena, const char *const *values, char **names, int count)
 {
     struct error err = {0};

@@ -64,6 +64,8 @@ static void add_columns(cJSON *tables, const PGresult *result)
     }
 }
 
+/* Two queries, without a common snapshot: a table that is created between them is left out, and one
+ * that is dropped has no columns. */
 int lint_collect(struct arena *arena, const char *dsn)
 {
     PGconn *connection = PQconnectdb(dsn);

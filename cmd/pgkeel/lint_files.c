@@ -156,6 +156,7 @@ static void lint_mapped(struct lint_walk *walk, const char *path, int fd, size_t
     munmap(data, size);
 }
 
+/* Only stdin is bounded, because it may never end. */
 static void lint_stream(struct lint_walk *walk, const char *name, int fd, size_t expected,
                         struct lint_input *input)
 {

@@ -50,8 +50,8 @@ struct render {
     bool unreadable, refused;
 };
 
-static ERR_CHECKED int read_stdin(struct arena *arena, char **ret_text, size_t *ret_length,
-                                  struct error *err)
+/* Bounded as files are (JSON_MAX_BYTES). */
+static int read_stdin(struct arena *arena, char **ret_text, size_t *ret_length, struct error *err)
 {
     AUTO_BUFFER all = {0};
     for (;;) {
@@ -199,6 +199,7 @@ static void take_file(struct render *render, const char *file)
         take_object(render, &documents[i], shown, "", documents[i].tree);
 }
 
+/* Only the names of Secrets and keys are printed, never their content. */
 static void no_randomness(void *arg, unsigned char *buffer, size_t n)
 {
     (void)arg;
@@ -276,8 +277,10 @@ static ERR_CHECKED int write_secrets(struct render *render, const struct snapsho
     return 0;
 }
 
-static ERR_CHECKED int write_cluster(struct render *render, struct cluster *cluster,
-                                     struct buffer *out, struct error *err)
+/* What the operator's first pass would do, with nothing there yet and at time 0, so that the output
+ * is always the same. */
+static int write_cluster(struct render *render, struct cluster *cluster, struct buffer *out,
+                         struct error *err)
 {
     struct arena *arena = render->arena;
     struct snapshot *snapshot = &cluster->snapshot;
@@ -304,6 +307,7 @@ static int by_namespace_and_name(const void *a, const void *b)
     return order ? order : strcmp(x->name, y->name);
 }
 
+/* All clusters or none: a part of the objects, applied, would pass for the whole. */
 static int write_all(struct render *render)
 {
     AUTO_BUFFER out = {0};
@@ -356,6 +360,7 @@ static int take_files(struct render *render, int argc, char **argv, int first)
     return files;
 }
 
+/* An unreadable file outweighs an invalid cluster: with either, nothing is printed. */
 static int run(const struct verb *verb, int argc, char **argv)
 {
     int first, code;

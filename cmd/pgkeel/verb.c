@@ -61,6 +61,7 @@ static bool usage_error(const struct verb *verb, const char *what, const char *w
     return false;
 }
 
+/* Options end at the first word that is none, or after --. A lone - is an argument: stdin. */
 bool verb_parse(const struct verb *verb, int argc, char **argv, const char **values, int *ret_first,
                 int *ret_exit)
 {

@@ -78,6 +78,8 @@ static void unblock_by_files(struct check *check, const char *name, const char *
                    namespace, name, cert_key, cert_key, key_key, key_key, namespace, name);
 }
 
+/* A pair that has expired is a fault, and still counts as read: the caller shows until when it was
+ * good. */
 bool authority_users_pair(struct check *check, const cJSON *secret, const char *name,
                           const char *cert_key, const char *key_key, struct x509_pair *ret_pair)
 {
@@ -216,6 +218,8 @@ static int our_authority(struct check *check, const cJSON *secret, const cJSON *
     return 0;
 }
 
+/* An unclear request is refused here only for a CA of ours: about a user's own, users_authority()
+ * refuses every request. */
 int authority_check(struct check *check, const cJSON *secret, const cJSON *server,
                     struct authority *ret_authority, struct error *err)
 {

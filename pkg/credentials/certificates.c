@@ -245,7 +245,7 @@ static int64_t takeover_ms(const struct server *server)
     return asked_ms < end_ms ? asked_ms : end_ms;
 }
 
-static void log_replacement(const struct server *server, int64_t until_ms)
+static void note_replacement(const struct server *server, int64_t until_ms)
 {
     struct check *check = server->check;
     const char *namespace = check->spec->namespace, *cluster = check->spec->name;
@@ -281,7 +281,7 @@ static int hand_over(struct server *server, struct error *err)
     if (until_ms > server->check->now_ms) {
         server->reason = "clients must trust the new CA before the servers show its certificate";
         secret_due(server->check, until_ms);
-        log_replacement(server, until_ms);
+        note_replacement(server, until_ms);
         return 0;
     }
     server->reason = "the new CA takes over";

@@ -109,6 +109,8 @@ static void unblock_by_password(struct check *check, const struct login *login)
                    check->spec->namespace, login->secret_name);
 }
 
+/* A zero byte is a fault of its own: everything behind it would be cut off, and the role would get
+ * another password than the applications. */
 static const char *usable_password(struct check *check, const cJSON *secret,
                                    const struct login *login)
 {

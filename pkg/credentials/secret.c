@@ -234,6 +234,7 @@ static void put_annotation(cJSON *metadata, const struct key_value *item)
         cJSON_AddNullToObject(annotations, item->key);
 }
 
+/* An annotation with an empty value is one to take off: a new Secret has nothing to take off. */
 static void create(struct check *check, const struct secret_intent *intent)
 {
     cJSON *object = new_object(check);
@@ -259,6 +260,9 @@ static void create(struct check *check, const struct secret_intent *intent)
                                                    .reason = "it does not exist"};
 }
 
+/* The patch carries uid and resourceVersion: it fails if somebody has written a newer password in
+ * the meantime, or has made another Secret of that name. The reason of the data comes first,
+ * because they are what people look for in the log. */
 void secret_ensure(struct check *check, const cJSON *present, const struct secret_intent *intent)
 {
     if (present == NULL) {

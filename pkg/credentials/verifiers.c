@@ -76,6 +76,8 @@ static bool name_taken(struct check *check, const cJSON *secret, const char *nam
     return true;
 }
 
+/* While one of the passwords cannot be used, roles.json stays as it is: a list that lacks
+ * one of the roles would be worse than an old one. */
 int verifiers_check(struct check *check, const cJSON *secret, const struct passwords *passwords,
                     struct error *err)
 {

@@ -157,6 +157,7 @@ static X509 *begin_cert(const struct x509_subject *subject, EVP_PKEY *key, int64
     return NULL;
 }
 
+/* With pathlen:0 it can sign servers, but no other CA. */
 int x509_make_ca(struct arena *arena, const struct x509_subject *subject, const char *key_pem,
                  int64_t now_ms, struct x509_random random, struct x509_pair *ret_pair,
                  struct error *err)
@@ -178,6 +179,7 @@ int x509_make_ca(struct arena *arena, const struct x509_subject *subject, const 
     return 0;
 }
 
+/* Name and text belong to the list once they are in it; what did not get there is freed here. */
 static bool add_names(X509 *cert, const char *const *names, size_t count)
 {
     GENERAL_NAMES *list = sk_GENERAL_NAME_new_null();
@@ -199,6 +201,8 @@ static bool add_names(X509 *cert, const char *const *names, size_t count)
     return done;
 }
 
+/* The key is new each time. The certificate is good for nothing but a server: it neither signs
+ * others nor proves who a client is. */
 int x509_issue(struct arena *arena, const struct x509_pair *ca, const struct x509_subject *subject,
                const char *const *names, size_t name_count, int64_t now_ms,
                struct x509_random random, struct x509_pair *ret_pair, struct error *err)
@@ -226,6 +230,7 @@ int x509_issue(struct arena *arena, const struct x509_pair *ca, const struct x50
     return 0;
 }
 
+/* A key with a passphrase counts as unreadable: there is nothing that could be asked for it. */
 int x509_read(const char *cert_pem, const char *key_pem, struct x509_pair *ret_pair,
               struct error *err)
 {
@@ -351,6 +356,7 @@ int x509_chain_holds(const char *cert_pem, const char *ca_pem, struct error *err
     return err_set(err, ERR_INVALID, "%s", X509_verify_cert_error_string(why));
 }
 
+/* A certificate that cannot be written back as PEM is left out. */
 struct x509_bundle x509_bundle(struct arena *arena, const char *pem)
 {
     AUTO_CERTS certs = certs_of(pem);

@@ -42,6 +42,7 @@ static void add(struct lint_pass *pass, const struct lint_rule *rule, size_t off
         fault(pass, offset, "more directives than one statement can have");
 }
 
+/* A rule that is not known does not spoil the others of the list. */
 static void add_all(struct lint_pass *pass, const char *list, size_t length, size_t offset)
 {
     size_t at = 0;

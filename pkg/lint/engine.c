@@ -8,6 +8,7 @@
 
 static const struct lint_rule *directive_rule, *skipped_rule;
 
+/* Rules of style (`off`) run only if the list names them, or says all. */
 static int enable(struct lint *lint, const char *list, struct error *err)
 {
     for (size_t i = 0; i < lint->rule_count; i++)
@@ -195,6 +196,8 @@ static bool has_fault(struct lint_pass *pass)
                           pass->item.end - pass->item.start) != SIZE_MAX;
 }
 
+/* psql's variables are blanked only if the text does not parse as it is: the same colon can be a
+ * cast or a slice of an array. The fault that is reported is that of the text as it was written. */
 static int parse(struct lint_pass *pass, struct parsed *ret_parsed)
 {
     struct error err = {0}, again = {0};
@@ -212,6 +215,8 @@ static int parse(struct lint_pass *pass, struct parsed *ret_parsed)
     return ERR_UNREADABLE;
 }
 
+/* What undoes a migration is not judged, nor what cannot be read. A statement that the parser
+ * refuses counts all the same: it is part of the file. */
 static void take_statement(struct lint_pass *pass)
 {
     struct parsed parsed;
@@ -255,6 +260,8 @@ static void take_meta(struct lint_pass *pass)
     say_report(pass, skipped_rule, pass->item.start, message);
 }
 
+/* A comment may hold a directive or a tool's marker; a directive ends with the statement after it,
+ * or with the file. */
 static void take_item(struct lint_pass *pass)
 {
     char message[160];
@@ -296,6 +303,8 @@ static void check_encoding(struct lint_pass *pass, size_t from)
     report_encoding(pass, from + fault);
 }
 
+/* The caller is told after each MiB that was read, so that it can release the pages of a large
+ * file. */
 void lint_file(struct lint *lint, const struct lint_input *input)
 {
     struct lint_pass pass = {.lint = lint, .input = input, .schema = "public"};

@@ -189,6 +189,8 @@ static void follow_set(struct lint_pass *pass, const Node *statement)
     }
 }
 
+/* Without a transaction of the file or of the tool each statement is one of its own. COMMIT AND
+ * CHAIN, and ROLLBACK AND CHAIN, begin the next one at once. */
 void flow_before(struct lint_pass *pass, const Node *statement)
 {
     if (pass->flow.mode == LINT_NEVER && !pass->flow.open)

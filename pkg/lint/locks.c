@@ -96,6 +96,8 @@ static void drop(struct lint_pass *pass, struct lint_effect *effect, const DropS
         }
 }
 
+/* Only what blocks all readers or writers of a live table counts. The row locks of UPDATE, DELETE
+ * and INSERT do not, but these statements may be slow while an earlier lock is held. */
 static struct lint_effect find_effect(struct lint_pass *pass, const Node *statement)
 {
     struct lint_effect effect = {0};

@@ -94,6 +94,7 @@ static void note(struct lint_memory *memory, size_t slot, int transaction)
     memory->journal[memory->journal_count++] = slot;
 }
 
+/* An entry that was put again belongs to the newer transaction: rolling that back forgets it. */
 void lint_memory_put(struct lint_memory *memory, int kind, const char *key, const char *value,
                      int transaction, int line)
 {

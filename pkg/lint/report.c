@@ -84,6 +84,7 @@ static void text_source(struct buffer *out, const struct lint_finding *finding)
     buffer_puts(out, "^\n");
 }
 
+/* A note says what was skipped: there is nothing to write instead. */
 static void text_finding(struct buffer *out, const struct lint_finding *finding, bool first)
 {
     (void)first;
@@ -202,6 +203,8 @@ static void gitlab_begin(struct buffer *out)
     buffer_puts(out, "[");
 }
 
+/* The fingerprint has the place in it: GitLab takes two findings of one fingerprint for the same.
+ */
 static void gitlab_finding(struct buffer *out, const struct lint_finding *finding, bool first)
 {
     static const char *const severities[] = {"info", "minor", "major"};
@@ -238,6 +241,7 @@ static void put_github(struct buffer *out, const char *text, bool property)
     }
 }
 
+/* The text of the command ends with its line, so that a line break in it is written as %0A. */
 static void github_finding(struct buffer *out, const struct lint_finding *finding, bool first)
 {
     static const char *const commands[] = {"notice", "warning", "error"};

@@ -80,6 +80,8 @@ bool say_enabled(const struct lint_pass *pass, const struct lint_rule *rule)
     return false;
 }
 
+/* A directive is used up by whatever it suppresses, so that one that suppresses nothing can be
+ * reported. */
 void say_report(struct lint_pass *pass, const struct lint_rule *rule, size_t offset,
                 const char *message)
 {
@@ -119,6 +121,8 @@ static int by_place(const void *a, const void *b)
     return strcmp(x->rule->id, y->rule->id);
 }
 
+/* Sorted by place: rules find what they find in the order of their ids. The arena is kept for the
+ * next statement unless this one made it large. */
 void say_findings(struct lint_pass *pass)
 {
     if (pass->found_count > 1)

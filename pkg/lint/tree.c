@@ -242,6 +242,8 @@ const char *lint_not_null_column(const Node *expression)
     return IsA(last, String) ? strVal(last) : NULL;
 }
 
+/* An option without a value is on, as in VACUUM (FULL). What is not one of PostgreSQL's words for
+ * false counts as true. */
 bool lint_option(const List *options, const char *name)
 {
     for (int i = 0; i < list_count(options); i++) {

@@ -41,6 +41,8 @@ static void survey_data(struct survey *survey, const struct model_instance *inst
     }
 }
 
+/* Volumes of instances that are no longer wanted count, too: they may have the newest data. One
+ * that is unwanted and being deleted was given up on purpose, and holds nothing up. */
 static struct survey survey_volumes(const struct work *work)
 {
     struct survey survey = {0};
@@ -161,6 +163,7 @@ static const char *keep_one_way(const struct work *work, const struct survey *su
         others, text);
 }
 
+/* The primary's volume is known but not wanted, or there are several, or there is none. */
 static void blocked_blocker(struct work *work, const struct survey *survey)
 {
     struct model_blocker *blocker = blocker_add(work, affects_of(work), REASON_BOOTSTRAP_BLOCKED,
@@ -213,6 +216,8 @@ static void not_held_blocker(struct work *work, const struct survey *survey)
     }
 }
 
+/* An instance that gave the lease up takes it again by itself; one that no longer exists never
+ * will. */
 static void holder_blocker(struct work *work)
 {
     const struct seen_lease *lease = work->lease;

@@ -41,6 +41,7 @@ const char *disruption_remedy(const char *disruption)
     return "";
 }
 
+/* The pod that told it is gone: status is where it is kept. */
 static const char *remembered(const struct model *model, const char *name)
 {
     const cJSON *instance = json_item(json_get(model->snapshot->status, "instances"), "name", name);

@@ -62,6 +62,8 @@ static bool is_new(const struct model *model)
     return text_same(phase, "") || text_same(phase, "Creating") || !model_was_bootstrapped(model);
 }
 
+/* The first that applies. A cluster that serves is never Failed, and one that was never complete is
+ * Creating, not Degraded, unless a person is needed. */
 const char *model_phase(const struct model *model)
 {
     const char *before = json_str(model->snapshot->status, "phase", "");

@@ -33,6 +33,7 @@ bool rollout_pod_is_old(const struct model_instance *instance)
            !text_same(seen->pod.revision, seen->update_revision);
 }
 
+/* A token is the hash of the configuration, or begins with it (wanted_token()). */
 static bool is_token_of(const char *token, const char *config_hash)
 {
     size_t length = strlen(text_or_empty(config_hash));
@@ -242,6 +243,8 @@ static void choose_one(struct work *work)
         }
 }
 
+/* What works is taken down only while the primary is known to be alive, or while there never was
+ * one; in an idle pod there is nothing to lose. */
 void rollout_decide(struct work *work)
 {
     struct model *model = work->model;
@@ -338,6 +341,8 @@ static void ineffective_blocker(struct work *work, const struct model_instance *
     blocker_fault(blocker, true);
 }
 
+/* A pod that is to be replaced starts with the current parameters anyway: its restart is not named
+ * as well. */
 void blockers_of_rollout(struct work *work)
 {
     for (size_t i = 0; !work->frozen && i < work->model->instance_count; i++) {

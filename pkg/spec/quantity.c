@@ -38,6 +38,7 @@ static bool parse_suffix(const char *text, int *ret_exponent10, int *ret_exponen
     return true;
 }
 
+/* What does not fit, or has a fraction of a billionth, is refused and not rounded. */
 static bool parse_nano(const char *text, nano *ret_value)
 {
     enum { DIGITS_MAX = 19 };

@@ -44,6 +44,7 @@ char *shape_found(struct arena *arena, const cJSON *node)
                                                       : "null");
 }
 
+/* Three rows of the table are enough: a swap of two letters looks back two rows. */
 size_t shape_distance(const char *a, const char *b)
 {
     enum { MAX = 48 };
@@ -104,6 +105,7 @@ static const char *member_of(const char *parent, const struct shape_field *field
     return *name && strpbrk(name, ".[{") == NULL ? name : NULL;
 }
 
+/* A typing error is the usual cause, so that all names are listed only when none is near. */
 static void unknown_field(struct shape_faults *faults, const char *parent, const char *path,
                           const char *key)
 {
@@ -197,6 +199,8 @@ static void check_integer(struct shape_faults *faults, const struct shape_field 
 static void check_value(struct shape_faults *faults, const struct shape_field *field,
                         const char *path, const cJSON *node);
 
+/* What is written is looked up in the table, and what the table requires is looked up in what is
+ * written. */
 static void check_object(struct shape_faults *faults, const char *pattern, const char *path,
                          const cJSON *node)
 {
@@ -236,6 +240,8 @@ static void check_items(struct shape_faults *faults, const struct shape_field *f
     }
 }
 
+/* What is of the wrong type is not looked into: its fields would only give faults that follow from
+ * that. */
 static void check_value(struct shape_faults *faults, const struct shape_field *field,
                         const char *path, const cJSON *node)
 {

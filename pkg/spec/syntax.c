@@ -94,6 +94,7 @@ static const struct {
     int shift;
 } postgres_units[] = {{"B", 0}, {"kB", 10}, {"MB", 20}, {"GB", 30}, {"TB", 40}};
 
+/* A number without a suffix counts in the unit of its parameter. */
 int64_t syntax_postgres_bytes(const char *text, int64_t unit)
 {
     int64_t value = 0;

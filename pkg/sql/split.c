@@ -105,6 +105,7 @@ static bool skip_comment(struct cutter *cutter)
     return depth == 0;
 }
 
+/* A doubled quote stands for the quote itself and does not end the text. */
 static bool skip_quoted(struct cutter *cutter, char quote, bool backslashes)
 {
     const struct split *split = cutter->split;

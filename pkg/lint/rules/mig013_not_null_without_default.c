@@ -1,6 +1,7 @@
 /* ADD COLUMN NOT NULL without a default */
 #include "lint/rules/rules.h"
 
+/* A column that is filled by itself (identity, generated, serial) has a value in every row. */
 static void check(struct lint_pass *pass, const AlterTableStmt *alter, const AlterTableCmd *command)
 {
     if (command->subtype != AT_AddColumn)

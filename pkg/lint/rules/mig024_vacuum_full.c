@@ -1,6 +1,7 @@
 /* VACUUM FULL */
 #include "lint/rules/rules.h"
 
+/* Without a list of tables it is about all of them. */
 static void check(struct lint_pass *pass, const Node *statement)
 {
     if (!IsA(statement, VacuumStmt))

@@ -126,6 +126,8 @@ static bool is_plain(const char *path)
     return path[strspn(path, plain)] == '\0';
 }
 
+/* The message also becomes that of a condition, which people read: the first SHOWN faults are
+ * enough to begin with. */
 static void invalid_blocker(struct work *work)
 {
     enum { SHOWN = 20 };
@@ -211,6 +213,7 @@ static void surplus_blocker(struct work *work, const struct model_instance *inst
     }
 }
 
+/* spec.instances of an invalid spec decides nothing: then no instance counts as one too many. */
 void blockers_of_cluster(struct work *work)
 {
     const struct cluster_spec *spec = &work->snapshot->spec;

@@ -16,6 +16,8 @@ static const char *add_claim(struct work *work, const char *text, const struct s
                         text_or_empty(pvc->volume));
 }
 
+/* While there is no primary, any volume may have the newest data: only the data of a replica of a
+ * known primary is cloned again without a decision. */
 static void gone_blocker(struct work *work, const struct model_instance *instance, unsigned affects,
                          const char *what, const char *node)
 {
@@ -39,6 +41,8 @@ static void gone_blocker(struct work *work, const struct model_instance *instanc
             arena_printf(work->arena, "bring node '%s' back; or, if its disk is lost: ", node));
 }
 
+/* A node that is gone is named before the scheduler's words: no room elsewhere would help. A pod
+ * that finds no node for another reason is left to the caller. */
 bool blocker_of_disk(struct work *work, const struct model_instance *instance, unsigned affects,
                      const char *what)
 {

@@ -219,6 +219,7 @@ static void role_blocker(struct work *work, const struct model_instance *instanc
     blocker_fault(blocker, false);
 }
 
+/* An agent never gives up a volume that was a primary's: then a person has to. */
 static void slot_lost_blocker(struct work *work, const struct model_instance *instance,
                               const char *what)
 {
@@ -324,6 +325,7 @@ static bool is_among(const char *address, const char *list)
     return false;
 }
 
+/* The server works; what clients need besides it may still be missing. */
 static void primary_blockers(struct work *work, const struct model_instance *primary)
 {
     const char *name = text_or_empty(work->snapshot->spec.name);
@@ -345,6 +347,8 @@ static void primary_blockers(struct work *work, const struct model_instance *pri
     }
 }
 
+/* One cause for an instance that does not work, the outermost: silence leaves the pod unknown, and
+ * a pod that does not run explains that its server does not. */
 static void one_instance(struct work *work, const struct model_instance *instance)
 {
     unsigned affects = blocker_affects(work, instance);

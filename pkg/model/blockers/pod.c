@@ -41,6 +41,7 @@ static struct model_blocker *pod_blocker_add(const struct looked_at *at, const c
     return blocker_add(at->work, at->affects, reason, "%s", at->what);
 }
 
+/* The image is named by us, because the kubelet's message may leave it out. */
 static void container_blocker(const struct looked_at *at)
 {
     const struct seen_pod *pod = &at->instance->seen->pod;
@@ -175,6 +176,8 @@ static void missing_set_blocker(const struct looked_at *at)
                 at->instance->name);
 }
 
+/* From the outside in: the first thing that is missing explains the rest. An agent that has
+ * reported a failure says more than the kubelet, which only sees that its container ends. */
 bool blocker_of_pod(struct work *work, const struct model_instance *instance, unsigned affects,
                     const char *what)
 {

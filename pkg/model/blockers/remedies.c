@@ -177,6 +177,8 @@ char *model_fill_in(struct arena *arena, const struct model *model,
     return filled_in(arena, text, &names);
 }
 
+/* Advice that a blocker brings along stays. That the patience ends is announced by no event, so the
+ * time is noted. */
 void model_remedies(struct arena *arena, struct model *model)
 {
     for (size_t i = 0; i < model->blocker_count; i++) {

@@ -168,6 +168,8 @@ static void growing_blocker(const struct volume *volume)
     }
 }
 
+/* The CRD refuses to change a class. So the volumes are mostly older than the cluster object, which
+ * then has to be applied again. */
 static void class_blocker(const struct volume *volume)
 {
     struct model_blocker *blocker =
@@ -246,6 +248,8 @@ static void one_volume(const struct volume *volume)
         model->blockers[i].object = arena_printf(volume->work->arena, "pvc/%s", volume->name);
 }
 
+/* While the spec is invalid it does not say whether there is to be a WAL volume: then only one that
+ * exists is looked at. */
 void blockers_of_volumes(struct work *work)
 {
     const struct cluster_spec *spec = &work->snapshot->spec;
