@@ -161,19 +161,16 @@ static bool replica_may_go(const struct work *work, const struct model_instance 
            work->model->primary->healthy && others_are(work, instance, is_still);
 }
 
-static bool primary_may_go(const struct work *work, const struct model_instance *instance)
-{
-    return instance->healthy && others_are(work, instance, is_done);
-}
-
-/* Before there is a primary nothing serves, so that an idle agent may be replaced at once. */
+/* Before there is a primary nothing serves, so that an idle agent may be replaced at once. The
+ * primary waits until all others are done. */
 bool rollout_may_go(const struct work *work, const struct model_instance *instance)
 {
     if (!work->model->ever_held)
         return model_instance_phase_is(instance, "Waiting");
     if (restart_is_ordered(work, instance))
         return false;
-    return instance->primary ? primary_may_go(work, instance) : replica_may_go(work, instance);
+    return instance->primary ? instance->healthy && others_are(work, instance, is_done)
+                             : replica_may_go(work, instance);
 }
 
 static void take_down(struct work *work, struct model_instance *instance)

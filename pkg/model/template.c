@@ -103,12 +103,6 @@ static bool is_its_turn(const struct work *work, const struct model_instance *in
            (!instance->unknown && patience_ends > 0 && work->model->now_ms >= patience_ends);
 }
 
-static bool is_to_be_written(const struct work *work, const struct model_instance *instance)
-{
-    return instance->wanted && instance->seen->set_there && !instance->seen->set_deleting &&
-           !rollout_carries_template(work, instance);
-}
-
 /* Its own node may come back; a template with which no node takes another instance is no help. */
 static bool only_waits_for_a_node(const struct work *work, const struct model_instance *instance)
 {
@@ -160,9 +154,12 @@ static bool may_give(const struct work *work)
 
 void template_decide(struct work *work)
 {
-    for (size_t i = 0; i < work->model->instance_count; i++)
-        work->model->instances[i].template_held =
-            is_to_be_written(work, &work->model->instances[i]);
+    for (size_t i = 0; i < work->model->instance_count; i++) {
+        struct model_instance *instance = &work->model->instances[i];
+        instance->template_held = instance->wanted && instance->seen->set_there &&
+                                  !instance->seen->set_deleting &&
+                                  !rollout_carries_template(work, instance);
+    }
     if (!give_what_is_stuck(work) && may_give(work))
         give_next(work);
 }
