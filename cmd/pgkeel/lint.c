@@ -141,7 +141,7 @@ static int finish(struct printer *printer, const struct lint_counts *counts)
     printer->format->end(&printer->out, counts);
     flush(printer);
     if (printer->broken) {
-        fprintf(stderr, "pgkeel lint: write the report: %s\n", strerror(errno));
+        fprintf(stderr, "pgkeel lint: cannot write the report: %s\n", strerror(errno));
         return EXIT_UNREADABLE;
     }
     if (counts->unreadable > 0)

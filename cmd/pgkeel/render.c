@@ -320,7 +320,7 @@ static int write_all(struct render *render)
             return EXIT_REFUSED;
         }
     if (fwrite(buffer_text(&out), 1, out.length, stdout) != out.length || fflush(stdout) != 0) {
-        fprintf(stderr, "pgkeel render: write the objects: %s\n", strerror(errno));
+        fprintf(stderr, "pgkeel render: cannot write the objects: %s\n", strerror(errno));
         return EXIT_REFUSED;
     }
     return EXIT_DONE;
