@@ -124,8 +124,6 @@ static bool is_installed(int self, int folder_fd)
     }
 }
 
-/* Mode and content are on the disk before the rename: whatever is found under the final name is
- * whole, also after a power loss. */
 static int copy_to_temporary(int self, int fd, const char *folder, struct error *err)
 {
     static char buffer[CHUNK_BYTES];
@@ -140,6 +138,8 @@ static int copy_to_temporary(int self, int fd, const char *folder, struct error 
         if (write_full(fd, buffer, (size_t)n) < 0)
             return refuse_write(folder, "write", errno, err);
     }
+    /* On the disk before the rename: what is found under the final name is whole, also after a
+     * power loss. */
     if (fchmod(fd, TARGET_MODE) < 0)
         return refuse_write(folder, "set mode 0755 of", errno, err);
     if (fsync(fd) < 0)

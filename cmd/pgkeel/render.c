@@ -50,7 +50,6 @@ struct render {
     bool unreadable, refused;
 };
 
-/* Bounded as files are (JSON_MAX_BYTES). */
 static int read_stdin(struct arena *arena, char **ret_text, size_t *ret_length, struct error *err)
 {
     AUTO_BUFFER all = {0};
@@ -63,6 +62,7 @@ static int read_stdin(struct arena *arena, char **ret_text, size_t *ret_length, 
             return err_errno(err, errno, "read stdin");
         if (n == 0)
             break;
+        /* the bound of files, too */
         if (all.length + (size_t)n > JSON_MAX_BYTES)
             return err_set(err, ERR_INVALID, "more than %d bytes", JSON_MAX_BYTES);
         buffer_append(&all, chunk, (size_t)n);
@@ -277,8 +277,6 @@ static ERR_CHECKED int write_secrets(struct render *render, const struct snapsho
     return 0;
 }
 
-/* What the operator's first pass would do, with nothing there yet and at time 0, so that the output
- * is always the same. */
 static int write_cluster(struct render *render, struct cluster *cluster, struct buffer *out,
                          struct error *err)
 {
@@ -288,6 +286,7 @@ static int write_cluster(struct render *render, struct cluster *cluster, struct 
     const char **hashes = arena_alloc(arena, snapshot->instance_count * sizeof *hashes);
     for (size_t i = 0; i < snapshot->instance_count; i++)
         hashes[i] = desired_template_hash(arena, snapshot, snapshot->instances[i].name);
+    /* As in the operator's first pass, but at time 0: the output is always the same. */
     struct model *model =
         model_build(arena, snapshot, hashes, desired_config_hash(arena, snapshot), 0);
     struct desired desired = desired_build(arena, model);
