@@ -8,7 +8,7 @@
 
 enum { MANAGERS_MAX = 16, DEPTH_MAX = 32 };
 
-bool api_manager_is_strange(const char *manager)
+bool api_manager_is_foreign(const char *manager)
 {
     static const char *const familiar[] = {FIELD_MANAGER, AGENT_MANAGER, "kube-controller-manager",
                                            "kube-scheduler", "kubelet"};
@@ -36,7 +36,7 @@ struct search {
     struct buffer *names; /* of what is found */
 };
 
-/* The current place of the search in the fields of one stranger. */
+/* The current place of the search in the fields of one foreign manager. */
 struct place {
     const char *path; /* of fields only: "spec.ports.nodePort" */
     const char *name; /* for people, with the keys of lists */
@@ -141,8 +141,8 @@ static bool is_whole(const cJSON *node)
     return node->child == NULL || member(node, ".") != NULL;
 }
 
-/* What only the stranger owns is removed as a whole; of what we own as well, only what is below
- * it. */
+/* What only the foreign manager owns is removed as a whole; of what we own as well, only what is
+ * below it. */
 static void walk(const struct search *search, const cJSON *node, const struct place *at, int depth)
 {
     const cJSON *child;
@@ -180,11 +180,11 @@ static void search_all(const struct search *search, const cJSON *object, cJSON *
     cJSON_ArrayForEach (entry, entries) {
         const cJSON *fields = json_get(entry, "fieldsV1");
         if (fields != NULL && root.owners.count < MANAGERS_MAX && is_counted(entry) &&
-            !api_manager_is_strange(json_str(entry, "manager", "")))
+            !api_manager_is_foreign(json_str(entry, "manager", "")))
             root.owners.nodes[root.owners.count++] = fields;
     }
     cJSON_ArrayForEach (entry, entries) {
-        if (is_counted(entry) && api_manager_is_strange(json_str(entry, "manager", "")))
+        if (is_counted(entry) && api_manager_is_foreign(json_str(entry, "manager", "")))
             walk(search, json_get(entry, "fieldsV1"), &root, 0);
     }
 }
@@ -206,7 +206,7 @@ const char *api_foreign_manager(const char *kind, const cJSON *object)
         return "";
     cJSON_ArrayForEach (entry, json_get(object, "metadata.managedFields")) {
         const char *manager = json_str(entry, "manager", ""), *time = json_str(entry, "time", "");
-        if (api_manager_is_strange(manager) && strcmp(time, at) >= 0 &&
+        if (api_manager_is_foreign(manager) && strcmp(time, at) >= 0 &&
             strcmp(json_str(entry, "subresource", ""), "status") != 0) {
             found = manager;
             at = time;

@@ -19,12 +19,12 @@
 
 /* True unless it is the operator, an agent, or one of Kubernetes' own controllers, which write only
  * bookkeeping. */
-bool api_manager_is_strange(const char *manager);
+bool api_manager_is_foreign(const char *manager);
 /* The fields, for people: "spec.externalIPs, spec.selector"; "" when there are none. The object's
  * metadata alone is enough. */
 char *api_foreign_fields(struct arena *arena, const char *kind, const cJSON *object);
-/* The stranger that wrote last, not counting status; "" when there is none, or where the kind's
- * content is not ours alone. Lives as long as the object. */
+/* The foreign manager that wrote last, not counting status; "" when there is none, or where the
+ * kind's content is not ours alone. Lives as long as the object. */
 const char *api_foreign_manager(const char *kind, const cJSON *object);
 /* The JSON merge patch that removes them from the whole object as it was read, with its uid and
  * resourceVersion as preconditions; NULL when there is nothing to remove. A list is replaced as a

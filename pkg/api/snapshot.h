@@ -12,12 +12,12 @@
 struct seen_object {
     const char *api_version, *kind, *name;
     const char *uid, *resource_version;
-    const char *owner_uid; /* controller owner reference; "" when none */
-    const char *cluster;   /* LABEL_CLUSTER */
-    const char *applied;   /* ANN_APPLIED */
-    const char *stranger;  /* the other manager that wrote last, see api/foreign.h; "" */
-    const char *foreign;   /* fields that others added, see api/foreign.h; "" */
-    bool drifted;          /* others changed our fields since our last apply */
+    const char *owner_uid;       /* controller owner reference; "" when none */
+    const char *cluster;         /* LABEL_CLUSTER */
+    const char *applied;         /* ANN_APPLIED */
+    const char *foreign_manager; /* the other manager that wrote last, see api/foreign.h; "" */
+    const char *foreign;         /* fields that others added, see api/foreign.h; "" */
+    bool drifted;                /* others changed our fields since our last apply */
     bool deleting;
 };
 

@@ -78,9 +78,10 @@ static char *who(struct arena *arena, const struct snapshot *snapshot,
     const struct seen_object *object = snapshot_object(snapshot, action->kind, action->name);
     if (object == NULL)
         return arena_strdup(arena, "somebody changes it");
-    return arena_printf(arena, "%s%s%s changes %s", text_given(object->stranger) ? "'" : "somebody",
-                        text_or_empty(object->stranger), text_given(object->stranger) ? "'" : "",
-                        text_given(object->foreign) ? object->foreign : "it");
+    return arena_printf(
+        arena, "%s%s%s changes %s", text_given(object->foreign_manager) ? "'" : "somebody",
+        text_or_empty(object->foreign_manager), text_given(object->foreign_manager) ? "'" : "",
+        text_given(object->foreign) ? object->foreign : "it");
 }
 
 static bool ends_pods(const struct snapshot *snapshot, const struct plan_action *action)

@@ -22,11 +22,12 @@ const char *record_field(const struct record *record, int field)
     return text;
 }
 
-/* If this process has not written the object, a stranger's later write is the only evidence of
- * drift: one apply then settles it. */
+/* If this process has not written the object, a foreign manager's later write is the only evidence
+ * of drift: one apply then settles it. */
 bool record_drifted(const struct record *record)
 {
-    return record->applied_fields ? record->fields != record->applied_fields : record->strange;
+    return record->applied_fields ? record->fields != record->applied_fields
+                                  : record->foreign_wrote_last;
 }
 
 /* -- clusters ---------------------------------------------------------------------------------- */
@@ -215,7 +216,7 @@ static void take_fields(const cJSON *object, int kind, const struct cluster *clu
     fields->text[FIELD_FOREIGN] = strlen(foreign) <= MESSAGE_MAX
                                       ? foreign
                                       : arena_strndup(fields->scratch, foreign, MESSAGE_MAX);
-    fields->text[FIELD_STRANGER] = api_foreign_manager(api_child_infos[kind].kind, object);
+    fields->text[FIELD_FOREIGN_MANAGER] = api_foreign_manager(api_child_infos[kind].kind, object);
     fields->count = FIELD_COMMON;
     if (seen_infos[kind].take)
         seen_infos[kind].take(object, cluster, fields);
@@ -314,10 +315,10 @@ static void note_applied(struct observe *observe, int kind, const cJSON *object)
 {
     struct record *record = cache_find(observe, kind, json_str(object, "metadata.namespace", ""),
                                        json_str(object, "metadata.name", ""));
-    bool strange;
+    bool foreign_wrote_last;
     if (record &&
         strcmp(record_field(record, FIELD_UID), json_str(object, "metadata.uid", "")) == 0)
-        fields_owned(object, &record->applied_fields, &strange);
+        fields_owned(object, &record->applied_fields, &foreign_wrote_last);
 }
 
 static void refresh(struct record *record, const cJSON *object, const struct fields *fields)
@@ -327,7 +328,7 @@ static void refresh(struct record *record, const cJSON *object, const struct fie
         record->applied_fields = 0; /* another object of that name */
     record->version = version_of(object);
     record->deleting = json_get(object, "metadata.deletionTimestamp") != NULL;
-    fields_owned(object, &record->fields, &record->strange);
+    fields_owned(object, &record->fields, &record->foreign_wrote_last);
 }
 
 void cache_upsert(struct observe *observe, const struct feed *feed, int kind, const cJSON *object,

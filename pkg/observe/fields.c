@@ -34,7 +34,7 @@ static uint64_t tree_digest(const cJSON *tree, uint64_t seed)
     return sum;
 }
 
-void fields_owned(const cJSON *object, uint64_t *ret_digest, bool *ret_strange)
+void fields_owned(const cJSON *object, uint64_t *ret_digest, bool *ret_foreign_wrote_last)
 {
     uint64_t digest = 0;
     const char *our_time = "", *their_time = "";
@@ -47,11 +47,11 @@ void fields_owned(const cJSON *object, uint64_t *ret_digest, bool *ret_strange)
         if (strcmp(manager, FIELD_MANAGER) == 0) {
             digest += tree_digest(json_get(entry, "fieldsV1"), 0) + 1;
             our_time = strcmp(time, our_time) > 0 ? time : our_time;
-        } else if (api_manager_is_strange(manager) && strcmp(time, their_time) > 0) {
+        } else if (api_manager_is_foreign(manager) && strcmp(time, their_time) > 0) {
             their_time = time;
         }
     }
     *ret_digest = digest;
     /* RFC 3339 in UTC, whole seconds: the order of texts is that of times. */
-    *ret_strange = *their_time != '\0' && strcmp(their_time, our_time) >= 0;
+    *ret_foreign_wrote_last = *their_time != '\0' && strcmp(their_time, our_time) >= 0;
 }

@@ -14,7 +14,7 @@ enum {
     FIELD_OWNER,
     FIELD_APPLIED,
     FIELD_FOREIGN,
-    FIELD_STRANGER,
+    FIELD_FOREIGN_MANAGER,
     FIELD_COMMON
 };
 enum { CONFIG_TOKENS = FIELD_COMMON };
@@ -83,7 +83,7 @@ struct record {
     uint32_t text_bytes, quiet_at; /* changes from quiet_at on do not count */
     uint8_t kind, epoch;
     bool deleting;
-    bool strange; /* another manager wrote at or after our last write */
+    bool foreign_wrote_last; /* another manager wrote at or after our last write */
 };
 
 /* Why something waits, as an answer to a question of observe_diagnose(). */
@@ -166,7 +166,7 @@ extern const struct seen_info seen_infos[CHILD_WATCHED];
 enum child_kind seen_kind_find(const char *kind); /* CHILD_NONE when it is not watched */
 
 /* fields.c: who owns what, from metadata.managedFields */
-void fields_owned(const cJSON *object, uint64_t *ret_digest, bool *ret_strange);
+void fields_owned(const cJSON *object, uint64_t *ret_digest, bool *ret_foreign_wrote_last);
 uint64_t fields_digest(const void *data, size_t length, uint64_t seed);
 
 /* cache.c */

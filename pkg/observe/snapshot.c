@@ -62,7 +62,7 @@ static void put_objects(const struct build *b)
                                  .owner_uid = text(b, records[i], FIELD_OWNER),
                                  .cluster = arena_strdup(b->arena, b->cluster->name),
                                  .applied = text(b, records[i], FIELD_APPLIED),
-                                 .stranger = text(b, records[i], FIELD_STRANGER),
+                                 .foreign_manager = text(b, records[i], FIELD_FOREIGN_MANAGER),
                                  .foreign = text(b, records[i], FIELD_FOREIGN),
                                  .drifted = record_drifted(records[i]),
                                  .deleting = records[i]->deleting};

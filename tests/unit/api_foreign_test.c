@@ -23,7 +23,7 @@ static cJSON *parsed(struct arena *arena, const char *text)
     "\"ports\":[{\"port\":5432,\"protocol\":\"TCP\",\"nodePort\":30000,\"appProtocol\":\"x\"},"    \
     "{\"port\":80,\"protocol\":\"TCP\"}]}"
 
-static void what_a_stranger_added_is_named_and_taken_out(void **state)
+static void what_a_foreign_manager_added_is_named_and_taken_out(void **state)
 {
     (void)state;
     AUTO_ARENA arena = arena_new();
@@ -165,14 +165,14 @@ static void sets_that_make_no_sense_harm_nothing(void **state)
                                      "\"spec\":[1,2]"));
     (void)api_foreign_fields(arena, "Service", object);
     (void)api_foreign_remove(arena, "Service", NULL, object);
-    assert_true(api_manager_is_strange("kubectl"));
-    assert_false(api_manager_is_strange("pgkeel"));
+    assert_true(api_manager_is_foreign("kubectl"));
+    assert_false(api_manager_is_foreign("pgkeel"));
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(what_a_stranger_added_is_named_and_taken_out),
+        cmocka_unit_test(what_a_foreign_manager_added_is_named_and_taken_out),
         cmocka_unit_test(a_label_that_takes_a_service_away_from_kube_proxy_is_named_and_taken_out),
         cmocka_unit_test(what_the_server_filled_in_and_what_is_shared_stays),
         cmocka_unit_test(keys_containers_and_whole_maps_are_found_in_every_kind_that_is_ours_alone),

@@ -17,7 +17,7 @@ static bool drifted(struct world *w)
     return record_drifted(kept(w, CHILD_SERVICE, "a-rw"));
 }
 
-static char *stranger(struct world *w, const char *manager, const char *seconds, const char *more)
+static char *foreign(struct world *w, const char *manager, const char *seconds, const char *more)
 {
     return arena_printf(w->arena,
                         "{\"manager\":\"%s\",\"operation\":\"Update\",\"time\":"
@@ -30,9 +30,8 @@ static void what_others_add_beside_ours_is_no_drift(void **state)
     struct world *w = *state;
     observe_written(w->observe, "Service", service(w, 1, OURS PORTS));
     see(w, CHILD_SERVICE,
-        service(
-            w, 2,
-            arena_printf(w->arena, "%s,%s", OURS PORTS, stranger(w, "kubectl-edit", "09", ""))));
+        service(w, 2,
+                arena_printf(w->arena, "%s,%s", OURS PORTS, foreign(w, "kubectl-edit", "09", ""))));
     assert_false(drifted(w));
 }
 
@@ -43,7 +42,7 @@ static void a_field_taken_from_us_is_drift_until_we_wrote_again(void **state)
     int changes = w->changes;
     see(w, CHILD_SERVICE,
         service(w, 2,
-                arena_printf(w->arena, "%s,%s", OURS LESS, stranger(w, "kubectl-edit", "09", ""))));
+                arena_printf(w->arena, "%s,%s", OURS LESS, foreign(w, "kubectl-edit", "09", ""))));
     assert_true(drifted(w));
     assert_int_equal(w->changes, changes + 1);
     observe_written(w->observe, "Service", service(w, 3, OURS PORTS));
@@ -62,19 +61,18 @@ static void an_answer_that_settles_nothing_is_not_asked_for_again(void **state)
 {
     struct world *w = *state;
     see(w, CHILD_SERVICE,
-        service(
-            w, 1,
-            arena_printf(w->arena, "%s,%s", OURS PORTS, stranger(w, "kubectl-edit", "09", ""))));
+        service(w, 1,
+                arena_printf(w->arena, "%s,%s", OURS PORTS, foreign(w, "kubectl-edit", "09", ""))));
     assert_true(drifted(w));
     /* A no-op apply is answered with the same resourceVersion. */
-    observe_written(w->observe, "Service",
-                    service(w, 1,
-                            arena_printf(w->arena, "%s,%s", OURS PORTS,
-                                         stranger(w, "kubectl-edit", "09", ""))));
+    observe_written(
+        w->observe, "Service",
+        service(w, 1,
+                arena_printf(w->arena, "%s,%s", OURS PORTS, foreign(w, "kubectl-edit", "09", ""))));
     assert_false(drifted(w));
 }
 
-static void after_a_restart_only_a_strangers_later_write_counts(void **state)
+static void after_a_restart_only_a_foreign_managers_later_write_counts(void **state)
 {
     struct world *w = *state;
     static const struct {
@@ -94,7 +92,7 @@ static void after_a_restart_only_a_strangers_later_write_counts(void **state)
         see(w, CHILD_SERVICE,
             service(w, (int)i + 1,
                     arena_printf(w->arena, "%s,%s", OURS PORTS,
-                                 stranger(w, cases[i].manager, cases[i].seconds, cases[i].more))));
+                                 foreign(w, cases[i].manager, cases[i].seconds, cases[i].more))));
         assert_int_equal(drifted(w), cases[i].drift);
     }
 }
@@ -107,11 +105,11 @@ static void the_order_of_the_set_does_not_matter_but_its_shape_does(void **state
                                        "{\"f:a\":{\"f:y\":{}},\"f:b\":{\"f:x\":{}}}",
                                        "{\"f:a\":{\"f:x\":{},\"f:b\":{\"f:y\":{}}}}"};
     uint64_t digest[4];
-    bool strange;
+    bool foreign_wrote_last;
     for (int i = 0; i < 4; i++) {
         cJSON *made = service(
             w, 1, arena_printf(w->arena, "{\"manager\":\"pgkeel\",\"fieldsV1\":%s}", sets[i]));
-        fields_owned(made, &digest[i], &strange);
+        fields_owned(made, &digest[i], &foreign_wrote_last);
     }
     assert_true(digest[0] == digest[1]);
     assert_true(digest[0] != digest[2]);
@@ -136,7 +134,7 @@ int main(void)
         CASE(a_field_taken_from_us_is_drift_until_we_wrote_again),
         CASE(a_field_removed_without_a_trace_is_drift),
         CASE(an_answer_that_settles_nothing_is_not_asked_for_again),
-        CASE(after_a_restart_only_a_strangers_later_write_counts),
+        CASE(after_a_restart_only_a_foreign_managers_later_write_counts),
         CASE(the_order_of_the_set_does_not_matter_but_its_shape_does),
         CASE(another_object_of_that_name_starts_anew),
     };
