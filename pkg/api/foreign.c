@@ -136,11 +136,6 @@ static void found(const struct search *search, const struct place *place, cJSON 
         cJSON_Delete(cJSON_DetachItemViaPointer(live_parent, place->live));
 }
 
-static bool is_whole(const cJSON *node)
-{
-    return node->child == NULL || member(node, ".") != NULL;
-}
-
 /* What only the foreign manager owns is removed as a whole; of what we own as well, only what is
  * below it. */
 static void walk(const struct search *search, const cJSON *node, const struct place *at, int depth)
@@ -160,7 +155,9 @@ static void walk(const struct search *search, const cJSON *node, const struct pl
         };
         if (is_left_to_others(search->kind, next.path))
             continue;
-        if (next.owners.count == 0 && next.intent == NULL && is_whole(child) &&
+        /* "." stands for the field itself, besides what is below it. */
+        bool whole = child->child == NULL || member(child, ".") != NULL;
+        if (next.owners.count == 0 && next.intent == NULL && whole &&
             !leads_to_labels(search->kind, next.path))
             found(search, &next, at->live);
         else
