@@ -124,7 +124,7 @@ static bool is_installed(int self, int folder_fd)
     }
 }
 
-static int copy_to_temporary(int self, int fd, const char *folder, struct error *err)
+static ERR_CHECKED int copy_to_temporary(int self, int fd, const char *folder, struct error *err)
 {
     static char buffer[CHUNK_BYTES];
     if (lseek(self, 0, SEEK_SET) < 0)

@@ -50,7 +50,8 @@ struct render {
     bool unreadable, refused;
 };
 
-static int read_stdin(struct arena *arena, char **ret_text, size_t *ret_length, struct error *err)
+static ERR_CHECKED int read_stdin(struct arena *arena, char **ret_text, size_t *ret_length,
+                                  struct error *err)
 {
     AUTO_BUFFER all = {0};
     for (;;) {
@@ -277,8 +278,8 @@ static ERR_CHECKED int write_secrets(struct render *render, const struct snapsho
     return 0;
 }
 
-static int write_cluster(struct render *render, struct cluster *cluster, struct buffer *out,
-                         struct error *err)
+static ERR_CHECKED int write_cluster(struct render *render, struct cluster *cluster,
+                                     struct buffer *out, struct error *err)
 {
     struct arena *arena = render->arena;
     struct snapshot *snapshot = &cluster->snapshot;

@@ -375,7 +375,7 @@ static void check_node_selector(struct shape_faults *faults, const cJSON *select
     }
 }
 
-static int report_faults(const struct spec_faults *faults, struct error *err)
+static ERR_CHECKED int report_faults(const struct spec_faults *faults, struct error *err)
 {
     if (faults->count == 0)
         return 0;

@@ -166,7 +166,8 @@ static void decode(struct arena *arena, const cJSON *object, const struct field 
     }
 }
 
-static int parse_object(struct arena *arena, const char *json, cJSON **ret_tree, struct error *err)
+static ERR_CHECKED int parse_object(struct arena *arena, const char *json, cJSON **ret_tree,
+                                    struct error *err)
 {
     cJSON *tree;
     if (json_parse(arena, json, strlen(json), &tree, err) < 0)

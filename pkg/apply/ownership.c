@@ -22,8 +22,8 @@ static const char *label(const cJSON *object, const char *name)
     return cJSON_IsString(item) ? item->valuestring : "";
 }
 
-static int controlled(const struct apply_owner *owner, const char *kind, const char *name,
-                      const cJSON *reference, struct error *err)
+static ERR_CHECKED int controlled(const struct apply_owner *owner, const char *kind,
+                                  const char *name, const cJSON *reference, struct error *err)
 {
     const char *theirs = json_str(reference, "kind", "?"), *who = json_str(reference, "name", "?");
     if (strcmp(json_str(reference, "uid", ""), owner->uid) == 0)

@@ -178,8 +178,9 @@ static bool is_under_way(struct check *check, const cJSON *server, const struct 
 
 /* Our CA is renewed with the same key, which no client notices; another key is made only for a new
  * cluster, or when a person asks. */
-static int our_authority(struct check *check, const cJSON *secret, const cJSON *server,
-                         const char *name, struct authority *authority, struct error *err)
+static ERR_CHECKED int our_authority(struct check *check, const cJSON *secret, const cJSON *server,
+                                     const char *name, struct authority *authority,
+                                     struct error *err)
 {
     const struct x509_subject subject = {name, check->spec->namespace};
     struct x509_pair *pair = &authority->pair;

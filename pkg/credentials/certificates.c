@@ -210,7 +210,7 @@ static bool signed_by_any(struct check *check, const char *cert_pem, const char 
     return false;
 }
 
-static int issue(struct server *server, struct error *err)
+static ERR_CHECKED int issue(struct server *server, struct error *err)
 {
     struct check *check = server->check;
     const struct x509_subject subject = {name_child(check->arena, check->spec->name, "rw"),
@@ -261,7 +261,7 @@ static void note_replacement(const struct server *server, int64_t until_ms)
 
 /* The certificate is the present CA's. The old CA's stays trusted for as long again, since pods get
  * the two files at different times. */
-static int rest(struct server *server, struct error *err)
+static ERR_CHECKED int rest(struct server *server, struct error *err)
 {
     struct check *check = server->check;
     int64_t trusted_ms = server->since_ms + 2 * check->spec->ca_overlap_ms;
@@ -275,7 +275,7 @@ static int rest(struct server *server, struct error *err)
 }
 
 /* The certificate is an older CA's, which clients know. */
-static int hand_over(struct server *server, struct error *err)
+static ERR_CHECKED int hand_over(struct server *server, struct error *err)
 {
     int64_t until_ms = takeover_ms(server);
     if (until_ms > server->check->now_ms) {
@@ -289,7 +289,8 @@ static int hand_over(struct server *server, struct error *err)
 }
 
 /* Which certificate is shown, and what clients trust. */
-static int decide(struct server *server, const struct credentials_input *input, struct error *err)
+static ERR_CHECKED int decide(struct server *server, const struct credentials_input *input,
+                              struct error *err)
 {
     struct check *check = server->check;
     const struct x509_pair *ca = &server->ca->pair;
@@ -323,8 +324,8 @@ static int decide(struct server *server, const struct credentials_input *input, 
 }
 
 /* While a CA takes over, `ca.crt` holds the old and the new one: whoever has either can connect. */
-static int our_server(struct server *server, const struct credentials_input *input,
-                      struct error *err)
+static ERR_CHECKED int our_server(struct server *server, const struct credentials_input *input,
+                                  struct error *err)
 {
     struct check *check = server->check;
     struct error ignored; /* a pair of ours that is broken is made again: the CA is what counts */

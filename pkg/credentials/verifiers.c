@@ -21,8 +21,8 @@ static const char *present_verifier(const cJSON *roles, const char *name)
 
 /* A verifier that fits the password is kept: a new salt would have every primary set the same
  * password again. */
-static int add_role(struct check *check, cJSON *roles, const cJSON *present,
-                    const struct role *role, struct error *err)
+static ERR_CHECKED int add_role(struct check *check, cJSON *roles, const cJSON *present,
+                                const struct role *role, struct error *err)
 {
     const char *verifier = present_verifier(present, role->name);
     if (!credentials_scram_matches(verifier, role->password)) {

@@ -40,7 +40,7 @@ static void free_bio(BIO **bio)
 #define AUTO_PKEY __attribute__((cleanup(free_key))) EVP_PKEY *
 #define AUTO_BIO  __attribute__((cleanup(free_bio))) BIO *
 
-static int openssl_failed(struct error *err, const char *what)
+static ERR_CHECKED int openssl_failed(struct error *err, const char *what)
 {
     char text[256];
     ERR_error_string_n(ERR_get_error(), text, sizeof text);

@@ -415,8 +415,8 @@ static void on_step(evutil_socket_t fd, short what, void *arg)
 
 /* ---- life ---- */
 
-static int prepare_folders(const struct instance_options *options, struct volume *volume,
-                           struct error *err)
+static ERR_CHECKED int prepare_folders(const struct instance_options *options,
+                                       struct volume *volume, struct error *err)
 {
     umask(0077);
     /* libpq looks for files in the home folder; the uid may have none. */

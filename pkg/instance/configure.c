@@ -126,7 +126,8 @@ static const char *path_of(struct agent *agent, struct arena *arena, const char 
     return arena_printf(arena, "%s/%s", agent->options.run_dir, name);
 }
 
-static int write_file(struct agent *agent, const char *name, const char *text, struct error *err)
+static ERR_CHECKED int write_file(struct agent *agent, const char *name, const char *text,
+                                  struct error *err)
 {
     AUTO_ARENA arena = arena_new();
     bool written;
@@ -246,7 +247,7 @@ void configure_watch(struct agent *agent, int64_t now_ms)
     finish(agent);
 }
 
-static int install(struct agent *agent, const char *hba, struct error *err)
+static ERR_CHECKED int install(struct agent *agent, const char *hba, struct error *err)
 {
     AUTO_ARENA arena = arena_new();
     const char *from = path_of(agent, arena, "postgresql.conf.new");
@@ -417,7 +418,7 @@ void configure_begin(struct agent *agent, int64_t now_ms)
 
 /* ---- proof ---- */
 
-static int write_accepted(void *arg, struct error *err)
+static ERR_CHECKED int write_accepted(void *arg, struct error *err)
 {
     struct agent *agent = arg;
     return volume_accepted_write(&agent->volume, agent->config.shared_conf, agent->config.hba, err);

@@ -15,17 +15,17 @@ static void log_part(const struct job *job, const char *part, int64_t now_ms)
              arena_printf(arena, "%lld", (long long)(now_ms - job->started_ms)), NULL);
 }
 
-static int begin_bootstrap(void *arg, struct error *err)
+static ERR_CHECKED int begin_bootstrap(void *arg, struct error *err)
 {
     return volume_begin(&((struct agent *)arg)->volume, err);
 }
 
-static int commit_primary(void *arg, struct error *err)
+static ERR_CHECKED int commit_primary(void *arg, struct error *err)
 {
     return volume_commit(&((struct agent *)arg)->volume, ROLE_PRIMARY, err);
 }
 
-static int commit_standby(void *arg, struct error *err)
+static ERR_CHECKED int commit_standby(void *arg, struct error *err)
 {
     return volume_commit(&((struct agent *)arg)->volume, ROLE_REPLICA, err);
 }

@@ -179,7 +179,7 @@ void job_inspect(struct agent *agent, int64_t now_ms, int64_t wall_ms)
     agent_run_soon(agent);
 }
 
-static int discard(void *arg, struct error *err)
+static ERR_CHECKED int discard(void *arg, struct error *err)
 {
     return volume_discard(&((struct agent *)arg)->volume, err);
 }
@@ -199,7 +199,7 @@ void job_discard(struct agent *agent, int64_t now_ms)
     job_task(agent, discard, after_discard);
 }
 
-static int retire(void *arg, struct error *err)
+static ERR_CHECKED int retire(void *arg, struct error *err)
 {
     struct agent *agent = arg;
     return volume_retire(&agent->volume, agent->observed.retired_at_ms, err);
@@ -273,7 +273,7 @@ void job_read_control(struct agent *agent, int64_t now_ms)
 
 /* ---- before a start ---- */
 
-static int write_record(void *arg, struct error *err)
+static ERR_CHECKED int write_record(void *arg, struct error *err)
 {
     struct agent *agent = arg;
     return volume_record_replace(&agent->volume, &agent->observed.record,
@@ -314,7 +314,7 @@ void job_record(struct agent *agent, struct volume_record record, int64_t now_ms
     job_task(agent, write_record, after_record);
 }
 
-static int make_standby(void *arg, struct error *err)
+static ERR_CHECKED int make_standby(void *arg, struct error *err)
 {
     return volume_make_standby(&((struct agent *)arg)->volume, err);
 }

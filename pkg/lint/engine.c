@@ -9,7 +9,7 @@
 static const struct lint_rule *directive_rule, *skipped_rule;
 
 /* Rules of style (`off`) run only if the list names them, or says all. */
-static int enable(struct lint *lint, const char *list, struct error *err)
+static ERR_CHECKED int enable(struct lint *lint, const char *list, struct error *err)
 {
     for (size_t i = 0; i < lint->rule_count; i++)
         lint->enabled[i] = list == NULL ? !lint->rules[i]->off : strcmp(list, "all") == 0;

@@ -35,15 +35,16 @@ struct settings {
     char namespace[256];
 };
 
-static int read_key(struct arena *arena, const char *folder, const char *key, char **ret_text,
-                    struct error *err)
+static ERR_CHECKED int read_key(struct arena *arena, const char *folder, const char *key,
+                                char **ret_text, struct error *err)
 {
     return file_read(arena, arena_printf(arena, "%s/%s", folder, key), FILE_MAX_BYTES, ret_text,
                      NULL, err);
 }
 
-static int decode_config(struct arena *arena, const char *conf, const char *hba,
-                         const char *cluster, struct cluster_config *ret_config, struct error *err)
+static ERR_CHECKED int decode_config(struct arena *arena, const char *conf, const char *hba,
+                                     const char *cluster, struct cluster_config *ret_config,
+                                     struct error *err)
 {
     if (conf == NULL || hba == NULL || cluster == NULL)
         return err_set(err, ERR_INVALID, "key '%s' is missing",

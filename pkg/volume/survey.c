@@ -36,7 +36,7 @@ struct survey {
 
 static const char *const volume_names[] = {"data", "WAL"};
 
-static int read_all(void *arg, struct error *err)
+static ERR_CHECKED int read_all(void *arg, struct error *err)
 {
     (void)err;
     struct survey *survey = arg;

@@ -37,7 +37,7 @@ bool tree_can_syncfs(void)
            (major > 5 || (major == 5 && minor >= 8));
 }
 
-static int sync_file(int parent, const char *name, enum pass pass, struct error *err)
+static ERR_CHECKED int sync_file(int parent, const char *name, enum pass pass, struct error *err)
 {
     AUTO_FD fd = openat(parent, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
     if (fd < 0)
@@ -50,10 +50,11 @@ static int sync_file(int parent, const char *name, enum pass pass, struct error 
     return fsync(fd) < 0 ? err_errno(err, errno, "fsync '%s'", name) : 0;
 }
 
-static int sync_folder(int parent, const char *name, enum pass pass, int depth, bool follow,
-                       struct error *err);
+static ERR_CHECKED int sync_folder(int parent, const char *name, enum pass pass, int depth,
+                                   bool follow, struct error *err);
 
-static int sync_entry(int folder, const char *name, enum pass pass, int depth, struct error *err)
+static ERR_CHECKED int sync_entry(int folder, const char *name, enum pass pass, int depth,
+                                  struct error *err)
 {
     struct stat st, target;
     if (fstatat(folder, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
@@ -70,8 +71,8 @@ static int sync_entry(int folder, const char *name, enum pass pass, int depth, s
     return 0;
 }
 
-static int sync_folder(int parent, const char *name, enum pass pass, int depth, bool follow,
-                       struct error *err)
+static ERR_CHECKED int sync_folder(int parent, const char *name, enum pass pass, int depth,
+                                   bool follow, struct error *err)
 {
     if (depth > MAX_DEPTH)
         return err_set(err, ERR_INVALID, "'%s' is nested deeper than %d folders", name, MAX_DEPTH);
@@ -100,7 +101,7 @@ int tree_sync(const char *path, struct error *err)
 
 /* Relative to open folders and without following links, so that nothing outside of the tree can be
  * removed; the depth is bounded, for each level is a frame and a descriptor. */
-static int remove_at(int parent, const char *name, int depth, struct error *err)
+static ERR_CHECKED int remove_at(int parent, const char *name, int depth, struct error *err)
 {
     if (unlinkat(parent, name, 0) == 0 || errno == ENOENT)
         return 0;

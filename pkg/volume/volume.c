@@ -98,7 +98,7 @@ static bool is_complete(const struct volume *volume)
 }
 
 /* Data that is not whole, or whose WAL is elsewhere, is a person's: it may be all that there is. */
-static enum volume_state inspect_data(const struct volume *volume, struct error *err)
+static ERR_CHECKED enum volume_state inspect_data(const struct volume *volume, struct error *err)
 {
     struct stat st;
     if (!is_complete(volume)) {
@@ -145,7 +145,7 @@ int volume_inspect(const struct volume *volume, enum volume_state *ret_state, st
     return 0;
 }
 
-static int new_id(char id[ID_LENGTH + 1], struct error *err)
+static ERR_CHECKED int new_id(char id[ID_LENGTH + 1], struct error *err)
 {
     unsigned char random[ID_LENGTH / 2];
     if (getrandom(random, sizeof random, 0) != (ssize_t)sizeof random)
@@ -166,14 +166,14 @@ int volume_begin(const struct volume *volume, struct error *err)
     return file_write_atomic(PATH_IN(volume->wal_dir, "unfinished"), id, ID_LENGTH, 0600, err);
 }
 
-static int remove_marks(const struct volume *volume, struct error *err)
+static ERR_CHECKED int remove_marks(const struct volume *volume, struct error *err)
 {
     if (tree_remove(PATH_IN(volume->wal_dir, "unfinished"), err) < 0)
         return err->class;
     return tree_remove(PATH_IN(volume->data_dir, "unfinished"), err);
 }
 
-static int touch(const char *path, struct error *err)
+static ERR_CHECKED int touch(const char *path, struct error *err)
 {
     AUTO_FD fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
     if (fd < 0)
@@ -241,8 +241,8 @@ const char *volume_role_name(enum volume_role role)
     return role_names[role];
 }
 
-static int read_json(struct arena *arena, const char *path, size_t limit, cJSON **ret_tree,
-                     struct error *err)
+static ERR_CHECKED int read_json(struct arena *arena, const char *path, size_t limit,
+                                 cJSON **ret_tree, struct error *err)
 {
     char *text;
     size_t length;
@@ -256,7 +256,7 @@ static int read_json(struct arena *arena, const char *path, size_t limit, cJSON 
     return 0;
 }
 
-static int write_json(const char *path, const cJSON *tree, struct error *err)
+static ERR_CHECKED int write_json(const char *path, const cJSON *tree, struct error *err)
 {
     AUTO_ARENA arena = arena_new();
     const char *text = json_canonical(arena, tree);
@@ -333,7 +333,8 @@ int volume_retired_at(const struct volume *volume, int64_t *ret_wall_ms, struct 
     return 0;
 }
 
-static int write_retired_at(const struct volume *volume, int64_t wall_ms, struct error *err)
+static ERR_CHECKED int write_retired_at(const struct volume *volume, int64_t wall_ms,
+                                        struct error *err)
 {
     AUTO_ARENA arena = arena_new();
     cJSON *tree = json_object(arena);
