@@ -1,5 +1,6 @@
 /* The parts of control that can be looked at alone; the whole runs in tests/torture and tests/api.
  */
+#include "held_port.h"
 #include "kube_server.h"
 
 #include <event2/http.h>
@@ -94,27 +95,16 @@ struct scene {
     struct control control;
     struct control_options options;
     struct arena *arena;
-    int port, answers, code;
+    int port, holder, answers, code;
     char body[4096];
 };
-
-static int free_port(void)
-{
-    struct sockaddr_in here = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t length = sizeof here;
-    int fd = socket(AF_INET, SOCK_STREAM, 0);
-    assert_int_equal(bind(fd, (struct sockaddr *)&here, length), 0);
-    getsockname(fd, (struct sockaddr *)&here, &length);
-    close(fd);
-    return ntohs(here.sin_port);
-}
 
 static int open_scene(void **state)
 {
     struct scene *scene = calloc(1, sizeof *scene);
     scene->arena = arena_new();
     scene->loop = event_base_new();
-    scene->port = free_port();
+    scene->port = held_port(&scene->holder);
     scene->options.http_address = arena_printf(scene->arena, "127.0.0.1:%d", scene->port);
     scene->control = (struct control){.options = &scene->options, .loop = scene->loop};
     scene->control.queue = queue_new();
@@ -131,6 +121,7 @@ static int close_scene(void **state)
     apply_free(scene->control.apply);
     queue_free(scene->control.queue, history_free);
     event_base_free(scene->loop);
+    close(scene->holder);
     arena_free(scene->arena);
     free(scene);
     return 0;

@@ -1,5 +1,5 @@
 /* Who asks little is answered, whatever others do to the port. */
-#include "test.h"
+#include "held_port.h"
 
 #include <arpa/inet.h>
 #include <poll.h>
@@ -14,7 +14,7 @@
 struct scene {
     struct event_base *loop;
     struct serve *serve;
-    int port, asked;
+    int port, holder, asked;
 };
 
 static int answer(void *arg, const char *path, struct buffer *body, const char **ret_type)
@@ -28,16 +28,10 @@ static int answer(void *arg, const char *path, struct buffer *body, const char *
 
 static int open_scene(void **state)
 {
-    struct sockaddr_in here = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t length = sizeof here;
     struct scene *scene = calloc(1, sizeof *scene);
     struct error err = {0};
     char address[64];
-    int fd = socket(AF_INET, SOCK_STREAM, 0);
-    assert_int_equal(bind(fd, (struct sockaddr *)&here, length), 0);
-    getsockname(fd, (struct sockaddr *)&here, &length);
-    close(fd);
-    scene->port = ntohs(here.sin_port);
+    scene->port = held_port(&scene->holder);
     scene->loop = event_base_new();
     snprintf(address, sizeof address, ":%d", scene->port);
     assert_int_equal(serve_new(scene->loop, address, answer, scene, &scene->serve, &err), 0);
@@ -50,6 +44,7 @@ static int close_scene(void **state)
     struct scene *scene = *state;
     serve_free(scene->serve);
     event_base_free(scene->loop);
+    close(scene->holder);
     free(scene);
     return 0;
 }
