@@ -15,8 +15,13 @@ from lib.ledger import Ledger  # noqa: E402
 from lib.postgres import Connection  # noqa: E402
 from lib.testcluster import TestCluster  # noqa: E402
 
-_parts = {}
+_parts = {"cluster": os.environ.get("PGKEEL_TESTCLUSTER", "main")}
 APP = "app"
+
+
+def apart():
+    """The lone tests stop and cut what all others share: they have a second cluster for that."""
+    _parts["cluster"] += "-lone"
 
 
 def image():
@@ -27,7 +32,7 @@ def image():
 
 def testcluster():
     if "testcluster" not in _parts:
-        cluster = TestCluster(os.environ.get("PGKEEL_TESTCLUSTER", "main"))
+        cluster = TestCluster(_parts["cluster"])
         if not cluster.is_up() and not os.environ.get("PGKEEL_KEEP"):
             runner.suite.cleanup.insert(0, cluster.down)
         cluster.up()  # also what a run that was killed left stopped, frozen or half made
@@ -38,7 +43,7 @@ def testcluster():
 def _load_images(cluster):
     archives = deploy.run(os.path.join(runner.ROOT, "hack", "pgimages"), "build", "postgres:17",
                           "postgres:15").stdout.split()
-    archive = os.path.join(runner.BUILD, "pgkeel-e2e.tar")
+    archive = os.path.join(runner.BUILD, "pgkeel-%s.tar" % cluster.name)
     deploy.run(os.path.join(runner.ROOT, "hack", "image"), "build", "--tag", image(),
                "--from-binary", runner.PGKEEL, "--output", archive)
     cluster.run("load-image", archive, *archives)

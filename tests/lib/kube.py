@@ -76,6 +76,8 @@ class Kube:
         # kubectl remembers which kinds there are for hours; a new CRD is not among them.
         self.kubectl_cache = tempfile.mkdtemp(prefix="kubectl-")
         atexit.register(shutil.rmtree, self.kubectl_cache, True)
+        # A process of a suite's ends without that.
+        runner.suite.cleanup.append(lambda: shutil.rmtree(self.kubectl_cache, True))
         config = json.loads(subprocess.run(
             [*kubectl, "--kubeconfig", kubeconfig, "config", "view", "--raw", "--flatten", "-o",
              "json"], check=True, capture_output=True, text=True).stdout)

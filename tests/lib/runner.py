@@ -41,14 +41,17 @@ suite = _Suite()
 
 
 class Test:
-    def __init__(self, title, function, lone):
-        self.title, self.function, self.lone = title, function, lone
+    def __init__(self, title, function, lone, long):
+        self.title, self.function, self.lone, self.long = title, function, lone, long
 
 
-def test(title, lone=False):
-    """Registers the function below under a sentence."""
+def test(title, lone=False, long=False):
+    """
+    Registers the function below under a sentence. long: it begins before the others, so that no
+    worker is left alone with it at the end.
+    """
     def register(function):
-        suite.tests.append(Test(title, function, lone))
+        suite.tests.append(Test(title, function, lone, long))
         return function
     return register
 
@@ -56,7 +59,7 @@ def test(title, lone=False):
 def alone(title):
     """
     A test that disturbs what all tests share (a node, the API server, the operator), or measures
-    it: nothing runs beside it.
+    it: nothing runs beside it there.
     """
     return test(title, lone=True)
 
@@ -170,12 +173,35 @@ def _work(chosen, where, todo, done):
     suite.worker = True
     # Whatever was made before the fork is the parent's to undo.
     suite.cleanup = [undo for undo in suite.cleanup if undo not in suite.parents]
-    while True:
-        number = todo.get()
-        if number is None:
+    try:
+        while True:
+            number = todo.get()
+            if number is None:
+                break
+            done.put(_run_one(chosen[number], where))
+    finally:
+        _clean_up()
+
+
+def _verdicts(count, done, workers):
+    """What the workers have to tell, until all is told or none of them is left."""
+    verdicts = []
+    while len(verdicts) < count:
+        # Asked first: what a worker had to tell it told before its end.
+        working = any(worker.is_alive() for worker in workers)
+        if not done.empty():
+            verdicts.append(done.get())
+        elif working:
+            time.sleep(0.05)
+        else:
             break
-        done.put(_run_one(chosen[number], where))
-    _clean_up()
+    for worker in workers:
+        worker.join()
+    lost = count - len(verdicts)
+    if lost:
+        print("FAILED  %d tests were lost with the processes that ran them; exit codes: %s"
+              % (lost, [w.exitcode for w in workers]), flush=True)
+    return verdicts + ["FAILED"] * lost
 
 
 def _parallel(chosen, where, jobs):
@@ -188,23 +214,28 @@ def _parallel(chosen, where, jobs):
         todo.put(number)
     for worker in workers:
         worker.start()
-    verdicts = []
-    while len(verdicts) < len(chosen):
-        # Asked first: what a worker had to tell it told before its end.
-        working = any(worker.is_alive() for worker in workers)
-        if not done.empty():
-            verdicts.append(done.get())
-        elif working:
-            time.sleep(0.05)
-        else:
-            break
-    for worker in workers:
-        worker.join()
-    lost = len(chosen) - len(verdicts)
-    if lost:
-        print("FAILED  %d tests were lost with the processes that ran them; exit codes: %s"
-              % (lost, [w.exitcode for w in workers]), flush=True)
-    return verdicts + ["FAILED"] * lost
+    return _verdicts(len(chosen), done, workers)
+
+
+def _work_apart(chosen, where, apart, done):
+    try:
+        apart()
+        for each in chosen:
+            done.put(_run_one(each, where))
+    finally:
+        _clean_up()
+
+
+def _begin_apart(chosen, where, apart):
+    """
+    The lone tests, one by one, in a process of their own; returns a function that waits for their
+    verdicts. apart() has it make what the others share a second time.
+    """
+    context = multiprocessing.get_context("fork")
+    done = context.SimpleQueue()
+    worker = context.Process(target=_work_apart, args=(chosen, where, apart, done))
+    worker.start()
+    return lambda: _verdicts(len(chosen), done, [worker])
 
 
 def _clean_up():
@@ -215,24 +246,29 @@ def _clean_up():
             print("cleanup: %r" % trouble, flush=True)
 
 
-def _run_all(chosen, where, options, prepare):
-    """Those that share first, side by side; then the lone ones, in this process."""
-    shared = [t for t in chosen if not t.lone]
+def _run_all(chosen, where, options, prepare, apart):
+    """
+    Those that share side by side, and the lone ones one by one: beside them where these have
+    something of their own to disturb, else afterwards.
+    """
+    shared = sorted((t for t in chosen if not t.lone), key=lambda t: not t.long)
     if options.jobs == 1 or len(shared) < 2 or options.stop:
         shared = []
-    verdicts = []
+    rest = [t for t in chosen if t not in shared]
+    verdicts, told_apart = [], lambda: []
     if shared:
+        if rest and apart is not None:
+            told_apart, rest = _begin_apart(rest, where, apart), []
         before = list(suite.cleanup)
         if prepare is not None:
             prepare()
         suite.parents = [undo for undo in suite.cleanup if undo not in before]
         verdicts += _parallel(shared, where, min(options.jobs, len(shared)))
-    for each in chosen:
-        if each not in shared:
-            verdicts.append(_run_one(each, where))
-            if options.stop and verdicts[-1] == "FAILED":
-                break
-    return verdicts
+    for each in rest:
+        verdicts.append(_run_one(each, where))
+        if options.stop and verdicts[-1] == "FAILED":
+            break
+    return verdicts + told_apart()
 
 
 def _options(name, jobs):
@@ -246,10 +282,11 @@ def _options(name, jobs):
     return parser.parse_args()
 
 
-def main(name, jobs=1, prepare=None):
+def main(name, jobs=1, prepare=None, apart=None):
     """
     jobs: how many tests may run at once, where they share nothing; prepare() makes what they all
-    use, before they part.
+    use, before they part; apart() is called in the process that runs the lone tests meanwhile, and
+    names what it shall use instead.
     """
     options = _options(name, jobs)
     chosen = [t for t in suite.tests if re.search(options.k, t.title, re.I)]
@@ -262,7 +299,8 @@ def main(name, jobs=1, prepare=None):
         return 1
     verdicts = []
     try:
-        verdicts = _run_all(chosen, os.path.join(BUILD, "test-logs", name), options, prepare)
+        verdicts = _run_all(chosen, os.path.join(BUILD, "test-logs", name), options, prepare,
+                            apart)
     finally:
         _clean_up()
     failed, skipped = verdicts.count("FAILED"), verdicts.count("skipped")

@@ -22,12 +22,19 @@ def _in_memory(where):
         with open("/proc/mounts") as mounts:
             if not any(line.split()[1:3] == [where, "tmpfs"] for line in mounts):
                 return False
-        with open("/proc/meminfo") as memory:
-            fields = dict(line.split(":") for line in memory)
         state = os.statvfs(where)
     except (OSError, ValueError):
         return False
-    available = int(fields.get("MemAvailable", "0").split()[0]) << 10
     # Twice: what is written there is no more for the programs that write it.
     return (os.access(where, os.W_OK) and not state.f_flag & os.ST_NOEXEC
-            and state.f_bavail * state.f_frsize >= ROOM and available >= 2 * ROOM)
+            and state.f_bavail * state.f_frsize >= ROOM and memory() >= 2 * ROOM)
+
+
+def memory():
+    """Bytes that programs may still take."""
+    try:
+        with open("/proc/meminfo") as source:
+            fields = dict(line.split(":") for line in source)
+        return int(fields["MemAvailable"].split()[0]) << 10
+    except (OSError, ValueError, LookupError):
+        return 0

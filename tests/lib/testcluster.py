@@ -3,10 +3,16 @@ import os
 import subprocess
 import time
 
-from . import kube, runner
+from . import kube, runner, scratch
 
 COLD_S = 75 * 60
+ROOM = 8 << 30  # bytes; the clusters of api and e2e, and one more, take two thirds of it
 _SCRIPT = os.path.join(runner.ROOT, "hack", "testcluster")
+
+
+def room_for_lone_tests():
+    """Whether there is memory for a second cluster with nodes."""
+    return scratch.memory() >= ROOM
 
 
 class TestCluster:
