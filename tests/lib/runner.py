@@ -9,6 +9,7 @@ import io
 import multiprocessing
 import os
 import re
+import signal
 import subprocess
 import sys
 import threading
@@ -282,6 +283,16 @@ def _options(name, jobs):
     return parser.parse_args()
 
 
+_ENDS = (signal.SIGINT, signal.SIGTERM)
+
+
+def _interrupted(*_):
+    """Once: what undoes the tests' doings is not interrupted again."""
+    for number in _ENDS:
+        signal.signal(number, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
 def main(name, jobs=1, prepare=None, apart=None):
     """
     jobs: how many tests may run at once, where they share nothing; prepare() makes what they all
@@ -289,6 +300,9 @@ def main(name, jobs=1, prepare=None, apart=None):
     names what it shall use instead.
     """
     options = _options(name, jobs)
+    # Told to end, also where hack/run-tests began it in the background: what was made is undone.
+    for number in _ENDS:
+        signal.signal(number, _interrupted)
     chosen = [t for t in suite.tests if re.search(options.k, t.title, re.I)]
     if options.list:
         for each in chosen:
