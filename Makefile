@@ -8,6 +8,8 @@ export CCACHE_NOHASHDIR ?= 1
 export CCACHE_MAXSIZE ?= 1G
 # `make V=1` shows each command.
 Q := $(if $(V),,@)
+# For what compiles inside `make test`: a job per processor, unless make was told how many.
+ALL_JOBS = $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
 VERSION := $(shell sed -n 's/^## \[\{0,1\}\([0-9][0-9.a-z-]*\)\]\{0,1\}.*/\1/p' CHANGELOG.md | head -n 1)
 WARNINGS := -Wall -Wextra -Wconversion -Wshadow -Wvla -Wformat=2 -Wstrict-prototypes \
     -Wmissing-prototypes -Werror

@@ -16,12 +16,12 @@ demo-down: ## take the demo away again
 
 test: ## every level of tests; ends with 'N passed, N failed'
 	@hack/prerequisites
-	@$(MAKE) --no-print-directory $(BUILD)/pgkeel
+	@$(MAKE) --no-print-directory $(ALL_JOBS) $(BUILD)/pgkeel
 	@BUILD=$(BUILD) hack/run-tests
 
 soak: ## hours of it: more seeds, suites over and over, fuzzing
 	@hack/prerequisites
-	@$(MAKE) --no-print-directory $(BUILD)/pgkeel unit-bins
+	@$(MAKE) --no-print-directory $(ALL_JOBS) $(BUILD)/pgkeel unit-bins
 	@BUILD=$(BUILD) hack/soak
 
 bench: $(BUILD)/pgkeel ## time and memory, a table and build/bench.json
