@@ -72,7 +72,7 @@ def _collision():
         rig.created(where, "a", seconds=60)
 
 
-@test("Two clusters whose names collide do not take each other's objects")
+@test("Two clusters whose names collide do not take each other's objects", long=True)
 def _two_clusters():
     kube = rig.kube()
     with rig.at_rest() as where:
@@ -216,7 +216,8 @@ def _two_operators():
             second.stop()
 
 
-@test("A namespace that is deleted with clusters in it ends, and the operator stays calm")
+@test("A namespace that is deleted with clusters in it ends, and the operator stays calm",
+      long=True)
 def _namespace():
     kube = rig.kube()
     with rig.namespace() as where:
@@ -285,7 +286,7 @@ def _quota():
         rig.created(where, "a", 1, seconds=90)
 
 
-@test("A growth that was refused can be taken back, and is told once")
+@test("A growth that was refused can be taken back, and is told once", long=True)
 def _growth_taken_back():
     kube = rig.kube()
     with rig.at_rest(1) as where:

@@ -35,7 +35,7 @@ def paste(kube, where, folder, command):
     raise Failed("%s: %s" % (command, done.stderr.strip() or done.stdout.strip()))
 
 
-@test("Every command that status advises works when it is pasted")
+@test("Every command that status advises works when it is pasted", long=True)
 def _paste():
     kube = rig.kube()
     with rig.at_rest() as where:

@@ -120,7 +120,7 @@ def _hung_agent():
         equal(cluster.uid("1"), uid, "the pod")
 
 
-@test("A crash recovery that takes longer than every probe is not killed")
+@test("A crash recovery that takes longer than every probe is not killed", long=True)
 def _recovery():
     late = {"checkpoint_timeout": "1h", "max_wal_size": "2GB"}
     with running(1, postgres={"version": 17, "parameters": late},

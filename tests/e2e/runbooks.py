@@ -57,7 +57,7 @@ def _look():
         check('"logger"' in person.paste("kubectl logs NAME-2-0"), "no JSON in the log")
 
 
-@test("Storage grows, and who fills it is listed, by the commands of the runbook")
+@test("Storage grows, and who fills it is listed, by the commands of the runbook", long=True)
 @claims("storage.md", "kubectl patch pgc NAME", "kubectl get pgc NAME -o jsonpath='{.status.cond",
         "kubectl get pgc NAME -o jsonpath='{range", "kubectl exec NAME-1-0")
 def _storage():
@@ -74,7 +74,7 @@ def _storage():
         check("a_2" in person.paste("kubectl exec NAME-1-0"), "the replica's slot is not listed")
 
 
-@test("A password and both certificates are changed by the commands of the runbook")
+@test("A password and both certificates are changed by the commands of the runbook", long=True)
 @claims("credentials.md", "kubectl -n NS patch secret NAME-app", "TOKEN=",
         "kubectl -n NS delete secret NAME-server", "kubectl -n NS get pgc NAME",
         "kubectl -n NS annotate pgc NAME --overwrite pgkeel.dev/replace-ca=\"planned",

@@ -207,7 +207,7 @@ def _truthful():
               "the primary came first: %s", started)
 
 
-@test("A change of resources makes the pods anew, replica first, and loses no row")
+@test("A change of resources makes the pods anew, replica first, and loses no row", long=True)
 def _resources():
     with running() as cluster:
         with cluster.ledger() as ledger:
@@ -223,7 +223,7 @@ def _resources():
         print("        longest pause of the client %.2f s" % ledger.longest_pause(begun))
 
 
-@test("Scaling from 2 to 3 to 2 adds and removes a streaming replica and its slot")
+@test("Scaling from 2 to 3 to 2 adds and removes a streaming replica and its slot", long=True)
 def _scale():
     with running() as cluster:
         slots = lambda: cluster.value("select string_agg(slot_name, ' ' order by slot_name) from "
@@ -274,7 +274,7 @@ def _password():
         equal(cluster.started_at("1"), before, "start time")
 
 
-@test("A server Secret that is deleted gives a new certificate without a restart")
+@test("A server Secret that is deleted gives a new certificate without a restart", long=True)
 def _certificate():
     with running() as cluster:
         before = {i: cluster.started_at(i) for i in ("1", "2")}

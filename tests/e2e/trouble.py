@@ -144,7 +144,8 @@ def _claims_deleted():
         cluster.comes("select count(*) from kept", "1000")
 
 
-@test("An authority that is deleted is replaced on both sides; the replica goes on, nobody restarts")
+@test("An authority that is deleted is replaced on both sides; the replica goes on, nobody restarts",
+      long=True)
 def _authority():
     with running() as cluster:
         rows(cluster, 10)

@@ -314,7 +314,8 @@ def crashes_counted():
         agent.reports(bootstrapped=True, crashes=None)
 
 
-@test("a volume that fills is told before it is full, a full one with the remedy, and both heal")
+@test("a volume that fills is told before it is full, a full one with the remedy, and both heal",
+      long=True)
 def volume_fills():
     for place, field in (("wal", "spec.walStorage.size"), ("data", "spec.storage.size")):
         with Rig() as rig, limited(rig, getattr(rig.agents[0], place), 400) as volume:
@@ -389,7 +390,7 @@ class limited:  # pylint: disable=invalid-name
         self._mount("remount,size=%dm" % size)
 
 
-@test("a cluster at rest tells no figures of its volumes again and again")
+@test("a cluster at rest tells no figures of its volumes again and again", long=True)
 def room_at_rest():
     with Rig() as rig:
         agent = rig.primary()

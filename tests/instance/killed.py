@@ -43,7 +43,8 @@ def gone(agent):
     wait_for(lambda: not agent.postgres_pids(), 60, "the end of what the agent had started")
 
 
-@test("an initdb that was killed anywhere begins anew, and what is not ours is never touched")
+@test("an initdb that was killed anywhere begins anew, and what is not ours is never touched",
+      long=True)
 def initdb():
     with Rig() as rig:
         agent = rig.agents[0]

@@ -100,7 +100,8 @@ def same_epoch():
         check(may_write(agent), "the holder accepts writes")
 
 
-@test("a pod that was superseded while it could not look stops at once, ends, and stays away")
+@test("a pod that was superseded while it could not look stops at once, ends, and stays away",
+      long=True)
 def superseded():
     with Rig() as rig:
         agent, twin = twins(rig)

@@ -133,7 +133,7 @@ def unconfirmed(major=None):
         second.ready()
 
 
-@test("a copy is given up once an hour at most, also over a restart of the agent")
+@test("a copy is given up once an hour at most, also over a restart of the agent", long=True)
 def hourly():
     with Rig(2) as rig:
         first, second = rig.pair()

@@ -79,7 +79,8 @@ def nowhere():
         says(done, "pgkeel-thing", box.main.url + "/" + path, "404", "apt.log", "sources.list")
 
 
-@test("apt's own progress stays out of sight when all goes well, and is shown when it does not")
+@test("apt's own progress stays out of sight when all goes well, and is shown when it does not",
+      long=True)
 def noise():
     with machine() as box:
         box.main.add_deb(CODENAME, "pgkeel-thing", "1.0-1")

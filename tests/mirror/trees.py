@@ -28,7 +28,8 @@ def trixie(box):
     box.publish()
 
 
-@test("A tree is made past a version that the index lists and the mirror lacks, cuts off or lies about")
+@test("A tree is made past a version that the index lists and the mirror lacks, cuts off or lies about",
+      long=True)
 def older_version():
     for fault in ("lack", "cut", "lie"):
         with machine() as box:

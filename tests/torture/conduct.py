@@ -568,7 +568,8 @@ def _events_trickle():
                   "an Event about 'b' before the operator gives up that read, after 30 s")
 
 
-@test("A controller that adds to a StatefulSet again and again is named, and fought less and less")
+@test("A controller that adds to a StatefulSet again and again is named, and fought less and less",
+      long=True)
 def _contested():
     with Rig(ready_state(2)) as rig:
         rig.operator()

@@ -139,7 +139,8 @@ def _restart():
             "shared_buffers": "64MB"}}}}), done))
 
 
-@test("An operator killed after any write of a rollout of resources ends in the same objects")
+@test("An operator killed after any write of a rollout of resources ends in the same objects",
+      long=True)
 def _rollout():
     def done(rig):
         pods = [rig.get("Pod", "a-1-0"), rig.get("Pod", "a-2-0")]
@@ -152,7 +153,8 @@ def _rollout():
             "memory": "300Mi"}}}}), done))
 
 
-@test("An operator killed after any write of a rollout that fails and is taken back ends the same")
+@test("An operator killed after any write of a rollout that fails and is taken back ends the same",
+      long=True)
 def _bad_rollout():
     def change(rig):
         rig.simulation.missing_images.add("localhost/bad")

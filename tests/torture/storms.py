@@ -75,7 +75,7 @@ def _429():
     weathers({"do": "status", "code": 429, "retry_after": 1, "verb": "write", "times": 6})
 
 
-@test("A storm of 500 and 503 on writes delays a cluster and changes nothing")
+@test("A storm of 500 and 503 on writes delays a cluster and changes nothing", long=True)
 def _500():
     weathers({"do": "status", "code": 500, "verb": "write", "times": 8},
              {"do": "status", "code": 503, "verb": "write", "times": 8})
