@@ -43,6 +43,7 @@ start_kubelet() {
     local dir=$STATE/nodes/$1 pki=$STATE/pki
     mkdir -p "$dir/kubelet" "$dir/pod-logs"
     : >"$dir/resolv.conf"
+    # Files of Secrets and sizes of volumes follow when a pod is next looked at, which would be a minute.
     cat >"$dir/kubelet.yaml" <<EOT
 apiVersion: kubelet.config.k8s.io/v1beta1
 kind: KubeletConfiguration
@@ -62,6 +63,7 @@ clusterDomain: cluster.local
 clusterDNS: ["$(net).128.10"]
 resolvConf: $dir/resolv.conf
 serializeImagePulls: false
+syncFrequency: 20s
 maxPods: 110
 podLogsDir: $dir/pod-logs
 volumePluginDir: $dir/kubelet/volume-plugins

@@ -101,7 +101,7 @@ def _credentials():
         wait_for(lambda: cluster.secret("server")["ca.crt"].count("BEGIN CERTIFICATE") == 1, 60,
                  "one authority in ca.crt")
         cluster.ready(180)
-        # The kubelet brings the new files within a minute and a half.
+        # The kubelet brings the new files when it next looks at the pods.
         wait_for(lambda: cluster.value("select 1") == "1", 180, "a login with the new authority",
                  every=1)
 

@@ -287,7 +287,7 @@ def _certificate():
         def renewed():
             with cluster.connect() as wire:
                 return wire.certificate != old
-        # The kubelet brings changed Secrets to the pods within about a minute and a half.
+        # The kubelet brings changed Secrets to the pods when it next looks at them.
         wait_for(renewed, 180, "the new certificate on the wire", every=1)
         equal({i: cluster.started_at(i) for i in ("1", "2")}, before, "start times")
         cluster.ready(30)

@@ -32,7 +32,7 @@ def _full():
         wait = next(w for w in told["status"]["waitingFor"] if w["reason"] == "VolumeFull")
         cluster.kube.kubectl(*shlex.split(wait["unblock"])[1:])  # pasted as it stands
         equal(cluster.get()["spec"]["storage"]["size"], "1Gi", "size")
-        # The kubelet grows the volume of a running pod when it next looks at it, within 90 s.
+        # The kubelet grows the volume of a running pod when it next looks at it.
         cluster.ready(300)
         kept(cluster, 1000)
         cluster.told("StorageHealthy", status="True")
@@ -113,7 +113,7 @@ def _all_deleted():
             kube().wait(kind, cluster.where, name, lambda o, uid=uid: o and not o["metadata"].get(
                 "deletionTimestamp") and o["metadata"]["uid"] != uid, 90,
                 "another %s '%s'" % (kind, name))
-        # The kubelet brings the new certificate and the new authority within a minute and a half.
+        # The kubelet brings the new certificate and authority when it next looks at the pods.
         cluster.ready(240)
         wait_for(lambda: cluster.value("select 1") == "1", 180, "the new password and authority",
                  every=0.5)
@@ -159,7 +159,7 @@ def _authority():
         new = cluster.secret("ca")["ca.crt"]
         check(new != old, "the very same authority")
         for service in ("rw", "ro"):
-            # The kubelet brings changed Secrets to the pods within about a minute and a half.
+            # The kubelet brings changed Secrets to the pods when it next looks at them.
             wait_for(lambda service=service: cluster.value("select 1", service, ca=new) == "1", 180,
                      "a certificate of the new authority on -%s" % service, every=1)
         with cluster.connect() as wire:
