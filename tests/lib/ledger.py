@@ -10,9 +10,12 @@ from .postgres import Lost, SqlError
 
 
 class Ledger:
-    """connect() gives a fresh Connection to wherever writes go; it may fail."""
+    """
+    connect() gives a fresh Connection to wherever writes go; it may fail. pause: shorter ones take a
+    third of a processor from what is tested, and no fault is so short that they would see more of it.
+    """
 
-    def __init__(self, connect, pause=0.002):
+    def __init__(self, connect, pause=0.005):
         self.connect, self.pause = connect, pause
         self.acknowledged, self.unknown, self.refused = [], [], []
         self.moments = []          # monotonic time of each acknowledgement
