@@ -8,11 +8,11 @@ PINNED = "1.2.3-1+deb13u1"
 
 
 def table(box, *rows):
-    """sources.table with rows (package, version, series, [(path, sha256)])."""
+    """sources.table with rows (package, version, series, [(path, sha256)]), and "optional" behind some."""
     path = os.path.join(box.folder, "table")
     with open(path, "w") as out:
-        for package, version, series, files in rows:
-            out.write("%s %s %s xz %s %s\n" % (package, version, series, files[0][1], files[1][1]))
+        for package, version, series, files, *more in rows:
+            out.write(" ".join([package, version, series, "xz", files[0][1], files[1][1], *more]) + "\n")
     return path
 
 
@@ -100,6 +100,57 @@ def second_pin():
         done = succeeded(fetch(box, [("libthing", PINNED, "1.2.", first), ("libthing", "1.1.0-1", "1.1.", second)]))
         equal(answer(box), files_of("1.1.0-1"), "the archives")
         says(done, "WARNING", "1.1.0-1")
+
+
+@test("A version that mirrors are still getting is taken where a pool has it, without a word and without an index")
+def optional_version():
+    with machine() as box:
+        newer = box.security.add_source("trixie", "libthing", "1.3.0-1", index=False)
+        older = box.main.add_source("trixie", "libthing", PINNED, index=False)
+        box.publish()
+        done = succeeded(fetch(box, [("libthing", "1.3.0-1", "1.3.", newer, "optional"),
+                                     ("libthing", PINNED, "1.2.", older)]))
+        equal(answer(box), files_of("1.3.0-1"), "the archives")
+        equal(box.server.count("Sources"), 0, "times an index of sources was asked for")
+        check("WARNING" not in done.stdout, "a warning:\n%s", done.stdout)
+
+
+@test("Where no pool has it yet, the next pin is taken at once, and both versions are named")
+def optional_version_to_come():
+    with machine() as box:
+        newer = box.main.add_source("trixie", "libthing", "1.3.0-1")
+        older = box.main.add_source("trixie", "libthing", PINNED, index=False)
+        box.publish()
+        box.main.publish("trixie")
+        box.server.fault("lack", r"libthing_1\.3")
+        rows = [("libthing", "1.3.0-1", "1.3.", newer, "optional"), ("libthing", PINNED, "1.2.", older)]
+        done = succeeded(fetch(box, rows))
+        equal(answer(box), files_of(PINNED), "the archives")
+        equal(box.server.count("Sources"), 0, "times an index of sources was asked for")
+        says(done, "WARNING", "1.3.0-1", PINNED)
+        # What lies in the cache serves a machine that reaches no mirror at all.
+        box.with_sources()
+        succeeded(fetch(box, rows))
+        equal(answer(box), files_of(PINNED), "the archives without a mirror")
+
+
+@test("Where both are gone from the pools, what the indexes have stands in, with a warning, unless it is older")
+def optional_series():
+    for lacks, stands_in in (("3\\.0|2", "1.4.0-1"), ("3\\.0|2|4", None)):
+        with machine() as box:
+            newer = box.main.add_source("trixie", "libthing", "1.3.0-1", index=False)
+            older = box.main.add_source("trixie", "libthing", PINNED, index=False)
+            for version in ("1.4.0-1", "1.1.0-1"):
+                box.main.add_source("forky", "libthing", version)
+            box.main.publish("trixie")
+            box.publish()
+            box.server.fault("lack", r"libthing_1\.(%s)" % lacks)
+            done = fetch(box, [("libthing", "1.3.0-1", "1.", newer, "optional"), ("libthing", PINNED, "1.2.", older)])
+            if stands_in:
+                equal(answer(box), files_of(stands_in), "the archives")
+                says(succeeded(done), "WARNING", stands_in)
+            else:
+                check(done.returncode != 0, "an older version was taken:\n%s", done.stdout)
 
 
 @test("A lie that is told everywhere is refused; each place, its answer and the remedy are named")
