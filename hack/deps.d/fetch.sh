@@ -7,8 +7,8 @@
 SOURCE_SUITE=trixie
 SOURCE_TABLE=$HERE/deps.d/sources.table
 
-# table_rows PACKAGE: its pins, the preferred one first: "version series kind hash hash".
-table_rows() { awk -v p="$1" '$1 == p { print $2, $3, $4, $5, $6 }' "$SOURCE_TABLE"; }
+# table_rows PACKAGE: its pins, the preferred one first: "version series kind hash hash", some with "optional".
+table_rows() { awk -v p="$1" '$1 == p { $1 = ""; sub(/^ /, ""); print }' "$SOURCE_TABLE"; }
 
 # whole FILE SHA256
 whole() { echo "$2  $1" | sha256sum --check --status 2>/dev/null; }
@@ -93,6 +93,8 @@ fetch_indexed() {
     while read -r version directory orig orig_sum debian debian_sum; do
         if [ "$version" = "$1" ]; then orig_sum=$4 debian_sum=$5; fi
         [ "$5" != - ] || debian_sum=-
+        # What stands in for a version that is newer than what is built otherwise must not be older than it.
+        [ "${6:-}" != optional ] || dpkg --compare-versions "$version" ge "$1" || continue
         fetch_pair "$package" "$tried" "$orig" "$orig_sum" "$debian" "$debian_sum" "$directory" || continue
         [ "$version" = "$1" ] || stands_in "$package" "$version" "$1" "checked by the archive's signature only"
         return
@@ -124,16 +126,15 @@ stands_in() {
     warn "Built with $1 $2 instead, $4; update the pin."
 }
 
-# fetch_source PACKAGE: print "upstream-archive debian-archive": of the pinned version; else of the newest in its
-# series, in its own suite and then in those beside it; else of another pin.
+# fetch_source PACKAGE: print "upstream-archive debian-archive": of the first optional pin that a pool has; of the
+# pinned version; else of the newest in its series, in its own suite and then in those beside it; else of another pin.
 fetch_source() {
     local package=$1 tried rows row conf
     mapfile -t rows < <(table_rows "$package")
-    [ "$(wc -w <<<"${rows[0]:-}")" = 5 ] ||
+    [ "$(wc -w <<<"${rows[0]:-}")" -ge 5 ] ||
         die "$SOURCE_TABLE has no complete row for $package"
     tried=$(mktemp)
-    # shellcheck disable=SC2086 # a row is words
-    fetch_source_somehow "$package" "$tried" ${rows[0]} && rm -f "$tried" && return
+    fetch_source_somehow "$package" "$tried" && rm -f "$tried" && return
     echo "$LOG_NAME: the source of $package cannot be fetched. What was tried:" >&2
     sed 's/^/   /' "$tried" >&2
     [ "$(free_mib "$(cache_dir)")" -ge 200 ] ||
@@ -143,10 +144,15 @@ fetch_source() {
 }
 
 fetch_source_somehow() {
-    local package=$1 tried=$2 conf
-    shift 2
-    local pin=("$@")
-    cached_pin "$package" "${pin[@]}" && return
+    local package=$1 tried=$2 conf='' row pin next=1
+    for row in "${rows[@]}"; do
+        read -ra pin <<<"$row"
+        cached_pin "$package" "${pin[@]}" && return
+        [ "${pin[5]:-}" = optional ] || break
+        # A machine that reaches no mirror may have the next one's files.
+        (host_archives &>/dev/null) && fetch_pinned "$package" "$tried" "${pin[@]}" && return
+        warn "$package ${pin[0]}: not in the pool of any mirror of this machine yet; ${rows[next++]%% *} is taken instead"
+    done
     # Here and not below, where a substitution would keep what it finds out to itself.
     host_archives >/dev/null
     fetch_pinned "$package" "$tried" "${pin[@]}" && return
@@ -164,11 +170,15 @@ fetch_source_somehow() {
     else
         echo " the indexes beside $SOURCE_SUITE: cannot be read" >>"$tried"
     fi
-    for row in "${rows[@]:1}"; do
-        # shellcheck disable=SC2086 # a row is words
-        fetch_pinned "$package" "$tried" $row || continue
-        stands_in "$package" "${row%% *}" "${pin[0]}" "which is pinned there, too"
-        return
+    # shellcheck disable=SC2086 # rows are words
+    for row in "${rows[@]}"; do
+        if [ "${row##* }" = optional ]; then
+            if [ -n "$conf" ] && fetch_indexed "$package" "$tried" "$conf" $row; then return; fi
+        elif [ "$row" != "${pin[*]}" ]; then
+            fetch_pinned "$package" "$tried" $row || continue
+            stands_in "$package" "${row%% *}" "${pin[0]}" "which is pinned there, too"
+            return
+        fi
     done
     return 1
 }
