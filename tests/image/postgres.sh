@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # The PostgreSQL test images serve, and the operator image's PgBouncer reaches them. Sourced by
-# tests/image/run, after install.sh and image.sh.
+# tests/image/run, after install.sh, image.sh and pooler.sh.
 
 # start_postgres NAME OWNER PORT: initdb and a server on loopback, inside the image's root.
 start_postgres() {
@@ -46,41 +46,25 @@ serves() {
     stop_postgres "$name" "$owner"
 }
 
-# The image's PgBouncer, on a read-only root under its own uid, with what the operator would mount.
+# The image's PgBouncer, in front of a server.
 pools() {
-    local config=$IMAGE_ROOT/etc/pgbouncer pid owner=26:26
+    local owner=26:26
     start_postgres postgres:17 "$owner" 5418
-    mkdir -p "$config" "$IMAGE_ROOT/dev"
-    mount --bind "$IMAGE_ROOT" "$IMAGE_ROOT"
-    mount -o remount,bind,ro "$IMAGE_ROOT"
-    mount -t tmpfs none "$config"
-    cat >"$config/pgbouncer.ini" <<EOF
+    pooler_start <<EOF
 [databases]
 * = host=127.0.0.1 port=5418
 [pgbouncer]
-listen_addr = 127.0.0.1
-listen_port = 6418
-unix_socket_dir =
 auth_type = scram-sha-256
-auth_file = /etc/pgbouncer/users
-pool_mode = transaction
 EOF
-    echo '"postgres" "secret"' >"$config/users"
-    chmod 644 "$config/pgbouncer.ini" "$config/users"
-    chroot --userspec=65532:65532 "$IMAGE_ROOT" /usr/sbin/pgbouncer -q /etc/pgbouncer/pgbouncer.ini &
-    pid=$!
     eventually ask_pooler "$owner"
     ask_pooler "$owner" >"$WORK/answer"
-    kill -INT "$pid"
-    wait "$pid" || true
-    umount "$config"
-    umount "$IMAGE_ROOT"
+    pooler_stop
     stop_postgres postgres:17 "$owner"
     grep -x 'PostgreSQL 17' "$WORK/answer"
 }
 
 ask_pooler() {
-    in_image postgres:17 "$1" env PGPASSWORD=secret psql -X -h 127.0.0.1 -p 6418 -U postgres -d postgres -At \
+    in_image postgres:17 "$1" env PGPASSWORD=secret psql -X -h 127.0.0.1 -p "$POOLER_PORT" -U postgres -d postgres -At \
         -c "SELECT substring(version() FROM 'PostgreSQL [0-9]+')"
 }
 
