@@ -20,13 +20,14 @@ static int run_version(const struct verb *verb, int argc, char **argv)
         return code;
     printf("pgkeel %s\n%s\nlibpq %d\nlibevent %s\n%s\n", PGKEEL_VERSION, curl_version(),
            PQlibVersion(), event_get_version(), OpenSSL_version(OPENSSL_VERSION));
+    printf("pgbouncer %s\n", PGKEEL_PGBOUNCER);
     return EXIT_DONE;
 }
 
 static const struct verb verb_version = {
     .name = "version",
     .arguments = "",
-    .summary = "Print the version of pgkeel and of the libraries inside it.",
+    .summary = "Print the version of pgkeel, of the libraries in it, and of its image's PgBouncer.",
     .run = run_version,
 };
 

@@ -3,17 +3,22 @@ RELEASE_OBJ := $(patsubst %.c,$(BUILD)/release/%.o,$(PURE_SRC) $(IO_SRC) $(CMD_S
 DEPS_MK := $(BUILD)/deps.mk
 
 # hack/deps is a no-op when its cache is warm; it prints the prefix it built. The cache may be deleted at
-# any time: a file that speaks of a prefix that is gone is made anew, as if it were not there.
-DEPS_THERE := $(wildcard $(shell sed -n '1s/^DEPS_PREFIX := //p' $(DEPS_MK) 2>/dev/null)/deps.mk)
+# any time: a file that speaks of a folder that is gone is made anew, as if it were not there.
+# Of PgBouncer only the version is wanted here: hack/image builds it.
+DEPS_THERE = $(and $(wildcard $(call deps_folder,PREFIX)/deps.mk),$(wildcard $(call deps_folder,PGBOUNCER)/version))
+deps_folder = $(shell sed -n '/^DEPS_$(1) := /{s///p;q}' $(DEPS_MK) 2>/dev/null)
 .PHONY: deps-gone
 $(DEPS_MK): hack/deps $(wildcard hack/deps.d/*) $(if $(DEPS_THERE),,deps-gone)
 	@mkdir -p $(@D)
-	@prefix=$$(hack/deps) && { echo "DEPS_PREFIX := $$prefix"; cat "$$prefix/deps.mk"; } > $@.tmp
+	@pgbouncer=$$(hack/deps pgbouncer-source) && prefix=$$(hack/deps) && \
+	{ echo "DEPS_PREFIX := $$prefix"; echo "DEPS_PGBOUNCER := $$pgbouncer"; \
+	    echo "DEPS_PGBOUNCER_VERSION := $$(cat "$$pgbouncer/version")"; cat "$$prefix/deps.mk"; } > $@.tmp
 	@mv $@.tmp $@
 
 ifneq ($(filter-out clean help prerequisites image test demo demo-down check check-layers,$(or $(MAKECMDGOALS),all)),)
 include $(DEPS_MK)
 endif
+CFLAGS_COMMON += -DPGKEEL_PGBOUNCER='"$(DEPS_PGBOUNCER_VERSION)"'
 
 # The linter sees PostgreSQL's parse nodes; nothing else does.
 PGQUERY_INCLUDE = -isystem $(DEPS_PREFIX)/include -isystem $(DEPS_PREFIX)/include/pg_query/postgres

@@ -20,6 +20,9 @@ $(BUILD)/unit/%.o: %.c
 	@mkdir -p $(@D)
 	$(Q)$(CCACHE) $(CC) $(UNIT_CFLAGS) $(PG_INCLUDE) -c $< -o $@
 
+# Which PgBouncer it names changes with the pin.
+$(CMD_SRC:%.c=$(BUILD)/unit/%.o): $(DEPS_MK)
+
 $(UNIT_PURE_LIB): $(PURE_SRC:%.c=$(BUILD)/unit/%.o)
 	$(Q)rm -f $@ && ar rcs $@ $^
 $(UNIT_IO_LIB): $(IO_SRC:%.c=$(BUILD)/unit/%.o)
