@@ -2,8 +2,8 @@
 # Debian trees by mmdebstrap from the host's own mirrors. Sourced after deps.d/lib.sh and deps.d/apt.sh.
 
 # debian_tree VARIANT SUITES OUT.tar PACKAGE...: VARIANT is mmdebstrap's; "extract" unpacks packages
-# with all they depend on and runs none of their scripts; "extract+lists" notes whose file each one is,
-# too, as dpkg does where it installs. Of several SUITES the first is wanted, and the others may stand in.
+# with all they depend on and runs none of their scripts. Of several SUITES the first is wanted, and the
+# others may stand in.
 debian_tree() {
     local variant=$1 suites=$2 out=$3 suite
     shift 3
@@ -66,23 +66,19 @@ lists_read() {
 
 # mmdebstrap_once VARIANT SUITE OUT PACKAGE...: by the sources in OUT.list and the preferences beside it.
 mmdebstrap_once() {
-    local variant=$1 suite=$2 out=$3 hook=()
+    local variant=$1 suite=$2 out=$3
     shift 3
     # Proxies and the like: how this machine reaches its mirrors holds for the tree's packages too.
     apt-config dump | grep -E '^Acquire::(http|https|ftp|Check|Retries|Max)' >"$out.options" || true
     grep -q '^Acquire::Retries ' "$out.options" || echo 'Acquire::Retries "3";' >>"$out.options"
-    # shellcheck disable=SC2016 # mmdebstrap's shell expands it
-    [ "$variant" = "${variant%+lists}" ] || hook+=(--extract-hook='for deb in "$1"/var/cache/apt/archives/*.deb; do
-        dpkg-deb --fsys-tarfile "$deb" | tar -t | sed "s/^\.//" >"$1/var/lib/dpkg/info/$(dpkg-deb -f "$deb" Package).list"
-        done')
     rm -f "$out.log"
     # Descriptors that this shell inherited are closed: mmdebstrap hands the next free one to a sh that
     # understands one digit only.
-    if ! LC_ALL=C nice -n 10 mmdebstrap --variant="${variant%+lists}" --aptopt="$out.options" \
+    if ! LC_ALL=C nice -n 10 mmdebstrap --variant="$variant" --aptopt="$out.options" \
         --include="$(tr ' ' , <<<"$*")" --dpkgopt='path-exclude=/usr/share/doc/*' \
         --dpkgopt='path-include=/usr/share/doc/*/copyright' \
         --dpkgopt='path-exclude=/usr/share/man/*' --dpkgopt='path-exclude=/usr/share/locale/*' \
-        --setup-hook="cp '$out.preferences' \"\$1/etc/apt/preferences.d/pgkeel\"" "${hook[@]}" \
+        --setup-hook="cp '$out.preferences' \"\$1/etc/apt/preferences.d/pgkeel\"" \
         "$suite" "$out.new.tar" "$out.list" >"$out.log" 2>&1 3>&- 4>&- 5>&- 6>&- 7>&- 8>&- 9>&-; then
         rm -f "$out.new.tar"
         return 1

@@ -1,4 +1,4 @@
-"""Debian trees: those of PgBouncer, of the Containerfile's base and of PostgreSQL's test images."""
+"""Debian trees: those of the image's certificates, of the Containerfile's base and of PostgreSQL's test images."""
 import subprocess
 
 from lib.runner import check, equal, test
