@@ -59,10 +59,10 @@ static void log_room(const struct survey *survey, int volume)
                     strerror(room->reported.error), NULL);
     else if (room->level == ROOM_ENOUGH)
         log_info("free space on a volume", "volume", volume_names[volume], "room", level,
-                 "available MiB", available, NULL);
+                 "available_mib", available, NULL);
     else
         log_warning("a volume has little space left", "volume", volume_names[volume], "room", level,
-                    "available MiB", available, NULL);
+                    "available_mib", available, NULL);
 }
 
 static void judge(struct survey *survey)
