@@ -18,13 +18,14 @@ enum { LARGE = 60 * 50000, PIECE = 50000 };
 
 /* What the server does once a request is there; or, with `early`, once its head is. */
 enum script {
-    ECHO,      /* the request's body comes back */
-    POUR,      /* LARGE bytes */
-    TRICKLE,   /* three bytes of ten, and silence */
-    CUT,       /* three bytes of ten, and the connection is closed */
-    SILENCE,   /* not even a status */
-    REFUSE,    /* 403 with a text */
-    SLURP_NOT, /* reads no more of the body than comes with the head */
+    ECHO,             /* the request's body comes back */
+    POUR,             /* LARGE bytes */
+    TRICKLE,          /* three bytes of ten, and silence */
+    CUT,              /* three bytes of ten, and the connection is closed */
+    SILENCE,          /* not even a status */
+    REFUSE,           /* 403 with a text */
+    REFUSE_AT_LENGTH, /* 403 with LARGE bytes */
+    SLURP_NOT,        /* reads no more of the body than comes with the head */
 };
 
 struct scene {
@@ -94,7 +95,8 @@ static void answer(struct scene *s, struct bufferevent *stream, bool head, const
             evbuffer_add(out, body, length);
         break;
     case POUR:
-        put_head(out, 200, LARGE);
+    case REFUSE_AT_LENGTH:
+        put_head(out, s->script == POUR ? 200 : 403, LARGE);
         evbuffer_add(out, s->pattern, LARGE);
         break;
     case TRICKLE:
@@ -565,6 +567,15 @@ static void an_answer_over_its_limit_fails(void **state)
     }
 }
 
+static void a_refusal_over_its_own_limit_names_that_one(void **state)
+{
+    struct scene *s = *state;
+    s->script = REFUSE_AT_LENGTH;
+    start(s, &(struct http_request){.method = "GET", .answer_max_bytes = 100000000});
+    finish(s, HTTP_TOO_LARGE);
+    assert_string_equal(s->err.text, "the answer is over the limit of 262144 bytes");
+}
+
 static void what_a_reader_leaves_is_handed_to_done(void **state)
 {
     struct scene *s = *state;
@@ -678,6 +689,7 @@ int main(void)
         TEST(a_server_that_is_not_there_is_unreachable),
         TEST(a_refusal_is_handed_over_whole),
         TEST(an_answer_over_its_limit_fails),
+        TEST(a_refusal_over_its_own_limit_names_that_one),
         TEST(what_a_reader_leaves_is_handed_to_done),
         TEST(headers_can_be_asked_for),
         TEST(a_head_has_headers_only),
