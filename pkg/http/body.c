@@ -7,18 +7,22 @@
 
 #include <string.h>
 
+size_t http_body_limit(const struct http_transfer *transfer)
+{
+    return http_status(transfer) >= 300 ? HTTP_REFUSAL_MAX_BYTES
+                                        : transfer->request.answer_max_bytes;
+}
+
 /* A refusal (300 or more) is never streamed: data() gets answers only. */
 static size_t on_answer(char *bytes, size_t one, size_t count, void *arg)
 {
     struct http_transfer *t = arg;
     size_t length = one * count;
-    bool refused = http_status(t) >= 300;
-    bool streamed = t->request.data != NULL && !refused;
-    size_t limit = refused ? HTTP_REFUSAL_MAX_BYTES : t->request.answer_max_bytes;
+    bool streamed = t->request.data != NULL && http_status(t) < 300;
     if (t->paused)
         return CURL_WRITEFUNC_PAUSE; /* libcurl keeps this piece and calls again with it */
     t->moved_ms = timer_now_ms(t->http->clock);
-    if (t->in.length + length > limit) {
+    if (t->in.length + length > http_body_limit(t)) {
         t->too_large = true;
         return CURL_WRITEFUNC_ERROR;
     }

@@ -64,8 +64,7 @@ enum http_trouble http_failure(struct http_transfer *t, CURLcode code, struct er
     const char *detail = t->detail[0] ? t->detail : curl_easy_strerror(code);
     int why = http->verify_number == t->number ? http->verify_error : X509_V_OK;
     if (t->too_large) {
-        err_set(err, ERR_INTERNAL, "the answer is over the limit of %zu bytes",
-                t->request.answer_max_bytes);
+        err_set(err, ERR_INTERNAL, "the answer is over the limit of %zu bytes", http_body_limit(t));
         return HTTP_TOO_LARGE;
     }
     if (code == CURLE_PEER_FAILED_VERIFICATION ||

@@ -89,6 +89,8 @@ void http_easy_set(struct http_transfer *transfer);
 void http_body_set(struct http_transfer *transfer);
 /* Asks supply() when libcurl waits for bytes. False: there is nothing to do. */
 bool http_body_feed(struct http_transfer *transfer);
+/* How many bytes of the answer may be held at once. */
+size_t http_body_limit(const struct http_transfer *transfer);
 /* Tells libcurl which directions to pause. */
 void http_body_set_pauses(struct http_transfer *transfer);
 
