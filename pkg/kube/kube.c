@@ -50,6 +50,11 @@ void kube_timer_set(struct kube *kube, struct event *timer, int64_t ms)
     timer_set(kube->clock, timer, ms);
 }
 
+bool kube_timer_is_set(const struct kube *kube, const struct event *timer)
+{
+    return timer_is_set(kube->clock, timer);
+}
+
 void kube_timer_free(struct kube *kube, struct event *timer)
 {
     timer_free(kube->clock, timer);

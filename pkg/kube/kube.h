@@ -31,6 +31,7 @@ void kube_free(struct kube *kube);
 int64_t kube_now_ms(const struct kube *kube);
 /* Sets it, in place of what it was set to, or stops it when ms < 0. */
 void kube_timer_set(struct kube *kube, struct event *timer, int64_t ms);
+bool kube_timer_is_set(const struct kube *kube, const struct event *timer);
 /* Stops and frees it. NULL is fine. */
 void kube_timer_free(struct kube *kube, struct event *timer);
 

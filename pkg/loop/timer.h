@@ -2,6 +2,7 @@
 #pragma once
 
 #include <event2/event.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/clock.h"
@@ -11,6 +12,7 @@ struct timer_clock {
     int64_t (*now_ms)(void *arg);
     /* Makes the timer active on its loop when the time has come; ms < 0 cancels it. */
     void (*set_timer)(void *arg, struct event *timer, int64_t ms);
+    bool (*is_set)(void *arg, const struct event *timer); /* until its callback runs */
     void *arg;
 };
 
@@ -46,6 +48,13 @@ static inline void timer_set(const struct timer_clock *clock, struct event *time
         event_del(timer);
     else
         event_add(timer, &after);
+}
+
+/* True from timer_set() until its callback runs. */
+static inline bool timer_is_set(const struct timer_clock *clock, const struct event *timer)
+{
+    return clock != NULL ? clock->is_set(clock->arg, timer)
+                         : event_pending(timer, EV_TIMEOUT, NULL) != 0;
 }
 
 /* Stops and frees it. NULL is fine. */

@@ -33,7 +33,6 @@ struct reporter {
     bool hurry, failing, refused;
     bool uncertain;    /* a write was given up without an answer */
     int confirmations; /* still to come */
-    bool confirming;   /* the timer of the next one runs */
 };
 
 cJSON *reporter_body(struct arena *arena, const char *report, const char *role, const char *pod_uid)
@@ -56,9 +55,8 @@ static void plan_confirmation(struct reporter *reporter)
     if (reporter->uncertain)
         reporter->confirmations = CONFIRMATIONS;
     reporter->uncertain = false;
-    if (reporter->confirmations == 0 || reporter->confirming)
+    if (reporter->confirmations == 0 || kube_timer_is_set(reporter->kube, reporter->confirm))
         return;
-    reporter->confirming = true;
     kube_timer_set(reporter->kube, reporter->confirm,
                    confirm_after_ms[CONFIRMATIONS - reporter->confirmations--]);
 }
@@ -67,7 +65,6 @@ static void on_confirm(evutil_socket_t fd, short what, void *arg)
 {
     (void)fd, (void)what;
     struct reporter *reporter = arg;
-    reporter->confirming = false;
     text_replace(&reporter->written, NULL);
     write_when_due(reporter);
 }

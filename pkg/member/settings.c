@@ -26,7 +26,6 @@ struct settings {
     struct kube_call *fetch;
     const struct timer_clock *clock;
     struct event *fetch_again;
-    bool pausing; /* its timer runs */
     struct settings_view view;
     /* One arena for each source, replaced as a whole. */
     struct arena *config_arena, *verifiers_arena;
@@ -225,12 +224,6 @@ void settings_watch(struct settings *settings, struct kube *kube)
     settings->watch = kube_watch_new(kube, &options, &handlers, settings);
 }
 
-static void pause_before_fetch(struct settings *settings)
-{
-    settings->pausing = true;
-    timer_set(settings->clock, settings->fetch_again, FETCH_AGAIN_MS);
-}
-
 /* The kubelet brings a changed Secret up to a minute late, so it is fetched. ConfigMap and Secret
  * are written one after the other: until both are of one hash it is fetched again. */
 static void on_fetched(void *arg, const cJSON *body, const struct error *err)
@@ -245,13 +238,14 @@ static void on_fetched(void *arg, const cJSON *body, const struct error *err)
         arena_free(arena);
         if (err->class != 0)
             log_failure(err, "the role verifiers cannot be fetched", NULL);
-        pause_before_fetch(settings);
+        timer_set(settings->clock, settings->fetch_again, FETCH_AGAIN_MS);
         return;
     }
     settings->verifiers_from_api = true;
     take_verifiers(settings, arena, text);
     if (!text_same(settings->view.verifiers_hash, settings->view.config.verifiers_hash))
-        pause_before_fetch(settings); /* ConfigMap and Secret are not in step */
+        /* ConfigMap and Secret are not in step */
+        timer_set(settings->clock, settings->fetch_again, FETCH_AGAIN_MS);
     settings->handlers.changed(settings->handlers.arg);
 }
 
@@ -259,7 +253,8 @@ void settings_fetch_verifiers(struct settings *settings)
 {
     const char *wanted = settings->view.config.verifiers_hash;
     if (settings->kube == NULL || settings->fetch != NULL || wanted == NULL || wanted[0] == '\0' ||
-        text_same(settings->view.verifiers_hash, wanted) || settings->pausing)
+        text_same(settings->view.verifiers_hash, wanted) ||
+        timer_is_set(settings->clock, settings->fetch_again))
         return;
     AUTO_ARENA arena = arena_new();
     const char *name = name_child(arena, settings->view.config.cluster, "verifiers");
@@ -273,9 +268,7 @@ void settings_fetch_verifiers(struct settings *settings)
 static void on_fetch_again(evutil_socket_t fd, short what, void *arg)
 {
     (void)fd, (void)what;
-    struct settings *settings = arg;
-    settings->pausing = false;
-    settings_fetch_verifiers(settings);
+    settings_fetch_verifiers(arg);
 }
 
 void settings_reread(struct settings *settings)

@@ -17,7 +17,6 @@ struct slice {
     struct kube_watch *watch;
     struct kube_call *call;
     struct event *retry;
-    bool pausing; /* its timer runs */
     void (*changed)(void *arg);
     void *arg;
     char namespace[256], name[256], ips[256], pod[256], pod_uid[64];
@@ -133,7 +132,6 @@ static void on_written(void *arg, const cJSON *body, const struct error *err)
     /* On a conflict the watch brings the newer one; the pause is for a watch that is late. */
     if (err->class != ERR_CONFLICT)
         log_failure(err, "the read-write endpoint cannot be written", "slice", slice->name, NULL);
-    slice->pausing = true;
     kube_timer_set(slice->kube, slice->retry,
                    pause_doubled_ms(FIRST_PAUSE_MS, LONGEST_PAUSE_MS, slice->failures++));
 }
@@ -175,7 +173,8 @@ static void write_if_needed(struct slice *slice)
     bool was_settled = slice->settled;
     slice->settled = settled;
     bool possible = slice->want != SLICE_SELF || slice->ip[0] != '\0';
-    if (!settled && possible && slice->seen != NULL && slice->call == NULL && !slice->pausing)
+    if (!settled && possible && slice->seen != NULL && slice->call == NULL &&
+        !kube_timer_is_set(slice->kube, slice->retry))
         write_slice(slice);
     if (settled != was_settled)
         slice->changed(slice->arg);
@@ -185,7 +184,6 @@ static void on_retry(evutil_socket_t fd, short what, void *arg)
 {
     (void)fd, (void)what;
     struct slice *slice = arg;
-    slice->pausing = false;
     slice->changed(slice->arg);
 }
 

@@ -84,10 +84,19 @@ static void virtual_set(void *arg, struct event *timer, int64_t ms)
     c->timers[c->count++].due_ms = *c->now_ms + ms;
 }
 
+static bool virtual_is_set(void *arg, const struct event *timer)
+{
+    const struct virtual_clock *c = arg;
+    for (int i = 0; i < c->count; i++)
+        if (c->timers[i].timer == timer)
+            return true;
+    return event_pending(timer, EV_TIMEOUT, NULL) != 0; /* fired, but its callback has not run */
+}
+
 UNUSED static void virtual_clock_init(struct virtual_clock *c, int64_t *now_ms)
 {
     *c = (struct virtual_clock){.now_ms = now_ms};
-    c->clock = (struct timer_clock){virtual_now, virtual_set, c};
+    c->clock = (struct timer_clock){virtual_now, virtual_set, virtual_is_set, c};
 }
 
 /* When the next timer is due, or -1. */
