@@ -224,11 +224,7 @@ static void walk_folder(struct lint_walk *walk, const char *path, const struct f
     for (struct dirent *entry; (entry = readdir(dir)) != NULL;) {
         if (entry->d_name[0] == '.')
             continue;
-        if (count == capacity) {
-            size_t wanted = capacity ? capacity * 2 : 64;
-            names = arena_grow(walk->arena, names, count * sizeof *names, wanted * sizeof *names);
-            capacity = wanted;
-        }
+        names = arena_room(walk->arena, names, count, &capacity, sizeof *names);
         names[count++] = arena_strdup(walk->arena, entry->d_name);
     }
     closedir(dir);

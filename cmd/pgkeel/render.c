@@ -115,13 +115,8 @@ static const struct cluster *find_cluster(const struct render *render,
 
 static struct cluster *add_cluster(struct render *render)
 {
-    if (render->count == render->capacity) {
-        size_t wanted = render->capacity ? render->capacity * 2 : 8;
-        render->clusters =
-            arena_grow(render->arena, render->clusters, render->count * sizeof *render->clusters,
-                       wanted * sizeof *render->clusters);
-        render->capacity = wanted;
-    }
+    render->clusters = arena_room(render->arena, render->clusters, render->count, &render->capacity,
+                                  sizeof *render->clusters);
     return &render->clusters[render->count++];
 }
 

@@ -122,6 +122,15 @@ void *arena_grow(struct arena *arena, void *old, size_t old_size, size_t new_siz
     return old == NULL ? grown : memcpy(grown, old, old_size);
 }
 
+void *arena_room(struct arena *arena, void *items, size_t count, size_t *capacity, size_t size)
+{
+    enum { FIRST = 8 };
+    if (count < *capacity)
+        return items;
+    *capacity = *capacity ? *capacity * 2 : FIRST;
+    return arena_grow(arena, items, count * size, *capacity * size);
+}
+
 char *arena_strndup(struct arena *arena, const char *text, size_t length)
 {
     size_t have = strnlen(text, length);

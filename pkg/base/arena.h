@@ -17,6 +17,9 @@ void arena_free(struct arena *arena);
 void *arena_alloc(struct arena *arena, size_t size);
 /* Grows an array, in place if possible; old may be NULL. New space is zeroed. */
 void *arena_grow(struct arena *arena, void *old, size_t old_size, size_t new_size);
+/* Makes room for one more item behind `count` of that size: the array, in place if possible. A full
+ * one doubles; *capacity is in items, 0 at first. */
+void *arena_room(struct arena *arena, void *items, size_t count, size_t *capacity, size_t size);
 char *arena_strdup(struct arena *arena, const char *text);
 char *arena_strndup(struct arena *arena, const char *text, size_t length);
 char *arena_printf(struct arena *arena, const char *format, ...)

@@ -140,13 +140,8 @@ void secret_due(struct check *check, int64_t at_ms)
 static struct credentials_write *add_write(struct check *check)
 {
     struct credentials_result *result = &check->result;
-    if (result->write_count == check->write_room) {
-        size_t room = check->write_room ? check->write_room * 2 : 8;
-        result->writes =
-            arena_grow(check->arena, result->writes, check->write_room * sizeof *result->writes,
-                       room * sizeof *result->writes);
-        check->write_room = room;
-    }
+    result->writes = arena_room(check->arena, result->writes, result->write_count,
+                                &check->write_room, sizeof *result->writes);
     return &result->writes[result->write_count++];
 }
 

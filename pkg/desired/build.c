@@ -23,13 +23,8 @@ cJSON *build_object(struct build *build, enum child_kind kind, const char *name,
         json_set_bool(reference, "controller", true);
         json_set_bool(reference, "blockOwnerDeletion", true);
     }
-    if (build->count == build->capacity) {
-        size_t wanted = build->capacity ? build->capacity * 2 : 32;
-        build->objects =
-            arena_grow(build->arena, build->objects, build->count * sizeof *build->objects,
-                       wanted * sizeof *build->objects);
-        build->capacity = wanted;
-    }
+    build->objects = arena_room(build->arena, build->objects, build->count, &build->capacity,
+                                sizeof *build->objects);
     return build->objects[build->count++] = object;
 }
 

@@ -8,12 +8,8 @@
 void shape_fault(struct shape_faults *faults, const char *path, const char *format, ...)
 {
     struct spec_faults *list = faults->faults;
-    if (list->count == faults->capacity) {
-        size_t wanted = faults->capacity ? faults->capacity * 2 : 8;
-        list->items = arena_grow(faults->arena, list->items, list->count * sizeof *list->items,
-                                 wanted * sizeof *list->items);
-        faults->capacity = wanted;
-    }
+    list->items =
+        arena_room(faults->arena, list->items, list->count, &faults->capacity, sizeof *list->items);
     va_list args;
     va_start(args, format);
     list->items[list->count++] = (struct spec_fault){
