@@ -35,17 +35,16 @@ static inline bool machine_may_begin_to_write(enum authority authority)
 {
     return authority == AUTHORITY_ALONE || authority == AUTHORITY_HELD;
 }
-/* A server that accepts writes already is ready for clients, and its roles may be made. */
-static inline bool machine_may_write(enum authority authority)
-{
-    return machine_may_begin_to_write(authority) || authority == AUTHORITY_UNANNOUNCED ||
-           authority == AUTHORITY_TAKE_AGAIN;
-}
 /* This pod writes the endpoint, and its report on the lease. */
 static inline bool machine_holds_lease(enum authority authority)
 {
     return authority == AUTHORITY_HELD || authority == AUTHORITY_UNANNOUNCED ||
            authority == AUTHORITY_TAKE_AGAIN;
+}
+/* A server that accepts writes already is ready for clients, and its roles may be made. */
+static inline bool machine_may_write(enum authority authority)
+{
+    return authority == AUTHORITY_ALONE || machine_holds_lease(authority);
 }
 /* The role that the lease (or, while the API is away, the record) gives this instance; ROLE_NONE
  * while that cannot be told. */
