@@ -323,7 +323,8 @@ static ERR_CHECKED int decide(struct server *server, const struct credentials_in
     return issue(server, err);
 }
 
-/* While a CA takes over, `ca.crt` holds the old and the new one: whoever has either can connect. */
+/* While a CA takes over, `ca.crt` holds the old and the new one: a client that has either of them
+ * can connect. */
 static ERR_CHECKED int our_server(struct server *server, const struct credentials_input *input,
                                   struct error *err)
 {

@@ -207,7 +207,7 @@ def _truthful():
               "the primary came first: %s", started)
 
 
-@test("A change of resources makes the pods anew, replica first, and loses no row", long=True)
+@test("A change of resources replaces the pods, the replica first, and loses no row", long=True)
 def _resources():
     with running() as cluster:
         with cluster.ledger() as ledger:

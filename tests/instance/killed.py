@@ -43,7 +43,7 @@ def gone(agent):
     wait_for(lambda: not agent.postgres_pids(), 60, "the end of what the agent had started")
 
 
-@test("an initdb that was killed anywhere begins anew, and what is not ours is never touched",
+@test("an initdb that is killed at any point starts again, and files of others are never touched",
       long=True)
 def initdb():
     with Rig() as rig:
@@ -70,7 +70,7 @@ def initdb():
             agent.kill()
 
 
-@test("a clone that was killed anywhere begins anew")
+@test("a clone that is killed at any point starts again")
 def clone():
     with Rig(2) as rig:
         first = rig.primary()
